@@ -1,0 +1,80 @@
+"""Writing files so that nobody ever finds half of one: aside first, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_lungcls.errors import InputError
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """Find out before the work starts whether `path` can be written after it.
+
+    Parameters
+    ----------
+    path
+        The file or folder that is to be made. Its parent folders are not created here.
+
+    Raises
+    ------
+    InputError
+        When the folder does not exist, is no folder, or must not be written to.
+    """
+    target = Path(path)
+    parent = target.absolute().parent
+    if not parent.is_dir():
+        raise InputError(f"{target}: the folder {parent} does not exist; create it first")
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{target}: cannot write in {parent} ({error.strerror}); choose another output"
+        ) from error
+    return target
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path`, moved there when the block ends well.
+
+    After an error nothing is left and an older file stays as it was. The temporary name
+    keeps the suffix, because many libraries choose a format by it.
+    """
+    target = check_writable(path)
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; give the name of a file")
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.name}.", suffix="".join(target.suffixes), dir=target.absolute().parent
+    )
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        _sync(aside)
+        aside.chmod(0o666 & ~_umask())
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _sync(path: Path) -> None:
+    """Force the file's bytes to disk, so that a rename never precedes its content."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def remove_store(path: Path) -> None:
+    """Remove a folder-like store that this package began and did not finish."""
+    shutil.rmtree(path, ignore_errors=True)
