@@ -1,0 +1,1 @@
+"""Train a ResNet-18 on labelled points and paint what it learned over whole lung sections."""

@@ -1,0 +1,1 @@
+"""Images: planes of a stack, levels, windows, and where things lie."""

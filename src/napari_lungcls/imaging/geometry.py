@@ -1,0 +1,120 @@
+"""The one home of half pixels: where image pixels, level pixels, cells and map cells lie.
+
+All positions are of pixel centres, counted from the centre of the first pixel, which is 0.
+
+- Level pixel `j` at zoom `z` averages image pixels `z·j … z·j + z − 1`; its centre is image
+  position `(j + 0.5)·z − 0.5`. Zooms may be fractions where the pixel sizes of a model and
+  an image differ.
+- Cell `i` of a trunk stage with stride `s` is centred on level pixel `s·i`.
+- Map cell `i` at stride `t` covers image pixels `t·i … t·i + t − 1`; its centre is image
+  position `t·i + (t − 1)/2`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
+"""Level pixels between neighbouring cells of `layer1` … `layer4` of ResNet-18."""
+
+Floats = NDArray[np.float64]
+
+
+def to_level(position: ArrayLike, zoom: float) -> Floats:
+    """Image positions to level positions."""
+    return (np.asarray(position, dtype=np.float64) + 0.5) / zoom - 0.5
+
+
+def to_image(position: ArrayLike, zoom: float) -> Floats:
+    """Level positions to image positions."""
+    return (np.asarray(position, dtype=np.float64) + 0.5) * zoom - 0.5
+
+
+def level_size(size: int, zoom: float) -> int:
+    """Level pixels that cover `size` image pixels; the last may be covered in part."""
+    return max(1, math.ceil(size / zoom - 1e-9))
+
+
+def cell_count(size: int, stride: int) -> int:
+    """Cells of a stage, or of a map, along an axis of `size` pixels."""
+    return -(-size // stride)
+
+
+def map_positions(first: int, count: int, stride: int) -> Floats:
+    """Image positions of the centres of map cells `first … first + count − 1`."""
+    return np.arange(first, first + count) * float(stride) + (stride - 1) / 2
+
+
+def map_offset(stride: int) -> float:
+    """Return by how many image pixels a map's first cell is shifted from the first pixel."""
+    return (stride - 1) / 2
+
+
+def map_cell(position: ArrayLike, stride: int) -> NDArray[np.int64]:
+    """Return the map cell that covers an image position."""
+    return np.floor((np.asarray(position, dtype=np.float64) + 0.5) / stride).astype(np.int64)
+
+
+def interpolation_weights(position: ArrayLike, count: int) -> NDArray[np.float32]:
+    """Linear interpolation between cells as a matrix; positions beyond the ends are held.
+
+    Parameters
+    ----------
+    position
+        `(n,)` positions in units of cells, 0 at the centre of the first.
+    count
+        Number of cells.
+
+    Returns
+    -------
+    ndarray, (n, count), float32
+        Rows add up to 1 and have at most two entries that are not 0.
+    """
+    where = np.clip(np.atleast_1d(np.asarray(position, dtype=np.float64)), 0, count - 1)
+    distance = np.abs(where[:, np.newaxis] - np.arange(count))
+    return np.maximum(0.0, 1.0 - distance).astype(np.float32)
+
+
+def readout_weights(
+    y: ArrayLike, x: ArrayLike, size: int, stage_stride: int
+) -> NDArray[np.float32]:
+    """Bilinear weights of points over the cells of one stage of a square window.
+
+    Parameters
+    ----------
+    y, x
+        `(n,)` positions of the points in the window, in level pixels.
+    size
+        Height and width of the window in level pixels.
+    stage_stride
+        Level pixels between cells.
+
+    Returns
+    -------
+    ndarray, (n, cells²), float32
+        Cells in row-major order.
+    """
+    count = cell_count(size, stage_stride)
+    rows = interpolation_weights(np.asarray(y) / stage_stride, count)
+    columns = interpolation_weights(np.asarray(x) / stage_stride, count)
+    return (rows[:, :, np.newaxis] * columns[:, np.newaxis, :]).reshape(len(rows), -1)
+
+
+def reflect(index: ArrayLike, size: int) -> NDArray[np.int64]:
+    """Fold indices beyond the ends back inside, without repeating the edge (… 2 1 0 1 2 …)."""
+    period = max(1, 2 * (size - 1))
+    folded = np.mod(np.asarray(index, dtype=np.int64), period)
+    return np.minimum(folded, period - folded) if size > 1 else np.zeros_like(folded)
+
+
+def align_down(value: int, step: int) -> int:
+    """Return the largest multiple of `step` that is not above `value`."""
+    return value // step * step
+
+
+def align_up(value: int, step: int) -> int:
+    """Return the smallest multiple of `step` that is not below `value`."""
+    return -(-value // step) * step

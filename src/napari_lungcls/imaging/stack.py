@@ -1,0 +1,258 @@
+"""One shape for every image: a lazy stack of planes, plain or multiscale, grey or RGB."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_lungcls.errors import InputError
+
+
+class ImageStack:
+    """An image `(…, y, x)` or `(…, y, x, channel)` that is read region by region.
+
+    Parameters
+    ----------
+    levels
+        The array, or a list of arrays for a multiscale image, finest first. Anything with
+        `shape`, `dtype` and numpy slicing: numpy, dask, zarr, h5py.
+    rgb
+        Whether the last axis holds colours. By default it does when it has 3 or 4 entries
+        and the two axes before it are larger, as napari guesses.
+    pixel_size
+        Micrometres per pixel along y and x, or None when unknown.
+    scale, translate
+        World units per pixel and position of the first pixel's centre, one number per axis
+        without the channel.
+    unit
+        The name of the world unit, for example `micrometer` or `pixel`.
+    name, source
+        What to call the image in messages and layers, and where it came from.
+
+    Raises
+    ------
+    InputError
+        When the arrays cannot be an image.
+    """
+
+    def __init__(
+        self,
+        levels: Any,
+        *,
+        rgb: bool | None = None,
+        pixel_size: float | None = None,
+        scale: Sequence[float] | None = None,
+        translate: Sequence[float] | None = None,
+        unit: str = "pixel",
+        name: str = "image",
+        source: str | None = None,
+    ) -> None:
+        self.levels = _as_levels(levels)
+        self.name = name
+        self.source = source or name
+        self.rgb = _looks_rgb(self.levels[0].shape) if rgb is None else rgb
+        self._check()
+        if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
+            raise InputError(f"{self.source}: the pixel size must be positive, not {pixel_size}")
+        self.pixel_size = None if pixel_size is None else float(pixel_size)
+        self.unit = unit
+        self.scale = _per_axis(scale, self.ndim, 1.0, "scale")
+        self.translate = _per_axis(translate, self.ndim, 0.0, "translate")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis, without the channel."""
+        full = tuple(int(n) for n in self.levels[0].shape)
+        return full[:-1] if self.rgb else full
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes without the channel."""
+        return len(self.shape)
+
+    @property
+    def leading(self) -> tuple[int, ...]:
+        """Lengths of the axes before `(y, x)`."""
+        return self.shape[:-2]
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """Height and width of a plane in pixels."""
+        return cast(tuple[int, int], self.shape[-2:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the intensities."""
+        return np.dtype(self.levels[0].dtype)
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """How many pixels of the finest level one pixel of each level spans, along y."""
+        height = self.plane_shape[0]
+        axis = -3 if self.rgb else -2
+        ratios = [height / level.shape[axis] for level in self.levels]
+        # Odd heights are rounded when a pyramid is made: 4447 / 2223 means 2.
+        return tuple(round(r) if abs(r - round(r)) < 0.02 * r else r for r in ratios)
+
+    def plane(self, index: Sequence[int] = ()) -> Plane:
+        """One 2-D plane, by its position along the leading axes."""
+        if len(index) != len(self.leading):
+            raise InputError(
+                f"{self.source} has {len(self.leading)} axes before (y, x); "
+                f"a plane needs as many numbers, not {len(index)}"
+            )
+        return Plane(self, tuple(int(i) for i in index))
+
+    def planes(self) -> Iterator[Plane]:
+        """All planes, last axis fastest."""
+        for index in np.ndindex(*self.leading):
+            yield Plane(self, index)
+
+    def with_pixel_size(self, pixel_size: float | None) -> ImageStack:
+        """Return the same image with another pixel size; None changes nothing."""
+        if pixel_size is None:
+            return self
+        return ImageStack(
+            self.levels,
+            rgb=self.rgb,
+            pixel_size=pixel_size,
+            scale=self.scale,
+            translate=self.translate,
+            unit=self.unit,
+            name=self.name,
+            source=self.source,
+        )
+
+    def _check(self) -> None:
+        for level in self.levels:
+            shape = tuple(level.shape)
+            if len(shape) < (3 if self.rgb else 2):
+                raise InputError(f"{self.source}: an image needs axes (…, y, x); this has {shape}")
+            if 0 in shape:
+                raise InputError(f"{self.source} is empty: its shape is {shape}")
+        if self.rgb and self.levels[0].shape[-1] not in (3, 4):
+            raise InputError(
+                f"{self.source}: the last axis should hold 3 or 4 colours, "
+                f"not {self.levels[0].shape[-1]}"
+            )
+        if self.dtype.kind not in "uif" and self.dtype != np.bool_:
+            raise InputError(
+                f"{self.source}: intensities must be numbers, not {self.dtype}; "
+                "convert the image to uint8, uint16 or float32"
+            )
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One 2-D plane of a stack, not yet read.
+
+    Attributes
+    ----------
+    stack
+        The image that the plane belongs to.
+    index
+        Its position along the leading axes.
+    """
+
+    stack: ImageStack
+    index: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.stack.plane_shape
+
+    def read(
+        self, rows: slice, columns: slice, level: int = 0
+    ) -> NDArray[np.uint8 | np.uint16 | np.float32]:
+        """Read a region that lies inside the plane.
+
+        Returns
+        -------
+        ndarray, (y, x, channel)
+            Channel has length 3 for RGB (alpha is dropped), else 1. Integers other than
+            uint8 and uint16, booleans and other floats come as float32.
+        """
+        region = np.asarray(self.stack.levels[level][(*self.index, rows, columns)])
+        region = region[..., :3] if self.stack.rgb else region[..., np.newaxis]
+        if region.dtype in (np.uint8, np.uint16, np.float32):
+            return region
+        return region.astype(np.float32)
+
+
+def as_stack(image: Any, **options: Any) -> ImageStack:
+    """Take anything that is an image: an `ImageStack`, a path, an array, a napari layer.
+
+    Parameters
+    ----------
+    image
+        A napari image layer is recognised by its `data` and `rgb`; its scale and translate
+        are kept, and its scale is the pixel size when its units are micrometres.
+    **options
+        Passed on to `ImageStack` for arrays and lists of arrays.
+    """
+    if isinstance(image, ImageStack):
+        return image
+    if isinstance(image, str | os.PathLike):
+        from napari_lungcls.imaging.sources import open_image
+
+        return open_image(cast(Any, image))
+    if hasattr(image, "data") and hasattr(image, "rgb") and hasattr(image, "scale"):
+        return _from_layer(image)
+    return ImageStack(image, **options)
+
+
+def _from_layer(layer: Any) -> ImageStack:
+    data = list(layer.data) if getattr(layer, "multiscale", False) else layer.data
+    unit = str(getattr(layer, "units", ("pixel",))[-1])
+    micrometres = unit in {"micrometer", "micrometre", "um", "µm", "micron"}
+    return ImageStack(
+        data,
+        rgb=bool(layer.rgb),
+        pixel_size=float(layer.scale[-1]) if micrometres else None,
+        scale=[float(v) for v in layer.scale],
+        translate=[float(v) for v in layer.translate],
+        unit="micrometer" if micrometres else unit,
+        name=str(layer.name),
+        source=f"layer {layer.name!r}",
+    )
+
+
+def _as_levels(levels: Any) -> list[Any]:
+    """Wrap one array as a pyramid of one; sort nothing, but insist on finest first."""
+    found = list(levels) if isinstance(levels, list | tuple) else [levels]
+    if not found or not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in found):
+        raise InputError(
+            "an image is an array (…, y, x[, colour]) or a list of arrays, finest first, "
+            f"not {type(levels).__name__}"
+        )
+    sizes = [math.prod(a.shape) for a in found]
+    if sizes != sorted(sizes, reverse=True):
+        raise InputError("the levels of a multiscale image must come finest first")
+    return found
+
+
+def _looks_rgb(shape: Sequence[int]) -> bool:
+    return len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > shape[-1]
+
+
+def _per_axis(
+    values: Sequence[float] | None, ndim: int, default: float, what: str
+) -> tuple[float, ...]:
+    if values is None:
+        return (default,) * ndim
+    if len(values) != ndim:
+        raise InputError(f"{what} needs one number per axis, {ndim}, not {len(values)}")
+    return tuple(float(v) for v in values)
+
+
+def stack_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return the type in which regions of an image of `dtype` are read."""
+    given = np.dtype(dtype)
+    return given if given in (np.uint8, np.uint16, np.float32) else np.dtype(np.float32)

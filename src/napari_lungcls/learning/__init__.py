@@ -1,0 +1,1 @@
+"""Learning: settings, splits, augmentation, training, metrics."""

@@ -1,0 +1,1 @@
+"""The network: its specification, its parameters, its file, its engines."""

@@ -1,0 +1,1 @@
+"""Painting: maps of the classes over planes and stacks."""
