@@ -1,0 +1,6 @@
+"""What people say about an image: class schemes and labelled points."""
+
+from napari_lungcls.annotation.points import Points, read_points, write_points
+from napari_lungcls.annotation.schemes import ClassScheme, ClassSpec
+
+__all__ = ["ClassScheme", "ClassSpec", "Points", "read_points", "write_points"]

@@ -1,0 +1,98 @@
+"""Small YAML and JSON files, read without trust and written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import yaml
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.files import replacing
+
+_MAX_BYTES = 1_000_000
+
+
+def read_document(path: str | os.PathLike[str], what: str) -> object:
+    """Read the one document of a `.yaml`, `.yml` or `.json` file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        What the file should hold, for messages, such as ``class scheme``.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, too large, not text, or not what its suffix says.
+    """
+    file = Path(path)
+    parse = _parse_json if _is_json(file, what) else _parse_yaml
+    text = _read_text(file, what)
+    try:
+        return parse(file, text)
+    except (RecursionError, ValueError) as error:
+        raise (
+            error
+            if isinstance(error, InputError)
+            else InputError(f"{file}: not a {what} ({error}); correct the file")
+        ) from error
+
+
+def write_document(path: str | os.PathLike[str], data: object, what: str) -> Path:
+    """Write `data` (of mappings, lists and plain values) as YAML or JSON, by the suffix.
+
+    Raises
+    ------
+    InputError
+        When the suffix is another one or the file cannot be written.
+    """
+    target = Path(path)
+    if _is_json(target, what):
+        text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    with replacing(target) as aside:
+        aside.write_text(text, encoding="utf-8", newline="\n")
+    return target
+
+
+def _is_json(path: Path, what: str) -> bool:
+    suffix = path.suffix.lower()
+    if suffix not in {".json", ".yaml", ".yml"}:
+        raise InputError(f"{path}: a {what} is kept in a .yaml or .json file; use such a name")
+    return suffix == ".json"
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise InputError(f"{path}: {size} bytes are too many for a {what}; check the name")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the name of the {what} file") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); choose a {what}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text in UTF-8; save the {what} as UTF-8") from error
+
+
+def _parse_json(path: Path, text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno}: {error.msg}; correct the JSON") from error
+
+
+def _parse_yaml(path: Path, text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "this is no YAML"
+        raise InputError(f"{path}{line}: {problem}; correct the YAML") from error

@@ -1,0 +1,246 @@
+"""Labelled points: coordinates in data pixels, classes, and whatever else a table says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from napari_lungcls.annotation import tables
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.annotation.tables import axis_name
+from napari_lungcls.annotation.validation import shown
+from napari_lungcls.errors import InputError
+
+CLASS_COLUMN = "class"
+INDEX_COLUMN = "index"
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Points in one or several images.
+
+    Attributes
+    ----------
+    coordinates
+        `(n, ndim)` float64, `(…, y, x)` in data pixels of the image; pixel centres have
+        integer coordinates.
+    labels
+        `(n,)` names of classes, or None when the table has no class column.
+    table
+        Every other column as text, in the order of the file. Its index says what messages
+        call the rows: in a file the header is row 1, elsewhere counting begins at 0.
+    source
+        Where the points come from, for messages.
+    columns
+        Names of all columns in the order of the file, axes and class included.
+    """
+
+    coordinates: NDArray[np.float64]
+    labels: NDArray[np.object_] | None
+    table: pd.DataFrame
+    source: str
+    columns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Put the columns into the usual order when none was given."""
+        if not self.columns:
+            extra = [name for name in self.table.columns if name != INDEX_COLUMN]
+            order = [
+                *([INDEX_COLUMN] if INDEX_COLUMN in self.table.columns else []),
+                *(axis_name(axis) for axis in range(self.ndim)),
+                *([CLASS_COLUMN] if self.labels is not None else []),
+                *extra,
+            ]
+            object.__setattr__(self, "columns", tuple(order))
+
+    @classmethod
+    def build(
+        cls,
+        coordinates: ArrayLike,
+        labels: ArrayLike | None = None,
+        **columns: ArrayLike,
+    ) -> Self:
+        """Make points from arrays.
+
+        Parameters
+        ----------
+        coordinates
+            `(n, ndim)` with ndim of at least 2, `(…, y, x)` in data pixels.
+        labels
+            `(n,)` names of classes.
+        **columns
+            More columns, `(n,)` or one value for all; kept as text.
+
+        Raises
+        ------
+        InputError
+            When a coordinate is not finite or the shapes do not fit together.
+        """
+        array = np.array(coordinates, dtype=np.float64)
+        if array.ndim != 2 or array.shape[1] < 2:
+            raise InputError(
+                f"points: coordinates of shape {array.shape}; give (n, ndim) with ndim >= 2"
+            )
+        bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        if bad.size:
+            raise InputError(
+                f"points, row {bad[0]}: {array[bad[0]].tolist()} is not a finite position; "
+                "remove the point"
+            )
+        table = pd.DataFrame({INDEX_COLUMN: pd.Series(map(str, range(len(array))), dtype=object)})
+        points = cls(array, None, table, "points")
+        if labels is not None:
+            points = points.with_columns(**{CLASS_COLUMN: labels})
+        return points.with_columns(**columns)
+
+    def __len__(self) -> int:
+        """Count the points."""
+        return len(self.coordinates)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of a coordinate."""
+        return int(self.coordinates.shape[1])
+
+    def select(self, which: ArrayLike) -> Self:
+        """Keep the points of a boolean mask `(n,)` or of integer positions, in their order."""
+        keep = np.asarray(which)
+        index = np.flatnonzero(keep) if keep.dtype == bool else keep.astype(np.intp)
+        if keep.dtype == bool and keep.shape != (len(self),):
+            raise ValueError(f"a mask of shape {keep.shape} for {len(self)} points")
+        return replace(
+            self,
+            coordinates=self.coordinates[index],
+            labels=None if self.labels is None else self.labels[index],
+            table=self.table.iloc[index],
+        )
+
+    def column(self, name: str) -> NDArray[np.object_] | None:
+        """Give the texts of a column `(n,)`, `class` included, or None when there is none."""
+        if name == CLASS_COLUMN:
+            return self.labels
+        if name not in self.table.columns:
+            return None
+        return self.table[name].to_numpy(dtype=object)
+
+    def with_columns(self, **columns: ArrayLike) -> Self:
+        """Add columns at the end, or replace those that are there; values become text.
+
+        Parameters
+        ----------
+        **columns
+            `(n,)` values or one value for all, by name; `class` gives the labels. Numbers
+            are written so that reading them gives the same number; None becomes empty.
+
+        Raises
+        ------
+        InputError
+            When the length is wrong or the name is that of a coordinate.
+        """
+        labels, table, header = self.labels, self.table.copy(), list(self.columns)
+        for name, values in columns.items():
+            if name in (axis_name(axis) for axis in range(self.ndim)):
+                raise InputError(f"{self.source}: {name} is a coordinate; name the column anew")
+            texts = self._texts(name, values)
+            if name == CLASS_COLUMN:
+                labels = texts
+            else:
+                table[name] = pd.Series(texts, index=table.index, dtype=object)
+            if name not in header:
+                header.append(name)
+        return replace(self, labels=labels, table=table, columns=tuple(header))
+
+    def codes(self, scheme: ClassScheme) -> NDArray[np.int64]:
+        """Give the code of every point's class in `scheme`, `(n,)`.
+
+        Raises
+        ------
+        InputError
+            When there are no classes, a point has none, or one is not in the scheme.
+        """
+        known = ", ".join(scheme.names)
+        if self.labels is None:
+            raise InputError(
+                f"{self.source}: there is no column {CLASS_COLUMN!r}; add it with one of {known}"
+            )
+        codes = {name: code for code, name in enumerate(scheme.names)}
+        found = np.array([codes.get(label, -1) for label in self.labels], dtype=np.int64)
+        bad = np.flatnonzero(found < 0)
+        if bad.size:
+            label = self.labels[bad[0]]
+            problem = f"class {shown(label)} is unknown" if label else "the class is empty"
+            more = f" (and {bad.size - 1} more rows)" if bad.size > 1 else ""
+            raise InputError(
+                f"{self.source}, row {self.table.index[bad[0]]}: {problem}{more}; the scheme "
+                f"{shown(scheme.name)} has {known}; correct the table or give --classes FILE"
+            )
+        return found
+
+    def _texts(self, name: str, values: ArrayLike) -> NDArray[np.object_]:
+        items: Any = [values] * len(self) if np.ndim(values) == 0 else list(values)  # type: ignore[arg-type]
+        if len(items) != len(self):
+            raise InputError(
+                f"{self.source}: column {shown(name)} has {len(items)} values for {len(self)} "
+                "points; give one for each"
+            )
+        texts = np.empty(len(self), dtype=object)
+        texts[:] = [tables.as_text(item) for item in items]
+        return texts
+
+
+def read_points(path: str | os.PathLike[str]) -> Points:
+    """Read a points file: CSV with `axis-0`, `axis-1`, … and, as a rule, `index` and `class`.
+
+    Every cell but the coordinates is kept as the text that it is.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, is no such table, holds no point, or a coordinate is not
+        a finite number; the message names the row, the header being row 1.
+    """
+    file = Path(path)
+    header, rows = tables.read_rows(file)
+    axes = tables.axis_columns(file, header)
+    if not rows:
+        raise InputError(f"{file} holds no points; label some and save again")
+    coordinates = np.array(
+        [
+            [tables.coordinate(file, number, header[axis], row[axis]) for axis in axes]
+            for number, row in rows
+        ],
+        dtype=np.float64,
+    )
+    columns = {
+        name: tables.column(rows, place) for place, name in enumerate(header) if place not in axes
+    }
+    labels = columns.pop(CLASS_COLUMN, None)
+    numbers = pd.Index([number for number, _ in rows])
+    return Points(
+        coordinates, labels, pd.DataFrame(columns, index=numbers, dtype=object), str(file), header
+    )
+
+
+def write_points(path: str | os.PathLike[str], points: Points) -> Path:
+    """Write points so that `read_points` gives the same coordinates, texts and columns.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be written; an older file then stays as it was.
+    """
+    cells: list[list[str]] = []
+    for name in points.columns:
+        column = points.column(name)
+        if column is not None:
+            cells.append(list(column))
+        else:
+            axis = int(name.removeprefix("axis-"))
+            cells.append([tables.number_text(value) for value in points.coordinates[:, axis]])
+    return tables.write_rows(Path(path), points.columns, list(zip(*cells, strict=True)))

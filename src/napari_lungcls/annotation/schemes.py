@@ -1,0 +1,236 @@
+"""Class schemes: the ordered classes of a question, with their colours, keys and roles."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from napari_lungcls.annotation.documents import read_document, write_document
+from napari_lungcls.annotation.palette import complete
+from napari_lungcls.annotation.validation import one_line, shown
+from napari_lungcls.errors import InputError
+
+Role = Literal["parenchyma", "exclude"]
+MAX_CLASSES = 254
+"""Painted maps are uint8, with 0 for "not painted"; 255 is kept free."""
+
+_LUNG: tuple[tuple[str, str, str, Role], ...] = (
+    ("alveoli", "#0057d9", "A", "parenchyma"),
+    ("septa", "#ffe119", "S", "parenchyma"),
+    ("duct", "#00b386", "D", "parenchyma"),
+)
+_REST: tuple[tuple[str, str, str, Role], ...] = (
+    ("non-parenchyma", "#000000", "F", "exclude"),
+    ("outside", "#6b5b4b", "G", "exclude"),
+)
+_PRESETS = {"lung": _LUNG, "lung-full": _LUNG + _REST}
+PRESETS = tuple(_PRESETS)
+_CONFIG = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+
+def _check_name(name: str) -> str:
+    if not name or name != name.strip() or not name.isprintable():
+        raise ValueError(f"{shown(name)} is not a name: visible characters, no space at the ends")
+    return name
+
+
+def _check_color(color: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+        raise ValueError(f"{shown(color)} is not a colour; write it as '#rrggbb'")
+    return color.lower()
+
+
+def _check_key(key: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]", key):
+        raise ValueError(f"{shown(key)} is not a key; give one letter or digit")
+    return key.upper()
+
+
+class ClassSpec(BaseModel):
+    """One class.
+
+    Attributes
+    ----------
+    name
+        What the class is called in points files, tables and maps.
+    color
+        `#rrggbb`.
+    key
+        The letter or digit that labels a point with this class, or None.
+    role
+        `parenchyma` for what makes up the reference volume of a lung (alveolar air,
+        ductal air, septal tissue), `exclude` for what does not count, None for neither.
+    """
+
+    model_config = _CONFIG
+
+    name: Annotated[str, Field(max_length=100), AfterValidator(_check_name)]
+    color: Annotated[str, AfterValidator(_check_color)]
+    key: Annotated[str, AfterValidator(_check_key)] | None = None
+    role: Role | None = None
+
+
+class ClassScheme(BaseModel):
+    """The ordered classes of a question; the code of a class is its place, from 0.
+
+    Attributes
+    ----------
+    name
+        What the scheme is called.
+    classes
+        One to 254 classes with unique names and keys. A class may be given by its name
+        alone or without colour or key; what is missing is chosen.
+    """
+
+    model_config = _CONFIG
+
+    name: Annotated[str, Field(max_length=100), AfterValidator(_check_name)]
+    classes: tuple[ClassSpec, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("classes"), list | tuple):
+            return {**data, "classes": complete(data["classes"])}
+        return data
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        if not 1 <= len(self.classes) <= MAX_CLASSES:
+            raise ValueError(f"{len(self.classes)} classes; a scheme has 1 to {MAX_CLASSES}")
+        keys = [spec.key for spec in self.classes if spec.key is not None]
+        for what, values in (("name", list(self.names)), ("key", keys)):
+            twice = next((value for value in values if values.count(value) > 1), None)
+            if twice is not None:
+                raise ValueError(f"two classes have the {what} {shown(twice)}; make it unique")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes in the order of their codes."""
+        return tuple(spec.name for spec in self.classes)
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        """Colours of the classes in the order of their codes, `#rrggbb`."""
+        return tuple(spec.color for spec in self.classes)
+
+    def __len__(self) -> int:
+        """Count the classes."""
+        return len(self.classes)
+
+    def code(self, name: str) -> int:
+        """Give the code of the class `name`.
+
+        Raises
+        ------
+        InputError
+            When the scheme has no such class.
+        """
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise InputError(
+                f"class {shown(name)} is not in the scheme {shown(self.name)}, which has "
+                f"{', '.join(self.names)}; name one of these or use another scheme"
+            ) from None
+
+    @classmethod
+    def preset(cls, name: str) -> Self:
+        """Give the scheme `lung` (alveoli, septa, duct) or `lung-full` (and the rest).
+
+        Raises
+        ------
+        InputError
+            When there is no preset of this name.
+        """
+        if name not in _PRESETS:
+            raise InputError(
+                f"there is no class scheme {shown(name)}; use {' or '.join(PRESETS)}, "
+                "or a .yaml or .json file with your own classes"
+            )
+        return cls(
+            name=name,
+            classes=tuple(
+                ClassSpec(name=label, color=color, key=key, role=role)
+                for label, color, key, role in _PRESETS[name]
+            ),
+        )
+
+    @classmethod
+    def of_names(cls, names: Iterable[str], name: str = "classes") -> Self:
+        """Build a scheme from names alone, with default colours and keys.
+
+        Raises
+        ------
+        InputError
+            When a name is empty or occurs twice, or there are too many.
+        """
+        try:
+            return cls.model_validate({"name": name, "classes": list(names)})
+        except ValidationError as error:
+            raise InputError(f"class names: {one_line(error)}") from error
+
+    @classmethod
+    def for_labels(cls, labels: Iterable[str]) -> Self:
+        """Give the smallest preset that has all of `labels`, else a scheme made of them.
+
+        In the latter the classes come in the order in which `labels` first has them. Empty
+        labels are passed over; without any label the preset `lung` is given.
+        """
+        seen = list(dict.fromkeys(label for label in labels if label))
+        for name in PRESETS:
+            if set(seen) <= {row[0] for row in _PRESETS[name]}:
+                return cls.preset(name)
+        return cls.of_names(seen)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a scheme from a YAML or JSON file (see docs/file-formats.md).
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read or does not hold a scheme.
+        """
+        file = Path(path)
+        data = read_document(file, "class scheme")
+        if not isinstance(data, dict):
+            raise InputError(
+                f"{file}: not a class scheme; it must have 'name' and 'classes' at the top"
+            )
+        data.setdefault("name", file.stem)
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise InputError(f"{file}: {one_line(error)}; correct the file") from error
+
+    @classmethod
+    def parse(cls, scheme: str | os.PathLike[str] | ClassScheme) -> ClassScheme:
+        """Take a scheme, the name of a preset, or a file, and give the scheme.
+
+        Raises
+        ------
+        InputError
+            When the name is unknown or the file cannot be used.
+        """
+        if isinstance(scheme, ClassScheme):
+            return scheme
+        if isinstance(scheme, str) and (scheme in _PRESETS or not Path(scheme).suffix):
+            return cls.preset(scheme)
+        return cls.from_file(scheme)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the scheme as YAML or JSON, by the suffix of `path`.
+
+        Raises
+        ------
+        InputError
+            When the suffix is another one or the file cannot be written.
+        """
+        return write_document(path, self.model_dump(mode="json"), "class scheme")
