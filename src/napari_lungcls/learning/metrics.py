@@ -100,11 +100,13 @@ def score(codes: ArrayLike, probabilities: ArrayLike, names: Sequence[str]) -> M
         When shapes or codes do not fit `names`, or a probability is NaN.
     """
     truth, values = _checked(codes, probabilities, len(names))
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+    from sklearn.metrics import precision_recall_fscore_support
 
     predicted = values.argmax(axis=1)
     labels = np.arange(len(names))
-    confusion = confusion_matrix(truth, predicted, labels=labels)
+    # confusion_matrix of scikit-learn warns about schemes of one class.
+    confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(confusion, (truth, predicted), 1)
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=labels, zero_division=0
     )

@@ -1,0 +1,13 @@
+"""Reports: a folder with a page, figures and tables about a training or an evaluation."""
+
+from napari_lungcls.reporting.pictures import downsample_picture, label_picture
+from napari_lungcls.reporting.report import Picture, Report, check_report_folder, write_report
+
+__all__ = [
+    "Picture",
+    "Report",
+    "check_report_folder",
+    "downsample_picture",
+    "label_picture",
+    "write_report",
+]
