@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from skimage.color import deltaE_ciede2000, rgb2lab
@@ -78,7 +78,6 @@ def test_preset_colors_can_be_told_apart(vision):
 
 
 @given(st.lists(NAMES, min_size=1, max_size=60, unique=True), st.sampled_from(["json", "yaml"]))
-@settings(deadline=None)
 def test_any_names_make_a_scheme_that_files_keep(names, suffix):
     scheme = ClassScheme.of_names(names)
     keys = [spec.key for spec in scheme.classes if spec.key]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -183,7 +184,8 @@ class Points:
         return found
 
     def _texts(self, name: str, values: ArrayLike) -> NDArray[np.object_]:
-        items: Any = [values] * len(self) if np.ndim(values) == 0 else list(values)  # type: ignore[arg-type]
+        scalar = pd.api.types.is_scalar(values)
+        items = [values] * len(self) if scalar else list(cast(Iterable[Any], values))
         if len(items) != len(self):
             raise InputError(
                 f"{self.source}: column {shown(name)} has {len(items)} values for {len(self)} "

@@ -7,8 +7,10 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
@@ -123,9 +125,9 @@ def number_text(value: float) -> str:
     return repr(float(value)).removesuffix(".0")
 
 
-def as_text(value: object) -> str:
-    """Write a value for a cell; None and NaN become empty."""
-    if value is None or value != value:
+def as_text(value: Any) -> str:
+    """Write a value for a cell; None, NaN and pandas' NA become empty."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     return number_text(value) if type(value) is float else str(value)
 

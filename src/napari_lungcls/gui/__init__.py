@@ -1,0 +1,1 @@
+"""What napari calls: readers, writers and sample data, and later the windows."""

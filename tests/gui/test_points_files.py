@@ -1,0 +1,120 @@
+"""Points layers to files and back, without a viewer."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from napari.layers import Points as PointsLayer
+from napari.utils.colormaps.standardize_color import transform_color
+
+from napari_lungcls.annotation import ClassScheme, Points, read_points, write_points
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui.readers import points_layer, points_reader
+from napari_lungcls.gui.writers import write_points_layer
+
+LUNG = ClassScheme.preset("lung")
+
+
+def layer_of(points: Points, **options: object) -> PointsLayer:
+    data, keywords, kind = points_layer(points, **options)
+    assert kind == "points"
+    return PointsLayer(data, **keywords)
+
+
+def save(layer: PointsLayer, path: Path) -> Points:
+    data, attributes, _ = layer.as_layer_data_tuple()
+    assert write_points_layer(str(path), data, attributes) == [str(path)]
+    return read_points(path)
+
+
+@given(
+    st.data(),
+    hnp.arrays(
+        np.float64,
+        st.tuples(st.integers(1, 6), st.integers(2, 5)),
+        elements=st.floats(-1e6, 1e6),
+    ),
+)
+@settings(max_examples=30)
+def test_a_layer_keeps_points_classes_and_notes(data, coordinates):
+    n = len(coordinates)
+    labels = data.draw(st.lists(st.sampled_from(["", *LUNG.names]), min_size=n, max_size=n))
+    notes = data.draw(st.lists(st.sampled_from(["", "007", "NA", "a,b"]), min_size=n, max_size=n))
+    layer = layer_of(Points.build(coordinates, labels, note=notes))
+    with tempfile.TemporaryDirectory() as folder:
+        again = save(layer, Path(folder) / "p.lungcls.csv")
+    # napari keeps the positions of points as they are given to it.
+    np.testing.assert_array_equal(again.coordinates, coordinates)
+    assert list(again.labels) == labels
+    assert list(again.column("note")) == notes
+
+
+def test_classes_have_the_colours_and_order_of_the_scheme():
+    layer = layer_of(Points.build([[1, 2], [3, 4], [5, 6]], ["duct", "septa", "duct"]))
+    assert list(layer.features["class"].cat.categories) == list(LUNG.names)
+    for row, name in enumerate(["duct", "septa", "duct"]):
+        color = transform_color(LUNG.colors[LUNG.code(name)])[0]
+        np.testing.assert_allclose(layer.face_color[row], color)
+
+
+def test_a_new_point_takes_the_first_class_and_what_all_share():
+    points = Points.build([[1, 2], [3, 4]], ["duct", "septa"], group="mouse 1", note=["a", "b"])
+    layer = layer_of(points)
+    layer.add([[5, 6]])
+    last = layer.features.iloc[-1]
+    assert (last["class"], last["group"], last["note"]) == ("alveoli", "mouse 1", "")
+    np.testing.assert_allclose(layer.face_color[-1], transform_color(LUNG.colors[0])[0])
+
+
+def test_a_scheme_may_be_given():
+    points = Points.build([[1, 2]], ["b"])
+    layer = layer_of(points, scheme=ClassScheme.of_names(["a", "b"]))
+    assert list(layer.features["class"].cat.categories) == ["a", "b"]
+    with pytest.raises(InputError, match="class 'b' is unknown"):
+        points_layer(points, scheme=LUNG)
+
+
+def test_points_without_classes(tmp_path):
+    layer = layer_of(Points.build([[1, 2]], name="x"))
+    assert list(layer.features) == ["name"]
+    again = save(layer, tmp_path / "p.lungcls.csv")
+    assert again.labels is None
+    assert again.columns == ("index", "axis-0", "axis-1", "name")
+
+
+def test_a_file_is_read_by_its_suffix(tmp_path):
+    one, two = tmp_path / "one.lungcls.csv", tmp_path / "TWO.LUNGCLS.CSV"
+    for path in (one, two):
+        write_points(path, Points.build([[1, 2]], ["duct"]))
+    for path in (str(one), [str(one), str(two)]):
+        layers = points_reader(path)(path)
+        names = [options["name"] for _, options, _ in layers]
+        assert names == ["one", "TWO"][: len(layers)]
+        assert len(layers) == (1 if isinstance(path, str) else 2)
+    assert points_reader(str(tmp_path / "one.csv")) is None
+    assert points_reader([str(one), "image.png"]) is None
+
+
+def test_a_bad_file_is_named(tmp_path):
+    path = tmp_path / "bad.lungcls.csv"
+    path.write_text("axis-0,axis-1\n1,nan\n")
+    with pytest.raises(InputError, match="row 2: axis-1"):
+        points_reader(str(path))(str(path))
+
+
+def test_what_cannot_be_saved_leaves_the_old_file(tmp_path):
+    path = tmp_path / "p.lungcls.csv"
+    path.write_text("old")
+    with pytest.raises(InputError, match="layer 'mine' has no points; add some"):
+        write_points_layer(str(path), np.empty((0, 2)), {"name": "mine", "features": None})
+    features = pd.DataFrame({"axis-0": [1]})
+    with pytest.raises(InputError, match="rename the feature 'axis-0'"):
+        write_points_layer(str(path), np.zeros((1, 2)), {"name": "mine", "features": features})
+    assert path.read_text() == "old"

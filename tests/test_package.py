@@ -1,0 +1,35 @@
+"""The package as a whole: what importing it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import resources
+
+import pytest
+
+HEAVY = ("torch", "mxnet", "napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "matplotlib")
+
+
+def modules_after(statement: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has loaded after the statement."""
+    code = f"{statement}\nimport sys; print('\\n'.join({{m.split('.')[0] for m in sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("statement", ["import napari_lungcls", "import napari_lungcls.annotation"])
+def test_importing_loads_nothing_heavy(statement):
+    loaded = modules_after(statement)
+    assert "napari_lungcls" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_the_check_would_notice():
+    assert "matplotlib" in modules_after("import napari_lungcls, matplotlib")
+
+
+def test_types_are_announced():
+    assert resources.files("napari_lungcls").joinpath("py.typed").is_file()
