@@ -41,7 +41,12 @@ is_new_enough() {
 
 # Set $python to a Python of at least 3.11; LUNGCLS_PYTHON names another one.
 find_python() {
-    for python in ${LUNGCLS_PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
+    if [ -n "${LUNGCLS_PYTHON:-}" ]; then
+        set -- "$LUNGCLS_PYTHON"
+    else
+        set -- python3 python3.13 python3.12 python3.11 python
+    fi
+    for python in "$@"; do
         if is_new_enough "$python"; then
             python=$("$python" -c 'import sys; print(sys.executable)')
             return
