@@ -1,0 +1,239 @@
+"""Which axis of a file is which, and arrays on disk seen with their axes in our order."""
+
+from __future__ import annotations
+
+import math
+import operator
+import struct
+import weakref
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.errors import InputError
+
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+"""What the libraries raise while they read a damaged file; each was met by changing bytes."""
+
+MAX_CHUNK = 4 * 2**30
+"""Bytes of the largest piece that is read; damaged headers announce terabytes."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the axes of a stack are in the file.
+
+    Attributes
+    ----------
+    names
+        Of the axes of the stack, without the channel; the last two are `y` and `x`.
+    order
+        The axis of the file for each axis of the stack; with `rgb` the channel is the last.
+    rgb
+        Whether there is a channel axis.
+    """
+
+    names: tuple[str, ...]
+    order: tuple[int, ...]
+    rgb: bool
+
+
+def arrange(axes: Sequence[str], shape: Sequence[int], source: str) -> Layout:
+    """Put axes into the order `(…, y, x)` or `(…, y, x, channel)`.
+
+    Parameters
+    ----------
+    axes
+        Lower-case names in the order of the file. `c` and `s` (samples of one pixel) are
+        channels; `t` comes first among the others and `z` last.
+    shape
+        Lengths of these axes.
+    source
+        Names the file in errors.
+
+    Raises
+    ------
+    InputError
+        When `y` or `x` is missing, or there are channels that are not three colours.
+    """
+    names = list(axes)
+    if len(names) != len(shape) or names.count("y") != 1 or names.count("x") != 1:
+        raise InputError(
+            f"{source}: needs one y and one x axis, not {''.join(names)!r} of shape "
+            f"{tuple(shape)}; save it as an image with axes (…, y, x)"
+        )
+    channels = [i for i, name in enumerate(names) if name in ("c", "s")]
+    many = [i for i in channels if shape[i] != 1]
+    colours = len(many) == 1 and shape[many[0]] in ((3, 4) if names[many[0]] == "s" else (3,))
+    if many and not colours:
+        found = " and ".join(str(shape[i]) for i in many)
+        raise InputError(
+            f"{source}: has {found} channels, but an image is grey or has three colours; "
+            "save one channel, or three as RGB"
+        )
+    rest = [i for i, name in enumerate(names) if i not in channels and name not in ("y", "x")]
+    rest.sort(key=lambda i: {"t": -1, "z": 1}.get(names[i], 0))
+    plane = [*rest, names.index("y"), names.index("x")]
+    return Layout(tuple(names[i] for i in plane), (*plane, *many), bool(many))
+
+
+def guess_axes(shape: Sequence[int]) -> tuple[str, ...]:
+    """Name the axes of an array that says nothing about them.
+
+    The last axis is the channel when it has 3 or 4 entries and the two before it are
+    longer, or when it has one entry. What comes before `y` and `x` is `z`, then `t`.
+    """
+    channel = len(shape) > 2 and (
+        shape[-1] == 1 or (shape[-1] in (3, 4) and min(shape[-3:-1]) > shape[-1])
+    )
+    plane = len(shape) - channel
+    names = [f"axis{i}" for i in range(plane - 4)] + list("tzyx")[-plane:]
+    return (*names, "s") if channel else tuple(names)
+
+
+class Opened:
+    """Closes a file when the last array that reads from it is gone."""
+
+    def __init__(self, close: Callable[[], Any]) -> None:
+        self.close = weakref.finalize(self, close)
+
+
+class LazyView:
+    """An array on disk with its axes in another order, read piece by piece.
+
+    Parameters
+    ----------
+    array
+        Anything with `shape`, `dtype` and indexing by whole numbers and slices that gives
+        numpy arrays.
+    source
+        Names the file when reading fails.
+    order
+        The axis of `array` for each axis of the view; every other axis has one entry or is
+        read at its first.
+    opened
+        Kept as long as the view, so that the file stays open.
+
+    Raises
+    ------
+    InputError
+        When the file is stored in pieces above `MAX_CHUNK` bytes.
+
+    Notes
+    -----
+    Indexing takes whole numbers, slices with positive steps and `...`, and gives numpy
+    arrays in native byte order.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        source: str,
+        order: Sequence[int] | None = None,
+        opened: Opened | None = None,
+    ) -> None:
+        self._array = array
+        self._source = source
+        self._order = tuple(order) if order is not None else tuple(range(len(array.shape)))
+        self._opened = opened
+        self.shape = tuple(int(array.shape[axis]) for axis in self._order)
+        self.ndim = len(self.shape)
+        self.dtype = np.dtype(array.dtype).newbyteorder("=")
+        piece = math.prod(getattr(array, "chunks", None) or ()) * self.dtype.itemsize
+        if piece > MAX_CHUNK:
+            raise InputError(
+                f"{source}: is stored in pieces of {piece / 2**30:.1f} GiB, which can only be "
+                "read whole; save it in tiles, or copy it again if it is damaged"
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Lengths of the pieces the file is stored in, or None."""
+        found = getattr(self._array, "chunks", None)
+        return None if found is None else tuple(int(found[axis]) for axis in self._order)
+
+    def __len__(self) -> int:
+        """Length of the first axis."""
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        """Say what it is without reading it."""
+        return f"<LazyView {self.shape} {self.dtype} of {self._source}>"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read everything, for numpy."""
+        return np.asarray(self[...], dtype=dtype)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Read a region.
+
+        Raises
+        ------
+        IndexError
+            For an index outside the array.
+        InputError
+            When the file is damaged there.
+        """
+        keys = [_index(k, n) for k, n in zip(_expand(key, self.ndim), self.shape, strict=True)]
+        kept = [a for a, k in zip(self._order, keys, strict=True) if isinstance(k, slice)]
+        lengths = [len(range(k.start, k.stop, k.step)) for k in keys if isinstance(k, slice)]
+        if 0 in lengths:
+            return np.empty(lengths, self.dtype)
+        place: list[int | slice] = [0] * len(self._array.shape)
+        for axis, k in zip(self._order, keys, strict=True):
+            place[axis] = k
+        try:
+            region = np.asarray(self._array[tuple(place)])
+        except READ_ERRORS as error:
+            raise InputError(
+                f"{self._source}: cannot be read ({error or type(error).__name__}); the file "
+                "is damaged or incomplete, copy or export it again"
+            ) from error
+        in_file = sorted(kept)
+        region = region.transpose([in_file.index(axis) for axis in kept])
+        return region.astype(self.dtype, copy=False)
+
+
+def _expand(key: Any, ndim: int) -> list[Any]:
+    """Write a key out with one entry per axis."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    dots = [i for i, k in enumerate(keys) if k is Ellipsis]
+    if len(dots) > 1 or len(keys) - len(dots) > ndim:
+        raise IndexError(f"too many indices for {ndim} axes: {key!r}")
+    at = dots[0] if dots else len(keys)
+    missing = ndim - (len(keys) - len(dots))
+    return [*keys[:at], *[slice(None)] * missing, *keys[at + len(dots) :]]
+
+
+def _index(key: Any, length: int) -> int | slice:
+    """Check one entry of a key and make it count from the front."""
+    if isinstance(key, slice):
+        start, stop, step = key.indices(length)
+        if step < 1:
+            raise IndexError(f"slices need positive steps, not {step}")
+        return slice(start, max(start, stop), step)
+    position = operator.index(key)
+    if not -length <= position < length:
+        raise IndexError(f"{position} is outside an axis of length {length}")
+    return position % length

@@ -1,0 +1,65 @@
+"""Opening an image file of any supported kind as a lazy stack."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
+from napari_lungcls.imaging.source_hdf5 import open_hdf5, split_dataset
+from napari_lungcls.imaging.stack import ImageStack
+
+TIFF = (".tif", ".tiff", ".btf", ".svs", ".ndpi")
+PICTURES = (".png", ".jpg", ".jpeg")
+SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5)
+"""Suffixes that `open_image` knows, in lower case."""
+
+
+def open_image(path: str | os.PathLike[str]) -> ImageStack:
+    """Open an image; only its metadata is read, its pixels when they are asked for.
+
+    PNG and JPEG are the exception: they are one plane and are decoded here, whole.
+
+    Parameters
+    ----------
+    path
+        A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a PNG or JPEG file, a
+        folder that is an OME-Zarr image or a zarr array, or an HDF5 file, of which
+        `file.h5:/path/to/dataset` names one dataset.
+
+    Returns
+    -------
+    ImageStack
+        With pixel size, scale and translation in µm where the file states them.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, of an unknown kind, damaged, empty, or no image.
+    """
+    source = os.fspath(path)
+    name, inside = split_dataset(source)
+    file = Path(name)
+    if not file.exists():
+        raise InputError(f"{source}: there is no such file; check the path")
+    if file.is_dir():
+        from napari_lungcls.imaging.source_zarr import open_zarr
+
+        return open_zarr(file, source)
+    suffix = file.suffix.lower()
+    if suffix in TIFF:
+        from napari_lungcls.imaging.source_tiff import open_tiff
+
+        return open_tiff(file, source)
+    if suffix in PICTURES:
+        from napari_lungcls.imaging.source_picture import open_picture
+
+        return open_picture(file, source)
+    if suffix in HDF5:
+        return open_hdf5(file, inside, source)
+    if suffix == ".zarr":
+        raise InputError(f"{source}: is a file, but a zarr store is a folder; unpack it first")
+    raise InputError(
+        f"{source}: images of this kind cannot be read; convert it to one of {', '.join(SUPPORTED)}"
+    )
