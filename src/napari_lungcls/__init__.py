@@ -1,1 +1,65 @@
-"""Train a ResNet-18 on labelled points and paint what it learned over whole lung sections."""
+"""Train a ResNet-18 on labelled points and paint what it learned over whole lung sections.
+
+The public names are resolved when first used, so that importing the package loads neither
+a deep-learning framework nor Qt.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_lungcls.annotation import ClassScheme, ClassSpec, Points, read_points, write_points
+    from napari_lungcls.errors import InputError, LungclsWarning
+    from napari_lungcls.imaging.sources import open_image
+    from napari_lungcls.imaging.stack import ImageStack, as_stack
+    from napari_lungcls.learning.settings import TrainingSettings
+    from napari_lungcls.model import Model, load, train, training
+    from napari_lungcls.painting.painted import PaintedMap
+    from napari_lungcls.painting.stores import read_map
+    from napari_lungcls.pairing import open_pairs
+
+_HOMES = {
+    "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
+    "errors": ("InputError", "LungclsWarning"),
+    "imaging.sources": ("open_image",),
+    "imaging.stack": ("ImageStack", "as_stack"),
+    "learning.settings": ("TrainingSettings",),
+    "model": ("Model", "load", "train", "training"),
+    "painting.painted": ("PaintedMap",),
+    "painting.stores": ("read_map",),
+    "pairing": ("open_pairs",),
+}
+
+__all__ = [
+    "ClassScheme",
+    "ClassSpec",
+    "ImageStack",
+    "InputError",
+    "LungclsWarning",
+    "Model",
+    "PaintedMap",
+    "Points",
+    "TrainingSettings",
+    "as_stack",
+    "load",
+    "open_image",
+    "open_pairs",
+    "read_map",
+    "read_points",
+    "train",
+    "training",
+    "write_points",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,222 @@
+"""Planes at a zoom: area averages, read region by region from the nearest pyramid level."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from napari_lungcls.imaging.geometry import level_size, reflect
+from napari_lungcls.imaging.stack import Plane, stack_dtype
+
+STRIP_BYTES = 32 * 2**20
+"""Bytes of image that are held at once while a coarse level is averaged."""
+
+BLOCK = 512
+"""Edge of the blocks, in level pixels, that a cache keeps."""
+
+
+class Level:
+    """One plane at one zoom, as an image of its own.
+
+    Parameters
+    ----------
+    plane
+        The plane at full resolution.
+    zoom
+        Image pixels per level pixel; not necessarily an integer (see `geometry`).
+    cache
+        Keeps averaged blocks for reads that come back to the same places; for points, not
+        for painting, which reads everything once.
+
+    Notes
+    -----
+    Values keep the type of the image: averages of integers are rounded, as in the pyramid
+    of a multiscale file, so that windows and painted tiles see the same numbers.
+    """
+
+    def __init__(self, plane: Plane, zoom: float = 1.0, cache: BlockCache | None = None) -> None:
+        self.plane = plane
+        self.zoom = float(zoom)
+        self.cache = cache
+        height, width = plane.shape
+        self.shape = (level_size(height, zoom), level_size(width, zoom))
+        self.dtype = stack_dtype(plane.stack.dtype)
+        self._source, self._factor = _nearest(plane.stack.factors, self.zoom)
+
+    def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
+        """Read a region; where it leaves the image, the image is reflected.
+
+        Parameters
+        ----------
+        top, left
+            First level pixel, possibly negative.
+        height, width
+            Size in level pixels.
+
+        Returns
+        -------
+        ndarray, (height, width, 3)
+            Grey images give three equal channels.
+        """
+        rows = reflect(np.arange(top, top + height), self.shape[0])
+        columns = reflect(np.arange(left, left + width), self.shape[1])
+        r0, r1 = int(rows.min()), int(rows.max()) + 1
+        c0, c1 = int(columns.min()), int(columns.max()) + 1
+        region = self._inside(r0, r1, c0, c1)
+        if (r1 - r0, c1 - c0) != (height, width) or top < 0 or left < 0:
+            region = region[np.ix_(rows - r0, columns - c0)]
+        if region.shape[-1] == 1:
+            region = np.repeat(region, 3, axis=-1)
+        return region
+
+    def _inside(self, r0: int, r1: int, c0: int, c1: int) -> NDArray[Any]:
+        if self.cache is None:
+            return self._average(r0, r1, c0, c1)
+        out: NDArray[Any] | None = None
+        for i in range(r0 // BLOCK, (r1 - 1) // BLOCK + 1):
+            for j in range(c0 // BLOCK, (c1 - 1) // BLOCK + 1):
+                block = self._block(i, j)
+                if out is None:
+                    out = np.empty((r1 - r0, c1 - c0, block.shape[-1]), block.dtype)
+                a0, b0 = i * BLOCK, j * BLOCK
+                y0, y1 = max(r0, a0), min(r1, a0 + BLOCK)
+                x0, x1 = max(c0, b0), min(c1, b0 + BLOCK)
+                out[y0 - r0 : y1 - r0, x0 - c0 : x1 - c0] = block[
+                    y0 - a0 : y1 - a0, x0 - b0 : x1 - b0
+                ]
+        assert out is not None
+        return out
+
+    def _block(self, i: int, j: int) -> NDArray[Any]:
+        assert self.cache is not None
+        key = (id(self.plane.stack), self.plane.index, self.zoom, i, j)
+        block = self.cache.get(key)
+        if block is None:
+            height, width = self.shape
+            block = self._average(
+                i * BLOCK,
+                min(height, (i + 1) * BLOCK),
+                j * BLOCK,
+                min(width, (j + 1) * BLOCK),
+            )
+            self.cache.put(key, block)
+        return block
+
+    def _average(self, r0: int, r1: int, c0: int, c1: int) -> NDArray[Any]:
+        """Average a region inside the level, strip by strip."""
+        factor = self._factor
+        if factor == 1:
+            return self.plane.read(slice(r0, r1), slice(c0, c1), self._source)
+        limits = self._source_shape()
+        columns, x0 = _resampling(c0, c1, factor, limits[1])
+        source_row_bytes = columns.shape[1] * 3 * 4
+        step = max(1, int(STRIP_BYTES / (source_row_bytes * max(1.0, factor))))
+        strips = []
+        for start in range(r0, r1, step):
+            rows, y0 = _resampling(start, min(r1, start + step), factor, limits[0])
+            source = self.plane.read(
+                slice(y0, y0 + rows.shape[1]),
+                slice(x0, x0 + columns.shape[1]),
+                self._source,
+            )
+            strips.append(_resample(source, rows, columns))
+        return _as_type(np.concatenate(strips), self.dtype)
+
+    def _source_shape(self) -> tuple[int, int]:
+        shape = self.plane.stack.levels[self._source].shape
+        axis = len(shape) - (3 if self.plane.stack.rgb else 2)
+        return int(shape[axis]), int(shape[axis + 1])
+
+
+class BlockCache:
+    """The most recently used blocks of levels, up to a number of bytes."""
+
+    def __init__(self, limit: int = 256 * 2**20) -> None:
+        self.limit = limit
+        self._blocks: OrderedDict[object, NDArray[Any]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: object) -> NDArray[Any] | None:
+        """Return the block, now the most recent one, or None."""
+        block = self._blocks.get(key)
+        if block is not None:
+            self._blocks.move_to_end(key)
+        return block
+
+    def put(self, key: object, block: NDArray[Any]) -> None:
+        """Keep a block and let the oldest go."""
+        self._blocks[key] = block
+        self._bytes += block.nbytes
+        while self._bytes > self.limit and len(self._blocks) > 1:
+            _, oldest = self._blocks.popitem(last=False)
+            self._bytes -= oldest.nbytes
+
+
+def _nearest(factors: tuple[float, ...], zoom: float) -> tuple[int, float]:
+    """Choose the pyramid level to average from, and the factor that is left to average.
+
+    Among the levels that are not coarser than the zoom the coarsest one wins, and of those
+    an integer factor, which averages whole pixels, before a fraction.
+    """
+    usable = [(i, zoom / f) for i, f in enumerate(factors) if f <= zoom * (1 + 1e-9)]
+    if not usable:
+        return 0, zoom
+    whole = [(i, r) for i, r in usable if abs(r - round(r)) < 1e-9]
+    index, factor = (whole or usable)[-1]
+    return index, float(round(factor)) if whole else factor
+
+
+def _resampling(first: int, stop: int, factor: float, limit: int) -> tuple[csr_array, int]:
+    """Weights that turn source pixels into level pixels `first … stop − 1` along one axis.
+
+    Shrinking (factor ≥ 1) weighs each source pixel by its overlap with the level pixel;
+    enlarging interpolates linearly between pixel centres.
+
+    Returns
+    -------
+    weights
+        Sparse (stop − first, source pixels), rows adding up to 1.
+    start
+        The source pixel of the first column.
+    """
+    target = np.arange(first, stop)
+    if factor >= 1:
+        low, high = target * factor, np.minimum((target + 1) * factor, limit)
+        start, end = int(low[0] + 1e-9), min(limit, int(np.ceil(high[-1] - 1e-9)))
+        taps = int(np.ceil(factor)) + 1
+        pixel = np.floor(low + 1e-9).astype(np.int64)[:, np.newaxis] + np.arange(taps)
+        weight = np.minimum(pixel + 1, high[:, np.newaxis]) - np.maximum(pixel, low[:, np.newaxis])
+    else:
+        centre = np.clip((target + 0.5) * factor - 0.5, 0, limit - 1)
+        start, end = int(centre[0]), min(limit, int(centre[-1]) + 2)
+        pixel = np.floor(centre).astype(np.int64)[:, np.newaxis] + np.arange(2)
+        weight = 1 - np.abs(centre[:, np.newaxis] - pixel)
+    weight = np.where((pixel < end) & (weight > 1e-9), weight, 0.0)
+    weight = weight / weight.sum(axis=1, keepdims=True)
+    row = np.broadcast_to(np.arange(len(target))[:, np.newaxis], pixel.shape)
+    used = weight > 0
+    matrix = csr_array(
+        (weight[used].astype(np.float32), (row[used], pixel[used] - start)),
+        shape=(len(target), end - start),
+    )
+    return matrix, start
+
+
+def _resample(source: NDArray[Any], rows: csr_array, columns: csr_array) -> NDArray[np.float32]:
+    """Apply the weights of both axes to `(y, x, channel)`; returns float32."""
+    height, width, channels = source.shape
+    shrunk = rows @ source.reshape(height, width * channels).astype(np.float32)
+    turned = shrunk.reshape(-1, width, channels).transpose(1, 0, 2).reshape(width, -1)
+    result = columns @ np.ascontiguousarray(turned)
+    out: NDArray[np.float32] = result.reshape(columns.shape[0], -1, channels).transpose(1, 0, 2)
+    return out
+
+
+def _as_type(values: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if dtype.kind == "u":
+        return np.rint(values).astype(dtype)
+    return values

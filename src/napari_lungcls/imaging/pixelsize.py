@@ -1,0 +1,97 @@
+"""Pixel sizes of models and images, and what to do where they differ."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.imaging.stack import ImageStack
+
+TOLERANCE = 0.02
+"""Relative difference of pixel sizes below which an image is not resampled."""
+
+LARGEST_RATIO = 64.0
+"""Ratio of pixel sizes beyond which one of the two must be wrong."""
+
+
+def effective_zooms(
+    zooms: Sequence[int], model_pixel_size: float | None, stack: ImageStack
+) -> tuple[float, ...]:
+    """Zooms at which an image shows what the model was trained to see.
+
+    A model trained at 0.5 µm per pixel that looks at an image of 0.25 µm per pixel shrinks
+    it by a further factor of two: its zooms 1 and 4 become 2 and 8 on that image.
+
+    Parameters
+    ----------
+    zooms
+        The network's zooms.
+    model_pixel_size
+        Micrometres per pixel that the model was trained at, or None if unknown.
+    stack
+        The image that it is to look at.
+
+    Returns
+    -------
+    tuple of float
+        Pixels of this image per level pixel.
+
+    Raises
+    ------
+    InputError
+        When the sizes are so different that one must be wrong.
+
+    Warns
+    -----
+    LungclsWarning
+        When only one of the sizes is known, so that nobody can tell whether they agree.
+    """
+    if model_pixel_size is None or stack.pixel_size is None:
+        if model_pixel_size is not None:
+            warnings.warn(
+                f"{stack.source} does not tell its pixel size; it is taken for the model's, "
+                f"{model_pixel_size:g} µm. Give --pixel-size if that is wrong.",
+                LungclsWarning,
+                stacklevel=2,
+            )
+        elif stack.pixel_size is not None:
+            warnings.warn(
+                f"the model does not know the pixel size it was trained at; {stack.source} "
+                f"({stack.pixel_size:g} µm) is taken to have the same.",
+                LungclsWarning,
+                stacklevel=2,
+            )
+        return tuple(float(z) for z in zooms)
+    ratio = model_pixel_size / stack.pixel_size
+    if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
+        raise InputError(
+            f"{stack.source} has {stack.pixel_size:g} µm per pixel and the model was trained at "
+            f"{model_pixel_size:g}; one of them must be wrong: give --pixel-size"
+        )
+    if abs(ratio - 1) <= TOLERANCE:
+        ratio = 1.0
+    return tuple(z * ratio for z in zooms)
+
+
+def check_zooms(zooms: Sequence[int], effective: Sequence[float], stack: ImageStack) -> None:
+    """Refuse zooms at which the image has fewer pixels than a few cells.
+
+    Raises
+    ------
+    InputError
+        Naming the zoom and the largest one that fits.
+    """
+    smallest = min(stack.plane_shape)
+    for zoom, factor in zip(zooms, effective, strict=True):
+        if factor > smallest / MIN_LEVEL_PIXELS:
+            largest = int(smallest / MIN_LEVEL_PIXELS * zoom / factor)
+            remedy = f"use zooms up to {largest}" if largest >= 1 else "give a larger image"
+            raise InputError(
+                f"zoom {zoom} is larger than the image allows: {stack.source} has "
+                f"{stack.plane_shape[0]} × {stack.plane_shape[1]} pixels; {remedy}"
+            )
+
+
+MIN_LEVEL_PIXELS = 8
+"""Pixels that the shorter side of a level must keep for a zoom to make sense."""

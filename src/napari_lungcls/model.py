@@ -1,0 +1,328 @@
+"""A trained model as scripts use it: train, save, load, classify, paint, evaluate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_lungcls.annotation import ClassScheme, Points, read_points
+from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.stack import ImageStack, as_stack
+from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.engines import Engine, State, create_engine
+from napari_lungcls.network.modelfile import read_model, write_model
+
+if TYPE_CHECKING:
+    from napari_lungcls.learning.metrics import Metrics
+    from napari_lungcls.learning.settings import TrainingSettings
+    from napari_lungcls.learning.training import TrainingProgress
+    from napari_lungcls.painting.grid import Region
+    from napari_lungcls.painting.painted import PaintedMap
+    from napari_lungcls.painting.run import PaintingProgress
+
+PathLike = str | os.PathLike[str]
+AnyPoints = Points | PathLike
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+def _never() -> bool:
+    return False
+
+
+class Model:
+    """A trained network with its classes.
+
+    Parameters
+    ----------
+    document
+        What the model file says about the network.
+    state
+        Its arrays.
+    engine
+        Library that computes it; the one that trained it by default.
+    device
+        `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    """
+
+    def __init__(
+        self,
+        document: ModelDocument,
+        state: State,
+        *,
+        engine: str | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.document = document
+        self.state = state
+        self._engine_name = engine or document.engine or "torch"
+        self._device = device
+        self._engine: Engine | None = None
+
+    @property
+    def scheme(self) -> ClassScheme:
+        """The classes, in the order of the probabilities."""
+        return self.document.scheme
+
+    @property
+    def engine(self) -> Engine:
+        """The network on its device; built when first asked for."""
+        if self._engine is None:
+            self._engine = create_engine(
+                self._engine_name, self.document.network, device=self._device
+            )
+            self._engine.load(self.state)
+        return self._engine
+
+    def save(self, path: PathLike) -> Path:
+        """Write the model to a `.safetensors` file; see docs/formats.md."""
+        return write_model(path, self.document, self.state)
+
+    def classify(self, image: Any, coordinates: ArrayLike) -> NDArray[np.float32]:
+        """Probabilities of the classes at points, each seen through its windows.
+
+        Parameters
+        ----------
+        image
+            Anything that `as_stack` takes.
+        coordinates
+            `(n, ndim)` positions `(…, y, x)` in pixels of the image.
+
+        Returns
+        -------
+        ndarray, (n, classes), float32
+            Rows add up to 1.
+
+        Raises
+        ------
+        InputError
+            When points lie outside the image, or the image does not suit the model.
+        """
+        from napari_lungcls.painting.classify import classify_points
+
+        where = np.asarray(coordinates, dtype=np.float64)
+        found = np.empty((len(where), len(self.scheme)), np.float32)
+        for rows, odds in classify_points(self.engine, self.document, as_stack(image), where):
+            found[rows] = odds
+        return found
+
+    def painting(
+        self,
+        image: Any,
+        stride: int = 4,
+        *,
+        out: PathLike | None = None,
+        region: Region | None = None,
+        planes: slice | None = None,
+        probabilities: bool = True,
+        overwrite: bool = False,
+        cancelled: Callable[[], bool] = _never,
+    ) -> Generator[PaintingProgress, None, PaintedMap]:
+        """Paint, yielding progress; the map is the generator's return value.
+
+        Parameters
+        ----------
+        image
+            Anything that `as_stack` takes.
+        stride
+            Image pixels between cells, 1 to 64.
+        out
+            An `.ome.zarr` or `.ome.tif` to write to; in memory if not given.
+        region
+            Rows and columns of image pixels; everything if not given.
+        planes
+            Range along the axis before `(y, x)`.
+        probabilities
+            Whether to keep the probabilities of all classes.
+        overwrite
+            Whether `out` may exist.
+        cancelled
+            Asked before every block; what is painted until then is kept.
+
+        Yields
+        ------
+        PaintingProgress
+
+        Raises
+        ------
+        InputError
+            When the image does not suit the model or the output cannot be written.
+        """
+        from napari_lungcls.painting.grid import MapGrid
+        from napari_lungcls.painting.painted import MemoryStore
+        from napari_lungcls.painting.run import map_header, run_painting
+        from napari_lungcls.painting.stores import open_store, read_map
+
+        grid = MapGrid.over(as_stack(image), stride, region, planes)
+        header = map_header(grid, self.document, probabilities=probabilities)
+        run = {"probabilities": probabilities, "cancelled": cancelled}
+        if out is None:
+            memory = MemoryStore(header)
+            yield from run_painting(self.engine, self.document, grid, memory, **run)  # type: ignore[arg-type]
+            return memory.map
+        engine = self.engine
+        store = open_store(out, header, chunk=grid.block, overwrite=overwrite)
+        yield from run_painting(engine, self.document, grid, store, **run)  # type: ignore[arg-type]
+        return read_map(out)
+
+    def paint(
+        self,
+        image: Any,
+        stride: int = 4,
+        *,
+        progress: Callable[[PaintingProgress], None] | None = None,
+        **options: Any,
+    ) -> PaintedMap:
+        """Paint a map of the classes over an image; see `painting` for the options.
+
+        Returns
+        -------
+        PaintedMap
+            `classes` `(…, h, w)` uint8, 0 = not painted, else code + 1; `probabilities`
+            `(k, …, h, w)` float16; `scale` and `translate` place it in the world.
+        """
+        return exhaust(self.painting(image, stride, **options), progress)
+
+    def evaluate(
+        self,
+        image: Any,
+        points: AnyPoints | None = None,
+        *,
+        painted: bool = False,
+        stride: int = 4,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Metrics:
+        """Compare the model with labelled points.
+
+        Parameters
+        ----------
+        image, points
+            An image and its points, or a list of such pairs as `image` alone.
+        painted
+            Read the answers off the painted map instead of through windows.
+        stride
+            Image pixels between the map's cells.
+        progress
+            Called with the points done and in all.
+
+        Raises
+        ------
+        InputError
+            When a point's class is unknown, or image, points and model do not fit.
+        """
+        from napari_lungcls.learning.metrics import score
+
+        pairs = as_pairs(image, points)
+        codes = np.concatenate([p.codes(self.scheme) for _, p in pairs])
+        odds = np.empty((len(codes), len(self.scheme)), np.float32)
+        first = done = 0
+        for stack, table in pairs:
+            for rows, found in self._answers(stack, table, painted=painted, stride=stride):
+                odds[first : first + len(table)][rows] = found
+                done += len(found)
+                if progress:
+                    progress(done, len(codes))
+            first += len(table)
+        return score(codes, odds, self.scheme.names)
+
+    def _answers(
+        self, stack: ImageStack, points: Points, *, painted: bool, stride: int
+    ) -> Iterable[tuple[Any, NDArray[np.float32]]]:
+        from napari_lungcls.painting.at_points import painted_at_points
+        from napari_lungcls.painting.classify import classify_points
+
+        where = points.coordinates
+        if painted:
+            return painted_at_points(
+                self.engine, self.document, stack, where, stride=stride, points=points.source
+            )
+        return classify_points(self.engine, self.document, stack, where, points.source)
+
+
+def training(
+    image: Any,
+    points: AnyPoints | None = None,
+    settings: TrainingSettings | None = None,
+    *,
+    classes: str | Path | ClassScheme = "lung",
+    cancelled: Callable[[], bool] = _never,
+) -> Generator[TrainingProgress, None, Model]:
+    """Train, yielding progress after every batch; the model is the generator's return value.
+
+    Parameters
+    ----------
+    image, points
+        An image and its points, or a list of such pairs as `image` alone.
+    settings
+        How to train; defaults if not given.
+    classes
+        A preset's name, a scheme file, or a scheme.
+    cancelled
+        Asked after every batch; the best epoch so far is then returned.
+
+    Yields
+    ------
+    TrainingProgress
+
+    Raises
+    ------
+    InputError
+        When images, points and settings do not go together.
+    """
+    from napari_lungcls.learning.settings import TrainingSettings
+    from napari_lungcls.learning.training import run_training
+
+    chosen = settings or TrainingSettings()
+    pairs, scheme = as_pairs(image, points), ClassScheme.parse(classes)
+    trained = yield from run_training(pairs, chosen, scheme, cancelled=cancelled)
+    return Model(trained.document, trained.state, device=chosen.device)
+
+
+def train(
+    image: Any,
+    points: AnyPoints | None = None,
+    settings: TrainingSettings | None = None,
+    *,
+    progress: Callable[[TrainingProgress], None] | None = None,
+    **options: Any,
+) -> Model:
+    """Train a model; see `training` for the options."""
+    return exhaust(training(image, points, settings, **options), progress)
+
+
+def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    InputError
+        When it is missing, damaged, of another kind or of a newer format.
+    """
+    return Model(*read_model(path), engine=engine, device=device)
+
+
+def as_pairs(image: Any, points: AnyPoints | None) -> list[tuple[ImageStack, Points]]:
+    """Take an image with its points, or a list of such pairs, in any form."""
+    if points is None:
+        if not isinstance(image, Sequence) or not all(len(pair) == 2 for pair in image):
+            raise InputError("give an image and its points, or a list of (image, points) pairs")
+        return [pair for each in image for pair in as_pairs(*each)]
+    table = points if isinstance(points, Points) else read_points(points)
+    return [(as_stack(image), table)]
+
+
+def exhaust(run: Generator[P, None, R], progress: Callable[[P], None] | None = None) -> R:
+    """Run a generator to its end, pass on what it yields, and return what it returns."""
+    while True:
+        try:
+            step = next(run)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        if progress:
+            progress(step)

@@ -1,0 +1,66 @@
+"""Engines by name; none is imported before it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, cast
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.network.engines.protocol import (
+    Engine,
+    OptimizerOptions,
+    Readouts,
+    State,
+    Step,
+)
+from napari_lungcls.network.spec import NetworkSpec
+
+ENGINES = {"torch": "torch_engine"}
+"""Engine names and the modules in this folder that hold them as `create` and `devices`."""
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "OptimizerOptions",
+    "Readouts",
+    "State",
+    "Step",
+    "create_engine",
+    "engine_status",
+]
+
+
+def create_engine(name: str, spec: NetworkSpec, *, device: str = "auto", seed: int = 0) -> Engine:
+    """Build a network with random parameters.
+
+    Parameters
+    ----------
+    name
+        One of `ENGINES`.
+    spec
+        The network's shape.
+    device
+        `auto`, `cpu`, `cuda` (`cuda:1` …) or `mps`.
+    seed
+        Of the random parameters.
+
+    Raises
+    ------
+    InputError
+        When there is no such engine or device here.
+    """
+    if name not in ENGINES:
+        raise InputError(f"there is no engine {name!r}; choose from {', '.join(ENGINES)}")
+    return cast(Engine, _module(name).create(spec, device=device, seed=seed))
+
+
+def engine_status(name: str) -> dict[str, object]:
+    """Tell whether an engine can run here, its version, and the devices it would use."""
+    if find_spec(name) is None:
+        return {"available": False, "reason": f"{name} is not installed", "devices": []}
+    return cast(dict[str, object], _module(name).status())
+
+
+def _module(name: str) -> Any:
+    return import_module(f"{__name__}.{ENGINES[name]}")

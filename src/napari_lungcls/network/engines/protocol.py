@@ -1,0 +1,97 @@
+"""What an engine is: the network on a device, with numpy at its border."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_lungcls.network.spec import NetworkSpec
+
+State = dict[str, NDArray[np.float32]]
+"""Parameters and running statistics under torchvision's names, heads included."""
+
+Readouts = Mapping[int, NDArray[np.float32]]
+"""For each stage the weights `(n, zooms, cells)` that turn its cells into one vector."""
+
+
+class OptimizerOptions(BaseModel):
+    """What an engine has to know to take a training step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    weight_decay: float = Field(default=0.0, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    clip_norm: float | None = Field(default=1.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    freeze: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one training step saw: the loss before the step, and the logits `(n, classes)`."""
+
+    loss: float
+    logits: NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A network that can be trained and asked, whatever library computes it.
+
+    Windows are `(n, zooms, y, x, 3)` in intensities of the image, any type; the engine
+    normalises them. `load` and `state` speak float32 arrays under torchvision's names.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network's shape."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs, such as `cpu` or `cuda:0`."""
+
+    def state(self) -> State:
+        """Return copies of all arrays."""
+
+    def load(self, state: Mapping[str, NDArray[np.float32]], *, partial: bool = False) -> None:
+        """Take arrays over; with `partial`, those that are missing stay as they are."""
+
+    def prepare(self, options: OptimizerOptions) -> None:
+        """Begin training: a fresh optimiser."""
+
+    def train_step(
+        self,
+        windows: NDArray[Any],
+        readouts: Readouts,
+        codes: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        learning_rate: float,
+    ) -> Step:
+        """Take one step on the weighted mean of the cross-entropies."""
+
+    def optimizer_state(self) -> State:
+        """Return all that continues the optimiser, for a checkpoint."""
+
+    def load_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None:
+        """Continue from a checkpoint; `prepare` comes first."""
+
+    def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
+        """Answer for windows: `(n, classes)` before the softmax."""
+
+    def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
+        """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias.
+
+        `tile` is `(y, x, 3)` level pixels of one of the network's zooms; cell `i` of a
+        stage with stride `s` is centred on the tile's pixel `s·i`.
+        """
+
+    def bias(self) -> NDArray[np.float32]:
+        """Return the heads' common bias, `(classes,)`."""

@@ -1,0 +1,248 @@
+"""The default engine: PyTorch on CUDA, Apple's MPS or the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812  (everybody's name for it)
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.network.engines.protocol import (
+    OptimizerOptions,
+    Readouts,
+    State,
+    Step,
+)
+from napari_lungcls.network.engines.torch_net import Network, Trunk, folded
+from napari_lungcls.network.spec import NetworkSpec
+
+
+class TorchEngine:
+    """The network in PyTorch; see `protocol.Engine` for what each method promises."""
+
+    name: ClassVar[str] = "torch"
+
+    def __init__(self, spec: NetworkSpec, *, device: str = "auto", seed: int = 0) -> None:
+        self._spec = spec
+        self._device = resolve_device(device)
+        generator = torch.Generator().manual_seed(seed)
+        self._network = Network(spec, generator).eval()
+        self._network.to(self._device, memory_format=torch.channels_last)
+        self._mean = torch.tensor(spec.normalisation.mean, device=self._device)
+        self._inverse_std = 1 / torch.tensor(spec.normalisation.std, device=self._device)
+        self._painter: Trunk | None = None
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._options = OptimizerOptions()
+        self._dropout = torch.Generator()
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network's shape."""
+        return self._spec
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return str(self._device)
+
+    def state(self) -> State:
+        """Return copies of all arrays."""
+        arrays = self._network.named_arrays()
+        return {k: v.detach().cpu().contiguous().numpy().copy() for k, v in arrays.items()}
+
+    def load(self, state: Mapping[str, NDArray[np.float32]], *, partial: bool = False) -> None:
+        """Take arrays over; with `partial`, those that are missing stay as they are."""
+        arrays = self._network.named_arrays()
+        if not partial and (missing := sorted(arrays.keys() - state.keys())):
+            raise InputError(f"the parameters lack {missing[0]} and {len(missing) - 1} more")
+        with torch.no_grad():
+            for name, tensor in arrays.items():
+                if name not in state:
+                    continue
+                if tuple(state[name].shape) != tuple(tensor.shape):
+                    raise InputError(
+                        f"parameter {name} has shape {tuple(state[name].shape)}; "
+                        f"the network needs {tuple(tensor.shape)}"
+                    )
+                tensor.copy_(torch.from_numpy(np.ascontiguousarray(state[name])))
+        self._painter = None
+
+    def prepare(self, options: OptimizerOptions) -> None:
+        """Begin training: a fresh optimiser."""
+        self._options = options
+        self._dropout = torch.Generator().manual_seed(options.seed)
+        self._network.trunk.requires_grad_(not options.freeze)
+        parameters = [p for p in self._network.parameters() if p.requires_grad]
+        decay = options.weight_decay
+        if options.optimizer == "sgd":
+            self._optimizer = torch.optim.SGD(
+                parameters,
+                lr=0.0,
+                momentum=options.momentum,
+                weight_decay=decay,
+                nesterov=True,
+            )
+        elif options.optimizer == "adamw":
+            self._optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=decay)
+        else:
+            self._optimizer = torch.optim.Adam(parameters, lr=0.0, weight_decay=decay)
+
+    def train_step(
+        self,
+        windows: NDArray[Any],
+        readouts: Readouts,
+        codes: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        learning_rate: float,
+    ) -> Step:
+        """Take one step on the weighted mean of the cross-entropies."""
+        if self._optimizer is None:
+            raise RuntimeError("prepare() comes before train_step()")
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._painter = None
+        self._network.train()
+        # A frozen trunk also keeps its BatchNorm statistics.
+        self._network.trunk.train(not self._options.freeze)
+        with torch.set_grad_enabled(not self._options.freeze):
+            features = self._network.features(self._windows(windows), self._tensors(readouts))
+        logits = self._network.classify({s: self._drop(f) for s, f in features.items()})
+        losses = F.cross_entropy(logits, self._tensor(codes), reduction="none")
+        weight = self._tensor(weights)
+        loss = (losses * weight).sum() / weight.sum()
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._options.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._options.clip_norm)
+        self._optimizer.step()
+        self._network.eval()
+        return Step(float(loss.detach()), _numpy(logits))
+
+    def optimizer_state(self) -> State:
+        """Return all that continues the optimiser: moments, step counts, dropout's generator."""
+        found: State = {"dropout": self._dropout.get_state().numpy().astype(np.float32)}
+        if self._optimizer is not None:
+            for i, entry in self._optimizer.state_dict()["state"].items():
+                for key, value in entry.items():
+                    if isinstance(value, Tensor):
+                        found[f"{i}.{key}"] = _numpy(value.float())
+        return found
+
+    def load_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None:
+        """Continue from a checkpoint; `prepare` comes first."""
+        if self._optimizer is None:
+            raise RuntimeError("prepare() comes before load_optimizer_state()")
+        self._dropout.set_state(torch.from_numpy(state["dropout"].astype(np.uint8)))
+        entries: dict[int, dict[str, Tensor]] = {}
+        for name, value in state.items():
+            if name != "dropout":
+                i, key = name.split(".", 1)
+                entries.setdefault(int(i), {})[key] = torch.from_numpy(np.array(value))
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
+
+    def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
+        """Answer for windows: `(n, classes)` before the softmax."""
+        with torch.inference_mode():
+            features = self._network.features(self._windows(windows), self._tensors(readouts))
+            return _numpy(self._network.classify(features))
+
+    def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
+        """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""
+        if self._painter is None:
+            self._painter = folded(self._network.trunk)
+        i = self._spec.zooms.index(zoom)
+        with torch.inference_mode():
+            cells = self._painter(self._normalise(tile[np.newaxis]))
+            return {
+                stage: _numpy(F.conv2d(cells[stage], self._head(stage)[i])[0])
+                for stage in self._spec.stages
+            }
+
+    def bias(self) -> NDArray[np.float32]:
+        """Return the heads' common bias, `(classes,)`."""
+        return _numpy(self._network.bias)
+
+    def _head(self, stage: int) -> Tensor:
+        """Return the heads of a stage as 1 × 1 convolutions: `(zooms, classes, channels, 1, 1)`."""
+        return self._network.heads[str(stage)][..., None, None]
+
+    def _drop(self, features: Tensor) -> Tensor:
+        """Dropout with a generator of the engine's own, so that seeds repeat a run."""
+        if self._options.dropout == 0:
+            return features
+        keep = 1 - self._options.dropout
+        mask = torch.empty(features.shape).bernoulli_(keep, generator=self._dropout)
+        return features * (mask.to(self._device) / keep)
+
+    def _windows(self, windows: NDArray[Any]) -> Tensor:
+        """Turn `(n, zooms, y, x, 3)` intensities into normalised `(n, zooms, 3, y, x)`."""
+        n, zooms, height, width, _ = windows.shape
+        flat = self._normalise(windows.reshape(n * zooms, height, width, 3))
+        return flat.unflatten(0, (n, zooms))
+
+    def _normalise(self, images: NDArray[Any]) -> Tensor:
+        """Turn `(n, y, x, 3)` intensities into normalised float32 `(n, 3, y, x)`."""
+        values = self._tensor(images).float()
+        return ((values - self._mean) * self._inverse_std).permute(0, 3, 1, 2)
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        # A view of a file may be read-only, which torch refuses to share.
+        return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self._device)
+
+    def _tensors(self, arrays: Readouts) -> dict[int, Tensor]:
+        return {stage: self._tensor(array) for stage, array in arrays.items()}
+
+
+def create(spec: NetworkSpec, *, device: str, seed: int) -> TorchEngine:
+    """Build the engine; what `engines.create_engine` calls."""
+    return TorchEngine(spec, device=device, seed=seed)
+
+
+def status() -> dict[str, object]:
+    """Tell the version and the devices of this installation."""
+    devices = ["cpu"]
+    devices += [
+        f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())
+    ]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return {"available": True, "version": torch.__version__, "devices": devices}
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn `auto`, `cpu`, `cuda`, `cuda:N` or `mps` into a device that is really there.
+
+    Raises
+    ------
+    InputError
+        When it is not.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"there is no device {name!r}; choose auto, cpu, cuda or mps")
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there[device.type]:
+        raise InputError(f"there is no device {name!r} on this machine; use --device auto or cpu")
+    return device
+
+
+def _numpy(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.detach().cpu().contiguous().numpy()
+    return array

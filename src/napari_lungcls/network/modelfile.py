@@ -1,0 +1,135 @@
+"""The model file: one `.safetensors` with all arrays, and a JSON document in its metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.files import replacing
+from napari_lungcls.network.document import FORMAT_VERSION, ModelDocument
+from napari_lungcls.network.engines.protocol import State
+from napari_lungcls.network.parameters import stage_channels, stage_of, trunk_shapes
+from napari_lungcls.network.spec import NetworkSpec
+
+METADATA_KEY = "napari-lungcls"
+SUFFIX = ".safetensors"
+
+
+def parameter_shapes(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all arrays of a network, heads included."""
+    shapes = {
+        name: shape for name, shape in trunk_shapes().items() if stage_of(name) <= spec.stages[-1]
+    }
+    for stage in spec.stages:
+        for zoom in spec.zooms:
+            shapes[spec.head_name(zoom, stage)] = (spec.classes, stage_channels(stage))
+    shapes[spec.bias_name] = (spec.classes,)
+    return shapes
+
+
+def write_model(
+    path: str | os.PathLike[str], document: ModelDocument, state: Mapping[str, NDArray[np.float32]]
+) -> Path:
+    """Write a model file, aside first.
+
+    Raises
+    ------
+    InputError
+        When the place cannot be written, or the name does not end in `.safetensors`.
+    """
+    target = check_model_name(path)
+    metadata = {METADATA_KEY: document.model_dump_json()}
+    with replacing(target) as aside:
+        save_file(dict(state), aside, metadata=metadata)
+    return target
+
+
+def check_model_name(path: str | os.PathLike[str]) -> Path:
+    """Insist on the suffix by which other programs know the format."""
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise InputError(f"{target}: a model file ends in {SUFFIX}; name it so")
+    return target
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[ModelDocument, State]:
+    """Read a model file without trusting it.
+
+    Returns
+    -------
+    document, state
+        The checked document and float32 arrays of the shapes that it announces.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, truncated, of another kind, of a newer format, or does
+        not hold what its document says.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InputError(f"{source}: there is no such model file")
+    try:
+        with safe_open(source, framework="numpy") as stored:
+            document = parse_document(source, (stored.metadata() or {}).get(METADATA_KEY))
+            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError) as error:
+        raise InputError(
+            f"{source} is not a complete .safetensors file ({error}); "
+            "copy it again, or train and save the model anew"
+        ) from error
+    _check_arrays(source, state, parameter_shapes(document.network))
+    return document, state
+
+
+def parse_document(source: Path, text: str | None) -> ModelDocument:
+    """Check the document of a model file; see `read_model`."""
+    if text is None:
+        raise InputError(
+            f"{source} holds arrays but is no model of napari-lungcls; "
+            "bare ResNet-18 weights go to --pretrained"
+        )
+    try:
+        raw = json.loads(text)
+        found = raw.get("format_version") if isinstance(raw, dict) else None
+        if isinstance(found, int) and found > FORMAT_VERSION:
+            raise InputError(
+                f"{source} has format {found}, this version reads up to {FORMAT_VERSION}; "
+                "update napari-lungcls"
+            )
+        return ModelDocument.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise InputError(
+            f"{source}: its description is damaged at {where} ({first['msg']}); "
+            "train and save the model anew"
+        ) from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(
+            f"{source}: its description is damaged; train and save the model anew"
+        ) from error
+
+
+def _check_arrays(source: Path, state: State, expected: Mapping[str, tuple[int, ...]]) -> None:
+    if missing := sorted(expected.keys() - state.keys()):
+        raise InputError(f"{source} lacks the array {missing[0]}; train and save the model anew")
+    for name in [n for n in state if n not in expected]:
+        del state[name]
+    for name, array in state.items():
+        if array.shape != expected[name] or array.dtype != np.float32:
+            raise InputError(
+                f"{source}: the array {name} is {array.dtype} {array.shape}, but should be "
+                f"float32 {expected[name]}; train and save the model anew"
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"{source}: the array {name} holds NaN; train the model anew")

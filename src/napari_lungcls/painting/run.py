@@ -1,0 +1,125 @@
+"""Painting images: a generator that yields progress and returns the map."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.fitting import check_image
+from napari_lungcls.painting.grid import Block, MapGrid
+from napari_lungcls.painting.header import MapHeader
+from napari_lungcls.painting.painter import Painter, classes_and_probabilities
+from napari_lungcls.painting.stores import MapStore
+
+
+@dataclass(frozen=True)
+class PaintingProgress:
+    """Where painting stands, after each block.
+
+    Attributes
+    ----------
+    done, total
+        Blocks painted, and in all.
+    block
+        The block that was just written.
+    seconds, remaining
+        Time spent, and an estimate of what is left.
+    """
+
+    done: int
+    total: int
+    block: Block
+    seconds: float
+    remaining: float
+
+
+def map_header(grid: MapGrid, document: ModelDocument, *, probabilities: bool) -> MapHeader:
+    """Describe the map that a model paints on a grid."""
+    scheme: ClassScheme = document.scheme
+    provenance: dict[str, Any] = {
+        "image": grid.stack.source,
+        "model_created": document.created,
+        "zooms": list(document.network.zooms),
+        "pixel_size": grid.stack.pixel_size,
+        "software": document.software.get("napari-lungcls", ""),
+    }
+    return grid.header(scheme, probabilities=probabilities, provenance=provenance)
+
+
+def run_painting(
+    engine: Engine,
+    document: ModelDocument,
+    grid: MapGrid,
+    store: MapStore,
+    *,
+    probabilities: bool = True,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Generator[PaintingProgress, None, bool]:
+    """Paint all blocks of a grid into a store.
+
+    Parameters
+    ----------
+    engine, document
+        The network and what its model file says about it.
+    grid
+        The cells to paint.
+    store
+        Takes the blocks. It is finished when all are painted, finished as it is when
+        cancelled (cells not painted are 0), and abandoned after an error.
+    probabilities
+        Whether to write them.
+    cancelled
+        Asked before every block.
+
+    Yields
+    ------
+    PaintingProgress
+
+    Returns
+    -------
+    bool
+        Whether everything was painted.
+
+    Raises
+    ------
+    InputError
+        When model and image do not go together.
+    """
+    finished = False
+    try:
+        painter = Painter(
+            engine, check_image(grid.stack, document), temperature=document.temperature
+        )
+        blocks = list(grid.blocks())
+        began, done = time.perf_counter(), 0
+        for done, block in enumerate(_until(cancelled, blocks), 1):
+            plane = grid.stack.plane(grid.image_plane(block.index))
+            logits = painter.logits(plane, *grid.positions(block))
+            cells = classes_and_probabilities(logits, probabilities=probabilities)
+            store.write(block.index, block.rows, block.columns, *cells)
+            seconds = time.perf_counter() - began
+            yield PaintingProgress(
+                done, len(blocks), block, seconds, seconds / done * (len(blocks) - done)
+            )
+        complete = done == len(blocks)
+        if complete:
+            store.finish()
+        else:
+            store.abandon(keep=True)
+        finished = True
+        return complete
+    finally:
+        if not finished:
+            store.abandon()
+
+
+def _until(cancelled: Callable[[], bool], blocks: list[Block]) -> Iterator[Block]:
+    for block in blocks:
+        if cancelled():
+            return
+        yield block

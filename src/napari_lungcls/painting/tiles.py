@@ -1,0 +1,117 @@
+"""Running the trunk over a region of a level, tile by tile, and projecting it to the classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.imaging.geometry import (
+    STAGE_STRIDES,
+    align_down,
+    align_up,
+    interpolation_weights,
+)
+from napari_lungcls.imaging.levels import Level
+from napari_lungcls.network.engines import Engine
+
+HALO = 64
+"""Level pixels around a tile that are computed and thrown away."""
+
+TILE = 512
+"""Edge of a tile without its halo, in level pixels."""
+
+GRID = 32
+"""Tiles begin at multiples of the deepest stage's stride, so that cells fall on one grid."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Class maps of one stage over a region of a level.
+
+    Attributes
+    ----------
+    values
+        `(classes, rows, columns)`.
+    top, left
+        Level pixel on which the first cell is centred.
+    stride
+        Level pixels between cells.
+    """
+
+    values: Floats
+    top: int
+    left: int
+    stride: int
+
+    def at(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> Floats:
+        """Interpolate at the grid of level positions `y` × `x`: `(classes, len(y), len(x))`."""
+        rows = interpolation_weights((y - self.top) / self.stride, self.values.shape[1])
+        columns = interpolation_weights((x - self.left) / self.stride, self.values.shape[2])
+        result: Floats = rows @ (self.values @ columns.T)
+        return result
+
+
+def region_cells(
+    engine: Engine,
+    level: Level,
+    zoom: int,
+    y: tuple[float, float],
+    x: tuple[float, float],
+    tile: int = TILE,
+) -> Iterator[Cells]:
+    """Class maps of every stage over a region of one level.
+
+    Parameters
+    ----------
+    engine
+        The network.
+    level
+        The image at the zoom, as the model sees it.
+    zoom
+        The network's own name of the zoom.
+    y, x
+        First and last level position that will be asked for.
+    tile
+        Edge of a tile without its halo; a multiple of `GRID`.
+
+    Yields
+    ------
+    Cells
+        One per stage, reaching past both ends of the region.
+    """
+    top, bottom = _span(*y)
+    left, right = _span(*x)
+    maps = {
+        stage: np.empty(
+            (engine.spec.classes, (bottom - top) // s + 1, (right - left) // s + 1), np.float32
+        )
+        for stage in engine.spec.stages
+        for s in [STAGE_STRIDES[stage]]
+    }
+    for y0 in range(top, bottom, tile):
+        for x0 in range(left, right, tile):
+            height, width = min(tile, bottom - y0), min(tile, right - x0)
+            pixels = level.read(y0 - HALO, x0 - HALO, height + 2 * HALO, width + 2 * HALO)
+            for stage, found in engine.class_maps(pixels, zoom).items():
+                # One cell more than the tile is wide: the next one's first, or the region's
+                # last, which the halo also surrounds.
+                s = STAGE_STRIDES[stage]
+                i, j, halo = (y0 - top) // s, (x0 - left) // s, HALO // s
+                rows, columns = height // s + 1, width // s + 1
+                maps[stage][:, i : i + rows, j : j + columns] = found[
+                    :, halo : halo + rows, halo : halo + columns
+                ]
+    for stage, values in maps.items():
+        yield Cells(values, top, left, STAGE_STRIDES[stage])
+
+
+def _span(first: float, last: float) -> tuple[int, int]:
+    """Widen a range of positions to whole cells of the deepest stage, at least one."""
+    start = align_down(math.floor(first), GRID)
+    return start, max(start + GRID, align_up(math.ceil(last), GRID))

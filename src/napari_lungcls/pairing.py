@@ -1,0 +1,82 @@
+"""Bringing images and points files together."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.annotation import Points, read_points
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.imaging.sources import open_image
+from napari_lungcls.imaging.stack import ImageStack
+
+PathLike = str | os.PathLike[str]
+
+
+def open_pairs(
+    images: Sequence[PathLike], tables: Sequence[PathLike], pixel_size: float | None = None
+) -> list[tuple[ImageStack, Points]]:
+    """Open images and their points.
+
+    Parameters
+    ----------
+    images
+        Paths of images.
+    tables
+        One points file for each image, in the same order, or one file whose column
+        `image` names them, relative to the file.
+    pixel_size
+        Micrometres per pixel, in place of what the images say.
+
+    Raises
+    ------
+    InputError
+        When something is missing or nobody can tell which points belong to which image.
+    """
+    points = [read_points(table) for table in tables]
+    stacks = [open_image(Path(image)).with_pixel_size(pixel_size) for image in images]
+    if len(points) == 1 and _names(points[0]) is not None:
+        return _by_name(images, stacks, points[0], Path(tables[0]))
+    if len(points) != len(stacks):
+        raise InputError(
+            f"{len(stacks)} images and {len(points)} points files; give one points file for "
+            "each image, in the same order, or one whose column 'image' names them"
+        )
+    return list(zip(stacks, points, strict=True))
+
+
+def _by_name(
+    images: Sequence[PathLike], stacks: Sequence[ImageStack], points: Points, table: Path
+) -> list[tuple[ImageStack, Points]]:
+    names = _names(points)
+    assert names is not None
+    where = np.array([str((table.parent / name).resolve()) for name in names], object)
+    pairs, used = [], np.zeros(len(points), bool)
+    for image, stack in zip(images, stacks, strict=True):
+        mine = where == str(Path(image).resolve())
+        if not mine.any():
+            known = ", ".join(sorted(set(names)))
+            raise InputError(
+                f"{table}: no point names the image {image}; its column 'image' names {known}, "
+                "relative to the file"
+            )
+        used |= mine
+        pairs.append((stack, points.select(mine)))
+    if not used.all():
+        warnings.warn(
+            f"{table}: {(~used).sum()} points name images that were not given and are left out",
+            LungclsWarning,
+            stacklevel=2,
+        )
+    return pairs
+
+
+def _names(points: Points) -> NDArray[np.object_] | None:
+    """Return the column `image`, if there is one and it says anything."""
+    names = points.column("image")
+    return names if names is not None and any(names) else None
