@@ -17,19 +17,15 @@ can_apt() {
     [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null 2>&1
 }
 
-# Name those of the Debian packages given that are not installed. apt-get itself is asked,
-# because packages go by other names in newer releases (libglib2.0-0t64).
-apt_missing() {
-    simulate="apt-get --simulate --no-upgrade --no-install-recommends install"
-    if plan=$($simulate "$@" 2>/dev/null); then
-        printf '%s\n' "$plan" | sed -n 's/^Inst \([^ ]*\).*/\1/p' | tr '\n' ' '
-    else
-        printf '%s ' "$@"
-    fi
+# True when all the Debian packages given are installed. apt-get itself is asked, because
+# newer releases give packages other names (libglib2.0-0t64).
+apt_has() {
+    plan=$(apt-get --simulate --no-upgrade --no-install-recommends install "$@" 2>/dev/null) &&
+        ! printf '%s\n' "$plan" | grep -q '^Inst '
 }
 
 apt_install() {
-    say "installing Debian packages: $*"
+    say "installing these Debian packages and what they need: $*"
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install --yes --no-upgrade --no-install-recommends "$@"

@@ -12,6 +12,8 @@ import yaml
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 
+from napari_lungcls.annotation import Points, read_points, write_points
+
 LAYER_MENUS = (
     "visualize annotate data metadata layer_type filter transform measure register project "
     "segment track classify"
@@ -109,6 +111,20 @@ assert writer.command == "napari-lungcls.write_points", writer
 assert ("napari-lungcls", ) == tuple(n for n, _ in manager.iter_sample_data() if "lungcls" in n)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=tmp_path)
+
+
+@needs_installation
+def test_napari_opens_and_saves_points_with_our_plugin(make_napari_viewer_proxy, tmp_path):
+    viewer = make_napari_viewer_proxy()
+    first, second = tmp_path / "a.lungcls.csv", tmp_path / "b.lungcls.csv"
+    write_points(first, Points.build([[1, 2], [50, 60.25]], ["duct", "septa"], group="007"))
+    (layer,) = viewer.open(str(first), plugin="napari-lungcls")
+    assert list(layer.features["class"].cat.categories) == ["alveoli", "septa", "duct"]
+    assert layer.save(str(second)) == [str(second)]
+    again = read_points(second)
+    assert again.coordinates.tolist() == [[1, 2], [50, 60.25]]
+    assert list(again.labels) == ["duct", "septa"]
+    assert list(again.column("group")) == ["007", "007"]
 
 
 @pytest.mark.parametrize("module", ["readers", "writers"])
