@@ -45,7 +45,7 @@ def cell_count(size: int, stride: int) -> int:
 
 def map_positions(first: int, count: int, stride: int) -> Floats:
     """Image positions of the centres of map cells `first … first + count − 1`."""
-    return np.arange(first, first + count) * float(stride) + (stride - 1) / 2
+    return np.arange(first, first + count, dtype=np.float64) * stride + (stride - 1) / 2
 
 
 def map_offset(stride: int) -> float:

@@ -88,8 +88,9 @@ class ImageStack:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the intensities."""
-        return np.dtype(self.levels[0].dtype)
+        """The type of the intensities, in the byte order of this machine."""
+        stored: np.dtype[Any] = np.dtype(self.levels[0].dtype)
+        return stored.newbyteorder("=")
 
     @property
     def factors(self) -> tuple[float, ...]:

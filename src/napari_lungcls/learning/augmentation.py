@@ -51,12 +51,11 @@ def reach(settings: TrainingSettings) -> int:
 
 def random_pose(settings: TrainingSettings, n: int, zooms: int, rng: np.random.Generator) -> Pose:
     """Draw turns, flips and phases; all zooms of a point are turned alike, as tissue would be."""
+    angle: NDArray[np.floating[Any]] = np.zeros(n)
     if settings.rotation == "any":
         angle = rng.uniform(0, 2 * np.pi, n)
     elif settings.rotation == "right":
         angle = rng.integers(0, 4, n) * (np.pi / 2)
-    else:
-        angle = np.zeros(n)
     flip = rng.choice([-1.0, 1.0], n) if settings.flip else np.ones(n)
     sin, cos = np.sin(angle), np.cos(angle)
     turn = np.stack([np.stack([cos, -sin * flip], -1), np.stack([sin, cos * flip], -1)], -2)
@@ -113,8 +112,7 @@ def _bilinear(
     first = y0 * edge + x0
     upper = pixels.take(first, 0) * (1 - fx) + pixels.take(first + 1, 0) * fx
     lower = pixels.take(first + edge, 0) * (1 - fx) + pixels.take(first + edge + 1, 0) * fx
-    values: NDArray[np.float32] = upper * (1 - fy) + lower * fy
-    return values
+    return (upper * (1 - fy) + lower * fy).astype(np.float32, copy=False)
 
 
 def recolour(

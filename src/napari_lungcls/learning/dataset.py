@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.levels import BlockCache
 from napari_lungcls.imaging.pixelsize import check_zooms, effective_zooms
 from napari_lungcls.imaging.stack import ImageStack, stack_dtype
-from napari_lungcls.imaging.windows import BlockCache, batches, check_inside, read_windows
+from napari_lungcls.imaging.windows import batches, check_inside, read_windows
 from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.settings import TrainingSettings
 

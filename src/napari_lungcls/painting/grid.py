@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,12 +101,12 @@ class MapGrid:
     def pixels(self) -> int:
         """Image pixels under the map."""
         height, width = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
-        return int(np.prod(self.leading, dtype=int)) * height * width
+        return int(math.prod(self.leading) * height * width)
 
     @property
     def block(self) -> int:
         """Edge of a block in cells."""
-        return int(np.clip(BLOCK_PIXELS // self.stride, 64, 1024))
+        return min(max(BLOCK_PIXELS // self.stride, 64), 1024)
 
     def blocks(self) -> Iterator[Block]:
         """All blocks, plane by plane."""
@@ -123,13 +124,11 @@ class MapGrid:
 
     def positions(self, block: Block) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Image positions `y` and `x` of the centres of a block's cells."""
-        return tuple(  # type: ignore[return-value]
-            start + map_positions(cells.start, cells.stop - cells.start, self.stride)
-            for start, cells in (
-                (self.rows.start, block.rows),
-                (self.columns.start, block.columns),
-            )
+        y = map_positions(block.rows.start, block.rows.stop - block.rows.start, self.stride)
+        x = map_positions(
+            block.columns.start, block.columns.stop - block.columns.start, self.stride
         )
+        return self.rows.start + y, self.columns.start + x
 
     def header(
         self, scheme: ClassScheme, *, probabilities: bool, provenance: dict[str, object]

@@ -31,8 +31,8 @@ class TorchEngine:
         self._spec = spec
         self._device = resolve_device(device)
         generator = torch.Generator().manual_seed(seed)
-        self._network = Network(spec, generator).eval()
-        self._network.to(self._device, memory_format=torch.channels_last)
+        self._network = Network(spec, generator).eval().to(self._device)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(spec.normalisation.mean, device=self._device)
         self._inverse_std = 1 / torch.tensor(spec.normalisation.std, device=self._device)
         self._painter: Trunk | None = None
@@ -170,7 +170,8 @@ class TorchEngine:
 
     def _head(self, stage: int) -> Tensor:
         """Return the heads of a stage as 1 × 1 convolutions: `(zooms, classes, channels, 1, 1)`."""
-        return self._network.heads[str(stage)][..., None, None]
+        head: Tensor = self._network.heads[str(stage)]
+        return head[..., None, None]
 
     def _drop(self, features: Tensor) -> Tensor:
         """Dropout with a generator of the engine's own, so that seeds repeat a run."""
@@ -184,7 +185,7 @@ class TorchEngine:
         """Turn `(n, zooms, y, x, 3)` intensities into normalised `(n, zooms, 3, y, x)`."""
         n, zooms, height, width, _ = windows.shape
         flat = self._normalise(windows.reshape(n * zooms, height, width, 3))
-        return flat.unflatten(0, (n, zooms))
+        return flat.reshape(n, zooms, *flat.shape[1:])
 
     def _normalise(self, images: NDArray[Any]) -> Tensor:
         """Turn `(n, y, x, 3)` intensities into normalised float32 `(n, 3, y, x)`."""

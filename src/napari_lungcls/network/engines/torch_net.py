@@ -154,18 +154,19 @@ def folded(trunk: Trunk) -> Trunk:
     """Copy a trunk for painting: BatchNorm folded into the convolutions, zeros past the edge."""
     fast = copy.deepcopy(trunk).eval()
     fast.pad(reflect=False)
-    fast.conv1, fast.bn1 = fuse_conv_bn_eval(fast.conv1, fast.bn1), nn.Identity()  # type: ignore[type-var]
-    for module in list(fast.modules()):
-        if isinstance(module, BasicBlock):
-            module.conv1, module.bn1 = (
-                fuse_conv_bn_eval(module.conv1, module.bn1),
-                nn.Identity(),
-            )  # type: ignore[type-var]
-            module.conv2, module.bn2 = (
-                fuse_conv_bn_eval(module.conv2, module.bn2),
-                nn.Identity(),
-            )  # type: ignore[type-var]
-            if module.downsample is not None:
-                shortcut = fuse_conv_bn_eval(module.downsample[0], module.downsample[1])  # type: ignore[type-var,arg-type]
-                module.downsample = nn.Sequential(shortcut)
-    return fast.requires_grad_(False).to(memory_format=torch.channels_last)
+    fast.conv1, fast.bn1 = _fold(fast.conv1, fast.bn1), nn.Identity()
+    for block in list(fast.modules()):
+        if isinstance(block, BasicBlock):
+            block.conv1, block.bn1 = _fold(block.conv1, block.bn1), nn.Identity()
+            block.conv2, block.bn2 = _fold(block.conv2, block.bn2), nn.Identity()
+            if block.downsample is not None:
+                block.downsample = nn.Sequential(_fold(*block.downsample))
+    fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return fast.requires_grad_(False)
+
+
+def _fold(convolution: nn.Module, normalisation: nn.Module) -> nn.Conv2d:
+    """Return one convolution that does what both do in evaluation."""
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(normalisation, nn.BatchNorm2d)
+    return fuse_conv_bn_eval(convolution, normalisation)
