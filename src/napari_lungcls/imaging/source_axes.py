@@ -129,6 +129,8 @@ class LazyView:
         read at its first.
     opened
         Kept as long as the view, so that the file stays open.
+    dtype
+        What is read becomes this type; by default it keeps its own.
 
     Raises
     ------
@@ -147,6 +149,7 @@ class LazyView:
         source: str,
         order: Sequence[int] | None = None,
         opened: Opened | None = None,
+        dtype: Any = None,
     ) -> None:
         self._array = array
         self._source = source
@@ -154,8 +157,8 @@ class LazyView:
         self._opened = opened
         self.shape = tuple(int(array.shape[axis]) for axis in self._order)
         self.ndim = len(self.shape)
-        self.dtype = np.dtype(array.dtype).newbyteorder("=")
-        piece = math.prod(getattr(array, "chunks", None) or ()) * self.dtype.itemsize
+        self.dtype = np.dtype(array.dtype if dtype is None else dtype).newbyteorder("=")
+        piece = math.prod(getattr(array, "chunks", None) or ()) * np.dtype(array.dtype).itemsize
         if piece > MAX_CHUNK:
             raise InputError(
                 f"{source}: is stored in pieces of {piece / 2**30:.1f} GiB, which can only be "

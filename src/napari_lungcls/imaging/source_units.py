@@ -33,6 +33,12 @@ def micrometres(unit: str | None) -> float | None:
     return _MICROMETRES.get(unit.strip().lower())
 
 
+def ngff_name(unit: str) -> str | None:
+    """Give the name of a unit of length as OME-Zarr spells it, or None for no length."""
+    factor = micrometres(unit)
+    return None if factor is None else _NAMES[factor][0]
+
+
 def plausible(pixel_size: float) -> bool:
     """Tell whether a resolution that nobody vouches for can be that of a microscope.
 

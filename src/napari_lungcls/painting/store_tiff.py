@@ -1,0 +1,114 @@
+"""Maps as OME-TIFF: the class map as first image, the probabilities as second."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_lungcls.files import replacing
+from napari_lungcls.imaging.source_units import micrometres
+from napari_lungcls.painting.cells import (
+    NAMESPACE,
+    PROBABILITIES,
+    blocks,
+    class_map_axes,
+    document,
+    probability_axes,
+)
+from napari_lungcls.painting.header import MapHeader
+from napari_lungcls.painting.store_base import BlockStore
+
+TILE = 512
+"""Edge of the tiles, in cells; a multiple of 16. Smaller maps are one tile."""
+LARGE = 2**31
+"""Bytes of cells above which a file is a BigTIFF, which ImageJ alone cannot read."""
+
+
+class TiffStore(BlockStore):
+    """Writes a map as OME-TIFF when it is finished; see `BlockStore`.
+
+    Classes are uint8 with a colour map; probabilities float32, because OME-TIFF has no
+    float16, with the class names as names of the channels. Both are tiled and deflated.
+    The document that restores the header is an annotation in the OME-XML.
+    """
+
+    def _publish(self) -> None:
+        header = self.header
+        first = {
+            "Name": self.target.name.split(".")[0],
+            "axes": class_map_axes(header).upper(),
+            "MapAnnotation": {
+                "Namespace": NAMESPACE,
+                "Value": {"document": json.dumps(document(header))},
+            },
+            **physical_sizes(header),
+        }
+        cells = sum(a.size for a in (self.classes, self.probabilities) if a is not None)
+        with (
+            replacing(self.target) as aside,
+            tifffile.TiffWriter(aside, bigtiff=4 * cells > LARGE, ome=True) as tif,
+        ):
+            options = {"photometric": "palette", "colormap": colormap(header)}
+            _write(tif, self.classes, "uint8", first, **options)
+            if self.probabilities is not None:
+                second = {
+                    "Name": PROBABILITIES,
+                    "axes": probability_axes(header).upper(),
+                    "Channel": {"Name": list(header.scheme.names)},
+                    **physical_sizes(header),
+                }
+                _write(tif, self.probabilities, "float32", second, photometric="minisblack")
+
+    def _may_replace(self) -> bool:
+        return self.target.is_file()
+
+
+def physical_sizes(header: MapHeader) -> dict[str, Any]:
+    """Give `PhysicalSizeX`, `Y` and `Z` of a cell in µm; nothing when they are unknown."""
+    unit = micrometres(header.unit)
+    sizes: dict[str, Any] = {}
+    if unit is None:
+        return sizes
+    for axis, scale in zip(class_map_axes(header), header.scale, strict=True):
+        if axis in "xyz" and scale > 0:
+            sizes[f"PhysicalSize{axis.upper()}"] = scale * unit
+            sizes[f"PhysicalSize{axis.upper()}Unit"] = "µm"
+    return sizes
+
+
+def colormap(header: MapHeader) -> NDArray[np.uint16]:
+    """Give the colours of the classes as TIFF wants them, `(3, 256)`, black where unused."""
+    colors = np.zeros((256, 3), np.uint16)
+    for value, color in enumerate(header.scheme.colors, start=1):
+        colors[value] = [257 * part for part in bytes.fromhex(color[1:])]
+    return np.ascontiguousarray(colors.T)
+
+
+def _write(
+    tif: tifffile.TiffWriter, cells: Any, dtype: str, metadata: dict[str, Any], **options: Any
+) -> None:
+    """Write one array as one image, tile by tile."""
+    edge = min(TILE, 16 * -(-max(cells.shape[-2:]) // 16))
+    tif.write(
+        _tiles(cells, dtype, edge),
+        shape=cells.shape,
+        dtype=dtype,
+        tile=(edge, edge),
+        compression="zlib",
+        metadata=metadata,
+        **options,
+    )
+
+
+def _tiles(cells: Any, dtype: str, edge: int) -> Iterator[NDArray[Any]]:
+    """Give all tiles in the order of the file, filled up with 0 at the edges."""
+    for index, rows, columns in blocks(cells.shape, edge):
+        region = np.asarray(cells[(*index, rows, columns)])
+        tile = np.zeros((edge, edge), dtype)
+        tile[: region.shape[0], : region.shape[1]] = region
+        yield tile
