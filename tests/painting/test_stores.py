@@ -123,6 +123,26 @@ def test_an_existing_output_is_kept(tmp_path, suffix, header, random_map, assert
     assert left_in(tmp_path) == [path.name]
 
 
+def test_a_rename_that_fails_brings_the_old_map_back(
+    tmp_path, header, random_map, assert_same, monkeypatch
+):
+    path = tmp_path / "m.zarr"
+    old, new = random_map(header((20, 30)), 1), random_map(header((20, 30)), 2)
+    old.save(path)
+    rename = os.replace
+
+    def locked(source, target):
+        if Path(source).name == ".m.zarr.partial":
+            raise OSError(errno.EACCES, "locked")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", locked)
+    with pytest.raises(InputError, match=r"cannot be written \(locked\)"):
+        new.save(path, overwrite=True)
+    assert_same(read_map(path), old)
+    assert left_in(tmp_path) == ["m.zarr"]
+
+
 @pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif"])
 def test_a_folder_of_something_else_is_never_replaced(tmp_path, suffix, header):
     path = tmp_path / f"m{suffix}"

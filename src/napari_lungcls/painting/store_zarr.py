@@ -78,7 +78,12 @@ def replace_folder(source: Path, target: Path) -> None:
     remove_store(old)
     if target.exists():
         os.replace(target, old)
-    os.replace(source, target)
+    try:
+        os.replace(source, target)
+    except OSError:
+        if old.exists():
+            os.replace(old, target)
+        raise
     remove_store(old)
 
 
