@@ -62,6 +62,18 @@ class TrainingProgress:
     seconds: float = 0.0
     remaining: float | None = None
 
+    @property
+    def words(self) -> str:
+        """What a progress bar says beside itself."""
+        if self.phase == "reading":
+            return "reading windows"
+        said = f"epoch {self.epoch}/{self.epochs}"
+        if self.loss is not None:
+            said += f", loss {self.loss:.3f}"
+        if self.record is not None and self.record.val_accuracy is not None:
+            said += f", validation {100 * self.record.val_accuracy:.1f} %"
+        return said
+
 
 @dataclass(frozen=True)
 class Trained:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.imaging.levels import BlockCache
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import batches, check_inside, read_windows
@@ -61,3 +62,22 @@ def classify_points(
         )
         logits = engine.logits(windows, readouts_at(engine.spec, places))
         yield rows, softmax(logits / np.float32(document.temperature), axis=1)
+
+
+def classified_table(
+    points: Points, probabilities: NDArray[np.float32], scheme: ClassScheme
+) -> Points:
+    """Add the columns `predicted` and `p_<class>` to points.
+
+    Parameters
+    ----------
+    points
+        The points, with whatever columns they have.
+    probabilities
+        `(n, classes)`.
+    scheme
+        Names the classes.
+    """
+    names = np.array(scheme.names, object)
+    columns = {f"p_{name}": probabilities[:, k] for k, name in enumerate(scheme.names)}
+    return points.with_columns(predicted=names[probabilities.argmax(axis=1)], **columns)

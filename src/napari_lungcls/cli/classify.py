@@ -1,0 +1,51 @@
+"""`lungcls classify`: what a model says at points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from napari_lungcls.cli import console
+from napari_lungcls.cli.options import Device, EngineName, Image, Json, ModelFile, PixelSize
+
+
+def classify(
+    model: ModelFile,
+    image: Image,
+    points: Annotated[Path, typer.Option("--points", metavar="CSV", help="points to classify")],
+    out: Annotated[Path, typer.Option("--out", metavar="CSV", help="points file to write")],
+    pixel_size: PixelSize = None,
+    engine: EngineName = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Add the columns predicted and p_<class> to a points file."""
+    from napari_lungcls.annotation import write_points
+    from napari_lungcls.files import check_writable
+    from napari_lungcls.model import load
+    from napari_lungcls.painting.classify import classified_table, classify_points
+    from napari_lungcls.pairing import open_pairs
+
+    check_writable(out)
+    ((stack, table),) = open_pairs([image], [points], pixel_size)
+    loaded = load(model, engine=engine, device=device)
+    odds = np.empty((len(table), len(loaded.scheme)), np.float32)
+    with console.progress("classifying") as show:
+        for rows, found in classify_points(
+            loaded.engine, loaded.document, stack, table.coordinates, table.source
+        ):
+            odds[rows] = found
+            show(rows.stop, len(table), "")
+    write_points(out, classified_table(table, odds, loaded.scheme))
+    names = loaded.scheme.names
+    counts = np.bincount(odds.argmax(1), minlength=len(names))
+    result = {
+        "out": str(out),
+        "n": len(table),
+        "counts": {name: int(n) for name, n in zip(names, counts, strict=True)},
+    }
+    text = ", ".join(f"{n} {name}" for name, n in result["counts"].items())  # type: ignore[attr-defined]
+    console.answer(result, f"{len(table)} points: {text}\npoints: {out}", as_json=json)

@@ -1,0 +1,85 @@
+"""What the commands print: progress on stderr, one JSON document or plain text on stdout."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_EVERY = 5.0
+"""Seconds between lines of progress where stderr is no terminal."""
+
+Report = Callable[[int, int, str], None]
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Report]:
+    """Show how far a long job is.
+
+    Gives a function of steps done, steps in all, and a few words. On a terminal it moves a
+    bar; elsewhere, as in a log file, it prints a line every few seconds.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(title)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task(title, words="")
+        yield lambda done, total, words: bars.update(task, completed=done, total=total, words=words)
+
+
+def _lines(title: str) -> Report:
+    last = time.monotonic()
+
+    def report(done: int, total: int, words: str) -> None:
+        nonlocal last
+        if done < total and time.monotonic() - last < LINE_EVERY:
+            return
+        last = time.monotonic()
+        print(f"{title} {done}/{total} {words}".rstrip(), file=sys.stderr, flush=True)
+
+    return report
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a wish to end well, and the second into an interrupt."""
+    asked = False
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        print("lungcls: ending; press Ctrl-C again to stop at once", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def answer(document: dict[str, Any], text: str, *, as_json: bool) -> None:
+    """Print a command's result: the document, or the text for people."""
+    print(json.dumps(document, indent=2) if as_json else text)
+
+
+def percent(value: float | None) -> str:
+    """Write a share for people; a dash where it is not defined."""
+    return "–" if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,79 @@
+"""`lungcls evaluate`: a model against labelled points."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from napari_lungcls.cli import console
+from napari_lungcls.cli.options import (
+    Device,
+    EngineName,
+    Images,
+    Json,
+    ModelFile,
+    PixelSize,
+    ReportFolder,
+    Stride,
+    Tables,
+)
+
+
+def evaluate(
+    model: ModelFile,
+    images: Images,
+    points: Tables,
+    painted: Annotated[
+        bool, typer.Option("--painted", help="read the painted map instead of windows")
+    ] = False,
+    stride: Stride = 4,
+    pixel_size: PixelSize = None,
+    report: ReportFolder = None,
+    engine: EngineName = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Compare a model with labelled points that it has not seen."""
+    from napari_lungcls.model import load
+    from napari_lungcls.pairing import open_pairs
+    from napari_lungcls.reporting import check_report_folder
+    from napari_lungcls.reporting.runs import evaluation_report
+
+    if report is not None:
+        check_report_folder(report)
+    pairs = open_pairs(images, points, pixel_size)
+    loaded = load(model, engine=engine, device=device)
+    with console.progress("evaluating") as show:
+        metrics = loaded.evaluate(
+            pairs,
+            painted=painted,
+            stride=stride,
+            progress=lambda done, total: show(done, total, "points"),
+        )
+    if report is not None:
+        how = f"off the map painted at stride {stride}" if painted else "through windows"
+        evaluation_report(
+            report,
+            loaded.document,
+            metrics,
+            {
+                "model": str(model),
+                "images": ", ".join(images),
+                "points": ", ".join(map(str, points)),
+                "answers read": how,
+            },
+        )
+    text = "\n".join(
+        [
+            f"{metrics.n} points: accuracy {console.percent(metrics.accuracy)}, balanced "
+            f"{console.percent(metrics.balanced_accuracy)}, macro F1 "
+            f"{console.percent(metrics.f1_macro)}, AUC {console.percent(metrics.auc_ovr)}",
+            *(
+                f"  {name}: precision {console.percent(c.precision)}, recall "
+                f"{console.percent(c.recall)}, F1 {console.percent(c.f1)}, {c.support} points"
+                for name, c in metrics.per_class.items()
+            ),
+        ]
+    )
+    console.answer(metrics.model_dump(mode="json"), text, as_json=json)

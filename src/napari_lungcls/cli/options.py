@@ -1,0 +1,114 @@
+"""Options that several commands share, and those made from the settings model."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+Images = Annotated[list[str], typer.Argument(help="image files", metavar="IMAGE...")]
+Image = Annotated[str, typer.Argument(help="image file")]
+ModelFile = Annotated[Path, typer.Argument(help="model file", metavar="MODEL")]
+Tables = Annotated[
+    list[Path],
+    typer.Option(
+        "--points",
+        metavar="CSV...",
+        help="points, one file per image in the same order, or one whose column 'image' names them",
+    ),
+]
+EngineName = Annotated[str | None, typer.Option("--engine", help="library [the model's own]")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps")]
+PixelSize = Annotated[
+    float | None,
+    typer.Option("--pixel-size", metavar="UM", help="micrometres per pixel of the images"),
+]
+Stride = Annotated[int, typer.Option("--stride", help="image pixels between painted cells")]
+ReportFolder = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="folder for a report")
+]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
+
+Command = Callable[..., None]
+
+
+def with_settings(model: type[BaseModel]) -> Callable[[Command], Command]:
+    """Give a command one option for each field of a settings model.
+
+    The command receives them in its keyword arguments `**settings`; options that the user
+    did not give are not among them, so that the model's own defaults hold.
+    """
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        hints = typing.get_type_hints(command, include_extras=True)
+        own = [p.replace(annotation=hints[p.name]) for p in own]
+        made = [_option(name, field) for name, field in model.model_fields.items()]
+        names = {p.name for p in made}
+
+        def filled(**given: Any) -> None:
+            settings = {k: given.pop(k) for k in names if k in given}
+            command(**given, **{k: v for k, v in settings.items() if v is not None})
+
+        filled.__name__, filled.__doc__ = command.__name__, command.__doc__
+        filled.__signature__ = inspect.Signature([*own, *made])  # type: ignore[attr-defined]
+        filled.__annotations__ = {p.name: p.annotation for p in [*own, *made]}
+        return filled
+
+    return decorate
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    """Make the option of one field; its default is shown but left to the model."""
+    kind = _plain(field.annotation)
+    flag = "--" + name.replace("_", "-")
+    flags = (f"{flag}/--no{flag[1:]}",) if kind is bool else (flag,)
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    option = typer.Option(
+        *flags,
+        help=_help(field, choices),
+        show_default=False,
+        metavar=None if kind is bool else _metavar(name, kind, choices),
+        rich_help_panel="Settings",
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
+
+
+def _plain(annotation: Any) -> Any:
+    """Return the type that a word of the command line has: numbers, flags, else text."""
+    if get_origin(annotation) in (Union, UnionType):
+        (annotation,) = (a for a in get_args(annotation) if a is not type(None))
+    return annotation if annotation in (int, float, bool) else str
+
+
+def _help(field: FieldInfo, choices: tuple[Any, ...]) -> str:
+    text = field.description or ""
+    if choices:
+        text = f"{text}: {', '.join(map(str, choices))}"
+    default = field.default
+    if default is None:
+        return text
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    if isinstance(default, bool):
+        default = "on" if default else "off"
+    return f"{text} [{default}]"
+
+
+def _metavar(name: str, kind: Any, choices: tuple[Any, ...]) -> str:
+    if choices:
+        return "NAME"
+    return {int: "N", float: "X"}.get(kind, name.upper())

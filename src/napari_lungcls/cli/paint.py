@@ -1,0 +1,93 @@
+"""`lungcls paint`: a map of the classes over an image."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_lungcls.cli import console
+from napari_lungcls.cli.options import (
+    Device,
+    EngineName,
+    Image,
+    Json,
+    ModelFile,
+    PixelSize,
+    Stride,
+)
+from napari_lungcls.errors import InputError
+
+
+def paint(
+    model: ModelFile,
+    image: Image,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="MAP", help="MAP.ome.zarr or MAP.ome.tif to write")
+    ],
+    stride: Stride = 4,
+    region: Annotated[
+        str | None,
+        typer.Option("--region", metavar="Y0:Y1,X0:X1", help="image pixels to paint [all]"),
+    ] = None,
+    planes: Annotated[
+        str | None,
+        typer.Option("--planes", metavar="A:B", help="planes to paint [all]"),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="also write the classes' probabilities")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace the output if it exists")
+    ] = False,
+    pixel_size: PixelSize = None,
+    engine: EngineName = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Paint a map of the classes over an image or a stack."""
+    from napari_lungcls.imaging.sources import open_image
+    from napari_lungcls.memory import peak_memory_mb
+    from napari_lungcls.model import exhaust, load
+    from napari_lungcls.painting.grid import MapGrid, parse_range, parse_region
+
+    area = parse_region(region) if region else None
+    part = parse_range(planes, "--planes") if planes else None
+    stack = open_image(image).with_pixel_size(pixel_size)
+    grid = MapGrid.over(stack, stride, area, part)
+    loaded = load(model, engine=engine, device=device)
+    began = time.perf_counter()
+    with console.progress("painting") as show, console.interruptible() as cancelled:
+        run = loaded.painting(
+            stack,
+            stride,
+            out=out,
+            region=area,
+            planes=part,
+            probabilities=probabilities,
+            overwrite=overwrite,
+            cancelled=cancelled,
+        )
+        painted = exhaust(run, lambda p: show(p.done, p.total, "blocks"))
+        stopped = cancelled()
+    seconds = time.perf_counter() - began
+    fractions = painted.fractions()
+    result = {
+        "out": str(out),
+        "shape": list(painted.header.shape),
+        "stride": stride,
+        "seconds": round(seconds, 2),
+        "megapixels_per_second": round(grid.pixels / seconds / 1e6, 3),
+        "peak_rss_mb": round(peak_memory_mb(), 1),
+        "fractions": fractions,
+    }
+    shares = ", ".join(f"{name} {console.percent(share)}" for name, share in fractions.items())
+    console.answer(
+        result,
+        f"{grid.pixels / 1e6:.1f} megapixels in {seconds:.1f} s: {shares}\nmap: {out}",
+        as_json=json,
+    )
+    if stopped:
+        raise InputError(f"painting was interrupted; {out} holds what was painted until then")

@@ -1,0 +1,83 @@
+"""`lungcls train`: from images and labelled points to a model file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_lungcls.cli import console
+from napari_lungcls.cli.options import Images, Json, PixelSize, ReportFolder, Tables, with_settings
+from napari_lungcls.learning.settings import TrainingSettings
+
+
+@with_settings(TrainingSettings)
+def train(
+    images: Images,
+    points: Tables,
+    out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="model file to write")],
+    classes: Annotated[
+        str, typer.Option("--classes", metavar="NAME|FILE", help="preset or scheme file")
+    ] = "lung",
+    pixel_size: PixelSize = None,
+    report: ReportFolder = None,
+    json: Json = False,
+    **settings: Any,
+) -> None:
+    """Train a network on labelled points."""
+    from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.files import check_writable
+    from napari_lungcls.model import exhaust, training
+    from napari_lungcls.network.modelfile import check_model_name
+    from napari_lungcls.pairing import open_pairs
+    from napari_lungcls.reporting import check_report_folder
+    from napari_lungcls.reporting.runs import training_report
+
+    chosen = TrainingSettings.check(**settings)
+    scheme = ClassScheme.parse(classes)
+    check_writable(check_model_name(out))
+    if report is not None:
+        check_report_folder(report)
+    pairs = open_pairs(images, points, pixel_size)
+    began = time.perf_counter()
+    with console.progress("training") as show, console.interruptible() as cancelled:
+        run = training(pairs, settings=chosen, classes=scheme, cancelled=cancelled)
+        model = exhaust(run, lambda p: show(p.done, p.total, p.words))
+    model.save(out)
+    document = model.document
+    result = {
+        "model": str(out),
+        "n_train": document.split["train"],
+        "n_val": document.split["validation"],
+        "n_buffered": document.split["n_buffered"],
+        "epochs": len(document.history),
+        "seconds": round(time.perf_counter() - began, 2),
+        "engine": document.engine,
+        "device": document.device,
+        "val": document.validation,
+    }
+    if report is not None:
+        training_report(report, document, result)
+    console.answer(result, _text(result, document.pretrained), as_json=json)
+
+
+def _text(result: dict[str, Any], pretrained: str) -> str:
+    val = result["val"]
+    lines = [
+        f"trained on {result['n_train']} points for {result['epochs']} epochs in "
+        f"{result['seconds']:.0f} s ({result['engine']} on {result['device']})",
+    ]
+    if pretrained != "none":
+        lines.append(f"started from {pretrained}")
+    if val is None:
+        lines.append("no points were kept for validation")
+    else:
+        lines.append(
+            f"accuracy on {result['n_val']} points it has not seen: "
+            f"{console.percent(val['accuracy'])} (balanced "
+            f"{console.percent(val['balanced_accuracy'])}); {result['n_buffered']} points too "
+            "near to them were left out"
+        )
+    return "\n".join([*lines, f"model: {result['model']}"])
