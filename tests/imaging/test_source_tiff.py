@@ -117,6 +117,16 @@ def test_pyramid_and_sizes_of_ome(tmp_path):
     assert stack.unit == "micrometer"
 
 
+@pytest.mark.parametrize(
+    ("text", "pixel_size"), [("0.5", 0.5), ("half", None), ("-1", None), ("nan", None), ("0", None)]
+)
+def test_sizes_of_ome_that_are_no_numbers(tmp_path, text, pixel_size):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, noise(8, 9), metadata={"axes": "YX", "PhysicalSizeX": "SIZE"})
+    tifffile.tiffcomment(path, tifffile.tiffcomment(path).replace("SIZE", text))
+    assert open_image(path).pixel_size == pixel_size
+
+
 def test_imagej_hyperstack(tmp_path):
     image = noise(2, 4, 30, 20, dtype="uint16")
     path = tmp_path / "ij.tif"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -14,6 +15,8 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ome_zarr.format import FormatV04, FormatV05
 
 from napari_lungcls.errors import InputError
@@ -190,6 +193,31 @@ def test_bad_metadata(tmp_path, change, message):
     file.write_text(json.dumps(attributes))
     with pytest.raises(InputError, match=message):
         open_image(tmp_path / "a.zarr")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["axes", "datasets", "path", "name", "unit", "type", "scale"]), inner
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=60)
+@given(JSON, st.sampled_from(["axes", "datasets", "coordinateTransformations", "name"]))
+def test_no_metadata_leaks_a_foreign_error(tmp_path_factory, value, field):
+    path = tmp_path_factory.mktemp("fuzz") / "a.zarr"
+    group = zarr.create_group(path, zarr_format=2)
+    group.create_array("0", data=noise(5, 6))
+    described = {"axes": ["y", "x"], "datasets": [{"path": "0"}], field: value}
+    for multiscales in (value, [value], [described]):
+        (path / ".zattrs").write_text(json.dumps({"multiscales": multiscales}))
+        with contextlib.suppress(InputError):
+            assert open_image(path).shape == (5, 6)
 
 
 @pytest.mark.parametrize("name", [".zgroup", ".zarray", "zarr.json"])

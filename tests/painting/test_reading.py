@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 
@@ -9,8 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.painting.cells import parse_document
+from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.stores import read_map
 
 
@@ -105,6 +110,25 @@ def _unescaped(text: str) -> str:
     for code, character in (("quot", '"'), ("lt", "<"), ("gt", ">"), ("amp", "&")):
         text = text.replace(f"&{code};", character)
     return text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*MapHeader.model_fields, "classes", "name"]), inner)
+    ),
+    max_leaves=10,
+)
+
+
+@given(JSON, st.sampled_from(list(MapHeader.model_fields)))
+def test_no_header_leaks_a_foreign_error(header, value, field):
+    described = header((4, 5)).model_dump(mode="json")
+    described[field] = value
+    for attributes in (value, {"format": 1, "header": value}, {"format": 1, "header": described}):
+        with contextlib.suppress(InputError):
+            assert isinstance(parse_document(attributes, "m.zarr"), MapHeader)
 
 
 def test_missing_probabilities(tmp_path, header, random_map):

@@ -154,7 +154,15 @@ def _ome_sizes(tif: tifffile.TiffFile) -> Sizes:
 def _ome_size(attributes: dict[str, str], axis: str) -> float | None:
     size = attributes.get(f"PhysicalSize{axis}")
     unit = micrometres(attributes.get(f"PhysicalSize{axis}Unit", "µm"))
-    return None if size is None or unit is None else float(size) * unit
+    return _product(size, unit)
+
+
+def _product(size: object, unit: float | None) -> float | None:
+    """Multiply a number that a file gives with its unit; what is no number is unknown."""
+    try:
+        return None if size is None or unit is None else float(str(size)) * unit
+    except ValueError:
+        return None
 
 
 def _imagej_sizes(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Sizes:
@@ -162,9 +170,7 @@ def _imagej_sizes(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Sizes:
     metadata = tif.imagej_metadata or {}
     unit = micrometres(str(metadata.get("unit", "")))
     x, y = _resolution(page, unit)
-    spacing = metadata.get("spacing")
-    z = float(spacing) * unit if unit is not None and spacing is not None else None
-    return {"x": x, "y": y, "z": z}
+    return {"x": x, "y": y, "z": _product(metadata.get("spacing"), unit)}
 
 
 def _aperio_sizes(page: tifffile.TiffPage) -> Sizes:
