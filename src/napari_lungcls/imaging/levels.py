@@ -67,7 +67,8 @@ class Level:
         r0, r1 = int(rows.min()), int(rows.max()) + 1
         c0, c1 = int(columns.min()), int(columns.max()) + 1
         region = self._inside(r0, r1, c0, c1)
-        if (r1 - r0, c1 - c0) != (height, width) or top < 0 or left < 0:
+        inside = top >= 0 and left >= 0
+        if not inside or top + height > self.shape[0] or left + width > self.shape[1]:
             region = region[np.ix_(rows - r0, columns - c0)]
         if region.shape[-1] == 1:
             region = np.repeat(region, 3, axis=-1)
@@ -93,7 +94,8 @@ class Level:
 
     def _block(self, i: int, j: int) -> NDArray[Any]:
         assert self.cache is not None
-        key = (id(self.plane.stack), self.plane.index, self.zoom, i, j)
+        # The stack itself, not its id: another stack may get that when this one is gone.
+        key = (self.plane.stack, self.plane.index, self.zoom, i, j)
         block = self.cache.get(key)
         if block is None:
             height, width = self.shape
@@ -109,9 +111,9 @@ class Level:
     def _average(self, r0: int, r1: int, c0: int, c1: int) -> NDArray[Any]:
         """Average a region inside the level, strip by strip."""
         factor = self._factor
-        if factor == 1:
-            return self.plane.read(slice(r0, r1), slice(c0, c1), self._source)
         limits = self._source_shape()
+        if factor == 1 and r1 <= limits[0] and c1 <= limits[1]:
+            return self.plane.read(slice(r0, r1), slice(c0, c1), self._source)
         columns, x0 = _resampling(c0, c1, factor, limits[1])
         source_row_bytes = columns.shape[1] * 3 * 4
         step = max(1, int(STRIP_BYTES / (source_row_bytes * max(1.0, factor))))
@@ -174,7 +176,8 @@ def _resampling(first: int, stop: int, factor: float, limit: int) -> tuple[csr_a
     """Weights that turn source pixels into level pixels `first … stop − 1` along one axis.
 
     Shrinking (factor ≥ 1) weighs each source pixel by its overlap with the level pixel;
-    enlarging interpolates linearly between pixel centres.
+    enlarging interpolates linearly between pixel centres. Where a pyramid was cut off at
+    its end, its last pixel also stands for what is missing.
 
     Returns
     -------
@@ -185,7 +188,8 @@ def _resampling(first: int, stop: int, factor: float, limit: int) -> tuple[csr_a
     """
     target = np.arange(first, stop)
     if factor >= 1:
-        low, high = target * factor, np.minimum((target + 1) * factor, limit)
+        low = np.minimum(target * factor, limit - 1)
+        high = np.minimum((target + 1) * factor, limit)
         start, end = int(low[0] + 1e-9), min(limit, int(np.ceil(high[-1] - 1e-9)))
         taps = int(np.ceil(factor)) + 1
         pixel = np.floor(low + 1e-9).astype(np.int64)[:, np.newaxis] + np.arange(taps)

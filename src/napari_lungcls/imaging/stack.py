@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.source_units import micrometres, ngff_name, square
 
 
 class ImageStack:
@@ -21,7 +22,8 @@ class ImageStack:
     ----------
     levels
         The array, or a list of arrays for a multiscale image, finest first. Anything with
-        `shape`, `dtype` and numpy slicing: numpy, dask, zarr, h5py.
+        `shape`, `dtype` and numpy slicing: numpy, dask, zarr, h5py. Levels that are shrunk
+        along other axes than y and x, or unevenly, are left out.
     rgb
         Whether the last axis holds colours. By default it does when it has 3 or 4 entries
         and the two axes before it are larger, as napari guesses.
@@ -58,6 +60,14 @@ class ImageStack:
         self.source = source or name
         self.rgb = _looks_rgb(self.levels[0].shape) if rgb is None else rgb
         self._check()
+        factors = [_factor(self.plane_shape, self._plane_shape(a)) for a in self.levels]
+        even = [
+            factor is not None and tuple(level.shape[: len(self.leading)]) == self.leading
+            for level, factor in zip(self.levels, factors, strict=True)
+        ]
+        self.levels = [level for level, use in zip(self.levels, even, strict=True) if use]
+        self.factors = tuple(f for f, use in zip(factors, even, strict=True) if use and f)
+        """How many pixels of the finest level one pixel of each level spans."""
         if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
             raise InputError(f"{self.source}: the pixel size must be positive, not {pixel_size}")
         self.pixel_size = None if pixel_size is None else float(pixel_size)
@@ -92,15 +102,6 @@ class ImageStack:
         stored: np.dtype[Any] = np.dtype(self.levels[0].dtype)
         return stored.newbyteorder("=")
 
-    @property
-    def factors(self) -> tuple[float, ...]:
-        """How many pixels of the finest level one pixel of each level spans, along y."""
-        height = self.plane_shape[0]
-        axis = -3 if self.rgb else -2
-        ratios = [height / level.shape[axis] for level in self.levels]
-        # Odd heights are rounded when a pyramid is made: 4447 / 2223 means 2.
-        return tuple(round(r) if abs(r - round(r)) < 0.02 * r else r for r in ratios)
-
     def plane(self, index: Sequence[int] = ()) -> Plane:
         """One 2-D plane, by its position along the leading axes."""
         if len(index) != len(self.leading):
@@ -130,9 +131,18 @@ class ImageStack:
             source=self.source,
         )
 
+    def _plane_shape(self, level: Any) -> tuple[int, int]:
+        height, width = level.shape[-3:-1] if self.rgb else level.shape[-2:]
+        return int(height), int(width)
+
     def _check(self) -> None:
         for level in self.levels:
             shape = tuple(level.shape)
+            if len(shape) != len(self.levels[0].shape):
+                raise InputError(
+                    f"{self.source}: the levels of a multiscale image must have the same axes; "
+                    f"these have shapes {tuple(self.levels[0].shape)} and {shape}"
+                )
             if len(shape) < (3 if self.rgb else 2):
                 raise InputError(f"{self.source}: an image needs axes (…, y, x); this has {shape}")
             if 0 in shape:
@@ -182,9 +192,7 @@ class Plane:
         """
         region = np.asarray(self.stack.levels[level][(*self.index, rows, columns)])
         region = region[..., :3] if self.stack.rgb else region[..., np.newaxis]
-        if region.dtype in (np.uint8, np.uint16, np.float32):
-            return region
-        return region.astype(np.float32)
+        return region.astype(stack_dtype(self.stack.dtype), copy=False)
 
 
 def as_stack(image: Any, **options: Any) -> ImageStack:
@@ -194,7 +202,7 @@ def as_stack(image: Any, **options: Any) -> ImageStack:
     ----------
     image
         A napari image layer is recognised by its `data` and `rgb`; its scale and translate
-        are kept, and its scale is the pixel size when its units are micrometres.
+        are kept, and its scale is the pixel size when its units are lengths.
     **options
         Passed on to `ImageStack` for arrays and lists of arrays.
     """
@@ -212,16 +220,18 @@ def as_stack(image: Any, **options: Any) -> ImageStack:
 def _from_layer(layer: Any) -> ImageStack:
     data = list(layer.data) if getattr(layer, "multiscale", False) else layer.data
     unit = str(getattr(layer, "units", ("pixel",))[-1])
-    micrometres = unit in {"micrometer", "micrometre", "um", "µm", "micron"}
+    source = f"layer {layer.name!r}"
+    length = micrometres(unit)
+    y, x = (float(v) * (length or 0.0) for v in layer.scale[-2:])
     return ImageStack(
         data,
         rgb=bool(layer.rgb),
-        pixel_size=float(layer.scale[-1]) if micrometres else None,
+        pixel_size=square(y, x, source),
         scale=[float(v) for v in layer.scale],
         translate=[float(v) for v in layer.translate],
-        unit="micrometer" if micrometres else unit,
+        unit=ngff_name(unit) or unit,
         name=str(layer.name),
-        source=f"layer {layer.name!r}",
+        source=source,
     )
 
 
@@ -237,6 +247,22 @@ def _as_levels(levels: Any) -> list[Any]:
     if sizes != sorted(sizes, reverse=True):
         raise InputError("the levels of a multiscale image must come finest first")
     return found
+
+
+def _factor(full: tuple[int, int], small: tuple[int, int]) -> float | None:
+    """Tell by how much a level of a pyramid is shrunk; None if unevenly.
+
+    Odd sizes are rounded up or down when a pyramid is made: 4447 and 2223 rows mean 2. Of
+    the whole numbers that explain both sizes a power of two is the likeliest.
+    """
+    ratio = max(n / m for n, m in zip(full, small, strict=True))
+    powers = [2**i for i in range(max(full).bit_length())]
+    for factor in (*powers, max(1, round(ratio))):
+        if all(m in (n // factor, -(-n // factor)) for n, m in zip(full, small, strict=True)):
+            return float(factor)
+    least = max(n / (m + 1) for n, m in zip(full, small, strict=True))
+    most = min(n / max(m - 1, 0.5) for n, m in zip(full, small, strict=True))
+    return ratio if least <= most else None
 
 
 def _looks_rgb(shape: Sequence[int]) -> bool:
@@ -255,5 +281,5 @@ def _per_axis(
 
 def stack_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return the type in which regions of an image of `dtype` are read."""
-    given = np.dtype(dtype)
+    given = np.dtype(dtype).newbyteorder("=")
     return given if given in (np.uint8, np.uint16, np.float32) else np.dtype(np.float32)

@@ -76,7 +76,9 @@ def batches(n: int, size: int) -> Iterator[slice]:
 
 def plane_indices(stack: ImageStack, coordinates: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the nearest plane of each point, `(n, ndim − 2)`."""
-    return np.rint(coordinates[:, :-2]).astype(np.int64)
+    # Half way past the last plane is still on it, but would be rounded to the next.
+    last = np.asarray(stack.leading, np.int64) - 1
+    return np.clip(np.rint(coordinates[:, :-2]).astype(np.int64), 0, last)
 
 
 def check_inside(
@@ -99,10 +101,10 @@ def check_inside(
     bad = ~np.isfinite(coordinates) | (coordinates < -0.5) | (coordinates > shape - 0.5)
     if (rows := np.flatnonzero(bad.any(axis=1))).size:
         where = ", ".join(f"{v:g}" for v in coordinates[rows[0]])
+        lie = f"and {rows.size - 1} more lie" if rows.size > 1 else "lies"
         raise InputError(
-            f"{points}: point {rows[0] + 1} at ({where}) and {rows.size - 1} more lie outside "
-            f"{stack.source}, which has shape {stack.shape}; are they data pixels (…, y, x) of "
-            "this image?"
+            f"{points}: point {rows[0] + 1} at ({where}) {lie} outside {stack.source}, which has "
+            f"shape {stack.shape}; are the coordinates data pixels (…, y, x) of this image?"
         )
 
 
