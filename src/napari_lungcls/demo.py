@@ -27,10 +27,29 @@ SETTINGS = TrainingSettings(zooms=(1, 4), epochs=18, seed=1)
 """What the demonstration trains with; fewer epochs than a real job would take."""
 
 STRIDE = 2
-PER_CLASS = 150
 TRAIN_SEED, TEST_SEED = 1, 2
 
 Show = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large a demonstration is.
+
+    Attributes
+    ----------
+    settings
+        What it trains with.
+    studied, unseen
+        Shapes of the section it trains on and of the one it paints, in pixels.
+    per_class
+        Points of each class.
+    """
+
+    settings: TrainingSettings = SETTINGS
+    studied: tuple[int, int] = (1536, 1536)
+    unseen: tuple[int, int] = (1024, 1024)
+    per_class: int = 150
 
 
 @dataclass(frozen=True)
@@ -55,7 +74,12 @@ class Demo:
     report: Path
 
 
-def run_demo(out: Path, show: Show, cancelled: Callable[[], bool] = lambda: False) -> Demo:
+def run_demo(
+    out: Path,
+    show: Show,
+    cancelled: Callable[[], bool] = lambda: False,
+    plan: Plan | None = None,
+) -> Demo:
     """Make two sections, train on points of one, paint the other, and report.
 
     Parameters
@@ -66,23 +90,26 @@ def run_demo(out: Path, show: Show, cancelled: Callable[[], bool] = lambda: Fals
         Told of steps done, steps in all, and what is being done.
     cancelled
         Asked often; ends the demonstration.
+    plan
+        How large it is; the usual size if not given.
 
     Raises
     ------
     InputError
         When the folder cannot be written, or when cancelled.
     """
+    plan = plan or Plan()
     _make_folder(out)
     began = time.perf_counter()
     show(0, 100, "making sections")
-    studied = make_section((1536, 1536), seed=TRAIN_SEED)
-    unseen = make_section((1024, 1024), seed=TEST_SEED)
+    studied = make_section(plan.studied, seed=TRAIN_SEED)
+    unseen = make_section(plan.unseen, seed=TEST_SEED)
     for name, section in (("studied", studied), ("unseen", unseen)):
         _write_section(out / f"{name}.ome.tif", section)
     scheme = ClassScheme.preset("lung")
-    points = sample_points(studied, PER_CLASS, classes=scheme.names, seed=TRAIN_SEED)
+    points = sample_points(studied, plan.per_class, classes=scheme.names, seed=TRAIN_SEED)
     write_points(out / "studied.lungcls.csv", points)
-    run = training(_stack(studied), points, SETTINGS, classes=scheme, cancelled=cancelled)
+    run = training(_stack(studied), points, plan.settings, classes=scheme, cancelled=cancelled)
     model = exhaust(run, lambda p: show(5 + 80 * p.done // p.total, 100, p.words))
     model.save(out / "lung.safetensors")
     painted = exhaust(
@@ -117,7 +144,8 @@ def truth_at_cells(truth: NDArray[np.uint8], stride: int) -> NDArray[np.uint8]:
         np.floor(map_positions(0, -(-n // stride), stride) + 0.5).astype(int).clip(max=n - 1)
         for n in truth.shape
     )
-    return truth[np.ix_(rows, columns)]
+    cells: NDArray[np.uint8] = truth[np.ix_(rows, columns)]
+    return cells
 
 
 def painted_accuracy(painted: PaintedMap, truth: NDArray[np.uint8]) -> float:

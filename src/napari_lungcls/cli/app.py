@@ -6,27 +6,34 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
-import click
 import typer
 
 from napari_lungcls.cli import classify, demo, evaluate, info, paint, train
+from napari_lungcls.cli.console import Interrupted
 from napari_lungcls.errors import InputError, LungclsWarning
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 
+# Newer versions of typer bring their own copy of click, older ones import it; the base of
+# this class is what both raise for wrong words.
+UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
 app = typer.Typer(
     name="lungcls",
-    help="Train on labelled points, paint prediction maps over whole sections, measure them.",
-    no_args_is_help=True,
+    help="Train on labelled points, paint what was learned over whole sections, evaluate it.",
+    epilog="With --debug any command shows where an error comes from.",
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-app.command("train", no_args_is_help=True)(train.train)
-app.command("classify", no_args_is_help=True)(classify.classify)
-app.command("evaluate", no_args_is_help=True)(evaluate.evaluate)
-app.command("paint", no_args_is_help=True)(paint.paint)
+app.command("train")(train.train)
+app.command("classify")(classify.classify)
+app.command("evaluate")(evaluate.evaluate)
+app.command("paint")(paint.paint)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 
@@ -35,24 +42,32 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process.
 
     Exit codes are 0 for success, 2 for bad usage and bad input with one line on stderr,
-    and 130 after an interrupt. With `--debug` errors show where they come from.
+    and 130 after an interrupt; 1 is a defect of this program, said in one line as well.
+    With `--debug` errors show where they come from.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = spread([word for word in words if word != "--debug"])
     warnings.showwarning = _show_warning
+    if not debug:
+        sys.excepthook = _show_defect
     try:
-        code = typer.main.get_command(app).main(words, "lungcls", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as help_wanted:
-        print(help_wanted.format_message(), file=sys.stderr)
-        code = BAD_INPUT
-    except (InputError, click.ClickException) as error:
+        command = typer.main.get_command(app)
+        code = command.main(words or ["--help"], "lungcls", standalone_mode=False)
+        if code == INTERRUPTED:
+            raise Interrupted("interrupted")
+        if not words:
+            code = BAD_INPUT
+    except Interrupted as end:
+        print(f"lungcls: {_one_line(str(end))}", file=sys.stderr)
+        code = INTERRUPTED
+    except (InputError, UsageError) as error:
         if debug:
             raise
-        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        text = str(error) if isinstance(error, InputError) else _usage(error)
         print(f"lungcls: {_one_line(text)}", file=sys.stderr)
         code = BAD_INPUT
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("lungcls: interrupted", file=sys.stderr)
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
@@ -72,6 +87,23 @@ def spread(words: Sequence[str]) -> list[str]:
         out.append(word)
         follows = word == "--points" or (follows and is_table)
     return out
+
+
+def _usage(error: Any) -> str:
+    """Say what is wrong with the words of a command, and where to find the right ones."""
+    where = error.ctx.command_path if error.ctx else "lungcls"
+    return f"{error.format_message().rstrip('.')}; see {where} --help"
+
+
+def _show_defect(
+    kind: type[BaseException], error: BaseException, _trace: TracebackType | None
+) -> None:
+    """Say in one line what no user can be blamed for; Python then ends with code 1."""
+    print(
+        f"lungcls: {kind.__name__}: {_one_line(str(error))} (this should not happen: run the "
+        "command again with --debug and report what it says)",
+        file=sys.stderr,
+    )
 
 
 def _one_line(text: str) -> str:

@@ -9,7 +9,15 @@ import numpy as np
 import typer
 
 from napari_lungcls.cli import console
-from napari_lungcls.cli.options import Device, EngineName, Image, Json, ModelFile, PixelSize
+from napari_lungcls.cli.options import (
+    Device,
+    EngineName,
+    Image,
+    Json,
+    ModelFile,
+    PixelSize,
+    check_file,
+)
 
 
 def classify(
@@ -24,12 +32,11 @@ def classify(
 ) -> None:
     """Add the columns predicted and p_<class> to a points file."""
     from napari_lungcls.annotation import write_points
-    from napari_lungcls.files import check_writable
     from napari_lungcls.model import load
     from napari_lungcls.painting.classify import classified_table, classify_points
     from napari_lungcls.pairing import open_pairs
 
-    check_writable(out)
+    check_file(out)
     ((stack, table),) = open_pairs([image], [points], pixel_size)
     loaded = load(model, engine=engine, device=device)
     odds = np.empty((len(table), len(loaded.scheme)), np.float32)

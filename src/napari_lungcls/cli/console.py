@@ -14,10 +14,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from napari_lungcls.errors import InputError
+
 LINE_EVERY = 5.0
 """Seconds between lines of progress where stderr is no terminal."""
 
 Report = Callable[[int, int, str], None]
+
+
+class Interrupted(Exception):
+    """The user ended the command; the message says what is left of it."""
 
 
 @contextmanager
@@ -58,7 +64,13 @@ def _lines(title: str) -> Report:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a wish to end well, and the second into an interrupt."""
+    """Turn the first Ctrl-C into a wish to end well, and the second into an interrupt.
+
+    Raises
+    ------
+    Interrupted
+        In place of an `InputError` after the wish, which then is no fault of the input.
+    """
     asked = False
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
@@ -71,6 +83,10 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     before = signal.signal(signal.SIGINT, ask)
     try:
         yield lambda: asked
+    except InputError as error:
+        if asked:
+            raise Interrupted(str(error)) from error
+        raise
     finally:
         signal.signal(signal.SIGINT, before)
 

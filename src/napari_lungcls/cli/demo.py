@@ -17,7 +17,7 @@ def demo(
     ] = Path("lungcls-demo"),
     json: Json = False,
 ) -> None:
-    """Make a lung, label it, train, paint, and compare with the exact truth."""
+    """Make a lung, train on it, paint another, compare with the truth."""
     from napari_lungcls.demo import run_demo
 
     with console.progress("demo") as show, console.interruptible() as cancelled:

@@ -35,6 +35,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Compare a model with labelled points that it has not seen."""
+    from napari_lungcls.imaging.windows import check_inside
     from napari_lungcls.model import load
     from napari_lungcls.pairing import open_pairs
     from napari_lungcls.reporting import check_report_folder
@@ -43,6 +44,8 @@ def evaluate(
     if report is not None:
         check_report_folder(report)
     pairs = open_pairs(images, points, pixel_size)
+    for stack, table in pairs:
+        check_inside(stack, table.coordinates, table.source)
     loaded = load(model, engine=engine, device=device)
     with console.progress("evaluating") as show:
         metrics = loaded.evaluate(

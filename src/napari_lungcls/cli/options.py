@@ -13,8 +13,11 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-Images = Annotated[list[str], typer.Argument(help="image files", metavar="IMAGE...")]
-Image = Annotated[str, typer.Argument(help="image file")]
+from napari_lungcls.errors import InputError
+from napari_lungcls.files import check_writable
+
+Images = Annotated[list[str], typer.Argument(help="image files", metavar="IMAGE")]
+Image = Annotated[str, typer.Argument(help="image file", metavar="IMAGE")]
 ModelFile = Annotated[Path, typer.Argument(help="model file", metavar="MODEL")]
 Tables = Annotated[
     list[Path],
@@ -24,13 +27,28 @@ Tables = Annotated[
         help="points, one file per image in the same order, or one whose column 'image' names them",
     ),
 ]
-EngineName = Annotated[str | None, typer.Option("--engine", help="library [the model's own]")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps")]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="library that computes the network  [default: the model's own]",
+    ),
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps")
+]
 PixelSize = Annotated[
     float | None,
-    typer.Option("--pixel-size", metavar="UM", help="micrometres per pixel of the images"),
+    typer.Option(
+        "--pixel-size",
+        metavar="UM",
+        help="micrometres per pixel of the images  [default: what they say]",
+    ),
 ]
-Stride = Annotated[int, typer.Option("--stride", help="image pixels between painted cells")]
+Stride = Annotated[
+    int, typer.Option("--stride", metavar="N", help="image pixels between painted cells, 1 to 64")
+]
 ReportFolder = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="folder for a report")
 ]
@@ -76,7 +94,7 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
         *flags,
         help=_help(field, choices),
         show_default=False,
-        metavar=None if kind is bool else _metavar(name, kind, choices),
+        metavar=None if kind is bool else _metavar(name, field.annotation),
         rich_help_panel="Settings",
     )
     return inspect.Parameter(
@@ -105,10 +123,38 @@ def _help(field: FieldInfo, choices: tuple[Any, ...]) -> str:
         default = ",".join(map(str, default))
     if isinstance(default, bool):
         default = "on" if default else "off"
-    return f"{text} [{default}]"
+    return f"{text}  [default: {default}]"
 
 
-def _metavar(name: str, kind: Any, choices: tuple[Any, ...]) -> str:
-    if choices:
-        return "NAME"
-    return {int: "N", float: "X"}.get(kind, name.upper())
+def _metavar(name: str, annotation: Any) -> str:
+    if name == "pretrained":
+        return "NAME|FILE"
+    if get_origin(annotation) is tuple:
+        return "LIST"
+    return {int: "N", float: "X"}.get(_plain(annotation), "NAME")
+
+
+def check_file(path: Path) -> Path:
+    """Find out before the work starts whether a file can be written after it.
+
+    Raises
+    ------
+    InputError
+        When its folder is missing or must not be written to, or it is a folder itself.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")
+    return check_writable(path)
+
+
+def check_new(path: Path, *, overwrite: bool) -> Path:
+    """Find out before the work starts whether an output can be made after it.
+
+    Raises
+    ------
+    InputError
+        When it exists and must not be replaced, or its folder cannot take it.
+    """
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already; choose another name, or give --overwrite")
+    return check_writable(path)

@@ -17,8 +17,8 @@ from napari_lungcls.cli.options import (
     ModelFile,
     PixelSize,
     Stride,
+    check_new,
 )
-from napari_lungcls.errors import InputError
 
 
 def paint(
@@ -30,11 +30,13 @@ def paint(
     stride: Stride = 4,
     region: Annotated[
         str | None,
-        typer.Option("--region", metavar="Y0:Y1,X0:X1", help="image pixels to paint [all]"),
+        typer.Option(
+            "--region", metavar="Y0:Y1,X0:X1", help="image pixels to paint  [default: all]"
+        ),
     ] = None,
     planes: Annotated[
         str | None,
-        typer.Option("--planes", metavar="A:B", help="planes to paint [all]"),
+        typer.Option("--planes", metavar="A:B", help="planes to paint  [default: all]"),
     ] = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="also write the classes' probabilities")
@@ -53,8 +55,9 @@ def paint(
     from napari_lungcls.model import exhaust, load
     from napari_lungcls.painting.grid import MapGrid, parse_range, parse_region
 
-    area = parse_region(region) if region else None
-    part = parse_range(planes, "--planes") if planes else None
+    area = None if region is None else parse_region(region)
+    part = None if planes is None else parse_range(planes, "--planes")
+    check_new(out, overwrite=overwrite)
     stack = open_image(image).with_pixel_size(pixel_size)
     grid = MapGrid.over(stack, stride, area, part)
     loaded = load(model, engine=engine, device=device)
@@ -90,4 +93,6 @@ def paint(
         as_json=json,
     )
     if stopped:
-        raise InputError(f"painting was interrupted; {out} holds what was painted until then")
+        raise console.Interrupted(
+            f"painting was interrupted; {out} holds what was painted until then"
+        )

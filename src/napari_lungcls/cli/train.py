@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from napari_lungcls.cli import console
-from napari_lungcls.cli.options import Images, Json, PixelSize, ReportFolder, Tables, with_settings
+from napari_lungcls.cli.options import (
+    Images,
+    Json,
+    PixelSize,
+    ReportFolder,
+    Tables,
+    check_file,
+    with_settings,
+)
 from napari_lungcls.learning.settings import TrainingSettings
 
 
@@ -28,7 +36,6 @@ def train(
 ) -> None:
     """Train a network on labelled points."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.files import check_writable
     from napari_lungcls.model import exhaust, training
     from napari_lungcls.network.modelfile import check_model_name
     from napari_lungcls.pairing import open_pairs
@@ -37,7 +44,7 @@ def train(
 
     chosen = TrainingSettings.check(**settings)
     scheme = ClassScheme.parse(classes)
-    check_writable(check_model_name(out))
+    check_file(check_model_name(out))
     if report is not None:
         check_report_folder(report)
     pairs = open_pairs(images, points, pixel_size)
@@ -45,6 +52,7 @@ def train(
     with console.progress("training") as show, console.interruptible() as cancelled:
         run = training(pairs, settings=chosen, classes=scheme, cancelled=cancelled)
         model = exhaust(run, lambda p: show(p.done, p.total, p.words))
+        stopped = cancelled()
     model.save(out)
     document = model.document
     result = {
@@ -61,6 +69,10 @@ def train(
     if report is not None:
         training_report(report, document, result)
     console.answer(result, _text(result, document.pretrained), as_json=json)
+    if stopped:
+        raise console.Interrupted(
+            f"training was interrupted; {out} holds what was learned until then"
+        )
 
 
 def _text(result: dict[str, Any], pretrained: str) -> str:
