@@ -61,13 +61,17 @@ class Lung:
             seed,
             diameter=p.alveolar_diameter,
             irregularity=p.irregularity,
+            missing=p.missing_cells,
+            openings=p.openings,
             spread=p.septal_spread,
         )
         self.ducts = self._network("ducts", p.duct_spacing, p.duct_diameter, 0.12)
         self.airways = self._network("airways", p.airway_spacing, p.airway_diameter, 0.25)
         self.veins = self._network("veins", p.vessel_spacing, p.vessel_diameter, 0.4)
 
-    def _network(self, name: str, spacing: float, diameter: float, spread: float) -> TubeNetwork:
+    def _network(
+        self, name: str, spacing: float | None, diameter: float, spread: float
+    ) -> TubeNetwork:
         key = derived_key(self.seed, name)
         reach = 1.5 * self.parameters.alveolar_diameter + 60.0
         return TubeNetwork(key, spacing=spacing, diameter=diameter, spread=spread, reach=reach)
@@ -85,6 +89,12 @@ class Lung:
         """Fields that bend the walls of the foam, one per axis."""
         diameter = self.parameters.alveolar_diameter
         return tuple(self.noise(f"bend {axis}", 0.9 * diameter) for axis in "zyx")
+
+    @cached_property
+    def ripple(self) -> tuple[SmoothNoise, ...]:
+        """Fields that make the walls of the foam wavy: shift in y and x, and thickness."""
+        wavelength = 5 * self.parameters.septal_thickness
+        return tuple(self.noise(f"ripple {axis}", wavelength) for axis in "yxt")
 
     @cached_property
     def wobble(self) -> SmoothNoise:
@@ -131,8 +141,10 @@ class Scene:
         bundle = self._bundle(airway, vessel, wall)
         duct = self._duct(where, bundle, depth)
         size = self.parameters.alveolar_diameter
-        kept = (duct > 0.3 * size) & (bundle > 0.2 * size) & (depth > 0.25 * size)
-        return np.asarray(kept)
+        # Centres deep inside of a bundle or outside of the lung show nowhere, but without them
+        # every search from there would wander far.
+        clear = (np.abs(bundle) > 0.2 * size) & (np.abs(depth) > 0.25 * size)
+        return np.asarray((duct > 0.3 * size) & clear)
 
     def _large(self, where: Where) -> tuple[Floats, Floats, Floats, Floats]:
         """Give distances to airway and vessel lumen, the vessel's wall, and the depth."""
@@ -191,9 +203,13 @@ class Scene:
     def _septum(self, where: Where, duct: Floats) -> tuple[Floats, Floats]:
         p = self.parameters
         bend = 0.05 * p.alveolar_diameter
-        shift = np.stack([where.noise(field) for field in self.lung.warp], axis=-1)
-        walls = self._foam.walls(where.points() + bend * shift.reshape(-1, 3))
-        patch = np.exp(p.septal_patchiness * where.noise(self.lung.patches))
+        shift = np.stack([bend * where.noise(field) for field in self.lung.warp], axis=-1)
+        *sideways, stout = (where.noise(field) for field in self.lung.ripple)
+        shift[..., 1:] += 0.2 * p.septal_thickness * np.stack(sideways, axis=-1)
+        walls = self._foam.walls(where.points() + shift.reshape(-1, 3))
+        patch = np.exp(
+            p.septal_patchiness * where.noise(self.lung.patches) + p.septal_waviness * stout
+        )
         rim = np.exp(-((duct / (1.5 * p.septal_thickness)) ** 2))
         thickness = p.septal_thickness * patch * (1 + p.rim_thickening * rim)
         septum = where.shaped(walls.outside(thickness.reshape(-1), p.corner_radius))

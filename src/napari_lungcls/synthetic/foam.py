@@ -19,6 +19,7 @@ from napari_lungcls.synthetic.lattice import (
 )
 
 _NEIGHBOURS = 4  # the own cell and those across the three nearest walls
+_FAR = 1e3  # µm, the distance to a wall that is not there
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,27 @@ class Foam:
     That lattice's own cells are Kelvin's foam of equal cells; jitter makes them unequal.
     """
 
-    def __init__(self, seed: int, *, diameter: float, irregularity: float, spread: float) -> None:
-        """Set up a foam whose cells have the mean volume of a sphere of this diameter (µm)."""
+    def __init__(
+        self,
+        seed: int,
+        *,
+        diameter: float,
+        irregularity: float,
+        missing: float,
+        openings: float,
+        spread: float,
+    ) -> None:
+        """Set up a foam; the parameters are those of `LungParameters`.
+
+        Where no cell is missing, cells have the mean volume of a sphere of this diameter (µm).
+        """
         # Two cells per cube: edge³ / 2 = π d³ / 6.
         edge = diameter * (np.pi / 3) ** (1 / 3)
         self._lattice = Lattice(edge, derived_key(seed, "foam"), jitter=irregularity)
         self._keys = (self._lattice.key, derived_key(seed, "foam, body centres"))
         self._edge = edge
+        self._missing = missing
+        self._openings = openings
         self._spread = spread
 
     def near(
@@ -90,17 +105,20 @@ class Foam:
             ]
         )
         labels = np.concatenate([names(cells, key) for key in self._keys])
-        kept = keep(points)
-        return FoamPart(points[kept], labels[kept], self._spread)
+        kept = keep(points) & (fractions(scrambled(labels)) >= self._missing)
+        return FoamPart(points[kept], labels[kept], self._spread, self._openings)
 
 
 class FoamPart:
     """The cells near one place, ready to be asked for the walls around points."""
 
-    def __init__(self, centres: Floats, labels: NDArray[np.uint64], spread: float) -> None:
+    def __init__(
+        self, centres: Floats, labels: NDArray[np.uint64], spread: float, openings: float
+    ) -> None:
         self._centres = centres
         self._labels = labels
         self._spread = spread
+        self._openings = openings
         self._tree = cKDTree(centres)
 
     def walls(self, points: Floats) -> Walls:
@@ -113,6 +131,7 @@ class FoamPart:
         # The name of a wall must not depend on the side it is seen from.
         wall = scrambled(self._labels[index[:, :1]] + self._labels[index[:, 1:]])
         stoutness = np.exp(self._spread * np.sqrt(12.0) * (fractions(wall) - 0.5))
+        gap[fractions(scrambled(wall)) < self._openings] = _FAR
         nearest = np.argmin(gap, axis=1)
         rows = np.arange(len(points))
         normal = across[rows, nearest] / apart[rows, nearest, None]

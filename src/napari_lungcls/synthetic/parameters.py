@@ -24,10 +24,16 @@ class LungParameters(BaseModel):
         Diameter of the sphere with the mean volume of a cell of the foam.
     irregularity
         How far the centres of the cells stray from a regular foam, 0 to 1 of a lattice cell.
+    missing_cells
+        Share of the cells that are left out, so that their neighbours are larger.
+    openings
+        Share of the walls that are left out, so that two alveoli share one airspace.
     septal_thickness
         Median thickness of the walls of the foam, measured at right angles to the wall.
     septal_spread
         Standard deviation of the logarithm of the thickness, from wall to wall.
+    septal_waviness
+        The same along a wall, where capillaries and cells bulge.
     septal_patchiness
         The same over regions about half a millimetre wide, where tissue is denser or looser.
     corner_radius
@@ -42,10 +48,11 @@ class LungParameters(BaseModel):
         How far the septal tips reach into the duct.
     airway_diameter, airway_spacing
         The same two for conducting airways (median of the lumen), each with an artery beside it.
+        A spacing of None leaves them out.
     epithelium, airway_muscle
         Thickness of the two layers of an airway's wall.
     vessel_diameter, vessel_spacing
-        The same two for veins (median of the lumen) that run by themselves.
+        The same two for veins (median of the lumen) that run by themselves, or None.
     vessel_wall
         Thickness of a vessel's wall at the median diameter; wider vessels have thicker walls.
     pleura
@@ -78,28 +85,31 @@ class LungParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    alveolar_diameter: Positive = 64.0
-    irregularity: Share = 0.55
-    septal_thickness: Positive = 4.6
+    alveolar_diameter: Positive = 84.0
+    irregularity: Share = 0.7
+    missing_cells: Share = 0.06
+    openings: Share = 0.03
+    septal_thickness: Positive = 5.8
     septal_spread: NonNegative = 0.2
+    septal_waviness: NonNegative = 0.12
     septal_patchiness: NonNegative = 0.12
     corner_radius: Positive = 2.2
-    duct_diameter: Positive = 150.0
-    duct_spacing: Positive = 270.0
-    rim_thickening: NonNegative = 0.8
-    rim_protrusion: NonNegative = 5.0
+    duct_diameter: Positive = 190.0
+    duct_spacing: Positive = 350.0
+    rim_thickening: NonNegative = 1.0
+    rim_protrusion: NonNegative = 6.0
     airway_diameter: Positive = 170.0
-    airway_spacing: Positive = 1300.0
+    airway_spacing: Positive | None = 1300.0
     epithelium: Positive = 14.0
     airway_muscle: Positive = 6.0
     vessel_diameter: Positive = 45.0
-    vessel_spacing: Positive = 850.0
+    vessel_spacing: Positive | None = 850.0
     vessel_wall: Positive = 5.0
     pleura: float | None = None
     pleura_thickness: Positive = 9.0
-    section_thickness: Positive = 4.0
-    nucleus_diameter: Positive = 7.0
-    nucleus_spacing: Positive = 7.0
+    section_thickness: Positive = 3.0
+    nucleus_diameter: Positive = 7.4
+    nucleus_spacing: Positive = 5.6
     debris: NonNegative = 20.0
     haematoxylin: Colour = (0.61, 0.69, 0.39)
     eosin: Colour = (0.09, 0.97, 0.22)

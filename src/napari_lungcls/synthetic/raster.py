@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 # Distances to tubes are smooth; on a grid this fine, in µm, interpolation errs by < 0.2 µm.
-COARSE_STEP = 5.0
+COARSE_STEP = 6.0
 
 
 class SmoothNoise:
@@ -21,7 +21,7 @@ class SmoothNoise:
     Waves make it endless, and separable on a raster, where it costs one matrix product.
     """
 
-    def __init__(self, key: np.uint64, wavelength: float, waves: int = 40) -> None:
+    def __init__(self, key: np.uint64, wavelength: float, waves: int = 32) -> None:
         """Set up a field whose waves are about `wavelength` µm long."""
         rng = np.random.default_rng(int(key))
         direction = rng.normal(size=(waves, 3))

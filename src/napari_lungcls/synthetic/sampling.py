@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ def sample_points(
     per_class: int,
     *,
     classes: Sequence[str] = ("alveoli", "septa", "duct"),
-    margin: float = 1.0,
+    margin: float | Mapping[str, float] = 1.0,
     seed: int = 0,
 ) -> Points:
     """Draw points at random, uniformly over the area of every class.
@@ -34,9 +34,10 @@ def sample_points(
     classes
         Names from the section's scheme.
     margin
-        How many pixels a point must at least be away from the nearest pixel of another class
-        or of none. With 0, every pixel with the class may be drawn; septa are only about three
-        pixels thick at 1.8 µm per pixel, so that 2 leaves few of them.
+        How many pixels a point must be further than from the nearest pixel of another class
+        or of none; one number, or one per class (missing: 0). With 0, every pixel with the
+        class may be drawn. Septa are only about three pixels thick at 1.8 µm per pixel, so
+        that 2 leaves few of them.
     seed
         0 or larger. The same section and seed give the same points.
 
@@ -57,8 +58,9 @@ def sample_points(
         )
     rng = np.random.default_rng(seed)
     truth = section.truth if section.truth.ndim == 3 else section.truth[np.newaxis]
+    margins = margin if isinstance(margin, Mapping) else dict.fromkeys(classes, margin)
     chosen = [
-        _drawn(truth, section.scheme.code(name) + 1, name, per_class, margin, rng)
+        _drawn(truth, section.scheme.code(name) + 1, name, per_class, margins.get(name, 0.0), rng)
         for name in classes
     ]
     coordinates = np.concatenate(chosen).astype(np.float64)
@@ -79,7 +81,7 @@ def _drawn(
     sizes = np.array([len(flat) for flat in inner])
     if sizes.sum() < count:
         raise InputError(
-            f"class {name} has {sizes.sum()} pixels at least {margin:g} px from other classes, "
+            f"class {name} has {sizes.sum()} pixels more than {margin:g} px from other classes, "
             f"{count} are wanted; make the section larger, the margin smaller, or ask for fewer"
         )
     order = np.sort(rng.choice(int(sizes.sum()), size=count, replace=False))

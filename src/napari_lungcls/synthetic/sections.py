@@ -82,7 +82,7 @@ class Slicer:
         truth = np.full(tissue.duct.shape, alveoli, dtype=np.uint8)
         truth[tissue.duct < 0] = duct
         truth[(cells.bodies > 0.1) | (cells.floating_nuclei > 0.1)] = 0
-        truth[(tissue.septum < 0) | (cells.nuclei > 0.35)] = septa
+        truth[(tissue.septum < 0) | (cells.cytoplasm > 0.5)] = septa
         truth[tissue.bundle < 0] = other
         truth[tissue.depth < self.lung.parameters.pleura_thickness] = other
         truth[tissue.depth < 0] = outside

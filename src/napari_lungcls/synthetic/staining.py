@@ -19,8 +19,9 @@ _EPITHELIUM = (0.62, 0.34)
 _VESSEL_WALL = (0.66, 0.14)
 _PLASMA = (0.07, 0.0)
 _PLEURA = (0.55, 0.18)
-_NUCLEUS = 1.05
-_RED_CELL = 0.75
+_NUCLEUS = 1.0
+_NUCLEUS_PINK = 0.12
+_RED_CELL = 0.9
 _BODY = (0.34, 0.16)
 
 
@@ -75,7 +76,11 @@ class Stain:
         mottled = np.clip(1 + 0.28 * fine + 0.12 * coarse, 0.25, 1.9)
         loose = np.clip(1 + 0.45 * coarse + 0.3 * fine, 0.15, 2.0)
         layers: list[tuple[Floats, tuple[float, float], Floats | float]] = [
-            (within(tissue.septum, tissue.slope), _SEPTUM, mottled),
+            (
+                np.maximum(within(tissue.septum, tissue.slope), 0.8 * cells.cytoplasm),
+                _SEPTUM,
+                mottled,
+            ),
             (within(tissue.depth - p.pleura_thickness), _PLEURA, mottled),
             (within(tissue.bundle), _SHEATH, loose),
             (within(tissue.vessel - tissue.vessel_wall), _VESSEL_WALL, mottled),
@@ -92,6 +97,7 @@ class Stain:
         chromatin = np.clip(1 + 0.3 * raster.noise(self._chromatin), 0.4, 1.6)
         nuclei = np.maximum(cells.nuclei, cells.floating_nuclei) * chromatin
         eosin += _BODY[0] * cells.bodies * mottled
+        eosin += _NUCLEUS_PINK * nuclei
         haematoxylin += _NUCLEUS * nuclei + _BODY[1] * cells.bodies * mottled
         return eosin, haematoxylin, _RED_CELL * cells.red_cells
 

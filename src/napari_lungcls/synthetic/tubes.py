@@ -86,9 +86,15 @@ class TubeNetwork:
     """
 
     def __init__(
-        self, key: np.uint64, *, spacing: float, diameter: float, spread: float, reach: float
+        self,
+        key: np.uint64,
+        *,
+        spacing: float | None,
+        diameter: float,
+        spread: float,
+        reach: float,
     ) -> None:
-        """Set up trees with nodes `spacing` µm apart.
+        """Set up trees with nodes `spacing` µm apart, or none at all.
 
         Parameters
         ----------
@@ -97,7 +103,8 @@ class TubeNetwork:
         reach
             Distances to the tubes are wanted up to here (µm).
         """
-        self._lattice = Lattice(spacing, key, jitter=0.8)
+        self._empty = spacing is None
+        self._lattice = Lattice(spacing or 1.0, key, jitter=0.8)
         self._median = diameter / 2
         self._spread = spread
         self.reach = reach
@@ -126,6 +133,8 @@ class TubeNetwork:
 
     def near(self, low: Floats, high: Floats) -> Balls:
         """Give the tubes within reach of the box from `low` to `high` (z, y, x in µm)."""
+        if self._empty:
+            return Balls(np.empty((0, 3)), np.empty(0), np.empty((0, 3)), self.reach)
         margin = self.reach + self.widest
         # A curve ends at most 1.5 links from its cell, and a link is at most 2.1 spacings long.
         far_off = margin + 3.2 * self._lattice.spacing
