@@ -100,7 +100,7 @@ def readout_weights(
     count = cell_count(size, stage_stride)
     rows = interpolation_weights(np.asarray(y) / stage_stride, count)
     columns = interpolation_weights(np.asarray(x) / stage_stride, count)
-    return (rows[:, :, np.newaxis] * columns[:, np.newaxis, :]).reshape(len(rows), -1)
+    return (rows[:, :, np.newaxis] * columns[:, np.newaxis, :]).reshape(len(rows), count**2)
 
 
 def reflect(index: ArrayLike, size: int) -> NDArray[np.int64]:

@@ -41,7 +41,7 @@ def readouts_at(
             weights = np.full((n, zooms, cells), 1 / cells, np.float32)
         else:
             weights = readout_weights(flat[:, 0], flat[:, 1], spec.window, stride)
-            weights = weights.reshape(n, zooms, -1)
+            weights = weights.reshape(n, zooms, weights.shape[1])
         if factors is not None:
             weights = weights * factors[..., np.newaxis]
         found[stage] = weights

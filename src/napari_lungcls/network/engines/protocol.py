@@ -46,6 +46,7 @@ class Engine(Protocol):
 
     Windows are `(n, zooms, y, x, 3)` in intensities of the image, any type; the engine
     normalises them. `load` and `state` speak float32 arrays under torchvision's names.
+    What is given in another shape is refused with `InputError`, see `checks`.
     """
 
     name: ClassVar[str]

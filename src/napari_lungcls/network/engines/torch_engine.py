@@ -12,6 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (everybody's name for it)
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.network.engines.checks import (
+    check_answers,
+    check_arrays,
+    check_tile,
+    check_windows,
+)
 from napari_lungcls.network.engines.protocol import (
     OptimizerOptions,
     Readouts,
@@ -58,18 +64,11 @@ class TorchEngine:
     def load(self, state: Mapping[str, NDArray[np.float32]], *, partial: bool = False) -> None:
         """Take arrays over; with `partial`, those that are missing stay as they are."""
         arrays = self._network.named_arrays()
-        if not partial and (missing := sorted(arrays.keys() - state.keys())):
-            raise InputError(f"the parameters lack {missing[0]} and {len(missing) - 1} more")
+        shapes = {name: tuple(tensor.shape) for name, tensor in arrays.items()}
+        check_arrays(shapes, state, partial=partial)
         with torch.no_grad():
-            for name, tensor in arrays.items():
-                if name not in state:
-                    continue
-                if tuple(state[name].shape) != tuple(tensor.shape):
-                    raise InputError(
-                        f"parameter {name} has shape {tuple(state[name].shape)}; "
-                        f"the network needs {tuple(tensor.shape)}"
-                    )
-                tensor.copy_(torch.from_numpy(np.ascontiguousarray(state[name])))
+            for name in arrays.keys() & state.keys():
+                arrays[name].copy_(self._tensor(state[name]))
         self._painter = None
 
     def prepare(self, options: OptimizerOptions) -> None:
@@ -103,6 +102,8 @@ class TorchEngine:
         """Take one step on the weighted mean of the cross-entropies."""
         if self._optimizer is None:
             raise RuntimeError("prepare() comes before train_step()")
+        check_windows(self._spec, windows, readouts)
+        check_answers(self._spec, len(windows), codes, weights)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._painter = None
@@ -112,7 +113,7 @@ class TorchEngine:
         with torch.set_grad_enabled(not self._options.freeze):
             features = self._network.features(self._windows(windows), self._tensors(readouts))
         logits = self._network.classify({s: self._drop(f) for s, f in features.items()})
-        losses = F.cross_entropy(logits, self._tensor(codes), reduction="none")
+        losses = F.cross_entropy(logits, self._tensor(codes.astype(np.int64)), reduction="none")
         weight = self._tensor(weights)
         loss = (losses * weight).sum() / weight.sum()
         self._optimizer.zero_grad(set_to_none=True)
@@ -130,7 +131,7 @@ class TorchEngine:
             for i, entry in self._optimizer.state_dict()["state"].items():
                 for key, value in entry.items():
                     if isinstance(value, Tensor):
-                        found[f"{i}.{key}"] = _numpy(value.float())
+                        found[f"{i}.{key}"] = _numpy(value.float()).copy()
         return found
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None:
@@ -148,12 +149,14 @@ class TorchEngine:
 
     def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
         """Answer for windows: `(n, classes)` before the softmax."""
+        check_windows(self._spec, windows, readouts)
         with torch.inference_mode():
             features = self._network.features(self._windows(windows), self._tensors(readouts))
             return _numpy(self._network.classify(features))
 
     def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
         """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""
+        check_tile(self._spec, tile, zoom)
         if self._painter is None:
             self._painter = folded(self._network.trunk)
         i = self._spec.zooms.index(zoom)
@@ -166,7 +169,7 @@ class TorchEngine:
 
     def bias(self) -> NDArray[np.float32]:
         """Return the heads' common bias, `(classes,)`."""
-        return _numpy(self._network.bias)
+        return _numpy(self._network.bias).copy()
 
     def _head(self, stage: int) -> Tensor:
         """Return the heads of a stage as 1 × 1 convolutions: `(zooms, classes, channels, 1, 1)`."""
@@ -245,5 +248,6 @@ def resolve_device(name: str) -> torch.device:
 
 
 def _numpy(tensor: Tensor) -> NDArray[np.float32]:
+    """Bring a tensor to numpy; on the CPU the array shares its memory."""
     array: NDArray[np.float32] = tensor.detach().cpu().contiguous().numpy()
     return array

@@ -123,9 +123,9 @@ class Network(nn.Module):
         cells = self.trunk(windows.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         found = {}
         for stage in self.spec.stages:
-            weights = readouts[stage].reshape(n * zooms, -1, 1)
+            weights = readouts[stage].flatten(0, 1).unsqueeze(-1)
             vectors = torch.bmm(cells[stage].flatten(2), weights)
-            found[stage] = vectors.reshape(n, zooms, -1)
+            found[stage] = vectors.reshape(n, zooms, vectors.shape[1])
         return found
 
     def classify(self, features: Mapping[int, Tensor]) -> Tensor:

@@ -1,0 +1,112 @@
+"""The trunk in PyTorch: torchvision's names, numbers and published facts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from known_network import cells_of, make_spec, random_engine, random_state
+from torch.nn import functional as F
+
+from napari_lungcls.network.engines.torch_net import Network, Trunk, folded
+from napari_lungcls.network.modelfile import parameter_shapes
+from napari_lungcls.network.parameters import trunk_shapes
+
+TORCHVISION = make_spec(stages=(4,), readout="mean", padding="zeros", window=64, classes=100)
+
+
+def trunk_with(state: dict[str, np.ndarray], deepest: int = 4) -> Trunk:
+    trunk = Trunk(deepest).eval()
+    given = {name: torch.from_numpy(array) for name, array in state.items() if name[:2] != "fc"}
+    missing = trunk.load_state_dict(given, strict=False).missing_keys
+    assert all(name.endswith("num_batches_tracked") for name in missing)
+    return trunk
+
+
+def test_names_and_shapes_are_torchvision_s() -> None:
+    arrays = Network(TORCHVISION, torch.Generator()).named_arrays()
+    found = {name: tuple(array.shape) for name, array in arrays.items()}
+    assert found == trunk_shapes() | {"fc.weight": (100, 512), "fc.bias": (100,)}
+    # As torchvision publishes for resnet18, which has 900 classes more.
+    learned = [a for name, a in arrays.items() if "running" not in name]
+    assert sum(array.numel() for array in learned) == 11_689_512 - 900 * 513
+
+
+def test_a_shallow_trunk_ends_with_its_deepest_stage() -> None:
+    spec = make_spec(stages=(2,))
+    arrays = Network(spec, torch.Generator()).named_arrays()
+    assert {name: tuple(a.shape) for name, a in arrays.items()} == parameter_shapes(spec)
+    assert not any(name.startswith("layer3") for name in arrays)
+
+
+def test_torchvision_s_classifier_gives_its_numbers() -> None:
+    """The forward pass as torchvision's resnet18 is defined, down to pooling and `fc`."""
+    engine = random_engine(TORCHVISION, 5)
+    state = random_state(TORCHVISION, 5)
+    windows = np.random.default_rng(0).integers(0, 255, (3, 1, 64, 64, 3), np.uint8)
+    cells = np.full((3, 1, 4), 0.25, np.float32)
+    found = engine.logits(windows, {4: cells})
+    norm = TORCHVISION.normalisation
+    for window, logits in zip(windows[:, 0], found, strict=True):
+        image = torch.from_numpy(((window - norm.mean) / norm.std).astype(np.float32))
+        features = cells_of(state, image.permute(2, 0, 1)[None], (4,), "zeros")[4]
+        pooled = F.adaptive_avg_pool2d(torch.from_numpy(features)[None], 1).flatten(1)
+        wanted = F.linear(
+            pooled, torch.from_numpy(state["fc.weight"]), torch.from_numpy(state["fc.bias"])
+        )[0]
+        np.testing.assert_allclose(logits, wanted, atol=1e-4 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize("size", [33, 64, 75, 100])
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+def test_cells_follow_the_plain_implementation(size: int, padding: str) -> None:
+    state = random_state(TORCHVISION)
+    trunk = trunk_with(state)
+    trunk.pad(reflect=padding == "reflect")
+    image = torch.randn((1, 3, size, size), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        found = trunk(image)
+    for stage, wanted in cells_of(state, image, (1, 2, 3, 4), padding).items():
+        assert found[stage].shape[2:] == (-(-size // 2 ** (stage + 1)),) * 2
+        np.testing.assert_allclose(found[stage][0], wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_padding_can_be_changed_back() -> None:
+    trunk = trunk_with(random_state(make_spec(stages=(2,))), 2)
+    image = torch.randn((1, 3, 40, 40), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = trunk(image)[2]
+        trunk.pad(reflect=True)
+        reflected = trunk(image)[2]
+        trunk.pad(reflect=False)
+        assert torch.equal(trunk(image)[2], before)
+    assert not torch.allclose(reflected, before)
+
+
+def test_a_constant_image_has_no_edges_when_reflected() -> None:
+    trunk = trunk_with(random_state(make_spec(stages=(3,))), 3)
+    trunk.pad(reflect=True)
+    with torch.inference_mode():
+        for values in trunk(torch.full((1, 3, 64, 64), 0.7)).values():
+            flat = values.flatten(2)
+            torch.testing.assert_close(flat, flat[..., :1].expand_as(flat))
+
+
+def test_folding_changes_nothing_but_the_padding() -> None:
+    trunk = trunk_with(random_state(make_spec(stages=(3,))), 3)
+    trunk.pad(reflect=True)
+    before = {name: array.clone() for name, array in trunk.state_dict().items()}
+    fast = folded(trunk)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
+    assert not any(p.requires_grad for p in fast.parameters())
+    image = torch.randn((1, 3, 50, 70), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        found = fast(image)
+        after = trunk(image)
+        trunk.pad(reflect=False)
+        for stage, wanted in trunk(image).items():
+            torch.testing.assert_close(found[stage], wanted, atol=1e-4, rtol=1e-5)
+            assert not torch.allclose(after[stage], wanted)
+    # The trunk that training goes on with is not touched.
+    for name, array in trunk.state_dict().items():
+        assert torch.equal(array, before[name])
