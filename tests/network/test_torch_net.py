@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from known_network import cells_of, make_spec, random_engine, random_state
 from torch.nn import functional as F
 
+from known_network import cells_of, make_spec, random_engine, random_state
 from napari_lungcls.network.engines.torch_net import Network, Trunk, folded
 from napari_lungcls.network.modelfile import parameter_shapes
 from napari_lungcls.network.parameters import trunk_shapes

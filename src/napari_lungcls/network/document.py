@@ -60,9 +60,9 @@ class ModelDocument(BaseModel):
         ISO 8601, UTC.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    format_version: int = FORMAT_VERSION
+    format_version: int = Field(default=FORMAT_VERSION, strict=True, ge=1)
     network: NetworkSpec
     scheme: ClassScheme
     pixel_size: float | None = Field(default=None, gt=0)

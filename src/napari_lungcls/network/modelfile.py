@@ -48,8 +48,15 @@ def write_model(
     """
     target = check_model_name(path)
     metadata = {METADATA_KEY: document.model_dump_json()}
-    with replacing(target) as aside:
-        save_file(dict(state), aside, metadata=metadata)
+    # Arrays in another order of memory would be written as if they were in C order.
+    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
+    try:
+        with replacing(target) as aside:
+            save_file(arrays, aside, metadata=metadata)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{target}: cannot be written ({error}); free space there or choose another output"
+        ) from error
     return target
 
 
@@ -101,7 +108,7 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
     try:
         raw = json.loads(text)
         found = raw.get("format_version") if isinstance(raw, dict) else None
-        if isinstance(found, int) and found > FORMAT_VERSION:
+        if isinstance(found, int | float) and found > FORMAT_VERSION:
             raise InputError(
                 f"{source} has format {found}, this version reads up to {FORMAT_VERSION}; "
                 "update napari-lungcls"
@@ -114,7 +121,9 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
             f"{source}: its description is damaged at {where} ({first['msg']}); "
             "train and save the model anew"
         ) from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # no JSON, or numbers of absurd length
         raise InputError(
             f"{source}: its description is damaged; train and save the model anew"
         ) from error

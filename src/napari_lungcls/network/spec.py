@@ -31,7 +31,7 @@ class Normalisation(BaseModel):
         type has other intensities and cannot be read by the model.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     mean: Triple
     std: Triple

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  (everybody's name for it)
+from torch.nn import functional as F
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines.checks import (
