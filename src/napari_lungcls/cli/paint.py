@@ -89,7 +89,7 @@ def paint(
     shares = ", ".join(f"{name} {console.percent(share)}" for name, share in fractions.items())
     console.answer(
         result,
-        f"{grid.pixels / 1e6:.1f} megapixels in {seconds:.1f} s: {shares}\nmap: {out}",
+        f"{grid.pixels / 1e6:.3g} megapixels in {seconds:.1f} s: {shares}\nmap: {out}",
         as_json=json,
     )
     if stopped:

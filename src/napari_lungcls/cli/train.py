@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from napari_lungcls.cli import console
@@ -19,6 +20,9 @@ from napari_lungcls.cli.options import (
     with_settings,
 )
 from napari_lungcls.learning.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from napari_lungcls.annotation import ClassScheme
 
 
 @with_settings(TrainingSettings)
@@ -48,6 +52,7 @@ def train(
     if report is not None:
         check_report_folder(report)
     pairs = open_pairs(images, points, pixel_size)
+    _rehearse(chosen, scheme)
     began = time.perf_counter()
     with console.progress("training") as show, console.interruptible() as cancelled:
         run = training(pairs, settings=chosen, classes=scheme, cancelled=cancelled)
@@ -73,6 +78,28 @@ def train(
         raise console.Interrupted(
             f"training was interrupted; {out} holds what was learned until then"
         )
+
+
+def _rehearse(settings: TrainingSettings, scheme: ClassScheme) -> None:
+    """Start the network on one black pixel, before the real points are read.
+
+    Engine, device, weights and a shape that no network can have are found out in this way,
+    and not after the minutes that the windows of a large stack take.
+
+    Raises
+    ------
+    InputError
+        When one of them cannot be used.
+    """
+    from napari_lungcls.learning.dataset import PointSet
+    from napari_lungcls.learning.splits import Split
+    from napari_lungcls.learning.start import start_network
+
+    none, one = np.zeros(0, np.intp), np.zeros(1, np.intp)
+    pixel = np.zeros((1, 1, 1, 1, 3), np.uint8)
+    place = np.zeros((1, 2))
+    points = PointSet(place, one, one, pixel, place[np.newaxis])
+    start_network(points, Split(one, none, 0, 0.0), settings, scheme, "uint8")
 
 
 def _text(result: dict[str, Any], pretrained: str) -> str:

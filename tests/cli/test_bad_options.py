@@ -1,0 +1,164 @@
+"""Bad options and outputs: one line with the remedy, before any work, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+Case = tuple[Callable[[Any], list[object]], tuple[str, ...]]
+
+CASES: dict[str, Case] = {
+    "model into a missing folder": (
+        lambda b: b.train(out=b.folder / "none" / "m.safetensors"),
+        ("none does not exist", "create it first"),
+    ),
+    "model into a file": (
+        lambda b: b.train(out=b.file("plain", "text") / "m.safetensors"),
+        ("plain does not exist", "create it first"),
+    ),
+    "model without its suffix": (
+        lambda b: b.train(out=b.folder / "m.pth"),
+        ("m.pth", "ends in .safetensors"),
+    ),
+    "folder as model": (
+        lambda b: b.train(out=b.folder_named("m.safetensors")),
+        ("m.safetensors is a folder", "give the name of a file"),
+    ),
+    "folder as points": (
+        lambda b: [
+            "classify", b.lab.model, b.lab.image, "--points", b.lab.points,
+            "--out", b.folder_named("out.csv"),
+        ],
+        ("out.csv is a folder", "give the name of a file"),
+    ),
+    "map into a missing folder": (
+        lambda b: b.paint(out=b.folder / "none" / "map.ome.zarr"),
+        ("none does not exist", "create it first"),
+    ),
+    "map with another suffix": (
+        lambda b: b.paint(out=b.folder / "map.png"),
+        ("map.png", ".ome.zarr or .ome.tif"),
+    ),
+    "map that exists": (
+        lambda b: b.paint(out=b.file("map.ome.tif", "precious")),
+        ("map.ome.tif exists already", "--overwrite"),
+    ),
+    "report into a file": (
+        lambda b: b.train("--report", b.file("plain", "text")),
+        ("plain is a file", "folder"),
+    ),
+    "demo into a file": (
+        lambda b: ["demo", "--out", b.file("plain", "text")],
+        ("plain is a file", "folder"),
+    ),
+    "demo into a missing folder": (
+        lambda b: ["demo", "--out", b.folder / "none" / "demo"],
+        ("none does not exist", "create it first"),
+    ),
+    "stride 0": (lambda b: b.paint("--stride", "0"), ("--stride 0", "from 1 to 64")),
+    "stride 65": (lambda b: b.paint("--stride", "65"), ("--stride 65", "from 1 to 64")),
+    "painted evaluation at stride 0": (
+        lambda b: [
+            "evaluate", b.lab.model, b.lab.image, "--points", b.lab.points, "--painted",
+            "--stride", "0",
+        ],
+        ("--stride 0", "from 1 to 64"),
+    ),
+    "unknown option": (
+        lambda b: b.paint("--strid", "4"),
+        ("--strid", "--stride", "see lungcls paint --help"),
+    ),
+    "unknown command": (lambda b: ["pain"], ("'pain'", "see lungcls --help")),
+    "missing option": (
+        lambda b: ["train", b.lab.image, "--out", b.folder / "m.safetensors"],
+        ("Missing option", "--points", "see lungcls train --help"),
+    ),
+    "missing argument": (lambda b: ["paint"], ("MODEL", "see lungcls paint --help")),
+    "not a number": (
+        lambda b: b.train("--epochs", "many"),
+        ("--epochs", "see lungcls train --help"),
+    ),
+    "epochs 0": (lambda b: b.train("--epochs", "0"), ("--epochs 0", "greater than or equal to 1")),
+    "zooms 0": (lambda b: b.train("--zooms", "0,4"), ("--zooms 0,4", "such as 1,4,16")),
+    "zooms in words": (lambda b: b.train("--zooms", "1,big"), ("--zooms", "big")),
+    "unknown optimiser": (lambda b: b.train("--optimizer", "lion"), ("--optimizer lion", "'adam'")),
+    "window too small": (
+        lambda b: b.train("--window", "16", "--stages", "1,2,3,4"),
+        ("window of 16", "use at least 33"),
+    ),
+    "pixel size 0": (lambda b: b.paint("--pixel-size", "0"), ("pixel size must be positive",)),
+    "unknown device": (lambda b: b.train("--device", "tpu"), ("'tpu'", "choose auto, cpu")),
+    "unknown engine": (lambda b: b.train("--engine", "keras"), ("'keras'", "choose from torch")),
+    "missing weights": (
+        lambda b: b.train("--pretrained", b.folder / "no.pth"),
+        ("no.pth", "no such file", "'imagenet'"),
+    ),
+    "unknown classes": (lambda b: b.train("--classes", "liver"), ("'liver'", "lung or lung-full")),
+    "missing classes": (
+        lambda b: b.train("--classes", b.folder / "no.yaml"),
+        ("no.yaml does not exist", "check the name"),
+    ),
+    "bad region": (
+        lambda b: b.paint("--region", "100,200"),
+        ("--region 100,200", "write first:last"),
+    ),
+    "region of one axis": (lambda b: b.paint("--region", "0:9"), ("--region 0:9", "y0:y1,x0:x1")),
+    "empty region": (lambda b: b.paint("--region", ""), ("--region", "y0:y1,x0:x1")),
+    "region outside": (
+        lambda b: b.paint("--region", "0:100,150:300"),
+        ("region columns 150:300", "a.png", "within 0:200"),
+    ),
+    "backward region": (lambda b: b.paint("--region", "9:3,0:5"), ("region rows 9:3", "0:200")),
+    "planes of one plane": (lambda b: b.paint("--planes", "0:1"), ("a.png is one plane",)),
+    "bad planes": (lambda b: b.paint("--planes", "3"), ("--planes 3", "such as 0:100")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_line_and_nothing_left(bench, name):
+    build, words = CASES[name]
+    complaint = bench.complaint(*build(bench))
+    for word in words:
+        assert word in complaint
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("command", ["train", "paint"])
+def test_device_that_is_not_there(bench, command):
+    complaint = bench.complaint(*getattr(bench, command)("--device", "cuda"))
+    assert "'cuda'" in complaint
+    assert "use --device auto or cpu" in complaint
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere"
+)
+@pytest.mark.parametrize("command", ["train", "paint"])
+def test_folder_that_is_read_only(bench, command):
+    bench.folder.chmod(0o500)
+    try:
+        complaint = bench.complaint(*getattr(bench, command)())
+    finally:
+        bench.folder.chmod(0o700)
+    assert "cannot write in" in complaint
+    assert "choose another output" in complaint
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc")
+@pytest.mark.parametrize("command", ["train", "paint"])
+def test_place_where_not_even_root_may_write(bench, command):
+    out = Path("/proc") / ("m.safetensors" if command == "train" else "map.ome.zarr")
+    assert "cannot write in /proc" in bench.complaint(*getattr(bench, command)(out=out))
+
+
+def test_a_bad_output_is_found_before_any_input_is_read(bench):
+    wrong, none = bench.folder / "no.tif", bench.folder / "none"
+    train = bench.train(image=wrong, out=none / "m.safetensors")
+    paint = bench.paint(image=wrong, out=none / "map.ome.zarr")
+    for command in (train, paint):
+        assert "none does not exist; create it first" in bench.complaint(*command)
