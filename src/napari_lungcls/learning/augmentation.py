@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.network.spec import phase
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,11 @@ class Pose:
     place: NDArray[np.float64]
 
 
-def phase(settings: TrainingSettings) -> int:
-    """Return by how many level pixels a point may lie off its window's middle in training.
-
-    A quarter of the window: every position between two cells of the deepest stage occurs,
-    as it does when a map is painted.
-    """
-    return settings.window // 4 if settings.random_phase else 0
-
-
 def reach(settings: TrainingSettings) -> int:
     """Return how far from its point, in level pixels, a training window can see."""
-    corner = settings.window / 2 + phase(settings)
+    farthest = settings.window / 2 + phase(settings.window)
     turned = math.sqrt(2) if settings.rotation == "any" else 1.0
-    return math.ceil(corner * turned) + 1
+    return math.ceil(farthest * turned) + 1
 
 
 def random_pose(settings: TrainingSettings, n: int, zooms: int, rng: np.random.Generator) -> Pose:
@@ -60,7 +52,8 @@ def random_pose(settings: TrainingSettings, n: int, zooms: int, rng: np.random.G
     sin, cos = np.sin(angle), np.cos(angle)
     turn = np.stack([np.stack([cos, -sin * flip], -1), np.stack([sin, cos * flip], -1)], -2)
     middle = (settings.window - 1) / 2
-    shift = rng.uniform(-phase(settings), phase(settings), (n, zooms, 2))
+    most = phase(settings.window) if settings.random_phase else 0
+    shift = rng.uniform(-most, most, (n, zooms, 2))
     return Pose(np.repeat(turn[:, np.newaxis], zooms, 1), middle + shift)
 
 

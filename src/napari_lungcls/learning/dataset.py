@@ -16,7 +16,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.levels import BlockCache
 from napari_lungcls.imaging.pixelsize import check_zooms, effective_zooms
 from napari_lungcls.imaging.stack import ImageStack, stack_dtype
-from napari_lungcls.imaging.windows import batches, check_inside, read_windows
+from napari_lungcls.imaging.windows import batches, check_inside, plane_indices, read_windows
 from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.settings import TrainingSettings
 
@@ -43,6 +43,9 @@ class PointSet:
         `(n, zooms, c, c, 3)` level pixels around each point.
     places
         `(n, zooms, 2)` where in its square each point lies.
+    grain
+        Edge of an image pixel, in pixels of the model's pixel size, where images are
+        resampled to it; the largest of all images, 0 where none is resampled.
     """
 
     coordinates: NDArray[np.float64]
@@ -50,8 +53,10 @@ class PointSet:
     codes: NDArray[np.int64]
     squares: NDArray[Any]
     places: NDArray[np.float64]
+    grain: float = 0.0
 
     def __len__(self) -> int:
+        """Count the points."""
         return len(self.codes)
 
     def centred(self, rows: NDArray[np.intp], window: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -110,7 +115,7 @@ def check_pairs(pairs: Sequence[Pair], scheme: ClassScheme) -> NDArray[np.int64]
             f"{sources}: no point is labelled {absent}; label some, or give --classes a scheme "
             "without it"
         )
-    types = {str(stack_dtype(stack.dtype)) for stack, _ in pairs}
+    types = {str(stack.dtype) for stack, _ in pairs}
     if len(types) > 1:
         raise InputError(
             f"the images have different types ({', '.join(sorted(types))}); convert them to one"
@@ -130,52 +135,62 @@ def read_point_set(
     ------
     tuple of int, then PointSet
         Points read and points in all, after every batch; the set itself last.
+
+    Raises
+    ------
+    InputError
+        When points and images cannot be trained on, or intensities are not finite.
     """
     codes = check_pairs(pairs, scheme)
     edge = 2 * reach(settings) + 2
     squares = _allocate((len(codes), len(settings.zooms), edge, edge, 3), pairs[0][0])
-    places, coordinates, planes = [], [], []
+    places, coordinates, planes, grains = [], [], [], [0.0]
     done = 0
     for image, (stack, points) in enumerate(pairs):
         zooms = effective_zooms(settings.zooms, pixel_size, stack)
         check_zooms(settings.zooms, zooms, stack)
         cache = BlockCache()
-        ordered = _by_plane(points.coordinates)
+        index = plane_indices(stack, points.coordinates)
+        ordered = _reading_order(index, points.coordinates)
         found = np.empty((len(points), len(zooms), 2))
         for part in batches(len(ordered), 256):
             rows = ordered[part]
             windows, where = read_windows(stack, points.coordinates[rows], zooms, edge, cache=cache)
+            _check_finite(windows, stack)
             squares[done + rows] = windows
             found[rows] = where
             yield done + part.stop, len(codes)
         places.append(found)
-        coordinates.append(points.coordinates[:, -2:] * (settings.zooms[0] / zooms[0]))
-        planes.append(_plane_numbers(points.coordinates, image))
+        edge_of_pixel = settings.zooms[0] / zooms[0]
+        coordinates.append(points.coordinates[:, -2:] * edge_of_pixel)
+        if not all(zoom.is_integer() for zoom in zooms):
+            grains.append(edge_of_pixel)
+        planes += [(image, *where) for where in index.tolist()]
         done += len(points)
+    numbers = {plane: i for i, plane in enumerate(sorted(set(planes)))}
     yield PointSet(
         np.concatenate(coordinates),
-        np.unique(np.concatenate(planes), axis=0, return_inverse=True)[1].reshape(-1),
+        np.array([numbers[plane] for plane in planes], np.int64),
         codes,
         squares,
         np.concatenate(places),
+        max(grains),
     )
 
 
-def _by_plane(coordinates: NDArray[np.float64]) -> NDArray[np.intp]:
+def _reading_order(planes: NDArray[np.int64], coordinates: NDArray[np.float64]) -> NDArray[np.intp]:
     """Order points so that a batch needs few planes and few blocks of them."""
-    keys = np.rint(coordinates[:, :-2]).T
     coarse = coordinates[:, -2:] // 2048
-    order: NDArray[np.intp] = np.lexsort((coarse[:, 1], coarse[:, 0], *keys[::-1]))
+    order: NDArray[np.intp] = np.lexsort((coarse[:, 1], coarse[:, 0], *planes.T[::-1]))
     return order
 
 
-def _plane_numbers(coordinates: NDArray[np.float64], image: int) -> NDArray[np.int64]:
-    """Return image and plane index of each point, `(n, 4)`, padded for images of fewer axes."""
-    numbers = np.zeros((len(coordinates), 4), np.int64)
-    numbers[:, 0] = image
-    index = np.rint(coordinates[:, :-2]).astype(np.int64)
-    numbers[:, 1 : 1 + index.shape[1]] = index
-    return numbers
+def _check_finite(windows: NDArray[Any], stack: ImageStack) -> None:
+    if windows.dtype.kind == "f" and not np.isfinite(windows).all():
+        raise InputError(
+            f"{stack.source} holds NaN or infinite values near the points; fill them first, "
+            "for example with the background's intensity"
+        )
 
 
 def _allocate(shape: tuple[int, ...], stack: ImageStack) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.dataset import PointSet
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.network.spec import sight
 
 Mask = NDArray[np.bool_]
 
@@ -44,14 +45,17 @@ class Split:
         return found | {"train": len(self.train), "validation": len(self.validation)}
 
 
-def buffer_width(settings: TrainingSettings) -> float:
+def buffer_width(settings: TrainingSettings, grain: float = 0.0) -> float:
     """Distance at which no training window shares a pixel with a validation window.
 
     A training window reaches `reach(settings)` level pixels from its point, however it is
-    turned and shifted; a validation window half its edge and up to half a pixel more. One
-    level pixel is added because level pixels are averages.
+    turned and shifted; a validation window (`sight`) half its edge and up to half a pixel more. One
+    level pixel is added because level pixels are averages, and two image pixels (`grain`,
+    see `PointSet`) where those are cut by or interpolated between level pixels.
     """
-    return (reach(settings) + settings.window / 2 + 1.5) * max(settings.zooms)
+    return (reach(settings) + sight(settings.window, settings.readout) / 2 + 1.5) * max(
+        settings.zooms
+    ) + 2 * grain
 
 
 def split_points(
@@ -72,7 +76,7 @@ def split_points(
     everyone = np.arange(n)
     if settings.val_fraction == 0:
         return Split(everyone, everyone[:0], 0, 0.0)
-    buffer = buffer_width(settings)
+    buffer = buffer_width(settings, points.grain)
     best: tuple[float, Mask, Mask] | None = None
     for validation in _candidates(points, settings.val_fraction, buffer, rng):
         train = ~validation & ~_near(points, validation, buffer)

@@ -107,17 +107,16 @@ def _normalisation(
     """
     chosen = train[np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)]
     values = squares[chosen].reshape(-1, 3).astype(np.float32)
-    if not np.isfinite(values).all():
-        raise InputError("the image holds NaN or infinite values near the points; mask them first")
     if imagenet:
         low, high = (0.0, 255.0) if dtype == "uint8" else np.percentile(values, (0.1, 99.9))
         span = float(high - low) or 1.0
         mean = [float(low) + m * span for m in IMAGENET_MEAN]
         std = [s * span for s in IMAGENET_STD]
     else:
-        mean = [float(v) for v in values.mean(0)]
-        spread = values.std(0)
-        std = [float(v) for v in np.maximum(spread, 1e-3 * max(1e-6, float(spread.max())))]
-        if max(std) <= 1e-6:
-            std = [1.0] * 3
+        # Sums of millions of float32 drift by tens of per cent, unless summed in float64.
+        mean = values.mean(0, dtype=np.float64).tolist()
+        values -= np.array(mean, np.float32)
+        spread = np.sqrt(np.square(values, out=values).mean(0, dtype=np.float64))
+        # A channel that is constant is not blown up; nor is an image that is.
+        std = [float(v) for v in np.maximum(spread, 1e-3 * spread.max() or 1.0)]
     return Normalisation(mean=cast(Triple, tuple(mean)), std=cast(Triple, tuple(std)), dtype=dtype)

@@ -223,11 +223,7 @@ class _Run:
             np.ones(len(rows), np.float32),
             rate,
         )
-        if not np.isfinite(step.loss):
-            raise InputError(
-                f"the loss is no longer a number at a learning rate of {rate:.2g}; "
-                "use a smaller --learning-rate"
-            )
+        _check_loss(step.loss, rate)
         return step.loss, float((step.logits.argmax(1) == codes).mean()), len(rows)
 
     def _close(self, epoch: int, rate: float, tally: _Tally, seconds: float) -> EpochRecord:
@@ -239,6 +235,7 @@ class _Run:
             codes = self.points.codes[self.split.validation]
             chosen = log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(codes)), codes]
             loss, accuracy = float(-chosen.mean()), float((logits.argmax(1) == codes).mean())
+            _check_loss(loss, rate)
             if self._stopper.improves(epoch, loss):
                 self.best = self.engine.state()
                 self._probabilities = softmax(logits.astype(np.float64), axis=1)
@@ -267,8 +264,8 @@ class _Run:
         spec = self.engine.spec
         parts = []
         for part in batches(len(rows), 128):
-            windows, places = self.points.centred(rows[part], spec.window)
-            parts.append(self.engine.logits(windows, readouts_at(spec, places)))
+            windows, places = self.points.centred(rows[part], spec.sight)
+            parts.append(self.engine.logits(windows, readouts_at(spec, places, size=spec.sight)))
         return np.concatenate(parts)
 
 
@@ -315,6 +312,14 @@ def _repeat(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDA
     """Shuffle the rows again and again until there are `count`."""
     rounds = -(-count // len(rows))
     return np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:count]
+
+
+def _check_loss(loss: float, rate: float) -> None:
+    if not np.isfinite(loss):
+        raise InputError(
+            f"the loss is no longer a number at a learning rate of {rate:.2g}; "
+            "use a smaller --learning-rate"
+        )
 
 
 def _common_pixel_size(pairs: Sequence[Pair]) -> float | None:

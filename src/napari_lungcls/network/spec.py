@@ -59,6 +59,25 @@ class Normalisation(BaseModel):
             )
 
 
+def phase(window: int) -> int:
+    """Return by how many level pixels a point may lie off its window's middle in training.
+
+    A quarter of the window: every position between two cells of the deepest stage occurs,
+    as it does when a map is painted.
+    """
+    return window // 4
+
+
+def sight(window: int, readout: Readout) -> int:
+    """Return the edge of the windows through which points are answered, in level pixels.
+
+    In training a point lies up to `phase` pixels off its window's middle, so the network has
+    learned from everything within half a window plus that; an answer sees as much on every
+    side. A readout that averages is bound to its own window.
+    """
+    return window + 2 * phase(window) if readout == "point" else window
+
+
 class NetworkSpec(BaseModel):
     """Shape of a network: a ResNet-18 trunk, read at several zooms, and linear heads.
 
@@ -116,6 +135,11 @@ class NetworkSpec(BaseModel):
     def is_torchvision(self) -> bool:
         """Whether this is exactly torchvision's classifier, so that its `fc` is the head."""
         return (self.zooms, self.stages, self.readout) == ((1,), (4,), "mean")
+
+    @property
+    def sight(self) -> int:
+        """Edge of the windows through which points are answered, see `sight`."""
+        return sight(self.window, self.readout)
 
     def head_name(self, zoom: int, stage: int) -> str:
         """Return the name of the head's weight `(classes, channels)` for one zoom and stage."""

@@ -58,9 +58,9 @@ def classify_points(
     cache = BlockCache()
     for rows in batches(len(coordinates), BATCH):
         windows, places = read_windows(
-            stack, coordinates[rows], zooms, engine.spec.window, cache=cache
+            stack, coordinates[rows], zooms, engine.spec.sight, cache=cache
         )
-        logits = engine.logits(windows, readouts_at(engine.spec, places))
+        logits = engine.logits(windows, readouts_at(engine.spec, places, size=engine.spec.sight))
         yield rows, softmax(logits / np.float32(document.temperature), axis=1)
 
 

@@ -25,7 +25,9 @@ def check_windows(spec: NetworkSpec, windows: NDArray[Any], readouts: Readouts) 
         Naming the shape that was given and the one that is needed.
     """
     n = len(windows) if windows.ndim else 0
-    edge, zooms = spec.window, len(spec.zooms)
+    zooms = len(spec.zooms)
+    # The network is convolutional: a window may show more than training did, not less.
+    edge = max(spec.window, windows.shape[2]) if windows.ndim == 5 else spec.window
     _check_shape("windows", windows.shape, (n, zooms, edge, edge, 3))
     for stage in spec.stages:
         if stage not in readouts:
