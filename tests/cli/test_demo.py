@@ -1,0 +1,82 @@
+"""`lungcls demo`, at a size that a test can afford."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import napari_lungcls as lc
+from napari_lungcls import demo
+
+SMALL = demo.Plan(
+    settings=lc.TrainingSettings(
+        zooms=(1,), window=32, stages=(1, 2), batch_size=16, epochs=3, seed=1
+    ),
+    studied=(320, 320),
+    unseen=(96, 128),
+    per_class=40,
+)
+
+
+@pytest.fixture(scope="module")
+def made(run_cli, tmp_path_factory):
+    """The folder of a small demonstration, and the command's answer."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "run_demo", functools.partial(demo.run_demo, plan=SMALL))
+        return folder, run_cli("demo", "--out", folder, "--json")
+
+
+def test_json_has_the_keys_of_the_contract(made):
+    folder, found = made
+    assert list(found.json) == ["val_accuracy", "painted_accuracy", "seconds", "report"]
+    assert 0 <= found.json["val_accuracy"] <= 1
+    assert found.json["report"] == str(folder / "report" / "index.html")
+    assert found.json["seconds"] > 0
+    assert found.err.splitlines()[-1] == "demo 100/100 done"
+
+
+def test_the_folder_holds_all_that_a_user_would_make(made, run_cli):
+    folder, found = made
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "lung.safetensors", "report", "studied.lungcls.csv", "studied.ome.tif",
+        "unseen-map.ome.zarr", "unseen.ome.tif",
+    ]  # fmt: skip
+    assert len(lc.read_points(folder / "studied.lungcls.csv")) == 120
+    image = lc.open_image(folder / "unseen.ome.tif")
+    assert (image.shape, image.pixel_size) == ((96, 128), pytest.approx(1.8))
+    assert lc.read_map(folder / "unseen-map.ome.zarr").classes.shape == (48, 64)
+    again = run_cli(
+        "evaluate", folder / "lung.safetensors", folder / "studied.ome.tif",
+        "--points", folder / "studied.lungcls.csv", "--json",
+    )  # fmt: skip
+    assert again.json["n"] == 120
+    page = Path(found.json["report"]).read_text(encoding="utf-8")
+    assert all(f">{name}<" in page for name in ("image", "truth", "map"))
+
+
+def test_painted_accuracy_is_the_share_of_right_cells(made):
+    folder, found = made
+    section = demo.make_section(SMALL.unseen, seed=demo.TEST_SEED)
+    cells = np.asarray(lc.read_map(folder / "unseen-map.ome.zarr").classes)
+    right = counted = 0
+    for i, j in np.ndindex(cells.shape):
+        # Cell i covers pixels 2i and 2i + 1; its centre rounds up to the second.
+        truth = section.truth[2 * i + 1, 2 * j + 1]
+        counted += truth > 0
+        right += bool(truth > 0 and cells[i, j] == truth)
+    assert found.json["painted_accuracy"] == pytest.approx(right / counted)
+
+
+def test_a_cancelled_demonstration_says_so(tmp_path):
+    with pytest.raises(lc.InputError, match="interrupted"):
+        demo.run_demo(tmp_path / "out", lambda *_: None, _after(5), SMALL)
+
+
+def _after(calls: int):
+    """Say no that often, then yes."""
+    left = iter(range(calls))
+    return lambda: next(left, None) is None
