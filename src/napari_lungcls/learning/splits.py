@@ -49,13 +49,12 @@ def buffer_width(settings: TrainingSettings, grain: float = 0.0) -> float:
     """Distance at which no training window shares a pixel with a validation window.
 
     A training window reaches `reach(settings)` level pixels from its point, however it is
-    turned and shifted; a validation window (`sight`) half its edge and up to half a pixel more. One
-    level pixel is added because level pixels are averages, and two image pixels (`grain`,
-    see `PointSet`) where those are cut by or interpolated between level pixels.
+    turned and shifted; a validation window (`sight`) half its edge and up to half a pixel
+    more. One level pixel is added because level pixels are averages, and two image pixels
+    (`grain`, see `PointSet`) where those are cut by or interpolated between level pixels.
     """
-    return (reach(settings) + sight(settings.window, settings.readout) / 2 + 1.5) * max(
-        settings.zooms
-    ) + 2 * grain
+    answered = sight(settings.window, settings.readout) / 2
+    return (reach(settings) + answered + 1.5) * max(settings.zooms) + 2 * grain
 
 
 def split_points(

@@ -1,0 +1,117 @@
+"""Settings: one model for command line, windows and files; errors that name the option."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.learning.settings import LEAST_STEPS, TrainingSettings
+
+
+def test_the_contract_s_defaults() -> None:
+    settings = TrainingSettings()
+    assert (settings.zooms, settings.window, settings.stages) == ((1, 4, 16), 64, (1, 2, 3, 4))
+    assert (settings.batch_size, settings.optimizer) == (32, "adam")
+    assert (settings.val_fraction, settings.seed) == (0.2, 0)
+    assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "none")
+    assert (settings.readout, settings.padding, settings.rotation) == ("point", "reflect", "any")
+
+
+@pytest.mark.parametrize(
+    ("given", "zooms"),
+    [
+        ("1,4,16", (1, 4, 16)),
+        (" 1, 4", (1, 4)),
+        ("8", (8,)),
+        (8, (8,)),
+        ([16, 1], (1, 16)),
+        ((1,), (1,)),
+    ],
+)
+def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
+    assert TrainingSettings.check(zooms=given).zooms == zooms
+
+
+def test_every_field_says_what_it_is() -> None:
+    for name, field in TrainingSettings.model_fields.items():
+        assert field.description, name
+
+
+@given(
+    st.sets(st.integers(1, 99), min_size=1, max_size=3),
+    st.none() | st.integers(1, 500),
+    st.floats(1e-6, 10),
+    st.sampled_from(["adam", "adamw", "sgd"]),
+    st.floats(0, 0.99),
+)
+def test_a_file_gives_the_same_settings_back(
+    zooms: set[int], epochs: int | None, rate: float, optimizer: Any, share: float
+) -> None:
+    settings = TrainingSettings(
+        zooms=tuple(sorted(zooms)),
+        epochs=epochs,
+        learning_rate=rate,
+        optimizer=optimizer,
+        val_fraction=share,
+    )
+    assert TrainingSettings.model_validate_json(settings.model_dump_json()) == settings
+    assert TrainingSettings.check(**settings.model_dump(mode="json")) == settings
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        TrainingSettings().epochs = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"zooms": "1,x"}, r"--zooms x: Input should be a valid integer"),
+        ({"zooms": ""}, "--zooms"),
+        ({"zooms": "0,4"}, "positive whole numbers, each once, such as 1,4,16"),
+        ({"zooms": "4,4"}, "each once"),
+        ({"zooms": ()}, "each once"),
+        ({"stages": "0"}, "--stages"),
+        ({"window": 8}, "--window 8"),
+        ({"epochs": 0}, "--epochs 0"),
+        ({"batch_size": 1}, "--batch-size 1"),
+        ({"learning_rate": 0}, "--learning-rate 0"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan"),
+        ({"optimizer": "lion"}, "--optimizer lion: Input should be 'adam', 'adamw' or 'sgd'"),
+        ({"schedule": "cosine"}, "--schedule cosine"),
+        ({"val_fraction": 1}, "--val-fraction 1"),
+        ({"val_fraction": -0.1}, "--val-fraction -0.1"),
+        ({"dropout": 1}, "--dropout 1"),
+        ({"seed": -1}, "--seed -1"),
+        ({"seed": 2**32}, "--seed"),
+        ({"rotation": "some"}, "--rotation some"),
+        ({"colours": 1}, "--colours 1"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TrainingSettings.check(**values)
+
+
+def test_engines_get_what_they_need() -> None:
+    settings = TrainingSettings(optimizer="sgd", dropout=0.1, freeze=True, seed=7, clip_norm=2)
+    options = settings.optimizer_options
+    assert (options.optimizer, options.dropout, options.freeze) == ("sgd", 0.1, True)
+    assert (options.seed, options.clip_norm, options.weight_decay) == (7, 2, 1e-4)
+
+
+@given(st.integers(1, 100_000), st.integers(2, 512))
+def test_a_run_has_enough_steps_and_at_least_10_epochs(n: int, batch: int) -> None:
+    settings = TrainingSettings(batch_size=batch)
+    epochs, steps = settings.epochs_for(n), settings.steps_per_epoch(n)
+    assert epochs >= 10
+    assert epochs * steps >= LEAST_STEPS
+    assert epochs == 10 or (epochs - 1) * steps < LEAST_STEPS
+    # Batches cover the points to within half a batch.
+    assert steps == 1 or abs(steps * batch - n) <= batch / 2
+    assert TrainingSettings(batch_size=batch, epochs=3).epochs_for(n) == 3
