@@ -146,6 +146,19 @@ def test_logits_follow_the_formula(build: Any, spec: NetworkSpec) -> None:
     np.testing.assert_allclose(found, wanted, atol=2e-5 * np.abs(wanted).max())
 
 
+def test_a_window_may_show_more_than_training_did(build: Any) -> None:
+    engine = build(SPECS["two zooms"], state=1)
+    spec = engine.spec
+    assert spec.sight > spec.window
+    wide = spec.model_copy(update={"window": spec.sight})
+    windows, places = examples(wide, 2)
+    found = engine.logits(windows, readouts_at(spec, places, size=spec.sight))
+    wanted = reference_logits(wide, engine.state(), windows, places)
+    np.testing.assert_allclose(found, wanted, atol=2e-5 * np.abs(wanted).max())
+    # An average is one over the window that was trained.
+    assert SPECS["torchvision"].sight == SPECS["torchvision"].window
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
 def test_types_of_intensities_do_not_matter(build: Any, dtype: str) -> None:
     engine = build(make_spec(), state=1)

@@ -37,7 +37,10 @@ class TorchEngine:
         self._spec = spec
         self._device = resolve_device(device)
         generator = torch.Generator().manual_seed(seed)
-        self._network = Network(spec, generator).eval().to(self._device)
+        # Layers draw numbers when they are made, which `generator` then replaces; nobody
+        # else's random numbers shall depend on that.
+        with torch.random.fork_rng(devices=[]):
+            self._network = Network(spec, generator).eval().to(self._device)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(spec.normalisation.mean, device=self._device)
         self._inverse_std = 1 / torch.tensor(spec.normalisation.std, device=self._device)

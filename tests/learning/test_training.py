@@ -1,0 +1,411 @@
+"""Training runs: repeatable, honest, cancellable, and complete in what they leave."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import known_network  # noqa: F401  (one thread for networks this small)
+from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.learning.dataset import Pair
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.start import _normalisation
+from napari_lungcls.learning.training import Trained, TrainingProgress, run_training
+from napari_lungcls.network.engines import create_engine
+from napari_lungcls.network.engines.torch_engine import TorchEngine
+from napari_lungcls.network.modelfile import parameter_shapes
+from napari_lungcls.painting.classify import classify_points
+
+SCHEME = ClassScheme.of_names(["dark", "grey", "bright"])
+QUICK = TrainingSettings(
+    zooms=(1,), window=16, stages=(1,), epochs=3, batch_size=16, device="cpu", seed=1
+)
+
+
+def scene(seed: int = 0, **options: Any) -> Pair:
+    """Three kinds of tissue in squares of 40 pixels, and 90 points well inside them."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.permutation(np.arange(100) % 3).reshape(10, 10)
+    image = np.array([60, 120, 190])[kinds].repeat(40, 0).repeat(40, 1)
+    image = image[..., None] + rng.normal(0, 12, (400, 400, 3))
+    places = rng.permutation(100)[:90]
+    where = np.column_stack([places // 10, places % 10]) * 40 + rng.uniform(15, 25, (90, 2))
+    labels = [SCHEME.names[kinds.reshape(-1)[i]] for i in places]
+    stack = ImageStack(image.clip(0, 255).astype(np.uint8), **({"source": "a.tif"} | options))
+    return stack, Points.build(where, labels)
+
+
+def run(
+    pairs: Any, settings: TrainingSettings = QUICK, **options: Any
+) -> tuple[list[TrainingProgress], Trained]:
+    steps, generator = [], run_training(pairs, settings, SCHEME, **options)
+    while True:
+        try:
+            steps.append(next(generator))
+        except StopIteration as end:
+            return steps, end.value
+
+
+def timeless(trained: Trained) -> list[dict[str, Any]]:
+    return [record | {"seconds": 0} for record in trained.document.history]
+
+
+def same(first: Trained, second: Trained) -> bool:
+    return first.state.keys() == second.state.keys() and all(
+        np.array_equal(array, second.state[name]) for name, array in first.state.items()
+    )
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[list[TrainingProgress], Trained]:
+    return run([scene()])
+
+
+def test_a_seed_repeats_a_run_to_the_bit(trained: Any) -> None:
+    again = run([scene()])[1]
+    assert same(again, trained[1])
+    assert timeless(again) == timeless(trained[1])
+    assert again.document.validation == trained[1].document.validation
+    other = run([scene()], QUICK.model_copy(update={"seed": 2}))[1]
+    assert not same(other, trained[1])
+    assert timeless(other) != timeless(trained[1])
+
+
+def test_nothing_else_s_random_numbers_are_used_or_changed(trained: Any) -> None:
+    import random
+
+    import torch
+
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    random.seed(5)
+    before = (torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate())  # noqa: NPY002
+    assert same(run([scene()])[1], trained[1])
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+    assert random.getstate() == before[2]
+
+
+def test_progress_goes_from_reading_to_the_last_epoch(trained: Any) -> None:
+    steps, result = trained
+    reading = [step for step in steps if step.phase == "reading"]
+    training = [step for step in steps if step.phase == "training"]
+    assert steps == reading + training
+    assert (reading[-1].done, reading[-1].total) == (90, 90)
+    assert [step.done for step in training] == list(range(1, training[0].total + 1))
+    assert [step.epoch for step in training if step.record] == [1, 2, 3]
+    assert training[-1].epochs == 3
+    assert training[-1].remaining == pytest.approx(0)
+    assert all(step.loss is not None and math.isfinite(step.loss) for step in training)
+    assert all(a.seconds <= b.seconds for a, b in itertools.pairwise(steps))
+    assert "epoch 3/3, loss" in training[-1].words
+    assert "validation" in training[-1].words
+    assert [r["epoch"] for r in result.document.history] == [1, 2, 3]
+
+
+def test_the_document_says_everything(trained: Any) -> None:
+    document, state = trained[1].document, trained[1].state
+    assert document.network.zooms == (1,)
+    assert (document.network.window, document.network.stages) == (16, (1,))
+    assert document.scheme == SCHEME
+    assert TrainingSettings.model_validate(document.settings) == QUICK
+    assert (document.engine, document.device, document.pretrained) == ("torch", "cpu", "none")
+    assert document.pixel_size is None
+    split = document.split
+    assert split["train"] + split["validation"] + split["n_buffered"] == 90
+    assert split["val_fraction"] == 0.2
+    assert split["buffer"] > 0
+    assert document.validation is not None
+    assert document.validation["n"] == split["validation"]
+    assert document.validation["classes"] == list(SCHEME.names)
+    assert document.network.normalisation.dtype == "uint8"
+    shapes = parameter_shapes(document.network)
+    assert {name: array.shape for name, array in state.items()} == shapes
+    best = min(document.history, key=lambda record: record["val_loss"])
+    assert document.validation["accuracy"] == pytest.approx(best["val_accuracy"])
+
+
+def test_it_learns_what_can_be_learned() -> None:
+    settings = QUICK.model_copy(update={"epochs": 15, "learning_rate": 3e-3})
+    trained = run([scene()], settings)[1]
+    assert trained.document.validation is not None
+    assert trained.document.validation["accuracy"] > 0.9
+    history = trained.document.history
+    assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
+    # And it holds for another image of the same kind, through windows.
+    stack, points = scene(7)
+    engine = create_engine("torch", trained.document.network, device="cpu")
+    engine.load(trained.state)
+    found = np.concatenate(
+        [odds for _, odds in classify_points(engine, trained.document, stack, points.coordinates)]
+    )
+    assert (found.argmax(1) == points.codes(SCHEME)).mean() > 0.9
+
+
+def test_validation_figures_are_those_of_answers_through_windows(trained: Any) -> None:
+    result = trained[1]
+    stack, points = scene()
+    engine = create_engine("torch", result.document.network, device="cpu")
+    engine.load(result.state)
+    found = np.concatenate(
+        [odds for _, odds in classify_points(engine, result.document, stack, points.coordinates)]
+    )
+    # The split is drawn from the seed before anything else.
+    from napari_lungcls.learning.dataset import read_point_set
+    from napari_lungcls.learning.splits import split_points
+
+    (*_, held) = read_point_set([(stack, points)], SCHEME, QUICK, None)
+    split = split_points(held, QUICK, SCHEME, np.random.default_rng(QUICK.seed))  # type: ignore[arg-type]
+    codes = points.codes(SCHEME)[split.validation]
+    right = (found[split.validation].argmax(1) == codes).mean()
+    assert right == pytest.approx(result.document.validation["accuracy"])
+    loss = -np.log(found[split.validation, :][np.arange(len(codes)), codes]).mean()
+    best = min(record["val_loss"] for record in result.document.history)
+    assert loss == pytest.approx(best, rel=1e-3)
+
+
+def test_without_validation_the_last_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, trained = run([scene()], QUICK.model_copy(update={"val_fraction": 0}))
+    document = trained.document
+    assert document.validation is None
+    assert [(r["val_loss"], r["val_accuracy"]) for r in document.history] == [(None, None)] * 3
+    assert document.split["train"] == 90
+    assert document.split["validation"] == document.split["n_buffered"] == 0
+    assert "validation" not in steps[-1].words
+
+
+def spy_on_steps(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.int64]]:
+    drawn: list[NDArray[np.int64]] = []
+    original = TorchEngine.train_step
+
+    def step(self: Any, windows: Any, readouts: Any, codes: Any, *rest: Any) -> Any:
+        drawn.append(codes)
+        return original(self, windows, readouts, codes, *rest)
+
+    monkeypatch.setattr(TorchEngine, "train_step", step)
+    return drawn
+
+
+def unbalanced() -> Pair:
+    stack, points = scene()
+    codes = points.codes(SCHEME)
+    keep = np.concatenate([np.flatnonzero(codes == 0), np.flatnonzero(codes == 1)[:9],
+                           np.flatnonzero(codes == 2)[:4]])  # fmt: skip
+    return stack, points.select(np.sort(keep))
+
+
+@pytest.mark.parametrize("balance", [True, False])
+def test_classes_are_drawn_equally_often(monkeypatch: pytest.MonkeyPatch, balance: bool) -> None:
+    drawn = spy_on_steps(monkeypatch)
+    stack, points = unbalanced()
+    settings = QUICK.model_copy(
+        update={"val_fraction": 0, "balance": balance, "epochs": 2, "batch_size": 15}
+    )
+    run([(stack, points)], settings)
+    steps = settings.steps_per_epoch(len(points))
+    assert [len(codes) for codes in drawn] == [15] * 2 * steps
+    there = Counter(points.codes(SCHEME).tolist())
+    for epoch in (drawn[:steps], drawn[steps:]):
+        counts = Counter(np.concatenate(epoch).tolist())
+        if balance:
+            assert max(counts.values()) - min(counts.values()) <= 1
+        else:
+            # Every point about once: as often as it occurs.
+            for code, n in there.items():
+                assert abs(counts[code] - n) <= 15 / 2
+    assert not np.array_equal(np.concatenate(drawn[:steps]), np.concatenate(drawn[steps:]))
+
+
+@pytest.mark.parametrize("after", [0, 1, 7])
+def test_a_cancelled_run_returns_the_best_so_far(after: int) -> None:
+    calls = []
+
+    def cancelled() -> bool:
+        calls.append(1)
+        # Asked once while the points are read.
+        return len(calls) > 1 + after
+
+    steps, trained = run([scene()], QUICK.model_copy(update={"epochs": 50}), cancelled=cancelled)
+    done = [step for step in steps if step.phase == "training"]
+    assert len(done) == after
+    per_epoch = round(trained.document.split["train"] / 16)
+    assert len(trained.document.history) == after // per_epoch
+    assert parameter_shapes(trained.document.network).keys() == trained.state.keys()
+    if after == 7:
+        assert trained.document.validation is not None
+        reference = run(
+            [scene()], QUICK.model_copy(update={"epochs": 50}), cancelled=stop(per_epoch)
+        )
+        assert same(reference[1], trained)
+    else:
+        assert trained.document.validation is None
+        assert trained.document.history == []
+
+
+def stop(after: int) -> Any:
+    left = iter([False] * (1 + after) + [True] * 99)
+    return lambda: next(left)
+
+
+def test_a_run_cancelled_while_reading_leaves_nothing() -> None:
+    with pytest.raises(InputError, match="cancelled before the first step"):
+        run([scene()], cancelled=lambda: True)
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([1.0, 0.5, 0.7, 0.6, 0.9, 0.4])
+    states: list[Any] = []
+
+    def logits(self: Any, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Answer as if the loss of every point were the next of `losses`."""
+        states.append(self.engine.state())
+        loss, codes = next(losses), self.points.codes[rows]
+        rest = np.log((1 - np.exp(-loss)) / 2)
+        found = np.full((len(rows), 3), rest)
+        found[np.arange(len(rows)), codes] = -loss
+        return found
+
+    monkeypatch.setattr("napari_lungcls.learning.training._Run._logits", logits)
+    settings = QUICK.model_copy(update={"epochs": 50, "patience": 3})
+    trained = run([scene()], settings)[1]
+    found = [record["val_loss"] for record in trained.document.history]
+    assert found == pytest.approx([1.0, 0.5, 0.7, 0.6, 0.9])
+    for name, array in trained.state.items():
+        np.testing.assert_array_equal(array, states[1][name])
+
+
+def test_learning_rates_follow_the_schedule() -> None:
+    settings = QUICK.model_copy(
+        update={"schedule": "step", "step_epochs": 1, "step_factor": 0.5, "learning_rate": 0.01}
+    )
+    history = run([scene()], settings)[1].document.history
+    assert [record["learning_rate"] for record in history] == [0.01, 0.005, 0.0025]
+
+
+def test_a_frozen_trunk_is_the_one_it_started_from() -> None:
+    settings = QUICK.model_copy(update={"freeze": True})
+    trained = run([scene()], settings)[1]
+    fresh = create_engine("torch", trained.document.network, device="cpu", seed=1).state()
+    for name, array in trained.state.items():
+        assert np.array_equal(array, fresh[name]) == (not name.startswith("heads.")), name
+
+
+def test_several_images_of_different_pixel_sizes() -> None:
+    first, second = scene(0, pixel_size=0.5), scene(1, pixel_size=0.25, source="b.tif")
+    trained = run([first, second], QUICK.model_copy(update={"zooms": (2,)}))[1]
+    # The finest of them is what the model knows; the other is resampled to it.
+    assert trained.document.pixel_size == 0.25
+    split = trained.document.split
+    assert split["train"] + split["validation"] + split["n_buffered"] == 180
+
+
+def test_grey_stacks_of_other_types() -> None:
+    stack, points = scene()
+    grey = np.asarray(stack.levels[0])[..., 0].astype(np.uint16) * 200
+    volume = ImageStack(np.stack([grey, grey]), rgb=False)
+    z = np.arange(90) % 2
+    flat = Points.build(np.column_stack([z, points.coordinates]), points.labels)
+    document = run([(volume, flat)], QUICK.model_copy(update={"epochs": 1}))[1].document
+    assert document.network.normalisation.dtype == "uint16"
+    assert 5_000 < document.network.normalisation.mean[0] < 40_000
+
+
+@pytest.mark.parametrize("bright", [False, True])
+def test_the_normalisation_is_exact_however_many_pixels_there_are(bright: bool) -> None:
+    # Bright pixels by the million: sums in float32 would stall at 2 ** 31.
+    rng = np.random.default_rng(0)
+    few = rng.integers(200 if bright else 0, 256, (40, 1, 200, 200, 3), np.uint8)
+    few[..., 1] //= 2
+    squares = np.tile(few, (4, 1, 1, 1, 1))
+    norm = _normalisation(squares, np.arange(160), "uint8", imagenet=False)
+    wanted = squares.reshape(-1, 3)
+    np.testing.assert_allclose(norm.mean, wanted.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(norm.std, wanted.std(0, dtype=np.float64), rtol=1e-3)
+
+
+def test_the_normalisation_of_flat_and_faint_images() -> None:
+    flat = np.full((4, 1, 9, 9, 3), 7, np.float32)
+    assert _normalisation(flat, np.arange(4), "float32", imagenet=False).std == (1, 1, 1)
+    faint = np.random.default_rng(0).uniform(0, 1e-8, (9, 1, 20, 20, 3)).astype(np.float32)
+    faint[..., 2] = 0
+    norm = _normalisation(faint, np.arange(9), "float32", imagenet=False)
+    assert norm.std[0] == pytest.approx(faint[..., 0].std(), rel=1e-3)
+    assert 0 < norm.std[2] < 0.01 * norm.std[0]
+
+
+def test_the_normalisation_sees_the_training_part_only() -> None:
+    squares = np.zeros((6, 1, 9, 9, 3), np.uint8)
+    squares[3:] = 200
+    assert _normalisation(squares, np.arange(3), "uint8", imagenet=False).mean == (0, 0, 0)
+
+
+def test_pretrained_weights_expect_imagenet_s_scale() -> None:
+    rng = np.random.default_rng(0)
+    squares = rng.integers(0, 256, (9, 1, 20, 20, 3))
+    eight = _normalisation(squares.astype(np.uint8), np.arange(9), "uint8", imagenet=True)
+    np.testing.assert_allclose(eight.mean, np.array([0.485, 0.456, 0.406]) * 255)
+    np.testing.assert_allclose(eight.std, np.array([0.229, 0.224, 0.225]) * 255)
+    sixteen = _normalisation(
+        (squares * 257).astype(np.uint16), np.arange(9), "uint16", imagenet=True
+    )
+    np.testing.assert_allclose(sixteen.mean, np.array(eight.mean) * 257, rtol=0.02)
+
+
+def test_a_loss_that_is_no_number_ends_the_run() -> None:
+    settings = QUICK.model_copy(
+        update={"optimizer": "sgd", "learning_rate": 10.0, "clip_norm": 1e30, "epochs": 40,
+                "schedule": "constant"}
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"no longer a number at a learning rate of .*smaller"):
+        run([scene()], settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stages": (4,), "window": 32}, "window of 32 is too small"),
+        ({"stages": (5,)}, "stages are 1, 2, 3 and 4"),
+        ({"engine": "jax"}, "no engine 'jax'"),
+        ({"device": "cuda:99"}, "no device 'cuda:99'"),
+        ({"zooms": (1, 100)}, "zoom 100 is larger than the image"),
+        ({"zooms": (8,), "window": 64}, "no split keeps every class.*--val-fraction 0"),
+        ({"pretrained": "/no/such/file"}, "/no/such/file"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(change: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run([scene()], QUICK.model_copy(update=change))
+
+
+def test_points_and_images_that_cannot_be_trained_on_are_refused() -> None:
+    stack, points = scene()
+    dark = points.select(points.codes(SCHEME) == 0)
+    with pytest.raises(InputError, match="all points are 'dark'"):
+        run([(stack, dark)])
+    with pytest.raises(InputError, match="2 points are fewer than the 3 classes"):
+        run([(stack, points.select([0, 1]))])
+    with pytest.raises(InputError, match=r"outside a.tif"):
+        run([(stack, Points.build(points.coordinates + 400, points.labels))])
+    with pytest.raises(InputError, match="'pink' is unknown"):
+        run([(stack, Points.build(points.coordinates, ["pink"] * 90))])
+    holes = np.asarray(stack.levels[0]).astype(np.float32)
+    holes[200:240] = np.nan
+    with pytest.raises(InputError, match="holds NaN or infinite values"):
+        run([(ImageStack(holes), points)])
+
+
+@pytest.mark.gpu
+def test_a_gpu_learns_the_same() -> None:
+    settings = QUICK.model_copy(update={"epochs": 15, "learning_rate": 3e-3, "device": "cuda"})
+    trained = run([scene()], settings)[1]
+    assert trained.document.device.startswith("cuda")
+    assert trained.document.validation is not None
+    assert trained.document.validation["accuracy"] > 0.9
