@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_lungcls.synthetic.foam import Foam
 from napari_lungcls.synthetic.lattice import Lattice, derived_key, uniforms
-from napari_lungcls.synthetic.raster import Cloud, Raster, SmoothNoise
+from napari_lungcls.synthetic.raster import COARSE_STEP, Cloud, Raster, SmoothNoise
 from napari_lungcls.synthetic.tubes import Balls, TubeNetwork
 
 KEY = derived_key(1, "test")
@@ -70,8 +70,9 @@ def test_interpolation_of_smooth_functions_is_close(raster):
     def bowl(points):
         return (points**2).sum(axis=1) / 200
 
+    # A radius of 100 µm bends by step²/8/100 between two nodes, in both directions.
     exact = raster.shaped(bowl(raster.points()))
-    assert np.abs(raster.smooth(bowl) - exact).max() < 0.1
+    assert np.abs(raster.smooth(bowl) - exact).max() < 1.01 * 2 * COARSE_STEP**2 / 800
 
 
 def test_nearest_ball_is_the_one_with_the_nearest_surface_by_power():

@@ -65,15 +65,17 @@ class Lung:
             openings=p.openings,
             spread=p.septal_spread,
         )
-        self.ducts = self._network("ducts", p.duct_spacing, p.duct_diameter, 0.12)
-        self.airways = self._network("airways", p.airway_spacing, p.airway_diameter, 0.25)
-        self.veins = self._network("veins", p.vessel_spacing, p.vessel_diameter, 0.4)
+        # Foam keeps 0.3 diameters off ducts, and whole ducts keep off airways and vessels.
+        near = 0.6 * p.alveolar_diameter
+        self.ducts = self._network("ducts", p.duct_spacing, p.duct_diameter, 0.12, near)
+        far = self.ducts.widest + near + 2 * (p.epithelium + p.airway_muscle)
+        self.airways = self._network("airways", p.airway_spacing, p.airway_diameter, 0.25, far)
+        self.veins = self._network("veins", p.vessel_spacing, p.vessel_diameter, 0.4, far)
 
     def _network(
-        self, name: str, spacing: float | None, diameter: float, spread: float
+        self, name: str, spacing: float | None, diameter: float, spread: float, reach: float
     ) -> TubeNetwork:
         key = derived_key(self.seed, name)
-        reach = 1.5 * self.parameters.alveolar_diameter + 60.0
         return TubeNetwork(key, spacing=spacing, diameter=diameter, spread=spread, reach=reach)
 
     def noise(self, name: str, wavelength: float) -> SmoothNoise:
@@ -127,19 +129,30 @@ class Scene:
         low, high = raster.box(margin=4 * p.nucleus_diameter, depth=2 * p.nucleus_diameter)
         # Centres of the foam's cells must know the tubes around them, so tubes reach further.
         wide = 4.5 * p.alveolar_diameter
-        airways = lung.airways.near(low - wide, high + wide)
-        self._airways = airways
+        ducts = lung.ducts.near(low - wide, high + wide)
+        wide += lung.ducts.reach + lung.ducts.widest
         gap = p.epithelium + p.airway_muscle + 2 * p.vessel_wall
-        self._vessels = airways.beside(0.55, gap) + lung.veins.near(low - wide, high + wide)
-        self._ducts: Balls = lung.ducts.near(low - wide, high + wide)
+        aside = 2 * lung.airways.widest + gap  # arteries lie within this of their airway
+        airways = lung.airways.near(low - wide - aside, high + wide + aside)
+        self._airways = airways
+        vessels = airways.beside(0.55, gap) + lung.veins.near(low - wide, high + wide)
+        off_airways, _, _ = airways.nearest(vessels.centres)
+        self._vessels = vessels.chosen(off_airways > vessels.radii + 0.7 * gap)
+        self._ducts: Balls = ducts.chosen(self._have_room(ducts))
         self._foam = lung.foam.near(low, high, self._holds_alveolus)
+
+    def _have_room(self, ducts: Balls) -> NDArray[np.bool_]:
+        """Say which balls of ducts have at least half an alveolus between them and the rest."""
+        airway, vessel, wall, depth = self._large(Cloud(ducts.centres))
+        room = np.minimum(self._bundle(airway, vessel, wall), depth)
+        return np.asarray(room > ducts.radii + 0.5 * self.parameters.alveolar_diameter)
 
     def _holds_alveolus(self, centres: Floats) -> NDArray[np.bool_]:
         """Keep centres of foam cells off the ducts, so that alveoli sit around them like cups."""
         where = Cloud(centres)
         airway, vessel, wall, depth = self._large(where)
         bundle = self._bundle(airway, vessel, wall)
-        duct = self._duct(where, bundle, depth)
+        duct = self._duct(where)
         size = self.parameters.alveolar_diameter
         # Centres deep inside of a bundle or outside of the lung show nowhere, but without them
         # every search from there would wander far.
@@ -167,19 +180,17 @@ class Scene:
         outside = airway - (p.epithelium + 2.2 * p.airway_muscle)
         return _smooth_minimum(outside, vessel - 1.6 * wall, 4.0 * p.vessel_wall)
 
-    def _duct(self, where: Where, bundle: Floats, depth: Floats) -> Floats:
-        """Give the distance to the ducts, which keep off bundles and pleura."""
-        p = self.parameters
+    def _duct(self, where: Where) -> Floats:
+        """Give the distance to the ducts."""
         distance = where.smooth(self._ducts.distance)[..., 0]
-        duct = distance - 0.04 * p.duct_diameter * where.noise(self.lung.wobble)
-        size = p.alveolar_diameter
-        return -_smooth_minimum(-duct, np.minimum(bundle, depth) - 0.7 * size, 0.3 * size)
+        wobble = 0.04 * self.parameters.duct_diameter * where.noise(self.lung.wobble)
+        return np.asarray(distance - wobble)
 
     def tissue(self, where: Where) -> Tissue:
         """Give the distances to every surface at places near the raster."""
         airway, vessel, wall, depth = self._large(where)
         bundle = self._bundle(airway, vessel, wall)
-        duct = self._duct(where, bundle, depth)
+        duct = self._duct(where)
         septum, normal = self._septum(where, duct)
         return Tissue(
             septum=septum,

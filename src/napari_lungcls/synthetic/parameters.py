@@ -86,16 +86,16 @@ class LungParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     alveolar_diameter: Positive = 84.0
-    irregularity: Share = 0.7
-    missing_cells: Share = 0.06
-    openings: Share = 0.03
+    irregularity: Share = 0.6
+    missing_cells: Share = 0.03
+    openings: Share = 0.015
     septal_thickness: Positive = 5.8
     septal_spread: NonNegative = 0.2
     septal_waviness: NonNegative = 0.12
     septal_patchiness: NonNegative = 0.12
     corner_radius: Positive = 2.2
     duct_diameter: Positive = 190.0
-    duct_spacing: Positive = 350.0
+    duct_spacing: Positive = 335.0
     rim_thickening: NonNegative = 1.0
     rim_protrusion: NonNegative = 6.0
     airway_diameter: Positive = 170.0

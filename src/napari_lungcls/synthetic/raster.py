@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Distances to tubes are smooth; on a grid this fine, in µm, interpolation errs by < 0.2 µm.
-COARSE_STEP = 6.0
+# Distances to tubes are smooth; on a grid this fine, in µm, interpolation errs by less than
+# 0.4 µm at vessels of 40 µm, and by less than 0.1 µm at ducts.
+COARSE_STEP = 8.0
 
 
 class SmoothNoise:

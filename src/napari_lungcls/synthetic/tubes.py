@@ -32,7 +32,7 @@ class Balls:
         self._top = float(radii.max(initial=0.0))
         height = np.sqrt(np.maximum(self._top**2 - radii**2, 0))
         self._tree = cKDTree(np.concatenate([centres, height[:, None]], axis=1))
-        self._centres = centres
+        self.centres = centres
 
     def nearest(self, points: Floats) -> tuple[Floats, Floats, Floats]:
         """Find the ball whose surface is nearest.
@@ -48,10 +48,10 @@ class Balls:
         """
         lifted = np.concatenate([points, np.zeros((len(points), 1))], axis=1)
         _, index = self._tree.query(lifted, distance_upper_bound=self.reach + self._top)
-        found = np.nonzero(index < len(self._centres))[0]
+        found = np.nonzero(index < len(self.centres))[0]
         distance, radii = np.full(len(points), self.reach), np.ones(len(points))
         centres = points.copy()
-        centres[found], radii[found] = self._centres[index[found]], self.radii[index[found]]
+        centres[found], radii[found] = self.centres[index[found]], self.radii[index[found]]
         away = np.linalg.norm(points[found] - centres[found], axis=1) - radii[found]
         distance[found] = np.minimum(away, self.reach)
         return distance, radii, centres
@@ -61,9 +61,13 @@ class Balls:
         distance, radii, _ = self.nearest(points)
         return np.stack([distance, radii], axis=1)
 
+    def chosen(self, which: NDArray[np.bool_]) -> Balls:
+        """Give some of the balls."""
+        return Balls(self.centres[which], self.radii[which], self.along[which], self.reach)
+
     def __add__(self, other: Balls) -> Balls:
         """Join two sets of tubes."""
-        centres = np.concatenate([self._centres, other._centres])
+        centres = np.concatenate([self.centres, other.centres])
         radii = np.concatenate([self.radii, other.radii])
         along = np.concatenate([self.along, other.along])
         return Balls(centres, radii, along, min(self.reach, other.reach))
@@ -73,7 +77,7 @@ class Balls:
         side = np.cross(self.along, [0.36, 0.48, 0.8])
         side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
         shift = self.radii * (1 + scale) + gap
-        centres = self._centres + side * shift[:, None]
+        centres = self.centres + side * shift[:, None]
         return Balls(centres, self.radii * scale, self.along, self.reach)
 
 
