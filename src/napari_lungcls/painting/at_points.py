@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.geometry import map_cell
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import check_inside, plane_indices
@@ -47,6 +48,12 @@ def painted_at_points(
         Which points.
     probabilities : ndarray, (m, classes), float32
         Those of the cells, exactly as `run_painting` over the whole image writes them.
+
+    Raises
+    ------
+    InputError
+        When points lie outside, model and image do not go together, or the cell of a point
+        is not painted because it sees intensities that are no numbers.
     """
     check_inside(stack, coordinates, points)
     grid = MapGrid.over(stack, stride)
@@ -65,7 +72,12 @@ def painted_at_points(
         if not len(rows):
             continue
         logits = painter.logits(stack.plane(block.index), *grid.positions(block))
-        _, odds = classes_and_probabilities(logits)
+        classes, odds = classes_and_probabilities(logits)
         assert odds is not None
         y, x = cells[rows, 0] - block.rows.start, cells[rows, 1] - block.columns.start
+        if (blind := np.flatnonzero(classes[y, x] == 0)).size:
+            raise InputError(
+                f"{points}: the cell of point {rows[blind[0]] + 1} sees NaN or infinite values "
+                f"of {stack.source}; fill them, or remove the point"
+            )
         yield rows, odds[:, y, x].T.astype(np.float32)

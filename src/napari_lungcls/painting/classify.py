@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.levels import BlockCache
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import batches, check_inside, read_windows
@@ -51,7 +52,8 @@ def classify_points(
     Raises
     ------
     InputError
-        When points lie outside, or model and image do not go together.
+        When points lie outside, model and image do not go together, or a point sees
+        intensities that are no numbers.
     """
     check_inside(stack, coordinates, points)
     zooms = check_image(stack, document)
@@ -61,6 +63,11 @@ def classify_points(
             stack, coordinates[rows], zooms, engine.spec.sight, cache=cache
         )
         logits = engine.logits(windows, readouts_at(engine.spec, places, size=engine.spec.sight))
+        if (blind := np.flatnonzero(~np.isfinite(logits).all(axis=1))).size:
+            raise InputError(
+                f"{points}: point {rows.start + blind[0] + 1} sees NaN or infinite values of "
+                f"{stack.source}; fill them, or remove the point"
+            )
         yield rows, softmax(logits / np.float32(document.temperature), axis=1)
 
 

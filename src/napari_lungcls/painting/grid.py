@@ -71,7 +71,7 @@ class MapGrid:
         InputError
             When the stride, region or planes are not inside the image.
         """
-        if not 1 <= stride <= MAX_STRIDE:
+        if not isinstance(stride, int | np.integer) or not 1 <= stride <= MAX_STRIDE:
             raise InputError(f"--stride {stride}: give a whole number from 1 to {MAX_STRIDE}")
         height, width = stack.plane_shape
         rows, columns = region or (slice(0, height), slice(0, width))
@@ -81,7 +81,7 @@ class MapGrid:
             if not stack.leading:
                 raise InputError(f"{stack.source} is one plane; leave --planes out")
             planes = _inside(planes, stack.leading[-1], "planes", stack)
-        return cls(stack, stride, rows, columns, planes)
+        return cls(stack, int(stride), rows, columns, planes)
 
     @property
     def leading(self) -> tuple[int, ...]:
@@ -177,7 +177,7 @@ def parse_range(part: str, option: str, whole: str | None = None) -> slice:
     InputError
         When the text is not of that form.
     """
-    found = re.fullmatch(r"\s*(\d*):(\d*)\s*", part)
+    found = re.fullmatch(r"\s*(\d{0,15}):(\d{0,15})\s*", part)
     if not found:
         raise InputError(f"{option} {whole or part}: write first:last, such as 0:100")
     first, last = found.groups()

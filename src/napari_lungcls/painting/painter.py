@@ -80,13 +80,19 @@ def classes_and_probabilities(
     Returns
     -------
     classes : ndarray, (h, w), uint8
-        Code of the likeliest class, plus 1.
+        Code of the likeliest class, plus 1; 0 where a logit is no number, because the
+        network saw intensities that are none.
     probabilities : ndarray, (k, h, w), float16, or None
-        Softmax of the logits.
+        Softmax of the logits, 0 for all classes where none is painted.
     """
+    blind = ~np.isfinite(logits).all(axis=0)
+    if blind.any():
+        logits = np.where(blind, np.float32(0), logits)
     classes = (logits.argmax(axis=0) + 1).astype(np.uint8)
+    classes[blind] = 0
     if not probabilities:
         return classes, None
     odds = np.exp(logits - logits.max(axis=0))
     odds /= odds.sum(axis=0)
+    odds[:, blind] = 0
     return classes, odds.astype(np.float16)

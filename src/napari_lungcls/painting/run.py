@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.fitting import check_image
@@ -89,6 +91,11 @@ def run_painting(
     ------
     InputError
         When model and image do not go together.
+
+    Warns
+    -----
+    LungclsWarning
+        When cells were left out because the image holds NaN or infinite values there.
     """
     finished = False
     try:
@@ -96,12 +103,13 @@ def run_painting(
             engine, check_image(grid.stack, document), temperature=document.temperature
         )
         blocks = list(grid.blocks())
-        began, done = time.perf_counter(), 0
+        began, done, blind = time.perf_counter(), 0, 0
         for done, block in enumerate(_until(cancelled, blocks), 1):
             plane = grid.stack.plane(grid.image_plane(block.index))
             logits = painter.logits(plane, *grid.positions(block))
             cells = classes_and_probabilities(logits, probabilities=probabilities)
             store.write(block.index, block.rows, block.columns, *cells)
+            blind += int((cells[0] == 0).sum())
             seconds = time.perf_counter() - began
             yield PaintingProgress(
                 done, len(blocks), block, seconds, seconds / done * (len(blocks) - done)
@@ -112,6 +120,13 @@ def run_painting(
         else:
             store.abandon(keep=True)
         finished = True
+        if blind:
+            warnings.warn(
+                f"{grid.stack.source} holds NaN or infinite values; {blind} cells that see them "
+                "are not painted",
+                LungclsWarning,
+                stacklevel=2,
+            )
         return complete
     finally:
         if not finished:

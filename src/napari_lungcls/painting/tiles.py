@@ -50,11 +50,23 @@ class Cells:
     stride: int
 
     def at(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> Floats:
-        """Interpolate at the grid of level positions `y` × `x`: `(classes, len(y), len(x))`."""
+        """Interpolate at the grid of level positions `y` × `x`: `(classes, len(y), len(x))`.
+
+        Only where a cell that is no number takes part the result is none, either.
+        """
         rows = interpolation_weights((y - self.top) / self.stride, self.values.shape[1])
         columns = interpolation_weights((x - self.left) / self.stride, self.values.shape[2])
-        result: Floats = rows @ (self.values @ columns.T)
+        finite = np.isfinite(self.values).all(axis=0)
+        if finite.all():
+            return _between(rows, self.values, columns)
+        result = _between(rows, np.where(finite, self.values, np.float32(0)), columns)
+        result[:, _between(rows, (~finite).astype(np.float32), columns) > 0] = np.nan
         return result
+
+
+def _between(rows: Floats, values: Floats, columns: Floats) -> Floats:
+    result: Floats = rows @ (values @ columns.T)
+    return result
 
 
 def region_cells(
