@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import sys
@@ -19,9 +20,11 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from napari_lungcls import demo
 from napari_lungcls.annotation import Points, write_points
 from napari_lungcls.cli.app import run
 from napari_lungcls.errors import LungclsWarning
+from napari_lungcls.learning.settings import TrainingSettings
 
 CLASSES = ("alveoli", "septa", "duct")
 COLOURS = np.array([[230, 230, 235], [180, 60, 140], [120, 160, 230]])
@@ -233,3 +236,23 @@ def listing() -> Callable[[Path], dict[str, int]]:
 def bench(lab: Lab, tmp_path: Path) -> Bench:
     """Give a place where commands can go wrong."""
     return Bench(lab, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def small_plan() -> demo.Plan:
+    """Give a demonstration of a few seconds."""
+    settings = TrainingSettings(
+        zooms=(1,), window=32, stages=(1, 2), batch_size=16, epochs=3, seed=1
+    )
+    return demo.Plan(settings=settings, studied=(320, 320), unseen=(96, 128), per_class=40)
+
+
+@pytest.fixture(scope="session")
+def small_demo(
+    small_plan: demo.Plan, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Outcome]:
+    """Run it once; give its folder, and the command's answer."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "run_demo", functools.partial(demo.run_demo, plan=small_plan))
+        return folder, lungcls("demo", "--out", folder, "--json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -11,27 +10,9 @@ import pytest
 import napari_lungcls as lc
 from napari_lungcls import demo
 
-SMALL = demo.Plan(
-    settings=lc.TrainingSettings(
-        zooms=(1,), window=32, stages=(1, 2), batch_size=16, epochs=3, seed=1
-    ),
-    studied=(320, 320),
-    unseen=(96, 128),
-    per_class=40,
-)
 
-
-@pytest.fixture(scope="module")
-def made(run_cli, tmp_path_factory):
-    """The folder of a small demonstration, and the command's answer."""
-    folder = tmp_path_factory.mktemp("demo") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "run_demo", functools.partial(demo.run_demo, plan=SMALL))
-        return folder, run_cli("demo", "--out", folder, "--json")
-
-
-def test_json_has_the_keys_of_the_contract(made):
-    folder, found = made
+def test_json_has_the_keys_of_the_contract(small_demo):
+    folder, found = small_demo
     assert list(found.json) == ["val_accuracy", "painted_accuracy", "seconds", "report"]
     assert 0 <= found.json["val_accuracy"] <= 1
     assert found.json["report"] == str(folder / "report" / "index.html")
@@ -39,8 +20,8 @@ def test_json_has_the_keys_of_the_contract(made):
     assert found.err.splitlines()[-1] == "demo 100/100 done"
 
 
-def test_the_folder_holds_all_that_a_user_would_make(made, run_cli):
-    folder, found = made
+def test_the_folder_holds_all_that_a_user_would_make(small_demo, run_cli):
+    folder, found = small_demo
     assert sorted(path.name for path in folder.iterdir()) == [
         "lung.safetensors", "report", "studied.lungcls.csv", "studied.ome.tif",
         "unseen-map.ome.zarr", "unseen.ome.tif",
@@ -58,9 +39,9 @@ def test_the_folder_holds_all_that_a_user_would_make(made, run_cli):
     assert all(f">{name}<" in page for name in ("image", "truth", "map"))
 
 
-def test_painted_accuracy_is_the_share_of_right_cells(made):
-    folder, found = made
-    section = demo.make_section(SMALL.unseen, seed=demo.TEST_SEED)
+def test_painted_accuracy_is_the_share_of_right_cells(small_demo, small_plan):
+    folder, found = small_demo
+    section = demo.make_section(small_plan.unseen, seed=demo.TEST_SEED)
     cells = np.asarray(lc.read_map(folder / "unseen-map.ome.zarr").classes)
     right = counted = 0
     for i, j in np.ndindex(cells.shape):
@@ -71,9 +52,9 @@ def test_painted_accuracy_is_the_share_of_right_cells(made):
     assert found.json["painted_accuracy"] == pytest.approx(right / counted)
 
 
-def test_a_cancelled_demonstration_says_so(tmp_path):
+def test_a_cancelled_demonstration_says_so(small_plan, tmp_path):
     with pytest.raises(lc.InputError, match="interrupted"):
-        demo.run_demo(tmp_path / "out", lambda *_: None, _after(5), SMALL)
+        demo.run_demo(tmp_path / "out", lambda *_: None, _after(5), small_plan)
 
 
 def _after(calls: int):
