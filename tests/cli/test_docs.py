@@ -72,7 +72,7 @@ def test_the_table_of_settings_is_current():
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("http") or target.endswith(".png"):
+        if target.startswith("http"):
             continue
         name, _, anchor = target.partition("#")
         file = page.parent / name if name else page
@@ -117,6 +117,12 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
     models = text[text.index("## Models") : text.index("## Maps")]
     for key in document.keys() - {"model"}:
         assert f"`{key}`" in models, key
+
+
+def test_pictures_in_the_repository_are_small():
+    pictures = [p for p in (ROOT / "docs" / "pictures").iterdir() if p.suffix == ".png"]
+    assert pictures
+    assert all(path.stat().st_size <= 400_000 for path in pictures)
 
 
 def test_the_picture_is_made_of_a_demonstration(small_demo, tmp_path):
