@@ -105,11 +105,15 @@ class Model:
         """
         from napari_lungcls.painting.classify import classify_points
 
-        where = np.asarray(coordinates, dtype=np.float64)
-        found = np.empty((len(where), len(self.scheme)), np.float32)
-        for rows, odds in classify_points(self.engine, self.document, as_stack(image), where):
-            found[rows] = odds
-        return found
+        try:
+            where = np.asarray(coordinates, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"coordinates must be numbers, as many for each point: {error}"
+            ) from error
+        parts = classify_points(self.engine, self.document, as_stack(image), where)
+        none = np.empty((0, len(self.scheme)), np.float32)
+        return np.concatenate([none, *(odds for _, odds in parts)])
 
     def painting(
         self,
@@ -309,11 +313,16 @@ def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> 
 def as_pairs(image: Any, points: AnyPoints | None) -> list[tuple[ImageStack, Points]]:
     """Take an image with its points, or a list of such pairs, in any form."""
     if points is None:
-        if not isinstance(image, Sequence) or not all(len(pair) == 2 for pair in image):
+        pairs = isinstance(image, Sequence) and all(_is_pair(each) for each in image)
+        if not pairs or not len(image):
             raise InputError("give an image and its points, or a list of (image, points) pairs")
         return [pair for each in image for pair in as_pairs(*each)]
     table = points if isinstance(points, Points) else read_points(points)
     return [(as_stack(image), table)]
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
 
 
 def exhaust(run: Generator[P, None, R], progress: Callable[[P], None] | None = None) -> R:

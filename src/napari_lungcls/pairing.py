@@ -59,6 +59,8 @@ def _by_name(
     pairs, used = [], np.zeros(len(points), bool)
     for image, stack in zip(images, stacks, strict=True):
         mine = where == str(Path(image).resolve())
+        if (used & mine).any():
+            raise InputError(f"{image} is given twice; name each image once")
         if not mine.any():
             known = ", ".join(sorted(set(names)))
             raise InputError(

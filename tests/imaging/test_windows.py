@@ -158,7 +158,8 @@ STACK = ImageStack(np.zeros((4, 20, 30), np.uint8), source="a.tif")
         ([[0, 0, np.inf]], "lies outside"),
         ([[0, 0]], r"have 2 axes, but a.tif has 3"),
         ([[0, 0, 0, 0]], r"have 4 axes, but a.tif has 3"),
-        ([0, 0, 0], r"one coordinate per image axis"),
+        ([[0, 0, 0, 0]], r"give one coordinate per image axis, without colour"),
+        ([0, 0, 0], r"have the shape \(n, 3\), one row for each point, not \(3,\)"),
     ],
 )
 def test_points_outside_are_refused(points: Any, message: str) -> None:

@@ -86,6 +86,24 @@ def test_several_images_keep_the_order_of_their_points() -> None:
     assert set(planes[6:]) == {planes[6]}
 
 
+def test_an_image_that_is_given_twice_is_one_image() -> None:
+    # Two observers, two tables: a point of one may lie in a window of the other.
+    array = RNG.integers(0, 255, (80, 90), np.uint8)
+    table = labelled(RNG.uniform(0, 79, (4, 2)))
+    pairs = [(ImageStack(array), table), (ImageStack(array), table)]
+    assert set(read(pairs).planes) == {0}
+    file = {"name": "a", "source": "x/a.tif"}
+    pairs = [
+        (ImageStack(array, **file), table),
+        (ImageStack(array.copy(), **(file | {"source": "./x/../x/a.tif"})), table),
+        (ImageStack(array.copy(), **(file | {"source": "y/a.tif"})), table),
+    ]
+    assert read(pairs).planes.tolist() == [0] * 8 + [1] * 4
+    # Arrays without a name of their own are told apart.
+    pairs = [(ImageStack(array), table), (ImageStack(array.copy()), table)]
+    assert read(pairs).planes.tolist() == [0] * 4 + [1] * 4
+
+
 def test_images_of_up_to_six_axes_have_planes() -> None:
     stack = image(2, 2, 2, 2, 30, 30)
     index = np.array(list(np.ndindex(2, 2, 2, 2)), float)

@@ -91,11 +91,15 @@ def check_inside(
     InputError
         Naming the first point outside, or the wrong number of axes.
     """
-    if coordinates.ndim != 2 or coordinates.shape[1] != stack.ndim:
-        axes = coordinates.shape[-1] if coordinates.ndim else 0
+    if coordinates.ndim != 2:
         raise InputError(
-            f"{points}: the coordinates have {axes} axes, but {stack.source} has {stack.ndim} "
-            f"{stack.shape}; give one coordinate per image axis, without colour"
+            f"{points}: coordinates have the shape (n, {stack.ndim}), one row for each point, "
+            f"not {coordinates.shape}"
+        )
+    if coordinates.shape[1] != stack.ndim:
+        raise InputError(
+            f"{points}: the coordinates have {coordinates.shape[1]} axes, but {stack.source} has "
+            f"{stack.ndim} {stack.shape}; give one coordinate per image axis, without colour"
         )
     shape = np.asarray(stack.shape)
     bad = ~np.isfinite(coordinates) | (coordinates < -0.5) | (coordinates > shape - 0.5)

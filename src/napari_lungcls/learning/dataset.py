@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,8 @@ def read_point_set(
     squares = _allocate((len(codes), len(settings.zooms), edge, edge, 3), pairs[0][0])
     places, coordinates, planes, grains = [], [], [], [0.0]
     done = 0
-    for image, (stack, points) in enumerate(pairs):
+    images = [_identity(stack) for stack, _ in pairs]
+    for image, (stack, points) in zip(images, pairs, strict=True):
         zooms = effective_zooms(settings.zooms, pixel_size, stack)
         check_zooms(settings.zooms, zooms, stack)
         cache = BlockCache()
@@ -165,7 +167,7 @@ def read_point_set(
         coordinates.append(points.coordinates[:, -2:] * edge_of_pixel)
         if not all(zoom.is_integer() for zoom in zooms):
             grains.append(edge_of_pixel)
-        planes += [(image, *where) for where in index.tolist()]
+        planes += [(images.index(image), *where) for where in index.tolist()]
         done += len(points)
     numbers = {plane: i for i, plane in enumerate(sorted(set(planes)))}
     yield PointSet(
@@ -176,6 +178,12 @@ def read_point_set(
         np.concatenate(places),
         max(grains),
     )
+
+
+def _identity(stack: ImageStack) -> str | int:
+    """Tell images apart: one that is given twice, labelled by two people, is one image."""
+    named = stack.source != stack.name
+    return os.path.realpath(stack.source) if named else id(stack.levels[0])
 
 
 def _reading_order(planes: NDArray[np.int64], coordinates: NDArray[np.float64]) -> NDArray[np.intp]:
