@@ -106,6 +106,7 @@ def test_cached_equals_uncached(
     image = RNG.integers(0, 255, (height, width), np.uint8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(levels, "BLOCK", block)
+        patch.setattr(levels, "SMALLEST_BLOCK", block)
         # Room for a few blocks only, so that some are read anew.
         level = plane_level(image, zoom, cache=BlockCache(5 * block**2))
         plain = plane_level(image, zoom)
@@ -178,6 +179,26 @@ def test_only_what_is_needed_is_read() -> None:
     level = Level(ImageStack(spy).plane((2,)), 4)
     level.read(10, 20, 8, 9)
     assert spy.reads == [(2, slice(40, 72), slice(80, 116))]
+
+
+@pytest.mark.parametrize("zoom", [1, 4, 16, 64])
+def test_a_window_costs_little_more_than_it_shows_at_any_zoom(zoom: int) -> None:
+    class Endless:
+        """A large image without a pyramid, that counts what is read."""
+
+        shape, dtype, pixels = (100_000, 100_000), np.dtype("uint8"), 0
+
+        def __getitem__(self, key: tuple[slice, slice]) -> NDArray[np.uint8]:
+            size = [part.stop - part.start for part in key]
+            self.pixels += size[0] * size[1]
+            return np.zeros(size, np.uint8)
+
+    image = Endless()
+    level = Level(ImageStack(image).plane(), zoom, BlockCache())
+    first = 50_000 // zoom
+    level.read(first, first, 64, 64)
+    # Blocks of 512 image pixels, or of 64 level pixels: four of them at worst.
+    assert image.pixels <= 4 * max(512, 64 * zoom) ** 2
 
 
 def test_a_coarse_level_is_read_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,10 @@ STRIP_BYTES = 32 * 2**20
 """Bytes of image that are held at once while a coarse level is averaged."""
 
 BLOCK = 512
-"""Edge of the blocks, in level pixels, that a cache keeps."""
+"""Edge of the blocks that a cache keeps, in pixels of the pyramid level that is read."""
+
+SMALLEST_BLOCK = 64
+"""Least edge of the blocks in level pixels."""
 
 
 class Level:
@@ -46,6 +49,8 @@ class Level:
         self.shape = (level_size(height, zoom), level_size(width, zoom))
         self.dtype = stack_dtype(plane.stack.dtype)
         self._source, self._factor = _nearest(plane.stack.factors, self.zoom)
+        # Coarse blocks are small: a few windows must not cost a good part of the image.
+        self.block = int(max(SMALLEST_BLOCK, BLOCK // max(1.0, self._factor)))
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
         """Read a region; where it leaves the image, the image is reflected.
@@ -78,14 +83,15 @@ class Level:
         if self.cache is None:
             return self._average(r0, r1, c0, c1)
         out: NDArray[Any] | None = None
-        for i in range(r0 // BLOCK, (r1 - 1) // BLOCK + 1):
-            for j in range(c0 // BLOCK, (c1 - 1) // BLOCK + 1):
+        edge = self.block
+        for i in range(r0 // edge, (r1 - 1) // edge + 1):
+            for j in range(c0 // edge, (c1 - 1) // edge + 1):
                 block = self._block(i, j)
                 if out is None:
                     out = np.empty((r1 - r0, c1 - c0, block.shape[-1]), block.dtype)
-                a0, b0 = i * BLOCK, j * BLOCK
-                y0, y1 = max(r0, a0), min(r1, a0 + BLOCK)
-                x0, x1 = max(c0, b0), min(c1, b0 + BLOCK)
+                a0, b0 = i * edge, j * edge
+                y0, y1 = max(r0, a0), min(r1, a0 + edge)
+                x0, x1 = max(c0, b0), min(c1, b0 + edge)
                 out[y0 - r0 : y1 - r0, x0 - c0 : x1 - c0] = block[
                     y0 - a0 : y1 - a0, x0 - b0 : x1 - b0
                 ]
@@ -98,12 +104,9 @@ class Level:
         key = (self.plane.stack, self.plane.index, self.zoom, i, j)
         block = self.cache.get(key)
         if block is None:
-            height, width = self.shape
+            (height, width), edge = self.shape, self.block
             block = self._average(
-                i * BLOCK,
-                min(height, (i + 1) * BLOCK),
-                j * BLOCK,
-                min(width, (j + 1) * BLOCK),
+                i * edge, min(height, (i + 1) * edge), j * edge, min(width, (j + 1) * edge)
             )
             self.cache.put(key, block)
         return block

@@ -56,7 +56,7 @@ class Cells:
         """
         rows = interpolation_weights((y - self.top) / self.stride, self.values.shape[1])
         columns = interpolation_weights((x - self.left) / self.stride, self.values.shape[2])
-        finite = np.isfinite(self.values).all(axis=0)
+        finite = np.asarray(np.isfinite(self.values).all(axis=0))
         if finite.all():
             return _between(rows, self.values, columns)
         result = _between(rows, np.where(finite, self.values, np.float32(0)), columns)
