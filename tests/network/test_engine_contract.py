@@ -222,8 +222,11 @@ def test_class_maps_change_with_the_parameters(build: Any) -> None:
     engine.prepare(NO_REGULARISATION)
     windows, places = examples(engine.spec, 4)
     engine.train_step(windows, readouts_at(engine.spec, places), *answers(4), 0.1)
-    trained = engine.class_maps(tile, 1)[1]
+    trained, state = engine.class_maps(tile, 1)[1], engine.state()
     assert not np.allclose(loaded, trained)
+    cells = cells_of(state, normalised(tile, engine.spec), (1,), "zeros")[1]
+    wanted = np.einsum("kc,cyx->kyx", state[engine.spec.head_name(1, 1)], cells)
+    np.testing.assert_allclose(trained, wanted, atol=1e-5 * max(1, np.abs(wanted).max()))
 
 
 def answers(n: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -134,7 +134,6 @@ def run_training(
     start = start_network(points, split, settings, scheme, str(pairs[0][0].dtype))
     run = _Run(points, split, settings, start.engine, rng)
     yield from run.epochs(clock, cancelled)
-    start.engine.load(run.best)
     return Trained(_document(run, start, scheme, pixel_size), run.best)
 
 
@@ -223,7 +222,7 @@ class _Run:
             np.ones(len(rows), np.float32),
             rate,
         )
-        _check_loss(step.loss, rate)
+        _check_numbers(step.loss, rate)
         return step.loss, float((step.logits.argmax(1) == codes).mean()), len(rows)
 
     def _close(self, epoch: int, rate: float, tally: _Tally, seconds: float) -> EpochRecord:
@@ -232,10 +231,10 @@ class _Run:
         accuracy: float | None = None
         if len(self.split.validation):
             logits = self._logits(self.split.validation)
+            _check_numbers(logits, rate)
             codes = self.points.codes[self.split.validation]
             chosen = log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(codes)), codes]
             loss, accuracy = float(-chosen.mean()), float((logits.argmax(1) == codes).mean())
-            _check_loss(loss, rate)
             if self._stopper.improves(epoch, loss):
                 self.best = self.engine.state()
                 self._probabilities = softmax(logits.astype(np.float64), axis=1)
@@ -314,8 +313,8 @@ def _repeat(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDA
     return np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:count]
 
 
-def _check_loss(loss: float, rate: float) -> None:
-    if not np.isfinite(loss):
+def _check_numbers(found: float | NDArray[np.float32], rate: float) -> None:
+    if not np.isfinite(found).all():
         raise InputError(
             f"the loss is no longer a number at a learning rate of {rate:.2g}; "
             "use a smaller --learning-rate"

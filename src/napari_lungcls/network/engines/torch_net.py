@@ -48,11 +48,9 @@ class Trunk(nn.Module):
             blocks = (BasicBlock(channels, width, stride), BasicBlock(width, width, 1))
             setattr(self, f"layer{stage}", nn.Sequential(*blocks))
             channels = width
-        self.reflects = False
 
     def pad(self, *, reflect: bool) -> None:
         """Choose what convolutions see past the edge: reflection, or zeros."""
-        self.reflects = reflect
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 module.padding_mode = "reflect" if reflect and module.padding != (0, 0) else "zeros"
@@ -60,10 +58,8 @@ class Trunk(nn.Module):
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """Map `(n, 3, y, x)` to the cells `(n, channels, rows, columns)` of every stage."""
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        if self.reflects:
-            x = F.max_pool2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), 3, 2)
-        else:
-            x = F.max_pool2d(x, 3, 2, padding=1)
+        # Reflected or not: what lies past the edge then is in the pool's window already.
+        x = F.max_pool2d(x, 3, 2, padding=1)
         cells = {}
         for stage in self.stages:
             x = getattr(self, f"layer{stage}")(x)
