@@ -407,6 +407,19 @@ def test_dropout_follows_its_seed(build: Any) -> None:
     assert first == pytest.approx(second, abs=1e-4)
 
 
+def test_dropout_keeps_the_expectation(build: Any) -> None:
+    engine = build(TINY, state=1)
+    window, place = examples(TINY, 1)
+    windows, places = window.repeat(256, 0), place.repeat(256, 0)
+    readouts = readouts_at(TINY, places)
+    before = engine.logits(windows[:1], readouts_at(TINY, place))[0]
+    engine.prepare(OptimizerOptions(dropout=0.5, freeze=True))
+    step = engine.train_step(windows, readouts, *answers(256), 1e-9)
+    error = step.logits.std(0) / 16
+    assert (error > 1e-3).all()
+    assert (np.abs(step.logits.mean(0) - before) < 4 * error).all()
+
+
 def test_answers_are_never_dropped_out(build: Any) -> None:
     engine = build(make_spec(), state=1)
     windows, places = examples(engine.spec, 4)

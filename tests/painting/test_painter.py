@@ -20,6 +20,8 @@ from known_network import (
     read_off,
 )
 from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.imaging.windows import read_windows
+from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.painting.grid import MapGrid
 from napari_lungcls.painting.painter import Painter, classes_and_probabilities
 
@@ -90,6 +92,32 @@ def test_a_ramp_keeps_its_place_at_a_fractional_zoom() -> None:
         inner = (slice(20, -20), slice(20, -20))
         # Less than a tenth of a pixel: averages over parts of pixels see steps.
         np.testing.assert_allclose(found[inner], wanted[inner], atol=0.07)
+
+
+def test_a_network_that_averages_is_painted_as_it_answers() -> None:
+    """Its cells are those of a window around the point, wherever the point lies."""
+    spec = make_spec(zooms=(1, 2), stages=(1, 2), readout="mean", normalisation=PLAIN)
+    engine = intensity_engine(spec, {(1, 1): 0.5, (1, 2): 0.25, (2, 1): 0.25})
+    y, x = np.indices((200, 220))
+    ramp = (20 + 0.5 * y + 0.4 * x).astype(np.float32)
+    # A window of 32 has its first cell 15.5 pixels before the point, its last 12.5 (layer1)
+    # or 8.5 (layer2) behind it: on average it looks 1.5 or 3.5 pixels back.
+    back = 0.9 * (0.5 * 1.5 + 0.25 * 3.5 + 0.25 * 1.5 * 2)
+    inner = (slice(60, -60), slice(60, -60))
+    found = painted(engine, ImageStack(ramp), 1, tile=64)[0]
+    np.testing.assert_allclose(found[inner], ramp[inner] - back, atol=0.01)
+    # A bright spot is felt by all windows that hold it, and by no other.
+    spot = np.zeros((200, 220), np.float32)
+    spot[100:106, 100:106] = 200
+    felt = np.argwhere(painted(engine, ImageStack(spot), 1)[0] > 0.01)
+    assert felt.min() == pytest.approx(100 - 32, abs=8)
+    assert felt.max() == pytest.approx(105 + 32, abs=8)
+    # At points, through their own windows, the answer is the same to half a pixel.
+    points = np.random.default_rng(0).integers(60, 140, (30, 2)).astype(float)
+    windows, places = read_windows(ImageStack(ramp), points, spec.zooms, spec.sight)
+    answers = engine.logits(windows, readouts_at(spec, places, size=spec.sight))[:, 0]
+    at_points = found[tuple(points.astype(int).T)]
+    np.testing.assert_allclose(answers, at_points, atol=0.9 * 1.0)
 
 
 def brute_force(

@@ -57,18 +57,21 @@ class Painter:
         ndarray, (classes, len(y), len(x))
         """
         total: Floats = np.tile(self._bias, (1, len(y), len(x)))
-        for zoom, effective in zip(self.engine.spec.zooms, self.zooms, strict=True):
+        spec = self.engine.spec
+        averaged = spec.window if spec.readout == "mean" else None
+        around = ((averaged or 1) - 1) / 2
+        for zoom, effective in zip(spec.zooms, self.zooms, strict=True):
             at_y, at_x = to_level(y, effective), to_level(x, effective)
             found = region_cells(
                 self.engine,
                 Level(plane, effective),
                 zoom,
-                (at_y[0], at_y[-1]),
-                (at_x[0], at_x[-1]),
+                (at_y[0] - around, at_y[-1] + around),
+                (at_x[0] - around, at_x[-1] + around),
                 self.tile,
             )
             for cells in found:
-                total += cells.at(at_y, at_x)
+                total += cells.at(at_y, at_x, averaged)
         return total / np.float32(self.temperature)
 
 

@@ -13,6 +13,7 @@ from napari_lungcls.imaging.geometry import (
     STAGE_STRIDES,
     align_down,
     align_up,
+    cell_count,
     interpolation_weights,
 )
 from napari_lungcls.imaging.levels import Level
@@ -49,19 +50,42 @@ class Cells:
     left: int
     stride: int
 
-    def at(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> Floats:
-        """Interpolate at the grid of level positions `y` × `x`: `(classes, len(y), len(x))`.
+    def at(
+        self, y: NDArray[np.float64], x: NDArray[np.float64], window: int | None = None
+    ) -> Floats:
+        """Read off the cells at the grid of level positions `y` × `x`.
 
-        Only where a cell that is no number takes part the result is none, either.
+        Parameters
+        ----------
+        y, x
+            Positions of the points.
+        window
+            Edge of the windows over whose cells the network averages; None when it reads
+            its cells at the point.
+
+        Returns
+        -------
+        ndarray, (classes, len(y), len(x))
+            No numbers where, and only where, a cell that is none takes part.
         """
-        rows = interpolation_weights((y - self.top) / self.stride, self.values.shape[1])
-        columns = interpolation_weights((x - self.left) / self.stride, self.values.shape[2])
+        rows = self._weights(y - self.top, self.values.shape[1], window)
+        columns = self._weights(x - self.left, self.values.shape[2], window)
         finite = np.asarray(np.isfinite(self.values).all(axis=0))
         if finite.all():
             return _between(rows, self.values, columns)
         result = _between(rows, np.where(finite, self.values, np.float32(0)), columns)
         result[:, _between(rows, (~finite).astype(np.float32), columns) > 0] = np.nan
         return result
+
+    def _weights(self, position: NDArray[np.float64], count: int, window: int | None) -> Floats:
+        if window is None:
+            return interpolation_weights(position / self.stride, count)
+        # Cells of a window begin at its first pixel, half a window before the point.
+        first = position - (window - 1) / 2
+        cells = range(cell_count(window, self.stride))
+        weights = [interpolation_weights(first / self.stride + i, count) for i in cells]
+        mean: Floats = np.mean(weights, axis=0, dtype=np.float32)
+        return mean
 
 
 def _between(rows: Floats, values: Floats, columns: Floats) -> Floats:
