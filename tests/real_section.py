@@ -57,9 +57,7 @@ def _fits(depth: NDArray[np.float64], micrometres: float) -> NDArray[np.bool_]:
     return _depth(depth >= radius) < radius
 
 
-def fresh_points(
-    per_class: int, *, first: int = 2780, last: int = 4200, seed: int = 0
-) -> Points:
+def fresh_points(per_class: int, *, first: int = 2780, last: int = 4200, seed: int = 0) -> Points:
     """Draw points that no model of the given points has seen."""
     labels = rule(first, last)
     rng = np.random.default_rng(seed)
@@ -67,6 +65,6 @@ def fresh_points(
     for code, name in enumerate(("alveoli", "septa", "duct"), 1):
         where = np.argwhere(labels == code)
         chosen = where[rng.choice(len(where), per_class, replace=False)]
-        coordinates.append(chosen + [first, TISSUE.start])
+        coordinates.append(chosen + np.array([first, TISSUE.start]))
         names += [name] * per_class
     return Points.build(np.concatenate(coordinates).astype(float), np.array(names, object))

@@ -244,7 +244,7 @@ def small_plan() -> demo.Plan:
     settings = TrainingSettings(
         zooms=(1,), window=32, stages=(1, 2), batch_size=16, epochs=3, seed=1
     )
-    return demo.Plan(settings=settings, studied=(320, 320), unseen=(96, 128), per_class=40)
+    return demo.Plan(settings=settings, studied=(320, 320), unseen=(96, 128), points=120)
 
 
 @pytest.fixture(scope="session")

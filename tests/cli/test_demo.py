@@ -28,7 +28,7 @@ def test_the_folder_holds_all_that_a_user_would_make(small_demo, run_cli):
     ]  # fmt: skip
     assert len(lc.read_points(folder / "studied.lungcls.csv")) == 120
     image = lc.open_image(folder / "unseen.ome.tif")
-    assert (image.shape, image.pixel_size) == ((96, 128), pytest.approx(1.8))
+    assert (image.shape, image.pixel_size) == ((96, 128), pytest.approx(demo.PIXEL_SIZE))
     assert lc.read_map(folder / "unseen-map.ome.zarr").classes.shape == (48, 64)
     again = run_cli(
         "evaluate", folder / "lung.safetensors", folder / "studied.ome.tif",
@@ -41,7 +41,9 @@ def test_the_folder_holds_all_that_a_user_would_make(small_demo, run_cli):
 
 def test_painted_accuracy_is_the_share_of_right_cells(small_demo, small_plan):
     folder, found = small_demo
-    section = demo.make_section(small_plan.unseen, seed=demo.TEST_SEED)
+    section = demo.make_section(
+        small_plan.unseen, pixel_size=demo.PIXEL_SIZE, seed=demo.TEST_SEED, parameters=demo.LUNG
+    )
     cells = np.asarray(lc.read_map(folder / "unseen-map.ome.zarr").classes)
     right = counted = 0
     for i, j in np.ndindex(cells.shape):

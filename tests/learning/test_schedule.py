@@ -51,16 +51,23 @@ def test_constant_is_constant() -> None:
     assert set(rates(9, schedule="constant", learning_rate=0.3)) == {0.3}
 
 
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=30), st.integers(1, 5))
-def test_the_best_epoch_is_kept_and_patience_ends(losses: list[float], patience: int) -> None:
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.5, 0.75, 1.0]), st.floats(0, 10)), min_size=1, max_size=30
+    ),
+    st.integers(1, 5),
+)
+def test_the_best_epoch_is_kept_and_patience_ends(
+    figures: list[tuple[float, float]], patience: int
+) -> None:
     best = BestEpoch(patience)
     kept, over = [], []
-    for epoch, loss in enumerate(losses):
-        if best.improves(epoch, loss):
+    for epoch, (accuracy, loss) in enumerate(figures):
+        if best.improves(epoch, accuracy, loss):
             kept.append(epoch)
         over.append(best.is_over(epoch))
-    assert best.loss == min(losses)
-    assert best.epoch == kept[-1] == losses.index(min(losses))
+    ranks = [(-accuracy, loss) for accuracy, loss in figures]
+    assert best.epoch == kept[-1] == ranks.index(min(ranks))
     for epoch, ended in enumerate(over):
-        so_far = losses[: epoch + 1]
+        so_far = ranks[: epoch + 1]
         assert ended == (epoch - so_far.index(min(so_far)) >= patience)

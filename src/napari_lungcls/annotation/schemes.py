@@ -191,7 +191,7 @@ class ClassScheme(BaseModel):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a scheme from a YAML or JSON file (see docs/file-formats.md).
+        """Read a scheme from a YAML or JSON file (see docs/formats.md).
 
         Raises
         ------

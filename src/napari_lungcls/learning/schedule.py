@@ -46,16 +46,22 @@ def _half_cosine(start: float, end: float, share: float) -> float:
 
 @dataclass
 class BestEpoch:
-    """Keeps the lowest validation loss and says when too many epochs passed without one."""
+    """Keeps the epoch of the highest validation accuracy, and knows when to give up.
+
+    Of epochs with the same accuracy the one with the lowest loss is best. The loss alone would
+    be a poor judge: a few confident mistakes, such as points of a rare class, can raise it while
+    the map still improves.
+    """
 
     patience: int
+    accuracy: float = -1.0
     loss: float = math.inf
     epoch: int = -1
 
-    def improves(self, epoch: int, loss: float) -> bool:
+    def improves(self, epoch: int, accuracy: float, loss: float) -> bool:
         """Take note of an epoch; tell whether it is the best so far."""
-        if loss < self.loss:
-            self.loss, self.epoch = loss, epoch
+        if (accuracy, -loss) > (self.accuracy, -self.loss):
+            self.accuracy, self.loss, self.epoch = accuracy, loss, epoch
             return True
         return False
 

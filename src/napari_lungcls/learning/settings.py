@@ -55,7 +55,7 @@ class TrainingSettings(BaseModel):
     zoom_dropout: float = Field(0.2, ge=0, lt=1, description="share of the zooms dropped")
     balance: bool = Field(True, description="draw every class equally often")
     patience: int = Field(
-        20, ge=1, description="stop after this many epochs without a better validation loss"
+        20, ge=1, description="stop after this many epochs without a better validation accuracy"
     )
     seed: int = Field(0, ge=0, lt=2**32, description="repeats a run exactly on the CPU")
 

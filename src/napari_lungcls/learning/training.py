@@ -235,7 +235,7 @@ class _Run:
             codes = self.points.codes[self.split.validation]
             chosen = log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(codes)), codes]
             loss, accuracy = float(-chosen.mean()), float((logits.argmax(1) == codes).mean())
-            if self._stopper.improves(epoch, loss):
+            if self._stopper.improves(epoch, accuracy, loss):
                 self.best = self.engine.state()
                 self._probabilities = softmax(logits.astype(np.float64), axis=1)
         else:
