@@ -122,7 +122,7 @@ def test_points_too_close_together_are_refused_with_the_remedy() -> None:
     message = str(caught.value)
     assert f"buffer of {buffer_width(TrainingSettings(zooms=(1, 16))):.0f} pixels" in message
     assert "window of 64 at zoom 16" in message
-    for remedy in ("farther apart", "another image", "smaller zooms", "--val-fraction 0"):
+    for remedy in ("farther apart", "another image", "use --zooms 1,", "--val-fraction 0"):
         assert remedy in message
 
 

@@ -76,29 +76,50 @@ def split_points(
     if settings.val_fraction == 0:
         return Split(everyone, everyone[:0], 0, 0.0)
     buffer = buffer_width(settings, points.grain)
-    best: tuple[float, Mask, Mask] | None = None
-    for validation in _candidates(points, settings.val_fraction, buffer, rng):
-        train = ~validation & ~_near(points, validation, buffer)
-        if not _all_classes(points.codes, train, validation, len(scheme)):
-            continue
-        off_target = abs(validation.sum() / n - settings.val_fraction)
-        score = (n - train.sum() - validation.sum()) / n + 2 * off_target
-        if best is None or score < best[0]:
-            best = (score, train, validation)
-    if best is None:
+    found = _best_split(points, settings.val_fraction, buffer, len(scheme), rng)
+    if found is None:
         raise InputError(
             f"no split keeps every class on both sides with a buffer of {buffer:.0f} pixels, "
-            f"the reach of a window of {settings.window} at zoom {max(settings.zooms)}; label "
-            "points farther apart or in another image, use smaller zooms, or train on all "
-            "points with --val-fraction 0"
+            f"the reach of a window of {settings.window} at zoom {max(settings.zooms)}; "
+            f"{_remedy(points, settings, len(scheme), rng)}, label points farther apart or in "
+            "another image, or train on all points with --val-fraction 0"
         )
-    _, train, validation = best
+    train, validation = found
     return Split(
         np.flatnonzero(train),
         np.flatnonzero(validation),
         int(n - train.sum() - validation.sum()),
         buffer,
     )
+
+
+def _best_split(
+    points: PointSet, fraction: float, buffer: float, classes: int, rng: np.random.Generator
+) -> tuple[Mask, Mask] | None:
+    """Choose among the candidates; None when each lacks a class on one side."""
+    n = len(points)
+    best: tuple[float, Mask, Mask] | None = None
+    for validation in _candidates(points, fraction, buffer, rng):
+        train = ~validation & ~_near(points, validation, buffer)
+        if not _all_classes(points.codes, train, validation, classes):
+            continue
+        off_target = abs(validation.sum() / n - fraction)
+        score = (n - train.sum() - validation.sum()) / n + 2 * off_target
+        if best is None or score < best[0]:
+            best = (score, train, validation)
+    return None if best is None else best[1:]
+
+
+def _remedy(
+    points: PointSet, settings: TrainingSettings, classes: int, rng: np.random.Generator
+) -> str:
+    """Name the largest context that these points can be split with."""
+    for count in range(len(settings.zooms) - 1, 0, -1):
+        fewer = settings.model_copy(update={"zooms": settings.zooms[:count]})
+        buffer = buffer_width(fewer, points.grain)
+        if _best_split(points, settings.val_fraction, buffer, classes, rng) is not None:
+            return f"use --zooms {','.join(map(str, fewer.zooms))}"
+    return "use a smaller --window"
 
 
 def _candidates(
