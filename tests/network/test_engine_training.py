@@ -1,0 +1,248 @@
+"""What every engine promises about training, see `test_engine_contract`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine_examples import NO_REGULARISATION, SPECS, TINY, answers, examples, same
+from known_network import BYTES, make_spec, normalised
+from napari_lungcls.network.engines import Engine, OptimizerOptions
+from napari_lungcls.network.readouts import readouts_at
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_training_learns_16_windows_by_heart(build: Any, optimizer: str) -> None:
+    engine = build(TINY, seed=1)
+    windows, places = examples(TINY, 16)
+    readouts, (codes, weights) = readouts_at(TINY, places), answers(16)
+    engine.prepare(OptimizerOptions(optimizer=optimizer))
+    rate = 0.05 if optimizer == "sgd" else 0.005
+    steps = [engine.train_step(windows, readouts, codes, weights, rate) for _ in range(25)]
+    assert steps[0].logits.shape == (16, 3)
+    assert steps[-1].loss < 0.1 * steps[0].loss
+    assert (steps[-1].logits.argmax(1) == codes).all()
+
+
+def cross_entropy(logits: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.float64]:
+    odds = np.exp(logits.astype(np.float64))
+    return -np.log(odds[np.arange(len(codes)), codes] / odds.sum(1))
+
+
+def test_the_loss_is_the_weighted_mean_before_the_step(build: Any) -> None:
+    engine = build(TINY, state=1)
+    spec = engine.spec
+    windows, places = examples(spec, 6)
+    codes, _ = answers(6)
+    weights = np.array([1, 0, 2, 0.5, 0, 3], np.float32)
+    engine.prepare(OptimizerOptions(freeze=True))
+    before = engine.logits(windows, readouts_at(spec, places))
+    step = engine.train_step(windows, readouts_at(spec, places), codes, weights, 0.1)
+    np.testing.assert_allclose(step.logits, before, atol=1e-4)
+    wanted = (cross_entropy(before, codes) * weights).sum() / weights.sum()
+    assert step.loss == pytest.approx(wanted, rel=1e-4)
+    assert not np.allclose(engine.logits(windows, readouts_at(spec, places)), before)
+
+
+def test_an_example_of_weight_0_is_as_good_as_absent(build: Any) -> None:
+    # A frozen trunk has no batch statistics through which it could be felt.
+    spec = TINY
+    windows, places = examples(spec, 6)
+    codes, weights = answers(6)
+    weights[[1, 4]] = 0
+    kept = weights > 0
+    states = []
+    for rows in (np.ones(6, bool), kept):
+        engine = build(spec, state=1)
+        engine.prepare(OptimizerOptions(freeze=True))
+        for _ in range(3):
+            readouts = readouts_at(spec, places[rows])
+            engine.train_step(windows[rows], readouts, codes[rows], weights[rows], 0.01)
+        states.append(engine.state())
+    for name, array in states[0].items():
+        np.testing.assert_allclose(array, states[1][name], atol=1e-5)
+
+
+def test_weights_count_against_each_other_only(build: Any) -> None:
+    spec = TINY
+    windows, places = examples(spec, 6)
+    codes, weights = answers(6)
+    weights[:] = [1, 2, 3, 1, 2, 3]
+    losses = []
+    for factor in (1, 7):
+        engine = build(spec, state=1)
+        engine.prepare(NO_REGULARISATION)
+        step = engine.train_step(windows, readouts_at(spec, places), codes, factor * weights, 0.01)
+        losses.append(step.loss)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_a_frozen_trunk_stays_as_it_is_to_the_bit(build: Any) -> None:
+    engine = build(SPECS["two zooms"], state=1)
+    spec, before = engine.spec, engine.state()
+    windows, places = examples(spec, 8)
+    engine.prepare(OptimizerOptions(freeze=True, weight_decay=0.1, dropout=0.3))
+    for _ in range(3):
+        engine.train_step(windows, readouts_at(spec, places), *answers(8), 0.01)
+    after = engine.state()
+    heads = {name for name in before if name.startswith("heads.")}
+    assert len(heads) == 5
+    for name, array in before.items():
+        assert np.array_equal(after[name], array) == (name not in heads), name
+
+
+def test_a_trunk_that_was_frozen_thaws(build: Any) -> None:
+    engine = build(TINY, state=1)
+    before = engine.state()
+    windows, places = examples(engine.spec, 8)
+    for freeze in (True, False):
+        engine.prepare(OptimizerOptions(freeze=freeze))
+        engine.train_step(windows, readouts_at(engine.spec, places), *answers(8), 0.01)
+    after = engine.state()
+    assert all(not np.array_equal(after[name], array) for name, array in before.items())
+
+
+def test_batch_statistics_move_as_torchvision_moves_them(build: Any) -> None:
+    # Momentum 0.1 and the unbiased variance; engines may store the biased one.
+    engine = build(TINY, state=1)
+    spec, before = engine.spec, engine.state()
+    windows, places = examples(spec, 8)
+    engine.prepare(NO_REGULARISATION)
+    engine.train_step(windows, readouts_at(spec, places), *answers(8), 1e-9)
+    images = np.concatenate([normalised(window[0], spec).numpy() for window in windows])
+    images = np.pad(images, [(0, 0), (0, 0), (3, 3), (3, 3)], mode="reflect")
+    patches = np.lib.stride_tricks.sliding_window_view(images, (7, 7), (2, 3))[:, :, ::2, ::2]
+    found = np.einsum("nchwij,kcij->knhw", patches, before["conv1.weight"], optimize=True)
+    after = engine.state()
+    for name, moment in (
+        ("running_mean", found.mean((1, 2, 3))),
+        ("running_var", found.var((1, 2, 3))),
+    ):
+        wanted = 0.9 * before[f"bn1.{name}"] + 0.1 * moment
+        np.testing.assert_allclose(after[f"bn1.{name}"], wanted, rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("freeze", [False, True])
+def test_a_checkpoint_continues_exactly(build: Any, optimizer: str, freeze: bool) -> None:
+    options = OptimizerOptions(
+        optimizer=optimizer, dropout=0.4, weight_decay=1e-3, freeze=freeze, seed=4
+    )
+    spec = TINY
+    batches = [examples(spec, 8, seed) for seed in range(4)]
+
+    def step(engine: Engine, i: int) -> float:
+        windows, places = batches[i]
+        return engine.train_step(windows, readouts_at(spec, places), *answers(8, i), 0.01).loss
+
+    first = build(spec, state=1)
+    first.prepare(options)
+    for i in (0, 1):
+        step(first, i)
+    state, moments = first.state(), first.optimizer_state()
+    losses = [step(first, i) for i in (2, 3)]
+    assert all(array.dtype == np.float32 for array in moments.values())
+
+    second = build(spec, seed=77)
+    second.prepare(options)
+    second.load(state)
+    second.load_optimizer_state(moments)
+    assert [step(second, i) for i in (2, 3)] == losses
+    assert same(second.state(), first.state())
+    assert same(second.optimizer_state(), first.optimizer_state())
+
+
+def test_a_checkpoint_before_the_first_step(build: Any) -> None:
+    spec = TINY
+    engine = build(spec, state=1)
+    engine.prepare(OptimizerOptions(dropout=0.5, seed=1))
+    start = engine.optimizer_state()
+    windows, places = examples(spec, 8)
+    loss = engine.train_step(windows, readouts_at(spec, places), *answers(8), 0.01).loss
+    again = build(spec, state=1)
+    again.prepare(OptimizerOptions(dropout=0.5, seed=2))
+    again.load_optimizer_state(start)
+    assert again.train_step(windows, readouts_at(spec, places), *answers(8), 0.01).loss == loss
+
+
+def test_dropout_follows_its_seed(build: Any) -> None:
+    spec = TINY
+    windows, places = examples(spec, 8)
+    codes, weights = answers(8)
+
+    def losses(dropout: float, seed: int) -> list[float]:
+        engine = build(spec, state=1)
+        engine.prepare(OptimizerOptions(dropout=dropout, seed=seed))
+        readouts = readouts_at(spec, places)
+        return [engine.train_step(windows, readouts, codes, weights, 1e-9).loss for _ in range(2)]
+
+    assert losses(0.5, 1) == losses(0.5, 1)
+    assert losses(0.5, 1) != losses(0.5, 2)
+    # Every step drops others; without dropout nothing changes at such a small rate.
+    first, second = losses(0.5, 1)
+    assert abs(first - second) > 1e-3
+    first, second = losses(0, 1)
+    assert first == pytest.approx(second, abs=1e-4)
+
+
+def test_dropout_keeps_the_expectation(build: Any) -> None:
+    engine = build(TINY, state=1)
+    window, place = examples(TINY, 1)
+    windows, places = window.repeat(256, 0), place.repeat(256, 0)
+    readouts = readouts_at(TINY, places)
+    before = engine.logits(windows[:1], readouts_at(TINY, place))[0]
+    engine.prepare(OptimizerOptions(dropout=0.5, freeze=True))
+    step = engine.train_step(windows, readouts, *answers(256), 1e-9)
+    error = step.logits.std(0) / 16
+    assert (error > 1e-3).all()
+    assert (np.abs(step.logits.mean(0) - before) < 4 * error).all()
+
+
+def test_answers_are_never_dropped_out(build: Any) -> None:
+    engine = build(make_spec(), state=1)
+    windows, places = examples(engine.spec, 4)
+    readouts = readouts_at(engine.spec, places)
+    before = engine.logits(windows, readouts)
+    engine.prepare(OptimizerOptions(dropout=0.9))
+    np.testing.assert_array_equal(engine.logits(windows, readouts), before)
+
+
+def test_gradients_are_clipped(build: Any) -> None:
+    spec = TINY
+    windows, places = examples(spec, 8)
+    moved = []
+    for clip in (1e-3, None):
+        engine = build(spec, state=1)
+        engine.prepare(OptimizerOptions(optimizer="sgd", momentum=0.9, clip_norm=clip))
+        before = engine.state()
+        engine.train_step(windows, readouts_at(spec, places), *answers(8), 1.0)
+        after = engine.state()
+        learned = [name for name in before if "running" not in name]
+        moved.append(np.sqrt(sum(((after[n] - before[n]) ** 2).sum() for n in learned)))
+    # Nesterov's first step is (1 + momentum) times the gradient.
+    assert moved[0] == pytest.approx(1.9e-3, rel=0.01)
+    assert moved[1] > 100 * moved[0]
+
+
+def test_training_needs_preparation(build: Any) -> None:
+    engine = build(make_spec())
+    windows, places = examples(engine.spec, 2)
+    with pytest.raises(RuntimeError, match="prepare"):
+        engine.train_step(windows, readouts_at(engine.spec, places), *answers(2), 0.1)
+    with pytest.raises(RuntimeError, match="prepare"):
+        engine.load_optimizer_state({})
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains(build: Any) -> None:
+    engine = build(make_spec(normalisation=BYTES), seed=1, device="cuda")
+    spec = engine.spec
+    windows, places = examples(spec, 16)
+    readouts, (codes, weights) = readouts_at(spec, places), answers(16)
+    engine.prepare(OptimizerOptions(dropout=0.1))
+    steps = [engine.train_step(windows, readouts, codes, weights, 0.005) for _ in range(25)]
+    assert steps[-1].loss < 0.2 * steps[0].loss
+    assert engine.optimizer_state()
