@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import ClassScheme, Points, write_points
 from napari_lungcls.errors import InputError
 from napari_lungcls.files import check_writable, replacing
+from napari_lungcls.generators import exhaust
 from napari_lungcls.imaging.geometry import map_positions
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model, exhaust, training
+from napari_lungcls.model import Model, training
 from napari_lungcls.painting.painted import PaintedMap
 from napari_lungcls.reporting import Picture, Report, label_picture, write_report
 from napari_lungcls.reporting.runs import history_of, training_facts, validation_of

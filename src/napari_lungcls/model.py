@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_lungcls.annotation import ClassScheme, Points, read_points
+from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
+from napari_lungcls.generators import exhaust
 from napari_lungcls.imaging.stack import ImageStack, as_stack
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State, create_engine
 from napari_lungcls.network.modelfile import read_model, write_model
+from napari_lungcls.pairing import AnyPoints, PathLike, as_pairs
 
 if TYPE_CHECKING:
     from napari_lungcls.learning.metrics import Metrics
+    from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.settings import TrainingSettings
-    from napari_lungcls.learning.training import TrainingProgress
     from napari_lungcls.painting.grid import Region
     from napari_lungcls.painting.painted import PaintedMap
     from napari_lungcls.painting.run import PaintingProgress
-
-PathLike = str | os.PathLike[str]
-AnyPoints = Points | PathLike
-P = TypeVar("P")
-R = TypeVar("R")
 
 
 def _never() -> bool:
@@ -308,30 +304,3 @@ def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> 
         When it is missing, damaged, of another kind or of a newer format.
     """
     return Model(*read_model(path), engine=engine, device=device)
-
-
-def as_pairs(image: Any, points: AnyPoints | None) -> list[tuple[ImageStack, Points]]:
-    """Take an image with its points, or a list of such pairs, in any form."""
-    if points is None:
-        pairs = isinstance(image, Sequence) and all(_is_pair(each) for each in image)
-        if not pairs or not len(image):
-            raise InputError("give an image and its points, or a list of (image, points) pairs")
-        return [pair for each in image for pair in as_pairs(*each)]
-    table = points if isinstance(points, Points) else read_points(points)
-    return [(as_stack(image), table)]
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
-
-
-def exhaust(run: Generator[P, None, R], progress: Callable[[P], None] | None = None) -> R:
-    """Run a generator to its end, pass on what it yields, and return what it returns."""
-    while True:
-        try:
-            step = next(run)
-        except StopIteration as end:
-            result: R = end.value
-            return result
-        if progress:
-            progress(step)

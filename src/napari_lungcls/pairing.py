@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import Points, read_points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.sources import open_image
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.imaging.stack import ImageStack, as_stack
 
 PathLike = str | os.PathLike[str]
+AnyPoints = Points | PathLike
 
 
 def open_pairs(
@@ -48,6 +50,21 @@ def open_pairs(
             "each image, in the same order, or one whose column 'image' names them"
         )
     return list(zip(stacks, points, strict=True))
+
+
+def as_pairs(image: Any, points: AnyPoints | None) -> list[tuple[ImageStack, Points]]:
+    """Take an image with its points, or a list of such pairs, in any form."""
+    if points is None:
+        pairs = isinstance(image, Sequence) and all(_is_pair(each) for each in image)
+        if not pairs or not len(image):
+            raise InputError("give an image and its points, or a list of (image, points) pairs")
+        return [pair for each in image for pair in as_pairs(*each)]
+    table = points if isinstance(points, Points) else read_points(points)
+    return [(as_stack(image), table)]
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
 
 
 def _by_name(

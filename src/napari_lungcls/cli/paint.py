@@ -50,9 +50,10 @@ def paint(
     json: Json = False,
 ) -> None:
     """Paint a map of the classes over an image or a stack."""
+    from napari_lungcls.generators import exhaust
     from napari_lungcls.imaging.sources import open_image
     from napari_lungcls.memory import peak_memory_mb
-    from napari_lungcls.model import exhaust, load
+    from napari_lungcls.model import load
     from napari_lungcls.painting.grid import MapGrid, parse_range, parse_region
 
     area = None if region is None else parse_region(region)

@@ -40,7 +40,8 @@ def train(
 ) -> None:
     """Train a network on labelled points."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.model import exhaust, training
+    from napari_lungcls.generators import exhaust
+    from napari_lungcls.model import training
     from napari_lungcls.network.modelfile import check_model_name
     from napari_lungcls.pairing import open_pairs
     from napari_lungcls.reporting import check_report_folder

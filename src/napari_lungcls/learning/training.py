@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from napari_lungcls.learning.augmentation import (
 from napari_lungcls.learning.dataset import Pair, PointSet, read_point_set
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.metrics import score
+from napari_lungcls.learning.progress import Clock, Tally, TrainingProgress
 from napari_lungcls.learning.schedule import BestEpoch, learning_rate
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, split_points
@@ -30,49 +31,6 @@ from napari_lungcls.learning.start import Start, start_network
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State
 from napari_lungcls.network.readouts import readouts_at
-
-
-@dataclass(frozen=True)
-class TrainingProgress:
-    """Where a run stands; one after each batch, with the epoch's record after its last.
-
-    Attributes
-    ----------
-    phase
-        `reading` windows or `training`.
-    done, total
-        Points read, or steps taken.
-    epoch, epochs
-        Epochs finished, and in all; early stopping may end before.
-    loss
-        Mean training loss of the epoch so far.
-    record
-        Figures of the epoch that has just ended, else None.
-    seconds, remaining
-        Time spent, and an estimate of what is left.
-    """
-
-    phase: Literal["reading", "training"]
-    done: int
-    total: int
-    epoch: int = 0
-    epochs: int = 0
-    loss: float | None = None
-    record: EpochRecord | None = None
-    seconds: float = 0.0
-    remaining: float | None = None
-
-    @property
-    def words(self) -> str:
-        """What a progress bar says beside itself."""
-        if self.phase == "reading":
-            return "reading windows"
-        said = f"epoch {self.epoch}/{self.epochs}"
-        if self.loss is not None:
-            said += f", loss {self.loss:.3f}"
-        if self.record is not None and self.record.val_accuracy is not None:
-            said += f", validation {100 * self.record.val_accuracy:.1f} %"
-        return said
 
 
 @dataclass(frozen=True)
@@ -118,7 +76,7 @@ def run_training(
     InputError
         When images, points and settings do not go together.
     """
-    clock = _Clock()
+    clock = Clock()
     pixel_size = _common_pixel_size(pairs)
     points = None
     for step in read_point_set(pairs, scheme, settings, pixel_size):
@@ -157,7 +115,7 @@ class _Run:
         self._std = np.asarray(engine.spec.normalisation.std, np.float32)
 
     def epochs(
-        self, clock: _Clock, cancelled: Callable[[], bool]
+        self, clock: Clock, cancelled: Callable[[], bool]
     ) -> Generator[TrainingProgress, None, None]:
         """Run epoch after epoch; `best` always holds what to keep."""
         n = len(self.split.train)
@@ -167,7 +125,7 @@ class _Run:
         clock.start(total)
         for epoch in range(epochs):
             began = time.perf_counter()
-            tally = _Tally()
+            tally = Tally()
             for i, rows in enumerate(self._draw(per_epoch)):
                 if cancelled():
                     if not self.history:
@@ -225,7 +183,7 @@ class _Run:
         _check_numbers(step.loss, rate)
         return step.loss, float((step.logits.argmax(1) == codes).mean()), len(rows)
 
-    def _close(self, epoch: int, rate: float, tally: _Tally, seconds: float) -> EpochRecord:
+    def _close(self, epoch: int, rate: float, tally: Tally, seconds: float) -> EpochRecord:
         """Validate after an epoch and keep the network if it is the best so far."""
         loss: float | None = None
         accuracy: float | None = None
@@ -266,45 +224,6 @@ class _Run:
             windows, places = self.points.centred(rows[part], spec.sight)
             parts.append(self.engine.logits(windows, readouts_at(spec, places, size=spec.sight)))
         return np.concatenate(parts)
-
-
-class _Tally:
-    """Running means of an epoch."""
-
-    def __init__(self) -> None:
-        self._loss = self._accuracy = 0.0
-        self._n = 0
-
-    def add(self, loss: float, accuracy: float, n: int) -> None:
-        self._loss += loss * n
-        self._accuracy += accuracy * n
-        self._n += n
-
-    @property
-    def loss(self) -> float:
-        return self._loss / self._n
-
-    @property
-    def accuracy(self) -> float:
-        return self._accuracy / self._n
-
-
-class _Clock:
-    """Time since the start, and an estimate of what is left from the steps so far."""
-
-    def __init__(self) -> None:
-        self._began = self._steps_began = time.perf_counter()
-        self._total = 0
-
-    def start(self, total: int) -> None:
-        self._steps_began, self._total = time.perf_counter(), total
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self._began
-
-    def remaining(self, done: int) -> float:
-        return (time.perf_counter() - self._steps_began) / done * (self._total - done)
 
 
 def _repeat(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -1,0 +1,99 @@
+"""Where a training run stands, and the running figures behind that."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from napari_lungcls.learning.history import EpochRecord
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Where a run stands; one after each batch, with the epoch's record after its last.
+
+    Attributes
+    ----------
+    phase
+        `reading` windows or `training`.
+    done, total
+        Points read, or steps taken.
+    epoch, epochs
+        Epochs finished, and in all; early stopping may end before.
+    loss
+        Mean training loss of the epoch so far.
+    record
+        Figures of the epoch that has just ended, else None.
+    seconds, remaining
+        Time spent, and an estimate of what is left.
+    """
+
+    phase: Literal["reading", "training"]
+    done: int
+    total: int
+    epoch: int = 0
+    epochs: int = 0
+    loss: float | None = None
+    record: EpochRecord | None = None
+    seconds: float = 0.0
+    remaining: float | None = None
+
+    @property
+    def words(self) -> str:
+        """What a progress bar says beside itself."""
+        if self.phase == "reading":
+            return "reading windows"
+        said = f"epoch {self.epoch}/{self.epochs}"
+        if self.loss is not None:
+            said += f", loss {self.loss:.3f}"
+        if self.record is not None and self.record.val_accuracy is not None:
+            said += f", validation {100 * self.record.val_accuracy:.1f} %"
+        return said
+
+
+class Tally:
+    """Running means of an epoch."""
+
+    def __init__(self) -> None:
+        """Begin with nothing counted."""
+        self._loss = self._accuracy = 0.0
+        self._n = 0
+
+    def add(self, loss: float, accuracy: float, n: int) -> None:
+        """Count a batch of `n` in."""
+        self._loss += loss * n
+        self._accuracy += accuracy * n
+        self._n += n
+
+    @property
+    def loss(self) -> float:
+        """Mean loss so far."""
+        return self._loss / self._n
+
+    @property
+    def accuracy(self) -> float:
+        """Mean accuracy so far."""
+        return self._accuracy / self._n
+
+
+class Clock:
+    """Time since the start, and an estimate of what is left from the steps so far."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        self._began = self._steps_began = time.perf_counter()
+        self._total = 0
+
+    def start(self, total: int) -> None:
+        """Begin the steps, `total` of them, when everything is read."""
+        self._steps_began, self._total = time.perf_counter(), total
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the very start."""
+        return time.perf_counter() - self._began
+
+    def remaining(self, done: int) -> float:
+        """Estimate the seconds left after `done` steps."""
+        return (time.perf_counter() - self._steps_began) / done * (self._total - done)
