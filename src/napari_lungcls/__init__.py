@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_lungcls.annotation import ClassScheme, ClassSpec, Points, read_points, write_points
     from napari_lungcls.errors import InputError, LungclsWarning
+    from napari_lungcls.imaging.anything import as_stack
     from napari_lungcls.imaging.sources import open_image
-    from napari_lungcls.imaging.stack import ImageStack, as_stack
+    from napari_lungcls.imaging.stack import ImageStack
     from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.model import Model, load, train, training
     from napari_lungcls.painting.painted import PaintedMap
@@ -24,7 +25,8 @@ _HOMES = {
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
     "errors": ("InputError", "LungclsWarning"),
     "imaging.sources": ("open_image",),
-    "imaging.stack": ("ImageStack", "as_stack"),
+    "imaging.anything": ("as_stack",),
+    "imaging.stack": ("ImageStack",),
     "learning.settings": ("TrainingSettings",),
     "model": ("Model", "load", "train", "training"),
     "painting.painted": ("PaintedMap",),

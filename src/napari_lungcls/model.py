@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.generators import exhaust
-from napari_lungcls.imaging.stack import ImageStack, as_stack
+from napari_lungcls.imaging.anything import as_stack
+from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State, create_engine
 from napari_lungcls.network.modelfile import read_model, write_model

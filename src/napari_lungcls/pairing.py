@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation import Points, read_points
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.imaging.anything import as_stack
 from napari_lungcls.imaging.sources import open_image
-from napari_lungcls.imaging.stack import ImageStack, as_stack
+from napari_lungcls.imaging.stack import ImageStack
 
 PathLike = str | os.PathLike[str]
 AnyPoints = Points | PathLike

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.stack import ImageStack, as_stack, stack_dtype
+from napari_lungcls.imaging.anything import as_stack
+from napari_lungcls.imaging.stack import ImageStack, stack_dtype
 
 RNG = np.random.default_rng(0)
 

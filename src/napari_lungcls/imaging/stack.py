@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.source_units import micrometres, ngff_name, square
 
 
 class ImageStack:
@@ -193,46 +191,6 @@ class Plane:
         region = np.asarray(self.stack.levels[level][(*self.index, rows, columns)])
         region = region[..., :3] if self.stack.rgb else region[..., np.newaxis]
         return region.astype(stack_dtype(self.stack.dtype), copy=False)
-
-
-def as_stack(image: Any, **options: Any) -> ImageStack:
-    """Take anything that is an image: an `ImageStack`, a path, an array, a napari layer.
-
-    Parameters
-    ----------
-    image
-        A napari image layer is recognised by its `data` and `rgb`; its scale and translate
-        are kept, and its scale is the pixel size when its units are lengths.
-    **options
-        Passed on to `ImageStack` for arrays and lists of arrays.
-    """
-    if isinstance(image, ImageStack):
-        return image
-    if isinstance(image, str | os.PathLike):
-        from napari_lungcls.imaging.sources import open_image
-
-        return open_image(cast(Any, image))
-    if hasattr(image, "data") and hasattr(image, "rgb") and hasattr(image, "scale"):
-        return _from_layer(image)
-    return ImageStack(image, **options)
-
-
-def _from_layer(layer: Any) -> ImageStack:
-    data = list(layer.data) if getattr(layer, "multiscale", False) else layer.data
-    unit = str(getattr(layer, "units", ("pixel",))[-1])
-    source = f"layer {layer.name!r}"
-    length = micrometres(unit)
-    y, x = (float(v) * (length or 0.0) for v in layer.scale[-2:])
-    return ImageStack(
-        data,
-        rgb=bool(layer.rgb),
-        pixel_size=square(y, x, source),
-        scale=[float(v) for v in layer.scale],
-        translate=[float(v) for v in layer.translate],
-        unit=ngff_name(unit) or unit,
-        name=str(layer.name),
-        source=source,
-    )
 
 
 def _as_levels(levels: Any) -> list[Any]:
