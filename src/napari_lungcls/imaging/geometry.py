@@ -45,17 +45,36 @@ def cell_count(size: int, stride: int) -> int:
 
 def map_positions(first: int, count: int, stride: int) -> Floats:
     """Image positions of the centres of map cells `first … first + count − 1`."""
-    return np.arange(first, first + count, dtype=np.float64) * stride + (stride - 1) / 2
+    return np.arange(first, first + count, dtype=np.float64) * stride + map_offset(stride)
 
 
 def map_offset(stride: int) -> float:
     """Return by how many image pixels a map's first cell is shifted from the first pixel."""
-    return (stride - 1) / 2
+    return middle(stride)
 
 
 def map_cell(position: ArrayLike, stride: int) -> NDArray[np.int64]:
     """Return the map cell that covers an image position."""
     return np.floor((np.asarray(position, dtype=np.float64) + 0.5) / stride).astype(np.int64)
+
+
+def middle(size: int) -> float:
+    """Position of the middle of `size` pixels; between two pixels where `size` is even."""
+    return (size - 1) / 2
+
+
+def window_start(position: ArrayLike, size: int) -> NDArray[np.int64]:
+    """First pixel of the window whose middle is next to a position.
+
+    The position then lies in `[middle(size), middle(size) + 1)` of its window.
+    """
+    return np.floor(np.asarray(position, dtype=np.float64) - middle(size)).astype(np.int64)
+
+
+def is_inside(position: ArrayLike, size: ArrayLike) -> NDArray[np.bool_]:
+    """Tell which positions lie on one of `size` pixels, their outer halves included."""
+    where, count = np.asarray(position, dtype=np.float64), np.asarray(size)
+    return np.isfinite(where) & (where >= -0.5) & (where <= count - 0.5)
 
 
 def interpolation_weights(position: ArrayLike, count: int) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from napari_lungcls.imaging.geometry import level_size, reflect
+from napari_lungcls.imaging.geometry import level_size, reflect, to_image
 from napari_lungcls.imaging.stack import Plane, stack_dtype
 
 STRIP_BYTES = 32 * 2**20
@@ -198,7 +198,7 @@ def _resampling(first: int, stop: int, factor: float, limit: int) -> tuple[csr_a
         pixel = np.floor(low + 1e-9).astype(np.int64)[:, np.newaxis] + np.arange(taps)
         weight = np.minimum(pixel + 1, high[:, np.newaxis]) - np.maximum(pixel, low[:, np.newaxis])
     else:
-        centre = np.clip((target + 0.5) * factor - 0.5, 0, limit - 1)
+        centre = np.clip(to_image(target, factor), 0, limit - 1)
         start, end = int(centre[0]), min(limit, int(centre[-1]) + 2)
         pixel = np.floor(centre).astype(np.int64)[:, np.newaxis] + np.arange(2)
         weight = 1 - np.abs(centre[:, np.newaxis] - pixel)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.geometry import to_level
+from napari_lungcls.imaging.geometry import is_inside, to_level, window_start
 from napari_lungcls.imaging.levels import BLOCK, BlockCache, Level
 from napari_lungcls.imaging.stack import ImageStack, stack_dtype
 
@@ -59,8 +59,7 @@ def read_windows(
     planes = plane_indices(stack, coordinates)
     for k, zoom in enumerate(zooms):
         where = to_level(coordinates[:, -2:], zoom)
-        # The point sits in [(size − 1)/2, (size + 1)/2) of its window.
-        first = np.floor(where - (size - 1) / 2).astype(np.int64)
+        first = window_start(where, size)
         places[:, k] = where - first
         for i in _reading_order(planes, first):
             level = Level(stack.plane(planes[i]), zoom, cache)
@@ -101,8 +100,7 @@ def check_inside(
             f"{points}: the coordinates have {coordinates.shape[1]} axes, but {stack.source} has "
             f"{stack.ndim} {stack.shape}; give one coordinate per image axis, without colour"
         )
-    shape = np.asarray(stack.shape)
-    bad = ~np.isfinite(coordinates) | (coordinates < -0.5) | (coordinates > shape - 0.5)
+    bad = ~is_inside(coordinates, stack.shape)
     if (rows := np.flatnonzero(bad.any(axis=1))).size:
         where = ", ".join(f"{v:g}" for v in coordinates[rows[0]])
         lie = f"and {rows.size - 1} more lie" if rows.size > 1 else "lies"

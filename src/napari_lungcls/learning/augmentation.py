@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.imaging.geometry import middle
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.spec import phase
 
@@ -51,10 +52,9 @@ def random_pose(settings: TrainingSettings, n: int, zooms: int, rng: np.random.G
     flip = rng.choice([-1.0, 1.0], n) if settings.flip else np.ones(n)
     sin, cos = np.sin(angle), np.cos(angle)
     turn = np.stack([np.stack([cos, -sin * flip], -1), np.stack([sin, cos * flip], -1)], -2)
-    middle = (settings.window - 1) / 2
     most = phase(settings.window) if settings.random_phase else 0
     shift = rng.uniform(-most, most, (n, zooms, 2))
-    return Pose(np.repeat(turn[:, np.newaxis], zooms, 1), middle + shift)
+    return Pose(np.repeat(turn[:, np.newaxis], zooms, 1), middle(settings.window) + shift)
 
 
 def sample_windows(
@@ -133,8 +133,8 @@ def recolour(
     shape = (len(windows), 1, 1, 1, 3)
     gain = np.exp(rng.normal(0, strength, shape)).astype(np.float32)
     shift = (rng.normal(0, strength, shape) * std).astype(np.float32)
-    middle = windows.mean(axis=(2, 3), keepdims=True)
-    changed: NDArray[np.float32] = (windows - middle) * gain + (middle + shift)
+    mean = windows.mean(axis=(2, 3), keepdims=True)
+    changed: NDArray[np.float32] = (windows - mean) * gain + (mean + shift)
     return changed
 
 

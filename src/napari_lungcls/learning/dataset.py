@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.geometry import window_start
 from napari_lungcls.imaging.levels import BlockCache
 from napari_lungcls.imaging.pixelsize import check_zooms, effective_zooms
 from napari_lungcls.imaging.stack import ImageStack, stack_dtype
@@ -69,7 +70,7 @@ class PointSet:
         places : ndarray, (m, zooms, 2)
         """
         places = self.places[rows]
-        first = np.floor(places - (window - 1) / 2).astype(np.int64)
+        first = window_start(places, window)
         zooms = places.shape[1]
         windows = np.empty((len(rows), zooms, window, window, 3), self.squares.dtype)
         for i, row in enumerate(rows):

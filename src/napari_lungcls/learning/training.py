@@ -110,7 +110,7 @@ class _Run:
         self.rng = rng
         self.history: list[EpochRecord] = []
         self.best: State = engine.state()
-        self.validation: dict[str, Any] | None = None
+        self._probabilities: NDArray[np.float64] | None = None
         self._stopper = BestEpoch(settings.patience)
         self._std = np.asarray(engine.spec.normalisation.std, np.float32)
 
@@ -212,7 +212,7 @@ class _Run:
 
     def metrics(self, scheme: ClassScheme) -> dict[str, Any] | None:
         """Return the metrics of the best epoch on the validation part, if there is one."""
-        if not len(self.split.validation) or not self.history:
+        if self._probabilities is None:
             return None
         codes = self.points.codes[self.split.validation]
         return score(codes, self._probabilities, scheme.names).model_dump(mode="json")

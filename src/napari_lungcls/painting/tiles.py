@@ -15,6 +15,7 @@ from napari_lungcls.imaging.geometry import (
     align_up,
     cell_count,
     interpolation_weights,
+    middle,
 )
 from napari_lungcls.imaging.levels import Level
 from napari_lungcls.network.engines import Engine
@@ -81,7 +82,7 @@ class Cells:
         if window is None:
             return interpolation_weights(position / self.stride, count)
         # Cells of a window begin at its first pixel, half a window before the point.
-        first = position - (window - 1) / 2
+        first = position - middle(window)
         cells = range(cell_count(window, self.stride))
         weights = [interpolation_weights(first / self.stride + i, count) for i in cells]
         mean: Floats = np.mean(weights, axis=0, dtype=np.float32)
