@@ -58,8 +58,10 @@ def map_place(image: Layer | None, header: MapHeader) -> dict[str, Any]:
     known = {"units": image.units, "axis_labels": image.axis_labels}
     if _is_straight(image):
         return {"scale": header.scale, "translate": header.translate, **known}
-    step, first = np.ones(image.ndim), np.zeros(image.ndim)
+    step = np.ones(image.ndim)
     step[-2:] = header.stride
+    # The header counts in an image that is scaled and moved, but not turned.
+    first = np.rint((np.asarray(header.translate) - image.translate) / image.scale)
     first[-2:] = np.asarray(header.origin) + map_offset(header.stride)
     return {"scale": step, "translate": first, "affine": _to_world(image), **known}
 
@@ -203,11 +205,17 @@ def set_scheme(layer: PointsLayer, scheme: ClassScheme) -> None:
     following = layer.feature_defaults.get(CLASS_COLUMN)
     chosen = str(following.iloc[0]) if following is not None and len(following) else ""
     layer.features = features
-    layer.feature_defaults = {CLASS_COLUMN: chosen if chosen in names else scheme.names[0]}
+    set_next_class(layer, chosen if chosen in names else scheme.names[0])
     layer.face_color = CLASS_COLUMN
     layer.face_color_cycle = colour_cycle(scheme)
     layer.refresh_colors()
     layer.metadata.setdefault(KEY, {"kind": "points"})["scheme"] = scheme
+
+
+def set_next_class(layer: PointsLayer, name: str) -> None:
+    """Choose the class that the next new point gets; points that are selected keep theirs."""
+    defaults = {str(column): layer.feature_defaults[column].iloc[0] for column in layer.features}
+    layer.feature_defaults = defaults | {CLASS_COLUMN: name}
 
 
 def image_of(viewer: "napari.Viewer", layer: Layer) -> Image | None:
