@@ -1,0 +1,1 @@
+"""The window that trains a network on the points of one or several layers."""
