@@ -1,5 +1,6 @@
 """The writers that napari knows: labelled points, and painted maps."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,36 @@ from napari_lungcls.annotation.points import CLASS_COLUMN
 from napari_lungcls.annotation.tables import axis_name
 from napari_lungcls.errors import InputError
 from napari_lungcls.painting.painted import PaintedMap
+
+
+class NotSaved(RuntimeError):
+    """A layer was not saved; the message is one line with the remedy.
+
+    Raised towards napari in the place of `InputError`. That is a `ValueError`, by which
+    napari understands that a writer is not made for such layers: it would hide the line.
+    """
+
+
+def points_writer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Save labelled points for napari; see `write_points_layer`.
+
+    Raises
+    ------
+    NotSaved
+        When they cannot be written.
+    """
+    return _saved(write_points_layer, path, data, attributes)
+
+
+def map_writer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Save a painted map for napari; see `write_map_layer`.
+
+    Raises
+    ------
+    NotSaved
+        When it cannot be written.
+    """
+    return _saved(write_map_layer, path, data, attributes)
 
 
 def write_points_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -84,3 +115,15 @@ def write_map_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[st
     if isinstance(data, np.ndarray) and data is not painted.classes:
         painted = replace(painted, classes=data)
     return [str(painted.save(target, overwrite=True))]
+
+
+def _saved(
+    write: Callable[[str, Any, dict[str, Any]], list[str]],
+    path: str,
+    data: Any,
+    attributes: dict[str, Any],
+) -> list[str]:
+    try:
+        return write(path, data, attributes)
+    except InputError as error:
+        raise NotSaved(str(error)) from error
