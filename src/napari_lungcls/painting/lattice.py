@@ -82,7 +82,7 @@ class Lattice:
 def _centred(values: Floats, spacing: float) -> Floats:
     low, high = float(values.min()), float(values.max())
     count = max(1, math.floor((high - low) / spacing + _TOLERANCE))
-    steps: Floats = np.arange(count) - (count - 1) / 2
+    steps = np.arange(count, dtype=np.float64) - (count - 1) / 2
     return (low + high) / 2 + steps * spacing
 
 
