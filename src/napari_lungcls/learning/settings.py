@@ -125,7 +125,7 @@ class TrainingSettings(BaseModel):
     step_epochs: int = Field(
         10,
         ge=1,
-        title="Step length",
+        title="Step after",
         description="epochs between steps of the schedule 'step'",
         json_schema_extra=shown(RUN, unit="epochs"),
     )

@@ -19,7 +19,7 @@ class Made(BaseModel):
 def test_fields_are_read_from_the_model():
     size, kind, only = form_fields(Made)
     assert (size.kind, size.optional, size.low, size.high) == ("whole", True, 2, 9)
-    assert (size.title, size.tooltip) == ("Size", "How large it is. Default: automatic.")
+    assert (size.title, size.tooltip) == ("Size", "How large it is. Default: auto.")
     assert (kind.kind, kind.choices, kind.title, kind.group) == (
         "choice",
         ("a", "b"),

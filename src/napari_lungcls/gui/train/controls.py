@@ -14,6 +14,9 @@ from napari_lungcls.gui.train.fields import FormField, as_text, digits
 MOST = 2**31 - 1
 """End of the range of numbers that the model does not limit."""
 
+NARROW = 90
+"""Pixels that a control needs at least; Qt would ask for more than a panel has."""
+
 OTHER = {"name": "other…", "file": "file…"}
 """The choice behind which anything else may be given."""
 
@@ -35,6 +38,7 @@ class Control:
         self.field, self.widget = field, widget
         self.native.setObjectName(f"field_{field.name}")
         self.native.setToolTip(field.tooltip)
+        self.native.setMinimumWidth(NARROW)
         self.put(field.default)
 
     @property
@@ -109,7 +113,7 @@ class OptionalControl(Control):
     def __init__(self, field: FormField) -> None:
         limits = _limits(field)
         kind = int if field.kind == "whole" else float
-        self._automatic = CheckBox(text="automatic", value=True)
+        self._automatic = CheckBox(text="auto", value=True)
         self._number = create_widget(annotation=kind, options=limits)
         self._automatic.native.setObjectName(f"field_{field.name}_automatic")
         self._number.native.setObjectName(f"field_{field.name}_value")

@@ -56,7 +56,7 @@ class FormField:
     @property
     def tooltip(self) -> str:
         """What it is, and what it is by default."""
-        default = "automatic" if self.default is None else as_text(self.default)
+        default = "auto" if self.default is None else as_text(self.default)
         return f"{self.help[:1].upper()}{self.help[1:]}. Default: {default or 'empty'}."
 
 

@@ -4,8 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_lungcls.gui.parts import SPACING, Fold, heading, note
 from napari_lungcls.gui.train.controls import Control, make_control
@@ -40,12 +48,16 @@ class SettingsForm(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACING)
-        column.addLayout(self._rows(field for field in fields if field.in_sight))
+        column.addLayout(self._rows([f for f in fields if f.in_sight]))
         self.fold = Fold("More settings", self._folded([f for f in fields if not f.in_sight]))
         column.addWidget(self.fold)
         column.addWidget(self.message)
         for control in self.controls.values():
             control.changed.connect(self._check)
+        self._guard = _WheelGuard(self)
+        for box in (*self.findChildren(QAbstractSpinBox), *self.findChildren(QComboBox)):
+            box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            box.installEventFilter(self._guard)
         self._check()
 
     @property
@@ -97,13 +109,14 @@ class SettingsForm(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACING)
+        widest = max((QLabel(f.label).sizeHint().width() for f in fields), default=0)
         for group in dict.fromkeys(field.group for field in fields):
             column.addWidget(heading(group))
-            column.addLayout(self._rows(field for field in fields if field.group == group))
+            column.addLayout(self._rows([f for f in fields if f.group == group], widest))
         column.addWidget(self.defaults)
         return content
 
-    def _rows(self, fields: Iterable[FormField]) -> QFormLayout:
+    def _rows(self, fields: Iterable[FormField], widest: int = 0) -> QFormLayout:
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
@@ -111,6 +124,18 @@ class SettingsForm(QWidget):
         for field in fields:
             label = QLabel(field.label)
             label.setToolTip(field.tooltip)
+            label.setMinimumWidth(widest)
             label.setBuddy(self.controls[field.name].native)
             rows.addRow(label, self.controls[field.name].native)
         return rows
+
+
+class _WheelGuard(QObject):
+    """Lets the wheel scroll the panel and not change the value that happens to be under it."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass a wheel's turn on to the panel, unless the value was clicked before."""
+        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
