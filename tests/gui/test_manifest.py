@@ -176,8 +176,32 @@ def test_the_layers_menu_opens_the_windows(make_napari_viewer_proxy, qtbot):
             title = f"{name} (Lung classification)"
             get_app_model().commands.execute_command(command).result()
             assert title in viewer.window.dock_widgets
-            assert open_dock(viewer, name) is viewer.window.dock_widgets[title]
-        assert len(viewer.window.dock_widgets) == 3
+            open_dock(viewer, name)
+        assert len(viewer.window.dock_widgets) == 3, "a window was opened twice"
+
+
+def menu_of(actions, title):
+    menu = next(action.menu() for action in actions if action.text() == title)
+    menu.aboutToShow.emit()
+    return menu.actions()
+
+
+def test_the_menus_show_windows_and_samples(make_napari_viewer):
+    with plugin_registered():
+        viewer = make_napari_viewer()
+        # napari has no public way to its menus, which drop what they do not understand.
+        bar = viewer.window._qt_window.menuBar().actions()
+        layers = menu_of(bar, "&Layers")
+        annotate = [action.text() for action in menu_of(layers, "Annotate")]
+        classify = [action.text() for action in menu_of(layers, "Classify")]
+        assert "Label points (Lung classification)" in annotate
+        assert classify[:2] == ["Train (Lung classification)", "Paint (Lung classification)"]
+        samples = menu_of(menu_of(bar, "&File"), "Open Sample")
+        assert [action.text() for action in menu_of(samples, "Lung classification")] == [
+            "Synthetic lung stack",
+            "Synthetic lung section",
+            "Mouse lung section (H&&E)",
+        ]
 
 
 @pytest.mark.parametrize(

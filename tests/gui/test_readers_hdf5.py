@@ -71,10 +71,13 @@ def test_one_of_several_is_chosen_with_the_mouse(viewer, tmp_path, qtbot):
     path = saved(tmp_path / "lung.h5", volume=VOLUME, colours=COLOURS)
     assert viewer.open(path, plugin=NAME) == []
     chooser = chooser_of(viewer, path)
-    lines = [chooser.list.item(row).text() for row in range(chooser.list.count())]
-    assert lines == ["/colours   20 × 30 × 3   uint8", "/volume   5 × 20 × 30   uint16"]
+    rows = [chooser.table.topLevelItem(row) for row in range(chooser.table.topLevelItemCount())]
+    assert [[row.text(column) for column in range(3)] for row in rows] == [
+        ["/colours", "20 × 30 × 3", "uint8"],
+        ["/volume", "5 × 20 × 30", "uint16"],
+    ]
     assert chooser.chosen == ["/colours"]
-    chooser.list.setCurrentRow(1)
+    chooser.table.setCurrentItem(chooser.table.topLevelItem(1))
     qtbot.mouseClick(chooser.open_button, Qt.MouseButton.LeftButton)
     (layer,) = viewer.layers
     np.testing.assert_array_equal(np.asarray(layer.data), VOLUME)
@@ -85,7 +88,7 @@ def test_all_of_several_are_opened(viewer, tmp_path, qtbot):
     path = saved(tmp_path / "lung.h5", volume=VOLUME, colours=COLOURS)
     viewer.open(path, plugin=NAME)
     chooser = chooser_of(viewer, path)
-    chooser.list.selectAll()
+    chooser.table.selectAll()
     qtbot.mouseClick(chooser.open_button, Qt.MouseButton.LeftButton)
     assert [layer.name for layer in viewer.layers] == ["lung colours", "lung volume"]
 
@@ -94,7 +97,7 @@ def test_nothing_is_opened_when_nothing_is_chosen(viewer, tmp_path, qtbot):
     path = saved(tmp_path / "lung.h5", volume=VOLUME, colours=COLOURS)
     viewer.open(path, plugin=NAME)
     chooser = chooser_of(viewer, path)
-    chooser.list.clearSelection()
+    chooser.table.clearSelection()
     assert not chooser.open_button.isEnabled()
     qtbot.mouseClick(chooser.close_button, Qt.MouseButton.LeftButton)
     assert list(viewer.layers) == []
@@ -109,7 +112,7 @@ def test_what_is_no_image_is_told_and_the_list_stays(viewer, tmp_path, qtbot, no
             dim.label = name
     viewer.open(path, plugin=NAME)
     chooser = chooser_of(viewer, path)
-    chooser.list.setCurrentRow(0)
+    chooser.table.setCurrentItem(chooser.table.topLevelItem(0))
     qtbot.mouseClick(chooser.open_button, Qt.MouseButton.LeftButton)
     assert any("has 16 channels" in line for line in notifications())
     assert list(viewer.layers) == []

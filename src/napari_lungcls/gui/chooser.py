@@ -11,9 +11,10 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QDockWidget,
     QHBoxLayout,
-    QListWidget,
-    QListWidgetItem,
+    QHeaderView,
     QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
     QWidget,
 )
 
@@ -37,8 +38,8 @@ class DatasetChooser(QWidget):
 
     Attributes
     ----------
-    list : QListWidget
-        One line for each dataset; the dataset's path is its data.
+    table : QTreeWidget
+        One row for each dataset.
     open_button, close_button : QPushButton
         Open what is chosen, or nothing; either closes the window.
     """
@@ -47,22 +48,22 @@ class DatasetChooser(QWidget):
         super().__init__()
         self.setObjectName("lungcls_dataset_chooser")
         self._viewer, self._path = viewer, path
-        self.list = _list_of(images)
+        self.table = _table_of(images)
         self.open_button, self.close_button = QPushButton("Open"), QPushButton("Close")
         self.open_button.setToolTip("Open the chosen images as layers; only what is seen is read")
         self.close_button.setToolTip("Close this list and open nothing")
         self._build()
-        self.list.itemSelectionChanged.connect(self._on_selection)
-        self.list.itemDoubleClicked.connect(self.open_chosen)
+        self.table.itemSelectionChanged.connect(self._on_selection)
+        self.table.itemDoubleClicked.connect(self.open_chosen)
         self.open_button.clicked.connect(self.open_chosen)
         self.close_button.clicked.connect(self.leave)
         self._on_selection()
 
     @property
     def chosen(self) -> list[str]:
-        """Paths of the chosen datasets, in the order of the list."""
-        items = [self.list.item(row) for row in range(self.list.count())]
-        return [str(i.data(Qt.ItemDataRole.UserRole)) for i in items if i.isSelected()]
+        """Paths of the chosen datasets, in their order."""
+        rows = [self.table.topLevelItem(row) for row in range(self.table.topLevelItemCount())]
+        return [str(r.data(0, Qt.ItemDataRole.UserRole)) for r in rows if r.isSelected()]
 
     def open_chosen(self, *_: object) -> None:
         """Open what is chosen; the window closes unless something could not be opened."""
@@ -92,7 +93,7 @@ class DatasetChooser(QWidget):
         row.addWidget(self.close_button, 1)
         layout.addWidget(heading(f"Images in {os.path.basename(self._path)}"))
         layout.addWidget(note("This file holds several. Choose one, or more with Ctrl or Shift."))
-        layout.addWidget(self.list)
+        layout.addWidget(self.table)
         layout.addLayout(row)
 
     def _on_selection(self) -> None:
@@ -106,16 +107,23 @@ def show_chooser(viewer: "napari.Viewer", path: str, images: Sequence[Listed]) -
     return chooser
 
 
-def _list_of(images: Sequence[Listed]) -> QListWidget:
-    found = QListWidget()
-    found.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-    found.setToolTip("Path in the file, shape, and type of the numbers")
-    found.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+def _table_of(images: Sequence[Listed]) -> QTreeWidget:
+    table = QTreeWidget()
+    table.setHeaderLabels(["Dataset", "Shape", "Type"])
+    table.setRootIsDecorated(False)
+    table.setUniformRowHeights(True)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+    table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    table.setToolTip("The images in the file, and the shape and type of each")
     for image in images:
-        item = QListWidgetItem(described(image))
-        item.setToolTip(described(image))
-        item.setData(Qt.ItemDataRole.UserRole, image.inside)
-        found.addItem(item)
-    if images:
-        found.setCurrentRow(0)
-    return found
+        row = QTreeWidgetItem(described(image))
+        row.setData(0, Qt.ItemDataRole.UserRole, image.inside)
+        row.setToolTip(0, image.inside)
+        table.addTopLevelItem(row)
+    header = table.header()
+    header.setStretchLastSection(False)
+    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    for column in (1, 2):
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+    table.setCurrentItem(table.topLevelItem(0))
+    return table

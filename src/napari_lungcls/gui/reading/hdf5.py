@@ -39,6 +39,6 @@ def dataset_layer(path: str, inside: str) -> LayerData:
     return image_layer(open_image(f"{path}:{inside}"))
 
 
-def described(image: Listed) -> str:
-    """Say in one line what a dataset is: path, shape and type."""
-    return f"{image.inside}   {' × '.join(map(str, image.shape))}   {image.dtype}"
+def described(image: Listed) -> list[str]:
+    """Say what a dataset is: path, shape and type."""
+    return [image.inside, " × ".join(map(str, image.shape)), image.dtype]
