@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakMethod
 
 import napari
 from napari.layers import Image, Layer
@@ -35,7 +36,7 @@ class PairRow(QWidget):
     """One image with its points."""
 
     changed = Signal()
-    remove_clicked = Signal()
+    remove_clicked = Signal(object)
 
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,7 +55,7 @@ class PairRow(QWidget):
         self.remove.setToolTip("Train without this pair.")
         self.remove.setObjectName("remove_pair")
         self.remove.setAutoRaise(True)
-        self.remove.clicked.connect(self.remove_clicked)
+        self.remove.clicked.connect(self._on_remove)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(LATER)
@@ -125,6 +126,9 @@ class PairRow(QWidget):
                 source.disconnect(self._on_points)
             self._watched = None
 
+    def _on_remove(self, _: bool = False) -> None:
+        self.remove_clicked.emit(self)
+
     def _on_points(self, _: object = None) -> None:
         self._later.start()
 
@@ -164,7 +168,7 @@ class PairList(QWidget):
         """Add a row."""
         row = PairRow(self._viewer)
         row.changed.connect(self._on_change)
-        row.remove_clicked.connect(lambda: self.remove(row))
+        row.remove_clicked.connect(self.remove)
         self.rows.append(row)
         self._column.insertWidget(len(self.rows) - 1, row)
         self._choose_unused(row)
@@ -206,18 +210,24 @@ def _sources(layer: PointsLayer) -> tuple[Any, ...]:
     return layer.events.data, layer.events.features
 
 
-def _stop_watching(row: PairRow) -> Callable[..., None]:
-    # A bound method of a destroyed widget would not be called.
-    def stop(*_: object) -> None:
-        row.stop_watching()
-
-    return stop
-
-
 def disconnector(signal: Any, slot: Callable[..., None]) -> Callable[..., None]:
-    """Give what disconnects a slot from a signal when its widget is destroyed."""
+    """Give what disconnects a bound method from a signal when its widget is destroyed."""
+    return _caller(lambda method: signal.disconnect(method), slot)
 
-    def disconnect(*_: object) -> None:
-        signal.disconnect(slot)
 
-    return disconnect
+def _stop_watching(row: PairRow) -> Callable[..., None]:
+    return _caller(lambda method: method(), row.stop_watching)
+
+
+def _caller(act: Callable[[Any], None], method: Callable[..., None]) -> Callable[..., None]:
+    """Give a function for `destroyed`, which calls no method of what is destroyed.
+
+    It holds the method weakly: Qt does not let go of it, and so of the widget, otherwise.
+    """
+    known = WeakMethod(method)
+
+    def call(*_: object) -> None:
+        if (found := known()) is not None:
+            act(found)
+
+    return call
