@@ -47,7 +47,11 @@ def synthetic_section() -> list[LayerData]:
         both scaled in micrometres.
     """
     section = make_section()
-    place = {"scale": (section.pixel_size,) * 2, "units": ("um", "um")}
+    place = {
+        "scale": (section.pixel_size,) * 2,
+        "units": ("um", "um"),
+        "axis_labels": ("y", "x"),
+    }
     return _with_truth(section.image, section.truth, section.scheme, "synthetic lung", place)
 
 
@@ -65,7 +69,11 @@ def synthetic_stack() -> list[LayerData]:
     stack = KeptStack(STACK_SHAPE)
     stack.make_ahead()
     lung = stack.lazy()
-    place = {"scale": (lung.spacing, *(lung.pixel_size,) * 2), "units": ("um",) * 3}
+    place = {
+        "scale": (lung.spacing, *(lung.pixel_size,) * 2),
+        "units": ("um",) * 3,
+        "axis_labels": ("z", "y", "x"),
+    }
     return _with_truth(lung.image, lung.truth, lung.scheme, "synthetic lung stack", place)
 
 
@@ -92,6 +100,7 @@ def mouse_section(
         "rgb": stack.rgb,
         "scale": (MOUSE_LUNG_PIXEL,) * 2,
         "units": ("um", "um"),
+        "axis_labels": ("y", "x"),
         "metadata": {"source": sources[0].url, "licence": "CC0 1.0"},
     }
     return [(stack.levels[0], options, "image")]

@@ -81,7 +81,7 @@ class KeptStack:
 
     def make_ahead(self) -> threading.Thread:
         """Make all planes in a thread, from the middle outwards, while the stack is in use."""
-        middle = self.shape[0] // 2
+        middle = (self.shape[0] - 1) // 2  # Where napari begins.
         order = sorted(range(self.shape[0]), key=lambda k: abs(k - middle))
         thread = threading.Thread(
             target=_make, args=(weakref.ref(self), order), name="synthetic lung", daemon=True
