@@ -1,6 +1,6 @@
 """Painting watched block by block: shares of the classes, confidence, words. No Qt."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,10 @@ class Step:
 
 
 def painting_steps(
-    run: Generator[PaintingProgress, None, PaintedMap], *, confidence: bool
+    run: Generator[PaintingProgress, None, PaintedMap],
+    *,
+    confidence: bool,
+    shown: Callable[[], None] = lambda: None,
 ) -> Generator[Step, None, Step]:
     """Count and rate what is painted, block by block, in the painter's thread.
 
@@ -62,6 +65,9 @@ def painting_steps(
         A painting in memory; with probabilities when `confidence` is asked for.
     confidence
         Whether to keep the top probability of every cell.
+    shown
+        Called after the first step; it may wait until the empty map is on display. A window
+        that adds layers while a network computes stands still for twice as long.
 
     Yields
     ------
@@ -88,6 +94,8 @@ def painting_steps(
                 top[place] = painted.probabilities[(slice(None), *place)].max(axis=0)
         last = Step(progress.done, progress.total, progress.remaining, painted, top, counts)
         yield last
+        if progress.block is None:
+            shown()
     assert last is not None, "a painting reports before its first block"
     return last
 

@@ -1,5 +1,6 @@
 """The Paint window: choices, a run that can be watched, and the maps it leaves."""
 
+import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -8,16 +9,18 @@ from typing import Any
 import napari
 from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.maps import map_layers, quieten
 from napari_lungcls.gui.paint.choices import Choices
 from napari_lungcls.gui.paint.extent import Look, Plan, position_in_view
 from napari_lungcls.gui.paint.mapview import MapView, add_layers
+from napari_lungcls.gui.paint.scroll import Scroll
 from napari_lungcls.gui.paint.steps import Step, outcome, painting_steps, percent
 from napari_lungcls.gui.parts import RunBar, heading, panel_layout
+from napari_lungcls.gui.probe import ProbeBox
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.gui.workers import Job, start, start_call
@@ -26,7 +29,7 @@ from napari_lungcls.model import load
 REFRESH = 200
 """Milliseconds between two refreshes of what is being painted: more often slows the window."""
 BETWEEN_LAYERS = 50
-"""Milliseconds from one hidden layer to the next: each takes napari some time to add."""
+"""Milliseconds from one hidden layer to the next: napari takes a tenth of a second to add one."""
 START_TIP = "Paint the chosen planes; what is in view comes first"
 
 
@@ -52,10 +55,10 @@ class PaintMap(QWidget):
         self._began = 0.0
         self._plan: Plan | None = None
         self._image: Image | None = None
-        self._look = Look()
+        self._look, self._shown = Look(), threading.Event()
         self._wants_probabilities = False
         self.choices, self.maps = Choices(napari_viewer), MapView(napari_viewer)
-        self.run_bar = RunBar("Paint", pausable=True)
+        self.run_bar, self.probe = RunBar("Paint", pausable=True), ProbeBox(napari_viewer)
         self._timer = QTimer(self)
         self._timer.setInterval(REFRESH)
         self._timer.timeout.connect(self._on_tick)
@@ -94,12 +97,13 @@ class PaintMap(QWidget):
             return
         self._image, self._layers, self._waiting, self._last = image, [], [], None
         self._wants_probabilities = self.choices.probabilities.isChecked()
-        self._look, self._began = Look(), time.perf_counter()
+        self._look, self._shown = Look(), threading.Event()
+        self._began = time.perf_counter()
         self._look.cell = self._cell_in_view()
         self.run_bar.begin("starting…")
         quieten()
         self._job = start(
-            self._work(named, self._plan, self._look),
+            self._work(named, self._plan, self._look, self._shown),
             owner=self,
             progressed=self._on_progress,
             returned=self._on_return,
@@ -121,7 +125,7 @@ class PaintMap(QWidget):
         )
 
     def _work(
-        self, named: NamedModel, plan: Plan, look: Look
+        self, named: NamedModel, plan: Plan, look: Look, shown: threading.Event
     ) -> Callable[[Callable[[], bool]], Generator[Step, None, Step]]:
         grid, confidence = plan.grid, self.choices.confidence.isChecked()
         wanted = self._wants_probabilities or confidence
@@ -136,14 +140,22 @@ class PaintMap(QWidget):
                 cancelled=cancelled,
                 in_view=lambda: look.cell,
             )
-            return painting_steps(run, confidence=confidence)
+
+            def wait() -> None:
+                while not (shown.wait(0.02) or cancelled()):
+                    pass
+
+            return painting_steps(run, confidence=confidence, shown=wait)
 
         return work
 
     def _on_progress(self, step: Step) -> None:
         self._last = step
         if not self._layers:
-            self._add_layers(step)
+            try:
+                self._add_layers(step)
+            finally:
+                self._shown.set()
         words = f"{percent(step.visited)} painted"
         self.run_bar.report(step.done, step.total, words, step.remaining)
 
@@ -161,13 +173,12 @@ class PaintMap(QWidget):
             False if step.confidence is None else step.confidence,
         )
         self._layers = add_layers(self._viewer, [classes])
-        self._adder.start()
         self.maps.watch(self._class_layer)
         self._viewer.layers.events.removed.connect(self._on_removed)
         self._timer.start()
 
     def _add_next(self) -> None:
-        """Add one of the hidden layers under the class map: all at once hold the window up."""
+        """Add one of the hidden layers under the class map: all at once would hold things up."""
         if not self._waiting or self._class_layer not in self._viewer.layers:
             self._adder.stop()
             return
@@ -203,6 +214,8 @@ class PaintMap(QWidget):
     def _on_end(self) -> None:
         self._timer.stop()
         self._job = None
+        if self._waiting:
+            self._adder.start()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self._refresh()
         self.maps.release()
@@ -224,6 +237,9 @@ class PaintMap(QWidget):
     def _on_choices(self) -> None:
         reason = self.choices.refusal()
         self.run_bar.allow(reason)
+        named = self.choices.model
+        self.probe.set_model(None if named is None else named.model)
+        self.probe.set_image(self.choices.image)
         self.run_bar.start_button.setToolTip(reason or START_TIP)
 
     def _choose_model_file(self) -> None:
@@ -246,17 +262,17 @@ class PaintMap(QWidget):
         ):
             button.setObjectName(name)
             button.setToolTip(tip)
-        outer, area, content = QVBoxLayout(self), QScrollArea(), QWidget()
+        outer, content = QVBoxLayout(self), QWidget()
         outer.setContentsMargins(0, 0, 0, 0)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setWidget(content)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        outer.addWidget(area)
+        outer.addWidget(Scroll(content))
         column = panel_layout(content)
-        for widget in (self.choices, self.run_bar, heading("Painted map"), self.maps):
+        for widget in (
+            self.choices,
+            self.run_bar,
+            heading("Painted map"),
+            self.maps,
+            heading("Classify points"),
+            self.probe,
+        ):
             column.addWidget(widget)
         column.addStretch(1)
-        bar = area.verticalScrollBar()
-        aside = 0 if bar is None else bar.sizeHint().width()
-        self.setMinimumWidth(content.minimumSizeHint().width() + aside)
