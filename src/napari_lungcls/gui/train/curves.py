@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyqtgraph
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_lungcls.gui.train.history import History, Line, ceiling
@@ -15,7 +15,7 @@ BETWEEN = 200
 """Milliseconds from one drawing to the next."""
 
 HEIGHT = 75
-BOTTOM_AXIS = 36
+BOTTOM_AXIS = 18
 LEFT_AXIS = 36
 PADDING = 0.14
 """Share of a range that is shown beyond it, so that its ends can be read."""
@@ -65,8 +65,6 @@ class Curve(QWidget):
         bottom = self.plot.getAxis("bottom")
         bottom.setStyle(showValues=axis)
         bottom.setHeight(BOTTOM_AXIS if axis else 2)
-        if axis:
-            bottom.setLabel("epoch")
         # Axes that follow every value are drawn anew each time, which takes longer than the
         # lines; they move only when they must.
         self.plot.disableAutoRange()
@@ -77,6 +75,9 @@ class Curve(QWidget):
         column.setSpacing(0)
         column.addWidget(self.legend)
         column.addWidget(self.plot)
+        if axis:
+            # pyqtgraph's own label of an axis is cut off at the bottom.
+            column.addWidget(QLabel("epoch"), alignment=Qt.AlignmentFlag.AlignHCenter)
 
     def show_lines(self, training: Line, validation: Line) -> None:
         """Draw both lines."""
