@@ -47,7 +47,7 @@ def test_without_confidence_none_is_kept():
 
 def test_words_say_how_it_ended():
     _, last = steps_of(stack())
-    assert outcome(last, 1.25) == "Painted 8 × 8 cells in 3 planes in 1.2 s."
+    assert outcome(last, 1.25) == "Painted 8 × 8 cells in 3 planes in 1.2\N{NO-BREAK SPACE}s."
     asked = iter([False, True])
     _, last = steps_of(stack(), cancelled=lambda: next(asked))
     assert outcome(last, 1) == "Cancelled: 33 % painted. The layer keeps what is there."

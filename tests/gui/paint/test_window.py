@@ -12,6 +12,7 @@ from known_maps import bright_model, paint
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.paint import PaintMap
 from napari_lungcls.gui.session import session
+from napari_lungcls.gui.workers import cancel_all
 from napari_lungcls.imaging.anything import as_stack
 from napari_lungcls.model import Model
 
@@ -114,6 +115,28 @@ def test_planes_are_chosen_and_nothing_else_is_painted(window, viewer, qtbot, bl
     assert again.translate[0] == 3 + 2
     # The earlier map is hidden, not lost.
     assert [layer.visible for layer in viewer.layers] == [True, False, True]
+
+
+def test_only_what_the_canvas_shows_is_painted(make_napari_viewer_proxy, qtbot, blocky):
+    viewer = make_napari_viewer_proxy(show=True)
+    window = PaintMap(viewer)
+    viewer.window.add_dock_widget(window, name="Paint")
+    session(viewer).add(bright_model(), "m")
+    image = viewer.add_image(blocky(512, 512), name="lung", scale=(2, 2))
+    viewer.scene.camera.zoom *= 8
+    viewer.scene.camera.center = (0, 300, 700)
+    child(window, "paint_in_view").setChecked(True)
+    qtbot.waitUntil(lambda: image.corner_pixels[0, 1] > 250)
+    low, high = image.corner_pixels
+    run(qtbot, window)
+    layer = viewer.layers["lung map"]
+    first = image.world_to_data(layer.data_to_world((0, 0)))
+    last = image.world_to_data(layer.data_to_world(np.array(layer.data.shape) - 1))
+    # Cells of 4 pixels cover what is in view, and no cell lies outside it.
+    assert (np.abs(first - 1.5 - low) <= 1).all()
+    assert (np.abs(last + 1.5 - high) <= 4).all()
+    assert layer.data.all()
+    cancel_all()
 
 
 def test_the_plane_in_view_is_painted_first_and_seen_at_once(

@@ -30,9 +30,7 @@ EMPTY = "Paint a map above, or open one that was saved."
 SHARES, HIDDEN = "shares", "hidden"
 """What a class map's layer remembers: shares by class, and codes that are not shown."""
 
-UNCORRECTED = (
-    "Shares of the painted cells, as the network sees them: they are not corrected for its errors."
-)
+UNCORRECTED = "Shares of the painted cells, not corrected for the network's errors."
 OFF_MAP = "Point at the map to see its probabilities."
 SUFFIXES = (".ome.zarr", ".ome.tif", ".ome.tiff", ".zarr", ".tif", ".tiff")
 FILTERS = "OME-Zarr, any size (*.ome.zarr);;OME-TIFF, small maps (*.ome.tif)"

@@ -106,7 +106,7 @@ def outcome(last: Step, seconds: float) -> str:
         return f"Cancelled: {percent(last.visited)} painted. The layer keeps what is there."
     blind = int(last.counts[0])
     left_out = f" {blind:,} cells see no valid pixels and stay empty." if blind else ""
-    return f"Painted {cells(last.map.header.shape)} in {seconds:.1f} s.{left_out}"
+    return f"Painted {cells(last.map.header.shape)} in {seconds:.1f}\N{NO-BREAK SPACE}s.{left_out}"
 
 
 def cells(shape: tuple[int, ...]) -> str:

@@ -95,6 +95,7 @@ class PaintMap(QWidget):
             show_error(str(error))
             self.run_bar.end(str(error))
             return
+        self.choices.update_estimate()
         self._image, self._layers, self._waiting, self._last = image, [], [], None
         self._wants_probabilities = self.choices.probabilities.isChecked()
         self._look, self._shown = Look(), threading.Event()
