@@ -13,15 +13,14 @@ NAME = "napari-lungcls"
 
 @contextmanager
 def plugin_registered() -> Iterator[PluginManager]:
-    """Make sure that npe2 knows the manifest, and forget it again if it did not."""
+    """Make sure that npe2 knows the manifest.
+
+    It is not forgotten afterwards: napari connects to npe2 anew in every test, and would
+    register the commands of a plugin that comes and goes several times.
+    """
     manager = PluginManager.instance()
     manager.discover()
-    if NAME in manager:
-        yield manager
-        return
-    with resources.as_file(resources.files("napari_lungcls").joinpath("napari.yaml")) as path:
-        manager.register(PluginManifest.from_file(path))
-    try:
-        yield manager
-    finally:
-        manager.unregister(NAME)
+    if NAME not in manager:
+        with resources.as_file(resources.files("napari_lungcls").joinpath("napari.yaml")) as path:
+            manager.register(PluginManifest.from_file(path))
+    yield manager

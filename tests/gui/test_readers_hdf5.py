@@ -13,6 +13,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.chooser import DatasetChooser
 from napari_lungcls.gui.readers import hdf5_reader
 from napari_lungcls.gui.reading.images import WHOLE, image_layer
+from napari_lungcls.imaging.source_hdf5 import SUFFIXES
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
 from plugin_in_napari import NAME, plugin_registered
@@ -43,8 +44,9 @@ def chooser_of(viewer, path: str) -> DatasetChooser:
 def test_only_hdf5_is_claimed(tmp_path):
     assert hdf5_reader(str(tmp_path / "a.tif")) is None
     assert hdf5_reader(["a.h5", "b.tif"]) is None
-    for name in ("a.h5", "A.HDF5", "a.hdf", "a.he5"):
-        assert hdf5_reader(name) is not None
+    for suffix in SUFFIXES:
+        assert hdf5_reader(f"a{suffix}") is not None
+        assert hdf5_reader(f"A{suffix.upper()}") is not None
 
 
 def test_the_only_image_opens_at_once_in_its_place(viewer, tmp_path):
