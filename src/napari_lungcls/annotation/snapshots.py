@@ -129,12 +129,14 @@ class Snapshot:
 def as_cells(values: Iterable[Any]) -> Cells:
     """Copy values into an array of cells."""
     if isinstance(values, pd.Series):
-        values = values.array
+        kept = values.array
+        values = kept if isinstance(kept, pd.Categorical) else values.astype(object).tolist()
     if isinstance(values, pd.Categorical):
         kinds = np.empty(len(values.categories) + 1, dtype=object)
         kinds[:-1] = [_cell(kind) for kind in values.categories]
         return np.asarray(kinds[values.codes])
-    items = [_cell(value) for value in values]
+    # Nearly all cells are text: with 10,000 points the call of a function counts.
+    items = [v if type(v) is str or v is None else _cell(v) for v in values]
     cells = np.empty(len(items), dtype=object)
     cells[:] = items
     return cells
@@ -157,8 +159,6 @@ def renamed(cells: Cells, names: Mapping[str, str]) -> Cells:
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    if type(value) is str:
-        return value
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):

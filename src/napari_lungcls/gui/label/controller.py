@@ -1,6 +1,5 @@
 """What the window for labelling does: images, layers, classes, keys and files. No Qt."""
 
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.label import storage
-from napari_lungcls.gui.label.keys import BLOCKED, REDO, UNDO, Keys
+from napari_lungcls.gui.label.keys import Keyboard
 from napari_lungcls.gui.label.sheet import Sheet
 from napari_lungcls.gui.session import session
 
@@ -43,7 +42,7 @@ class Labeller:
         self.viewer: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
         self.journals = journals
         self._sheets: list[Sheet] = []
-        self._keys: list[Keys] = []
+        self._keys = Keyboard(self.viewer, self.press, self.undo, self.redo)
         self._scheme = ClassScheme.preset("lung")
         self._closed = False
         self.image: Image | None = None
@@ -61,8 +60,6 @@ class Labeller:
             emitter.connect(slot)
         storage.take_up_again(self)
         self.look_for_unfinished()
-
-    # Images, layers, classes
 
     @property
     def layer(self) -> Points | None:
@@ -100,7 +97,7 @@ class Labeller:
         self.choose_layer(own[0] if own else None)
 
     def choose_layer(self, layer: Points | None) -> None:
-        """Label in another layer; None for a new one as soon as a point is to be placed.
+        """Label in another layer; None for a new one as soon as a point is placed.
 
         Raises
         ------
@@ -140,8 +137,6 @@ class Labeller:
         self._scheme = scheme
         self.current = (renamed or {}).get(self.current, self.current)
         self._follow_scheme()
-
-    # Labelling
 
     def press(self, name: str) -> None:
         """Do what the key of a class does.
@@ -233,15 +228,14 @@ class Labeller:
         if self._closed:
             return
         self._closed = True
-        self._release_keys()
+        self._keys.release()
         for emitter, slot in self._wired:
             emitter.disconnect(slot)
         for sheet in self._sheets:
             sheet.close()
+        if self.layer is not None and session(self.viewer).target is self.layer:
+            session(self.viewer).target = None
         self._sheets, self.sheet = [], None
-        session(self.viewer).target = None
-
-    # What is behind
 
     def _fits(self, layer: Any) -> bool:
         if self.image is None or not isinstance(layer, Points) or layer.ndim != self.image.ndim:
@@ -277,29 +271,9 @@ class Labeller:
         if self.current not in self.scheme.names:
             self.current = self.scheme.names[0]
         self._set_next_class()
-        self._bind_keys()
+        self._keys.bind(self.image, self.layer, self.scheme)
         self.scheme_changed.emit()
         self.changed.emit()
-
-    def _bind_keys(self) -> None:
-        self._release_keys()
-        actions: dict[str, Any] = {UNDO: self.undo, REDO: self.redo}
-        for spec in self.scheme.classes:
-            if spec.key is not None:
-                actions[spec.key] = _later(self, spec.name)
-        if self.image is not None:
-            self._keys.append(Keys(self.image, actions))
-        if self.layer is not None:
-            blocked = {key: self._on_blocked_key for key in BLOCKED}
-            self._keys.append(Keys(self.layer, blocked | actions))
-
-    def _release_keys(self) -> None:
-        for keys in self._keys:
-            keys.release()
-        self._keys = []
-
-    def _on_blocked_key(self) -> None:
-        self.viewer.status = "this key labels nothing; the Delete key deletes selected points"
 
     def _on_sheet(self) -> None:
         self.changed.emit()
@@ -321,15 +295,3 @@ class Labeller:
             self.choose_layer(None)
         if gone:
             self.look_for_unfinished()
-
-
-def _later(labeller: Labeller, name: str) -> Any:
-    """Give the action of a class's key; weak, since layers outlive windows."""
-    known = weakref.ref(labeller)
-
-    def press() -> None:
-        found = known()
-        if found is not None:
-            found.press(name)
-
-    return press

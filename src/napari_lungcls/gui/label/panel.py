@@ -173,8 +173,12 @@ class LabelPoints(QWidget):
         self.open.setEnabled(labeller.image is not None)
         self.buttons.setEnabled(labeller.image is not None)
         self.save.setEnabled(labeller.sheet is not None and len(labeller.sheet.points) > 0)
-        self.total.setText(summary.total(labeller))
-        self.hint.setText(summary.hint(labeller))
+        for label, words in (
+            (self.total, summary.total(labeller)),
+            (self.hint, summary.hint(labeller)),
+        ):
+            label.setText(words)
+            label.setVisible(bool(words))
 
     def _show_layers(self) -> None:
         layers = self.labeller.layers()
@@ -218,7 +222,8 @@ class LabelPoints(QWidget):
             self, "Save points", summary.proposed_file(self.labeller), _FILES
         )
         if path:
-            self.save_points(Path(path))
+            chosen = Path(path)
+            self.save_points(chosen if chosen.suffix else chosen.with_suffix(".lungcls.csv"))
 
     def _try(self, action: Callable[[], Any]) -> None:
         try:

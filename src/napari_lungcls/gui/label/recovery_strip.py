@@ -7,7 +7,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_lungcls.annotation.recovery import Unfinished
-from napari_lungcls.gui.parts import note
+from napari_lungcls.gui.parts import SPACING, note
 
 
 def words(entry: Unfinished, now: datetime.datetime) -> str:
@@ -52,7 +52,6 @@ class RecoveryStrip(QWidget):
 
     def _frame(self, entry: Unfinished, now: datetime.datetime) -> QFrame:
         frame, restore, discard = QFrame(), QPushButton("Restore"), QPushButton("Discard")
-        frame.setFrameShape(QFrame.Shape.StyledPanel)
         said = note(words(entry, now))
         said.setToolTip(entry.problem or f"kept in {entry.path}")
         restore.setObjectName("restore")
@@ -62,6 +61,7 @@ class RecoveryStrip(QWidget):
         restore.clicked.connect(lambda: self.restore.emit(entry))
         discard.clicked.connect(lambda: self.discard.emit(entry))
         column, row = QVBoxLayout(frame), QHBoxLayout()
+        column.setContentsMargins(0, 0, 0, SPACING)
         column.addWidget(said)
         row.addWidget(restore)
         row.addWidget(discard)

@@ -156,8 +156,8 @@ class SchemeEditor(QWidget):
             key.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
             table.setItem(index, _KEY, key)
         table.blockSignals(False)
-        rows = min(len(self._draft.rows), 8) + 1
-        table.setFixedHeight(rows * table.verticalHeader().defaultSectionSize() + 6)
+        rows = min(len(self._draft.rows), 8) * table.verticalHeader().defaultSectionSize()
+        table.setFixedHeight(rows + table.horizontalHeader().sizeHint().height() + 4)
 
     def _commit(self, row: int, keep_draft: bool = True) -> None:
         try:
