@@ -76,7 +76,7 @@ class Lattice:
 
     def coarser(self, limit: int) -> int:
         """Give a whole spacing at which there are at most about `limit` points."""
-        return math.ceil(self.spacing * math.sqrt(max(1.0, len(self) / limit)) + _TOLERANCE)
+        return math.ceil(self.spacing * math.sqrt(max(1.0, len(self) / limit)) - _TOLERANCE)
 
 
 def _centred(values: Floats, spacing: float) -> Floats:

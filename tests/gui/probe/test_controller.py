@@ -102,7 +102,7 @@ def test_a_rectangle_classifies_a_grid_and_shares_it_out(controller):
     layer = shown(controller)
     assert layer.data.tolist() == [[y, x] for y in (15, 25) for x in (65, 75, 85, 95)]
     assert classes(layer) == ["bright", "bright", "dark", "dark"] * 2
-    assert set(layer.size) == {6.0}
+    assert set(layer.size) == {4.0}
 
 
 def test_answers_are_appended_as_they_come_and_once(controller):
