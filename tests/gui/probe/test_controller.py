@@ -7,46 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Points as PointsLayer
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.probe.controller import LIMIT, Controller
 from napari_lungcls.gui.probe.requests import answering
-from napari_lungcls.gui.session import session
-
-BOX = [(10, 60), (10, 100), (30, 100), (30, 60)]
-"""Around the edge between bright and dark: 20 × 40 pixels."""
-
-
-@pytest.fixture
-def controller(model, halves) -> Controller:
-    """A controller on a viewer with the image of two halves; 10 pixels between points."""
-    viewer = ViewerModel()
-    made = Controller(viewer)
-    made.image, made.model, made.spacing = viewer.add_image(halves, name="lung"), model, 10
-    return made
-
-
-def work(controller: Controller) -> list[str]:
-    """Answer all that waits, and give what is said."""
-    said = []
-    while (request := controller.requests.next()) is not None:
-        for answers in answering(request, lambda: False):
-            controller.show(request, answers)
-        said.append(controller.finish(request))
-    return said
-
-
-def shown(controller: Controller) -> PointsLayer:
-    layer = controller.predictions()
-    assert layer is not None
-    return layer
-
-
-def classes(layer: PointsLayer) -> list[str]:
-    return [str(label) for label in layer.features["class"]]
+from probing import BOX, classes, shown, work
 
 
 def test_without_image_or_model_it_says_what_to_do(halves, model):
@@ -314,124 +281,6 @@ def test_what_is_selected_stays_so_unless_it_is_the_image(controller, model, hal
     controller.click((60, 40))
     work(controller)
     assert viewer.layers.selection.active is shown(controller)
-
-
-class Watcher:
-    """Notes what a points layer looks like whenever it says that its data changed."""
-
-    def __init__(self, layer: PointsLayer) -> None:
-        self.seen: list[tuple[str, list[str]]] = []
-        layer.events.data.connect(
-            lambda event: self.seen.append((str(event.action), classes(layer)))
-        )
-
-
-@pytest.fixture
-def labelled(controller) -> PointsLayer:
-    """An annotation layer in use, with two labels and a column of its own."""
-    viewer = controller._viewer
-    layer = layers.annotation_layer(viewer, controller.image, controller.model.scheme)
-    layer.data = [[1.0, 2], [3, 4]]
-    layer.features = {"class": ["dark", "never"], "observer": ["A", "B"]}
-    layers.set_scheme(layer, controller.model.scheme)
-    layer.feature_defaults = {"class": "dark", "observer": "C"}
-    session(viewer).target = layer
-    return layer
-
-
-def test_predictions_become_labels_in_one_step(controller, labelled):
-    controller.rectangle(BOX)
-    work(controller)
-    watcher = Watcher(labelled)
-    assert controller.convert() == "8 points moved to 'lung points'"
-    assert len(shown(controller).data) == 0
-    expected = ["dark", "never", *["bright", "bright", "dark", "dark"] * 2]
-    assert classes(labelled) == expected
-    assert watcher.seen == [("changing", expected), ("changed", expected)]
-    assert labelled.data[2:].tolist() == [[y, x] for y in (15, 25) for x in (65, 75, 85, 95)]
-    assert list(labelled.features["source"]) == ["", ""] + ["model"] * 8
-    assert list(labelled.features["observer"]) == ["A", "B"] + ["C"] * 8
-    assert labelled.feature_defaults.iloc[0].to_dict() == {
-        "class": "dark", "observer": "C", "source": "",
-    }  # fmt: skip
-    colors = {label: tuple(c) for label, c in zip(expected, labelled.face_color, strict=True)}
-    assert len(set(colors.values())) == 3
-    assert not controller.can_undo()
-
-
-def test_only_selected_predictions_become_labels(controller, labelled):
-    controller.rectangle(BOX)
-    work(controller)
-    shown(controller).selected_data = {1, 6}
-    assert controller.convert() == "2 points moved to 'lung points'"
-    assert labelled.data[2:].tolist() == [[15, 75], [25, 85]]
-    assert classes(labelled)[2:] == ["bright", "dark"]
-    assert len(shown(controller).data) == 6
-    controller.undo()
-    assert len(shown(controller).data) == 0
-
-
-def test_a_second_conversion_adds_to_the_column_source(controller, labelled):
-    for x in (40, 120):
-        controller.click((60, x))
-        work(controller)
-        controller.convert()
-    assert list(labelled.features["source"]) == ["", "", "model", "model"]
-
-
-def test_without_an_annotation_layer_one_is_made_and_used_from_then_on(controller):
-    controller.click((60, 40))
-    work(controller)
-    controller.convert()
-    made = session(controller._viewer).target
-    assert made.name == "lung points"
-    assert classes(made) == ["bright"]
-    controller.click((60, 120))
-    work(controller)
-    controller.convert()
-    assert classes(made) == ["bright", "dark"]
-    assert core_texts(made) == [("bright", "model"), ("dark", "model")]
-
-
-def core_texts(layer: PointsLayer) -> list[tuple[Any, Any]]:
-    points = layers.core_points(layer)
-    return list(zip(points.labels, points.column("source"), strict=True))
-
-
-def test_labels_go_where_the_annotation_layer_lies(controller, model):
-    viewer = controller._viewer
-    target = PointsLayer(np.empty((0, 2)), ndim=2, scale=(2, 2), translate=(10, 0))
-    viewer.add_layer(target)
-    session(viewer).target = target
-    controller.click((60, 40))
-    work(controller)
-    controller.convert()
-    assert target.data.tolist() == [[25, 20]]
-    assert classes(target) == ["bright"]
-
-
-def test_a_class_that_the_target_does_not_know_changes_nothing(controller, labelled):
-    layers.set_scheme(labelled, ClassScheme.of_names(["dark", "never"]))
-    controller.rectangle(BOX)
-    work(controller)
-    with pytest.raises(InputError, match=r"'lung points' has no class bright, only dark, never; "):
-        controller.convert()
-    assert len(labelled.data) == 2
-    assert len(shown(controller).data) == 8
-
-
-def test_labels_of_another_image_are_not_mixed_in(controller, labelled, halves):
-    controller.image = controller._viewer.add_image(halves, name="other")
-    controller.click((60, 40))
-    work(controller)
-    with pytest.raises(InputError, match="'lung points', which belongs to the image 'lung'"):
-        controller.convert()
-    assert len(labelled.data) == 2
-
-
-def test_there_must_be_predictions_to_convert(controller):
-    with pytest.raises(InputError, match="there are no predictions yet"):
-        controller.convert()
 
 
 def test_a_closed_controller_listens_to_nothing(controller):

@@ -9,21 +9,12 @@ import napari
 from napari.layers import Image
 from napari.layers import Points as PointsLayer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import (
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.parts import SPACING, note
 from napari_lungcls.gui.probe import words
 from napari_lungcls.gui.probe.controller import LIMIT, Controller, World
+from napari_lungcls.gui.probe.controls import Controls
 from napari_lungcls.gui.probe.pointer import Corners, Pointer
 from napari_lungcls.gui.probe.requests import Answers, Request, answering
 from napari_lungcls.gui.workers import start
@@ -83,75 +74,21 @@ class ProbeBox(QWidget):
         self._refresh()
 
     def _build(self) -> None:
+        controls = Controls(self._controller.spacing)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACING)
-        self.mode_button = _button(self, "Classify by click", "probe_mode", "")
-        self.mode_button.setCheckable(True)
+        column.addWidget(controls)
+        self.mode_button, self.spacing_box = controls.mode, controls.spacing
+        self.undo_button, self.clear_button = controls.undo, controls.clear
+        self.convert_button, self.cancel_button = controls.convert, controls.cancel
+        self.bar, self.words = controls.bar, controls.words
+        self._micrometres = controls.micrometres
         self.mode_button.toggled.connect(self._on_mode)
-        column.addWidget(self.mode_button)
-        column.addLayout(self._spacing_row())
-        column.addLayout(self._actions())
-        column.addLayout(self._progress_row())
-        self.words = note()
-        self.words.setObjectName("probe_words")
-        column.addWidget(self.words)
-
-    def _spacing_row(self) -> QHBoxLayout:
-        row, label = QHBoxLayout(), QLabel("Grid spacing")
-        self.spacing_box, self._micrometres = QSpinBox(), QLabel()
-        self.spacing_box.setObjectName("probe_spacing")
-        self.spacing_box.setRange(1, 9999)
-        self.spacing_box.setSuffix(" px")
-        self.spacing_box.setValue(self._controller.spacing)
-        tip = (
-            "Distance between the points of a rectangle, in pixels of the image; "
-            f"at most {LIMIT:,} points"
-        )
-        for widget in (label, self.spacing_box):
-            widget.setToolTip(tip)
         self.spacing_box.valueChanged.connect(self._on_spacing)
-        for widget in (label, self.spacing_box, self._micrometres):
-            row.addWidget(widget)
-        row.addStretch(1)
-        return row
-
-    def _actions(self) -> QGridLayout:
-        grid = QGridLayout()
-        self.undo_button = _button(
-            self, "Undo", "probe_undo", "Take back the last click or rectangle"
-        )
-        self.clear_button = _button(
-            self, "Clear", "probe_clear", "Remove all predictions of this image"
-        )
-        self.convert_button = _button(
-            self,
-            "Turn into labels",
-            "probe_convert",
-            "Move the selected predictions, or all if none is selected, to the points "
-            "that are being labelled",
-        )
         self.undo_button.clicked.connect(self._on_undo)
         self.clear_button.clicked.connect(self._on_clear)
         self.convert_button.clicked.connect(self._on_convert)
-        buttons = (self.undo_button, self.clear_button, self.convert_button)
-        for place, (button, stretch) in enumerate(zip(buttons, (1, 1, 2), strict=True)):
-            grid.addWidget(button, 0, place)
-            grid.setColumnStretch(place, stretch)
-        return grid
-
-    def _progress_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(6)
-        self.cancel_button = _button(
-            self, "Cancel", "probe_cancel", "Stop; what is classified so far stays"
-        )
         self.cancel_button.clicked.connect(self._on_cancel)
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.cancel_button)
-        return row
 
     def _on_mode(self, on: bool) -> None:
         self._pointer.switch(on)
@@ -298,13 +235,6 @@ class ProbeBox(QWidget):
             widget.setVisible(self._progress_shown)
         if not self._progress_shown:
             self.bar.setRange(0, 0)
-
-
-def _button(parent: QWidget, text: str, name: str, tip: str) -> QPushButton:
-    button = QPushButton(text, parent)
-    button.setObjectName(name)
-    button.setToolTip(tip)
-    return button
 
 
 def _pixel_size(layer: Image | None) -> float | None:

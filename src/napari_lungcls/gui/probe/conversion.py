@@ -81,7 +81,8 @@ def convert(
     scheme = before or ClassScheme.for_labels(labels)
     features = _extended(target, labels, scheme)
     defaults = {name: values.iloc[0] for name, values in target.feature_defaults.items()}
-    with target.events.data.blocker(), target.events.features.blocker():
+    events = target.events
+    with events.data.blocker(), events.features.blocker(), events.set_data.blocker():
         target.data = np.vstack([target.data, where])
         target.features = features
         # Features bring defaults of their own, but what the next label is to be stays.
