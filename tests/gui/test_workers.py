@@ -128,7 +128,7 @@ def test_bad_input_is_one_line_without_a_traceback(qtbot, owner, said):
         raise InputError("the stride is wrong; give 1 to 64")
 
     _, events = run(qtbot, work, owner)
-    line = "the stride is wrong; give 1 to 64"
+    line = "The stride is wrong; give 1 to 64"
     assert said == [line]
     assert events == [("progressed", 1), ("failed", line), ("ended",)]
 
@@ -139,8 +139,8 @@ def test_bad_input_before_the_first_report(qtbot, owner, said):
         yield
 
     _, events = run(qtbot, work, owner)
-    assert said == ["no points"]
-    assert events == [("failed", "no points"), ("ended",)]
+    assert said == ["No points"]
+    assert events == [("failed", "No points"), ("ended",)]
 
 
 def test_a_fault_reaches_napari(qtbot, owner):

@@ -31,7 +31,8 @@ def open_dock(viewer: "napari.Viewer", name: str) -> Any:
     from npe2 import PluginManager
 
     manager = PluginManager.instance()
-    title = f"{name} ({manager.get_manifest(PLUGIN).display_name})"
+    suffix = f" ({manager.get_manifest(PLUGIN).display_name})"
+    title = name + suffix
     found = viewer.window.dock_widgets.get(title)
     if found is None:
         [make] = [
@@ -40,7 +41,8 @@ def open_dock(viewer: "napari.Viewer", name: str) -> Any:
             if (widget.plugin_name, widget.display_name) == (PLUGIN, name)
         ]
         found = make.get_callable()(viewer)
-        viewer.window.add_dock_widget(found, name=title)
+        others = [name for name in viewer.window.dock_widgets if name.endswith(suffix)]
+        viewer.window.add_dock_widget(found, name=title, tabify=bool(others))
     dock = found.parent()
     if isinstance(dock, QDockWidget):
         dock.show()

@@ -19,6 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_lungcls.gui.lifetime import listen
+
 MARGIN, SPACING = 8, 6
 
 
@@ -104,10 +106,7 @@ class LayerBox(QComboBox):
         self.setMinimumContentsLength(12)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         events = viewer.layers.events
-        self._sources = (events.inserted, events.removed, events.reordered)
-        for source in self._sources:
-            source.connect(self.refresh)
-        self.destroyed.connect(_disconnector(self._sources, self.refresh))
+        listen(self, events.inserted, events.removed, events.reordered, slot=self.refresh)
         self.currentIndexChanged.connect(self._report)
         self.refresh()
 
@@ -151,16 +150,6 @@ class LayerBox(QComboBox):
             self.layer_changed.emit(self.layer)
 
 
-def _disconnector(sources: Any, slot: Callable[..., None]) -> Callable[..., None]:
-    """Give what disconnects a slot when its widget is destroyed."""
-
-    def disconnect(*_: object) -> None:
-        for source in sources:
-            source.disconnect(slot)
-
-    return disconnect
-
-
 class RunBar(QWidget):
     """Start, pause and cancel buttons, a thin bar, and words on how far it is.
 
@@ -186,9 +175,6 @@ class RunBar(QWidget):
         self.bar, self.words = QProgressBar(), note()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
-        keep = self.bar.sizePolicy()
-        keep.setRetainSizeWhenHidden(True)
-        self.bar.setSizePolicy(keep)
         column, row = QVBoxLayout(self), QHBoxLayout()
         column.setContentsMargins(0, SPACING, 0, 0)
         column.setSpacing(SPACING)
@@ -202,12 +188,13 @@ class RunBar(QWidget):
         self.start_button.clicked.connect(self.start_clicked)
         self.cancel_button.clicked.connect(self._on_cancel)
         self.pause_button.toggled.connect(self._on_pause)
+        self._say("")
         self._show_running(False)
 
     def begin(self, words: str) -> None:
         """Show that the work has begun; how much it is, is not known yet."""
         self.bar.setRange(0, 0)
-        self.words.setText(words)
+        self._say(words)
         self._show_running(True)
 
     def report(self, done: int, total: int, words: str, seconds: float | None) -> None:
@@ -216,11 +203,11 @@ class RunBar(QWidget):
         self.bar.setValue(done)
         if not self.pause_button.isChecked() and self.cancel_button.isEnabled():
             left = "" if seconds is None else f", {remaining(seconds)}"
-            self.words.setText(f"{words}{left}")
+            self._say(f"{words}{left}")
 
     def end(self, words: str) -> None:
         """Show that the work has ended, and how."""
-        self.words.setText(words)
+        self._say(words)
         self._show_running(False)
 
     def allow(self, reason: str = "") -> None:
@@ -231,6 +218,10 @@ class RunBar(QWidget):
 
     _refused = False
     _runs = False
+
+    def _say(self, words: str) -> None:
+        self.words.setText(words)
+        self.words.setVisible(bool(words))
 
     def _show_running(self, runs: bool) -> None:
         self._runs = runs
@@ -245,13 +236,13 @@ class RunBar(QWidget):
 
     def _on_cancel(self) -> None:
         self.cancel_button.setEnabled(False)
-        self.words.setText("cancelling…")
+        self._say("cancelling…")
         self.cancel_clicked.emit()
 
     def _on_pause(self, paused: bool) -> None:
         self.pause_button.setText("Resume" if paused else "Pause")
         if paused:
-            self.words.setText("paused")
+            self._say("paused")
         self.pause_toggled.emit(paused)
 
 

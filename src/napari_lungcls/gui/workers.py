@@ -1,5 +1,6 @@
 """Long work in threads: the only module that knows napari's `thread_worker`."""
 
+import atexit
 import threading
 import time
 import weakref
@@ -12,6 +13,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QThreadPool, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.wording import in_window
 
 Work = Callable[[Callable[[], bool]], Generator[Any, None, Any]]
 """Takes `cancelled`, gives a generator of the core."""
@@ -111,7 +113,7 @@ class Job(QObject):
             return (yield from self._thinned(self._work(self._asked)))
         except InputError as error:
             # An exception would be shown with a traceback; this is no fault of the code.
-            return _Refusal(str(error))
+            return _Refusal(in_window(str(error)))
         finally:
             self._left.set()
 
@@ -243,8 +245,12 @@ def _cancel_with(owner: QWidget, job: Job) -> Callable[[], None]:
 
 
 def _wait_at_exit() -> None:
-    """Have the application wait for the threads before it leaves, once."""
+    """Have the application wait for the threads before it leaves, once.
+
+    An application whose event loop a script never ran does not say that it quits.
+    """
     application = QCoreApplication.instance()
     if application is not None and not application.property("lungcls_waits"):
         application.setProperty("lungcls_waits", True)
         application.aboutToQuit.connect(cancel_all)
+        atexit.register(cancel_all)

@@ -149,7 +149,7 @@ def test_the_file_that_is_chosen_gets_the_suffix_of_its_format(
     for chosen, name in (("OME-Zarr (*.ome.zarr)", "a.ome.zarr"), ("OME-TIFF", "a.ome.tif")):
         kind = chosen.replace("OME-TIFF", "OME-TIFF, small maps (*.ome.tif)")
         monkeypatch.setattr(
-            "napari_lungcls.gui.paint.mapview.QFileDialog.getSaveFileName",
+            "napari_lungcls.gui.dialogs.QFileDialog.getSaveFileName",
             lambda *_, kind=kind: (str(tmp_path / "a"), kind),
         )
         qtbot.mouseClick(view.findChild(QWidget, "save_map"), Qt.MouseButton.LeftButton)

@@ -83,7 +83,7 @@ def open_box(viewer, qtbot, model) -> Callable[..., ProbeBox]:
         box.set_image(image)
         box.set_model(model)
         viewer.reset_view()
-        QTest.qWait(50)
+        QTest.qWait(200)
         if on:
             button(box, "probe_mode").click()
         return box

@@ -75,15 +75,6 @@ def test_durations(duration, text):
     assert words.seconds(duration) == text
 
 
-def test_messages_use_the_titles_of_the_window():
-    assert words.in_window(SPLIT) == (
-        "no split keeps every class; use zooms 1, 4, or train with validation share 0"
-    )
-    assert words.in_window("use a smaller --learning-rate") == "use a smaller learning rate"
-    # What the window has no field for stays as it is.
-    assert words.in_window("give --classes a scheme") == "give --classes a scheme"
-
-
 def test_proposed_values_become_remedies():
     first, second = words.remedies(SPLIT)
     assert (first.field, first.value, first.label) == ("zooms", (1, 4), "Use zooms 1, 4")

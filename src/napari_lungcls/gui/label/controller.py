@@ -55,6 +55,7 @@ class Labeller:
             (dims.point, self._on_dims),
             (dims.order, self._on_dims),
             (dims.ndisplay, self._on_dims),
+            (session(self.viewer).target_changed, self._on_target),
         ]
         for emitter, slot in self._wired:
             emitter.connect(slot)
@@ -280,6 +281,14 @@ class Labeller:
 
     def _on_problem(self, line: str) -> None:
         self.problem.emit(line)
+
+    def _on_target(self) -> None:
+        """Follow when another window or a script names the layer to label."""
+        target = session(self.viewer).target
+        if target is None or target is self.layer:
+            return
+        self.image = layers.image_of(self.viewer, target) or self.image
+        self.choose_layer(target)
 
     def _on_dims(self, event: Any = None) -> None:
         if self.sheet is not None and self.sheet.layer.ndim > 2:

@@ -10,7 +10,6 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -21,15 +20,18 @@ from qtpy.QtWidgets import (
 
 from napari_lungcls.annotation.recovery import Unfinished
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.dialogs import ask_open, ask_save
 from napari_lungcls.gui.label import summary
 from napari_lungcls.gui.label.class_buttons import ClassButtons
 from napari_lungcls.gui.label.controller import Labeller
 from napari_lungcls.gui.label.recovery_strip import RecoveryStrip
 from napari_lungcls.gui.label.scheme_editor import SchemeEditor
+from napari_lungcls.gui.lifetime import at_end, listen
 from napari_lungcls.gui.parts import Fold, LayerBox, heading, note, panel_layout
 
 _NEW = "a new layer"
-_FILES = "Points (*.csv)"
+_FILES = "Points (*.lungcls.csv *.csv)"
+_SUFFIXES = (".lungcls.csv", ".csv")
 
 
 class LabelPoints(QWidget):
@@ -60,10 +62,8 @@ class LabelPoints(QWidget):
         self.labeller.scheme_changed.connect(self._on_scheme)
         self.labeller.problem.connect(show_error)
         events = viewer.layers.events
-        self._sources = (events.inserted, events.removed, events.reordered)
-        for source in self._sources:
-            source.connect(self._refresh)
-        self.destroyed.connect(_ending(self.labeller, self._sources, self._refresh))
+        listen(self, events.inserted, events.removed, events.reordered, slot=self._refresh)
+        at_end(self, self.labeller.close)
         self.labeller.choose_image(self.images.layer)
         self._on_scheme()
         self._refresh()
@@ -213,17 +213,13 @@ class LabelPoints(QWidget):
         self._try(self.labeller.new_points)
 
     def _on_open(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open points", "", _FILES)
-        if path:
-            self.open_points(Path(path))
+        if path := ask_open(self, "Open points", _FILES):
+            self.open_points(path)
 
     def _on_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save points", summary.proposed_file(self.labeller), _FILES
-        )
-        if path:
-            chosen = Path(path)
-            self.save_points(chosen if chosen.suffix else chosen.with_suffix(".lungcls.csv"))
+        name = summary.proposed_file(self.labeller)
+        if path := ask_save(self, "Save points", name, _FILES, _SUFFIXES):
+            self.save_points(path)
 
     def _try(self, action: Callable[[], Any]) -> None:
         try:
@@ -231,14 +227,3 @@ class LabelPoints(QWidget):
         except InputError as error:
             show_error(str(error))
         self._refresh()
-
-
-def _ending(labeller: Labeller, sources: Any, slot: Callable[..., None]) -> Callable[..., None]:
-    """Give what lets go of the viewer when the window is destroyed."""
-
-    def end(*_: object) -> None:
-        labeller.close()
-        for source in sources:
-            source.disconnect(slot)
-
-    return end

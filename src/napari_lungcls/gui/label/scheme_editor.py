@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
@@ -22,11 +21,13 @@ from qtpy.QtWidgets import (
 
 from napari_lungcls.annotation.schemes import PRESETS, ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.dialogs import ask_open, ask_save
 from napari_lungcls.gui.label.draft import Draft
 from napari_lungcls.gui.parts import color_icon, note
 
 _COLOR, _NAME, _KEY = range(3)
 _FILES = "Class schemes (*.yaml *.yml *.json)"
+_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class SchemeEditor(QWidget):
@@ -196,15 +197,13 @@ class SchemeEditor(QWidget):
             self._say(str(error))
 
     def _on_load(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load classes", "", _FILES)
-        if path:
-            self.load(Path(path))
+        if path := ask_open(self, "Load classes", _FILES):
+            self.load(path)
 
     def _on_save(self) -> None:
         name = f"{self._draft.scheme.name}.yaml"
-        path, _ = QFileDialog.getSaveFileName(self, "Save classes", name, _FILES)
-        if path:
-            self.save(Path(path))
+        if path := ask_save(self, "Save classes", name, _FILES, _SUFFIXES):
+            self.save(path)
 
 
 def _button(name: str, text: str, tip: str, slot: Callable[[], None]) -> QPushButton:

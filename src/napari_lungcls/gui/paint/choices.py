@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.maps import map_of
 from napari_lungcls.gui.paint.extent import (
     Extent,
@@ -198,10 +199,7 @@ class Choices(QWidget):
         form.addWidget(self.estimate, len(rows), 0, 1, 2)
 
     def _connect(self) -> None:
-        events = self._session.changed
-        events.connect(self._fill_models)
-        slot = self._fill_models
-        self.destroyed.connect(lambda *_: events.disconnect(slot))
+        listen(self, self._session.changed, slot=self._fill_models)
         self.model_box.activated.connect(self._on_model)
         self.image_box.layer_changed.connect(self._on_image)
         self.extent_box.currentIndexChanged.connect(self._on_change)

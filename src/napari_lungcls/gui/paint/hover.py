@@ -4,6 +4,7 @@ import napari
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.maps import cell_under
 
 EVERY = 40
@@ -27,14 +28,7 @@ class Hover(QObject):
         self._timer.setInterval(EVERY)
         self._timer.timeout.connect(self.look)
         moved, turned = viewer.cursor.events.position, viewer.dims.events.current_step
-        moved.connect(self._on_move)
-        turned.connect(self._on_move)
-
-        def leave(*_: object, slot: object = self._on_move) -> None:
-            moved.disconnect(slot)
-            turned.disconnect(slot)
-
-        parent.destroyed.connect(leave)
+        listen(parent, moved, turned, slot=self._on_move)
 
     def look(self) -> None:
         """Tell what is under the cursor now."""

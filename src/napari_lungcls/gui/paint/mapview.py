@@ -8,7 +8,6 @@ from typing import Any
 import napari
 from napari.layers import Image, Labels, Layer
 from qtpy.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QMenu,
     QPushButton,
@@ -16,6 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_lungcls.gui.dialogs import ask_folder, ask_open, ask_save
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import is_map, map_colors, map_layers, map_of, open_map, quieten
 from napari_lungcls.gui.paint.hover import Hover
@@ -222,20 +222,16 @@ class MapView(QWidget):
 
     def _choose_file(self) -> None:
         start = f"{'map' if self.layer is None else self.layer.name}.ome.zarr"
-        path, chosen = QFileDialog.getSaveFileName(self, "Save map", start, FILTERS)
-        if path:
-            if not path.lower().endswith(SUFFIXES):
-                path += ".ome.tif" if "tif" in chosen else ".ome.zarr"
+        if path := ask_save(self, "Save map", start, FILTERS, SUFFIXES):
             # The dialog has asked whether a file may be replaced.
-            self.save_to(path, overwrite=Path(path).is_file())
+            self.save_to(path, overwrite=path.is_file())
 
     def _choose_folder(self) -> None:
-        if path := QFileDialog.getExistingDirectory(self, "Open map (an .ome.zarr folder)"):
+        if path := ask_folder(self, "Open map (an .ome.zarr folder)"):
             self.open_from(path)
 
     def _choose_tiff(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open map", "", "OME-TIFF (*.tif *.tiff)")
-        if path:
+        if path := ask_open(self, "Open map", "OME-TIFF (*.tif *.tiff)"):
             self.open_from(path)
 
 

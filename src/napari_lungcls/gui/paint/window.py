@@ -10,10 +10,12 @@ import napari
 from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.dialogs import ask_open
 from napari_lungcls.gui.maps import map_layers, quieten
+from napari_lungcls.gui.opening import open_model
 from napari_lungcls.gui.paint.choices import Choices
 from napari_lungcls.gui.paint.extent import Look, Plan, position_in_view
 from napari_lungcls.gui.paint.mapview import MapView, add_layers
@@ -22,9 +24,8 @@ from napari_lungcls.gui.paint.steps import Step, outcome, painting_steps, percen
 from napari_lungcls.gui.parts import RunBar, heading, panel_layout
 from napari_lungcls.gui.probe import ProbeBox
 from napari_lungcls.gui.readers import LayerData
-from napari_lungcls.gui.session import NamedModel, session
-from napari_lungcls.gui.workers import Job, start, start_call
-from napari_lungcls.model import load
+from napari_lungcls.gui.session import NamedModel
+from napari_lungcls.gui.workers import Job, start
 
 REFRESH = 200
 """Milliseconds between two refreshes of what is being painted: more often slows the window."""
@@ -119,11 +120,7 @@ class PaintMap(QWidget):
 
     def load_from(self, path: Path) -> Job:
         """Load a model from a file, in a thread, and choose it."""
-        return start_call(
-            lambda: load(path),
-            owner=self,
-            returned=lambda model: session(self._viewer).add(model, path.stem, path),
-        )
+        return open_model(self._viewer, path, self)
 
     def _work(
         self, named: NamedModel, plan: Plan, look: Look, shown: threading.Event
@@ -244,9 +241,8 @@ class PaintMap(QWidget):
         self.run_bar.start_button.setToolTip(reason or START_TIP)
 
     def _choose_model_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load model", "", "Models (*.safetensors)")
-        if path:
-            self.load_from(Path(path))
+        if path := ask_open(self, "Load model", "Models (*.safetensors)"):
+            self.load_from(path)
 
     def _connect(self) -> None:
         self.choices.changed.connect(self._on_choices)

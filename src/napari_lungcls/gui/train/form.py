@@ -1,6 +1,6 @@
 """A form that is generated from a settings model: add a field there and it appears here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,15 +28,20 @@ class SettingsForm(QWidget):
     ----------
     model
         The settings model.
+    defaults
+        Values to begin with where they are not the model's own.
     """
 
     changed = Signal()
 
     def __init__(
-        self, model: type[TrainingSettings] = TrainingSettings, parent: QWidget | None = None
+        self,
+        model: type[TrainingSettings] = TrainingSettings,
+        defaults: Mapping[str, Any] | None = None,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._model = model
+        self._model, self._defaults = model, dict(defaults or {})
         fields = form_fields(model)
         self.controls: dict[str, Control] = {field.name: make_control(field) for field in fields}
         self.message = note()
@@ -54,6 +59,7 @@ class SettingsForm(QWidget):
         column.addWidget(self.message)
         for control in self.controls.values():
             control.changed.connect(self._check)
+        self.reset()
         self._guard = _WheelGuard(self)
         for box in (*self.findChildren(QAbstractSpinBox), *self.findChildren(QComboBox)):
             box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -93,7 +99,7 @@ class SettingsForm(QWidget):
 
     def reset(self) -> None:
         """Put the defaults back."""
-        self.fill(self._model())
+        self.fill(self._model(**self._defaults))
 
     def _values(self) -> dict[str, Any]:
         return {name: control.get() for name, control in self.controls.items()}

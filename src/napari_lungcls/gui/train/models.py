@@ -5,13 +5,14 @@ from pathlib import Path
 import napari
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_lungcls.gui.dialogs import ask_open, ask_save
+from napari_lungcls.gui.lifetime import listen
+from napari_lungcls.gui.opening import open_model
 from napari_lungcls.gui.parts import SPACING, note
 from napari_lungcls.gui.session import session
-from napari_lungcls.gui.train.pairs import disconnector
 from napari_lungcls.gui.workers import Job, start_call
-from napari_lungcls.model import Model, load
 
 SUFFIX = ".safetensors"
 FILTER = f"Models (*{SUFFIX})"
@@ -32,7 +33,7 @@ class ModelBox(QWidget):
 
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session = session(viewer)
+        self._viewer, self._session = viewer, session(viewer)
         self.current = note()
         self.current.setObjectName("current_model")
         self.save_button, self.load_button = QPushButton("Save model…"), QPushButton("Load model…")
@@ -48,8 +49,7 @@ class ModelBox(QWidget):
         row.addWidget(self.load_button)
         column.addWidget(self.current)
         column.addLayout(row)
-        self._session.changed.connect(self._show)
-        self.destroyed.connect(disconnector(self._session.changed, self._show))
+        listen(self, self._session.changed, slot=self._show)
         self._show()
 
     def save_to(self, path: str | Path) -> Job | None:
@@ -73,24 +73,16 @@ class ModelBox(QWidget):
 
     def load_from(self, path: str | Path) -> Job:
         """Read a model file in a thread, and make the model current."""
-        source = Path(path)
-
-        def read(model: Model) -> None:
-            self._session.add(model, source.stem, source)
-            self.loaded.emit()
-
-        return start_call(lambda: load(source), owner=self, returned=read)
+        return open_model(self._viewer, path, self, self.loaded.emit)
 
     def _ask_where(self) -> None:
         found = self._session.current
         start = "" if found is None else str(found.path or found.name.replace(":", "-") + SUFFIX)
-        path, _ = QFileDialog.getSaveFileName(self, "Save model", start, FILTER)
-        if path:
+        if path := ask_save(self, "Save model", start, FILTER, [SUFFIX]):
             self.save_to(path)
 
     def _ask_which(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load model", "", FILTER)
-        if path:
+        if path := ask_open(self, "Load model", FILTER):
             self.load_from(path)
 
     def _show(self) -> None:

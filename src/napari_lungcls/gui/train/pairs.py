@@ -1,8 +1,6 @@
 """The list of image and points layers to train on."""
 
-from collections.abc import Callable
 from typing import Any
-from weakref import WeakMethod
 
 import napari
 from napari.layers import Image, Layer
@@ -19,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_lungcls.gui.layers import KEY, image_of
+from napari_lungcls.gui.lifetime import at_end, listen
 from napari_lungcls.gui.parts import SPACING, LayerBox, note
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train.gather import LayerPair, counted, warnings
@@ -63,7 +62,7 @@ class PairRow(QWidget):
         self._lay_out()
         self.image.layer_changed.connect(self._find_points)
         self.points.layer_changed.connect(self._watch)
-        self.destroyed.connect(_stop_watching(self))
+        at_end(self, self.stop_watching)
         self._find_points()
         self._watch()
 
@@ -155,8 +154,7 @@ class PairList(QWidget):
         self._column.addWidget(self.add_button)
         self.add()
         shared = session(viewer)
-        shared.target_changed.connect(self._follow)
-        self.destroyed.connect(disconnector(shared.target_changed, self._follow))
+        listen(self, shared.target_changed, slot=self._follow)
         self._follow()
 
     @property
@@ -208,26 +206,3 @@ class PairList(QWidget):
 
 def _sources(layer: PointsLayer) -> tuple[Any, ...]:
     return layer.events.data, layer.events.features
-
-
-def disconnector(signal: Any, slot: Callable[..., None]) -> Callable[..., None]:
-    """Give what disconnects a bound method from a signal when its widget is destroyed."""
-    return _caller(lambda method: signal.disconnect(method), slot)
-
-
-def _stop_watching(row: PairRow) -> Callable[..., None]:
-    return _caller(lambda method: method(), row.stop_watching)
-
-
-def _caller(act: Callable[[Any], None], method: Callable[..., None]) -> Callable[..., None]:
-    """Give a function for `destroyed`, which calls no method of what is destroyed.
-
-    It holds the method weakly: Qt does not let go of it, and so of the widget, otherwise.
-    """
-    known = WeakMethod(method)
-
-    def call(*_: object) -> None:
-        if (found := known()) is not None:
-            act(found)
-
-    return call

@@ -8,7 +8,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.parts import RunBar, heading, panel_layout
+from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import words
 from napari_lungcls.gui.train.curves import Curves
@@ -16,7 +18,7 @@ from napari_lungcls.gui.train.form import SettingsForm
 from napari_lungcls.gui.train.gather import Material, gather, obstacle
 from napari_lungcls.gui.train.models import ModelBox
 from napari_lungcls.gui.train.outcome import Outcome
-from napari_lungcls.gui.train.pairs import PairList, disconnector
+from napari_lungcls.gui.train.pairs import PairList
 from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.gui.workers import Job, start
 from napari_lungcls.learning.progress import TrainingProgress
@@ -44,7 +46,8 @@ class TrainModel(QWidget):
         self._cancelled = False
         theme = napari_viewer.theme
         self.pairs = PairList(napari_viewer)
-        self.form = SettingsForm()
+        chosen = preferences()
+        self.form = SettingsForm(defaults={"engine": chosen.engine, "device": chosen.device})
         self.run = RunBar("Train")
         self.run.start_button.setObjectName("train_start")
         self.run.cancel_button.setObjectName("train_cancel")
@@ -141,10 +144,8 @@ class TrainModel(QWidget):
         self.run.cancel_clicked.connect(self.cancel)
         self.outcome.remedy_chosen.connect(self._apply)
         shared, themed = session(self._viewer).changed, self._viewer.events.theme
-        shared.connect(self._show_current)
-        themed.connect(self._use_theme)
-        self.destroyed.connect(disconnector(shared, self._show_current))
-        self.destroyed.connect(disconnector(themed, self._use_theme))
+        listen(self, shared, slot=self._show_current)
+        listen(self, themed, slot=self._use_theme)
 
     def _lay_out(self) -> None:
         self.setMinimumWidth(WIDTH)
@@ -196,4 +197,4 @@ class _Work:
             if cancelled():
                 return None
             self.refusal = str(error)
-            raise InputError(words.in_window(self.refusal)) from error
+            raise

@@ -1,11 +1,11 @@
 """What the training window says: results, and messages of the core in the window's terms."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from napari_lungcls.gui.wording import OPTION, spaced
 from napari_lungcls.learning.metrics import Metrics, wilson
 from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.learning.settings import TrainingSettings
@@ -15,8 +15,6 @@ NO_FIGURE = (
     "There is no honest figure of its accuracy, because every point was trained on. Set the "
     "validation share to 0.2, or evaluate the model on a section with points of its own."
 )
-
-_OPTION = re.compile(r"--([a-z][a-z-]*)(?: ([\w.,]*\w))?")
 
 
 @dataclass(frozen=True)
@@ -88,28 +86,15 @@ def count(n: int, singular: str) -> str:
     return f"{n} {singular}" if n == 1 else f"{n} {singular}s"
 
 
-def in_window(line: str) -> str:
-    """Write a message of the core with the titles of the window in place of options."""
-
-    def renamed(found: re.Match[str]) -> str:
-        field = TrainingSettings.model_fields.get(found[1].replace("-", "_"))
-        if field is None:
-            return found[0]
-        value = "" if found[2] is None else f" {_spaced(found[2])}"
-        return f"{str(field.title).lower()}{value}"
-
-    return _OPTION.sub(renamed, line)
-
-
 def remedies(line: str) -> tuple[Remedy, ...]:
     """Find the values of settings that a message of the core proposes."""
     found = []
-    for option, text in _OPTION.findall(line):
+    for option, text in OPTION.findall(line):
         name = option.replace("-", "_")
         if text and name in TrainingSettings.model_fields and _is_valid(name, text):
             title = str(TrainingSettings.model_fields[name].title).lower()
             value = getattr(TrainingSettings.model_validate({name: text}), name)
-            found.append(Remedy(name, value, f"Use {title} {_spaced(text)}"))
+            found.append(Remedy(name, value, f"Use {title} {spaced(text)}"))
     return tuple(found)
 
 
@@ -161,7 +146,3 @@ def _is_valid(name: str, text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _spaced(text: str) -> str:
-    return text.replace(",", ", ")

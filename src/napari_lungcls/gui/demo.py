@@ -1,0 +1,85 @@
+"""`lungcls demo --gui`: the sample stack, points on it, a network that learns, a map of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import napari
+import numpy as np
+from napari.layers import Image
+from qtpy.QtCore import QTimer
+
+from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.gui.docks import PLUGIN, open_dock
+from napari_lungcls.gui.layers import annotation_layer, fill, set_next_class
+from napari_lungcls.gui.session import session
+from napari_lungcls.gui.workers import start_call
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.synthetic import LungStack, sample_points
+
+SETTINGS = TrainingSettings(zooms=(1, 2), epochs=14, val_fraction=0.2, seed=1)
+"""The whole stack is 0.9 mm wide: larger zooms would leave no room for honest validation."""
+
+STRIDE = 4
+PER_CLASS = 150
+SCHEME = ClassScheme.preset("lung")
+MARGIN = {"alveoli": 3.0, "septa": 1.0, "duct": 3.0}
+"""Pixels that a point lies inside its class at least, as somebody would put it."""
+
+
+class Demonstration:
+    """Opens the sample stack with its points, trains, then paints, all in the windows.
+
+    Parameters
+    ----------
+    viewer
+        An empty viewer.
+    settings
+        How to train.
+    per_class
+        Points of each class.
+    """
+
+    def __init__(
+        self,
+        viewer: "napari.Viewer",
+        settings: TrainingSettings = SETTINGS,
+        per_class: int = PER_CLASS,
+    ) -> None:
+        self.viewer, self.settings, self.per_class = viewer, settings, per_class
+        self.image, self.truth = viewer.open_sample(PLUGIN, "synthetic_stack")
+        viewer.dims.set_current_step(0, self.image.data.shape[0] // 2)
+        self.label = open_dock(viewer, "Label points")
+        start_call(self._draw, owner=self.label, returned=self._train)
+
+    def _draw(self) -> Points:
+        """Draw the points from the truth, in a thread: all planes must be made for it."""
+        scheme = ClassScheme.preset("lung-full")
+        truth = np.asarray(self.truth.data)
+        stack = LungStack(self.image.data, truth, 1.0, 1.0, scheme, 0)
+        return sample_points(stack, self.per_class, classes=SCHEME.names, margin=MARGIN)
+
+    def _train(self, points: Points) -> None:
+        layer = annotation_layer(self.viewer, self.image, SCHEME)
+        fill(layer, points, SCHEME)
+        set_next_class(layer, SCHEME.names[0])
+        session(self.viewer).target = layer
+        self.train = open_dock(self.viewer, "Train")
+        self.train.pairs.rows[0].choose(layer)
+        self.train.form.fill(self.settings)
+        session(self.viewer).changed.connect(self._paint)
+        self.train.start()
+
+    def _paint(self) -> None:
+        session(self.viewer).changed.disconnect(self._paint)
+        self.paint = open_dock(self.viewer, "Paint")
+        self.paint.choices.stride.setValue(STRIDE)
+        # The window first shows the model that it was just given.
+        QTimer.singleShot(0, self.paint.start)
+
+
+def open_demo(run: Callable[[], Any] = napari.run) -> None:
+    """Open napari with the demonstration and stay until its window is closed."""
+    viewer = napari.Viewer(title="lungcls demo")
+    demonstration = Demonstration(viewer)
+    assert isinstance(demonstration.image, Image)
+    run()
