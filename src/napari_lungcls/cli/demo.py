@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +10,22 @@ import typer
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import Json
+from napari_lungcls.errors import InputError
 
 
 def demo(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="folder for everything it makes")
     ] = Path("lungcls-demo"),
+    gui: Annotated[
+        bool, typer.Option("--gui", help="show it in napari: label, train, paint a stack")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make a lung, train on it, paint another, compare with the truth."""
+    if gui:
+        _in_napari()
+        return
     from napari_lungcls.demo import run_demo
 
     with console.progress("demo") as show, console.interruptible() as cancelled:
@@ -34,3 +42,16 @@ def demo(
         f"{found.seconds:.0f} s\nreport: {found.report}"
     )
     console.answer(result, text, as_json=json)
+
+
+def _in_napari() -> None:
+    if find_spec("napari") is None:
+        raise InputError("napari is not installed; install it with: pip install 'napari[pyqt6]'")
+    from napari_lungcls.gui.demo import open_demo
+
+    typer.echo(
+        "napari opens with a made stack and points on it, trains (about a minute on two cores) "
+        "and paints; close its window to end",
+        err=True,
+    )
+    open_demo()

@@ -5,22 +5,22 @@ from typing import Any
 
 import napari
 import numpy as np
-from napari.layers import Image
 from qtpy.QtCore import QTimer
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.gui.docks import PLUGIN, open_dock
 from napari_lungcls.gui.layers import annotation_layer, fill, set_next_class
+from napari_lungcls.gui.paint.extent import Extent
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.workers import start_call
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.synthetic import LungStack, sample_points
 
-SETTINGS = TrainingSettings(zooms=(1, 2), epochs=14, val_fraction=0.2, seed=1)
+SETTINGS = TrainingSettings(zooms=(1, 2), epochs=12, seed=1)
 """The whole stack is 0.9 mm wide: larger zooms would leave no room for honest validation."""
 
-STRIDE = 4
-PER_CLASS = 150
+STRIDE = 2
+PER_CLASS = 120
 SCHEME = ClassScheme.preset("lung")
 MARGIN = {"alveoli": 3.0, "septa": 1.0, "duct": 3.0}
 """Pixels that a point lies inside its class at least, as somebody would put it."""
@@ -66,13 +66,15 @@ class Demonstration:
         self.train = open_dock(self.viewer, "Train")
         self.train.pairs.rows[0].choose(layer)
         self.train.form.fill(self.settings)
-        session(self.viewer).changed.connect(self._paint)
+        session(self.viewer).changed.connect(self.show_map)
         self.train.start()
 
-    def _paint(self) -> None:
-        session(self.viewer).changed.disconnect(self._paint)
+    def show_map(self) -> None:
+        """Paint the stack with the model that was just trained."""
+        session(self.viewer).changed.disconnect(self.show_map)
         self.paint = open_dock(self.viewer, "Paint")
-        self.paint.choices.stride.setValue(STRIDE)
+        self.paint.choices.stride_box.setValue(STRIDE)
+        self.paint.choices.extent_box.setCurrentText(Extent.ALL.value)
         # The window first shows the model that it was just given.
         QTimer.singleShot(0, self.paint.start)
 
@@ -81,5 +83,6 @@ def open_demo(run: Callable[[], Any] = napari.run) -> None:
     """Open napari with the demonstration and stay until its window is closed."""
     viewer = napari.Viewer(title="lungcls demo")
     demonstration = Demonstration(viewer)
-    assert isinstance(demonstration.image, Image)
     run()
+    # What is still to come has no window any more.
+    session(viewer).changed.disconnect(demonstration.show_map, missing_ok=True)

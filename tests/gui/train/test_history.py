@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_lungcls.gui.train.history import History, ceiling
+from napari_lungcls.gui.train.history import History, ceiling, epoch_ticks, loss_ceiling
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.progress import TrainingProgress
 
@@ -38,3 +38,18 @@ def test_the_loss_is_drawn_within_epochs_too():
 )
 def test_axes_end_at_round_numbers(values, top):
     assert ceiling(values) == pytest.approx(top)
+
+
+def test_an_epoch_far_off_does_not_flatten_the_rest():
+    assert loss_ceiling([0.9, 0.4], [0.8, 22.0, 0.5]) == 1
+    assert loss_ceiling([0.9, 0.4], [1.8, 1.2]) == 2
+    assert loss_ceiling([], [22.0]) == 50
+
+
+@pytest.mark.parametrize(
+    ("epochs", "named"),
+    [(1, [0, 1]), (7, [0, 1, 2, 3, 4, 5, 6, 7]), (12, [0, 2, 4, 6, 8, 10, 12])],
+)
+def test_epochs_on_the_axis_are_whole(epochs, named):
+    assert epoch_ticks(epochs) == named
+    assert len(epoch_ticks(1234)) <= 8

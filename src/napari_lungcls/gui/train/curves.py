@@ -7,7 +7,7 @@ import pyqtgraph
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_lungcls.gui.train.history import History, Line, ceiling
+from napari_lungcls.gui.train.history import History, Line, epoch_ticks, loss_ceiling
 from napari_lungcls.gui.train.theme import TRAINING, VALIDATION, Colours
 from napari_lungcls.learning.progress import TrainingProgress
 
@@ -97,6 +97,8 @@ class Curve(QWidget):
             self.plot.setRange(xRange=(0, epochs), yRange=(0, highest), padding=PADDING)
             ticks = [(y, f"{y:g}") for y in (0, highest / 2, highest)]
             self.plot.getAxis("left").setTicks([ticks])
+            named = [(epoch, str(epoch)) for epoch in epoch_ticks(epochs)]
+            self.plot.getAxis("bottom").setTicks([named])
 
     def use_colours(self, colours: Colours) -> None:
         """Take the colours of a theme."""
@@ -166,7 +168,7 @@ class Curves(QWidget):
         known = self.history
         training, validation = known.loss(), known.line("val_loss")
         self.loss.show_lines(training, validation)
-        self.loss.show_range(known.epochs, ceiling([*training[1], *validation[1]]))
+        self.loss.show_range(known.epochs, loss_ceiling(training[1], validation[1]))
         self.accuracy.show_range(known.epochs, 100)
         self.accuracy.show_lines(
             known.line("train_accuracy", times=100), known.line("val_accuracy", times=100)

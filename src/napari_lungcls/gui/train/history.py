@@ -67,6 +67,22 @@ class History:
         return [float(r["epoch"]) for r in known], [times * float(r[name]) for r in known]
 
 
+def loss_ceiling(training: Sequence[float], validation: Sequence[float]) -> float:
+    """Give where the axis of the loss ends.
+
+    Before it has settled, a network may be confidently wrong about the validation points for
+    an epoch. That leaves the picture rather than flattening all the rest of it.
+    """
+    limit = 3 * max(training, default=math.inf)
+    return ceiling([*training, *(value for value in validation if value <= limit)])
+
+
+def epoch_ticks(epochs: float) -> list[int]:
+    """Give the epochs that an axis names: whole ones, seven steps at most."""
+    step = int(max(1.0, ceiling([epochs / 7])))
+    return list(range(0, int(epochs) + 1, step))
+
+
 def ceiling(values: Iterable[float]) -> float:
     """Give the round number (1, 2 or 5 times a power of ten) that no value exceeds."""
     highest = max((value for value in values if math.isfinite(value)), default=1.0)
