@@ -59,7 +59,7 @@ class _Normal:
     """
 
     def __init__(self, seed: int) -> None:
-        self._words = np.random.RandomState(seed)  # noqa: NPY002 - its way of seeding is torch's
+        self._words = np.random.RandomState(seed)  # its way of seeding is torch's
 
     def __call__(self, shape: tuple[int, ...], std: float) -> NDArray[np.float32]:
         size = math.prod(shape)
@@ -79,4 +79,5 @@ def _box_muller(uniform: NDArray[np.float32]) -> NDArray[np.float32]:
     halves = uniform.reshape(-1, 2, _BLOCK // 2)
     radius = np.sqrt(-2 * np.log(1 - halves[:, 0]))
     angle = np.float32(2 * math.pi) * halves[:, 1]
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)
+    pairs: NDArray[np.float32] = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
+    return pairs.reshape(-1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
+from napari_lungcls.network.engines.blind import blind_cells, blind_windows
 from napari_lungcls.network.engines.checks import (
     check_answers,
     check_arrays,
@@ -21,14 +22,8 @@ from napari_lungcls.network.engines.mxnet_devices import (
     find_gpus,
     resolve_device,
 )
-from napari_lungcls.network.engines.mxnet_net import (
-    Features,
-    Heads,
-    Painter,
-    fold,
-    mx,
-    to_device,
-)
+from napari_lungcls.network.engines.mxnet_net import Features, Heads, mx, to_device
+from napari_lungcls.network.engines.mxnet_painting import TilePainter
 from napari_lungcls.network.engines.mxnet_update import Optimizer
 from napari_lungcls.network.engines.protocol import (
     OptimizerOptions,
@@ -62,8 +57,7 @@ class MxnetEngine:
         norm = spec.normalisation
         self._mean = np.array(norm.mean, np.float32)[:, None, None]
         self._inverse_std = 1 / np.array(norm.std, np.float32)[:, None, None]
-        self._painter: Any = None
-        self._painted_heads: dict[int, list[Any]] = {}
+        self._painter: TilePainter | None = None
         self._options = OptimizerOptions()
         self._optimizer: Optimizer | None = None
         self._dropout = np.random.PCG64(0)
@@ -101,7 +95,7 @@ class MxnetEngine:
             self._head(stage).set_data(self._array(heads))
         if self._spec.bias_name in state:
             self._heads.bias.set_data(self._array(state[self._spec.bias_name]))
-        self._painter = None
+        self._forget_painter()
 
     def prepare(self, options: OptimizerOptions) -> None:
         """Begin training: a fresh optimiser."""
@@ -131,7 +125,9 @@ class MxnetEngine:
             raise RuntimeError("prepare() comes before train_step()")
         check_windows(self._spec, windows, readouts)
         check_answers(self._spec, len(windows), codes, weights)
-        self._painter = None
+        if blind_windows(windows).any():
+            return Step(np.nan, np.full((len(windows), self._spec.classes), np.nan, np.float32))
+        self._forget_painter()
         inputs = self._inputs(windows, readouts)
         share = self._array(weights / weights.sum())
         chosen = self._array(codes)
@@ -164,49 +160,47 @@ class MxnetEngine:
             warn_of_foreign_checkpoint(self.name)
             return
         numbers = state[_DROPOUT].astype(np.uint8).tobytes()
-        words = {
-            "state": int.from_bytes(numbers[:16], "little"),
-            "inc": int.from_bytes(numbers[16:], "little"),
+        self._dropout.state = {
+            **self._dropout.state,
+            "state": {
+                "state": int.from_bytes(numbers[:16], "little"),
+                "inc": int.from_bytes(numbers[16:], "little"),
+            },
         }
-        self._dropout.state = self._dropout.state | {"state": words}
 
     def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
         """Answer for windows: `(n, classes)` before the softmax."""
         check_windows(self._spec, windows, readouts)
         if len(windows) == 0:
             return np.zeros((0, self._spec.classes), np.float32)
-        features = self._features(*self._inputs(windows, readouts))
-        return _numpy(self._heads(*features))
+        found = _numpy(self._heads(*self._features(*self._inputs(windows, readouts))))
+        found[blind_windows(windows)] = np.nan
+        return found
 
     def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
         """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""
         check_tile(self._spec, tile, zoom)
+        holed = tile.dtype.kind == "f" and not np.isfinite(tile).all()
+        shown = np.where(np.isfinite(tile), tile, 0) if holed else tile
         if self._painter is None:
-            self._prepare_painter()
-        maps = self._painter(self._images(tile[np.newaxis]), *self._painted_heads[zoom])
-        return {
-            stage: _numpy(found)[0] for stage, found in zip(self._spec.stages, maps, strict=True)
-        }
+            trunk = {name: parameter.data().asnumpy() for name, parameter in self._trunk.items()}
+            heads = {stage: self._head(stage).data() for stage in self._spec.stages}
+            self._painter = TilePainter(self._spec, trunk, heads, self._context)
+        found = self._painter.maps(self._images(shown[np.newaxis]), zoom)
+        if holed:
+            for stage, cells in found.items():
+                cells[:, blind_cells(tile, stage)] = np.nan
+        return found
 
     def bias(self) -> NDArray[np.float32]:
         """Return the heads' common bias, `(classes,)`."""
         return _numpy(self._heads.bias.data())
 
-    def _prepare_painter(self) -> None:
-        """Fold the trunk as it is now into the network that paints."""
-        painter = Painter(self._spec)
-        painter.initialize(mx.init.Zero(), ctx=self._context)
-        parameters = painter.trunk.named_parameters()
-        state = {name: parameter.data().asnumpy() for name, parameter in self._trunk.items()}
-        for name, array in fold(state).items():
-            parameters[name].set_data(self._array(array))
-        painter.hybridize(static_alloc=True)
-        self._painter = painter
-        heads = {stage: self._head(stage).data() for stage in self._spec.stages}
-        self._painted_heads = {
-            zoom: [head[i].expand_dims(2).expand_dims(3) for head in heads.values()]
-            for i, zoom in enumerate(self._spec.zooms)
-        }
+    def _forget_painter(self) -> None:
+        """Let the next tile be painted with the parameters as they then are."""
+        if self._painter is not None:
+            self._painter.close()
+        self._painter = None
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = {name: parameter.shape for name, parameter in self._trunk.items()}

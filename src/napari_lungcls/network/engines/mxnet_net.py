@@ -14,6 +14,7 @@ from napari_lungcls.network.spec import NetworkSpec
 
 mx = load()
 nn = mx.gluon.nn
+HybridBlock: Any = mx.gluon.HybridBlock
 
 EPSILON = 1e-5
 """What batch normalisation adds to a variance."""
@@ -27,7 +28,7 @@ def to_device(array: NDArray[Any], context: Any) -> Any:
     return mx.nd.ndarray.array(array, ctx=context, dtype="float32")
 
 
-class Convolution(nn.HybridBlock):  # type: ignore[misc]
+class Convolution(HybridBlock):  # type: ignore[misc]
     """A convolution that keeps the size, with zeros or reflection past the edge."""
 
     def __init__(
@@ -55,7 +56,7 @@ class Convolution(nn.HybridBlock):  # type: ignore[misc]
         return F.Convolution(x, **parameters, **self._options)
 
 
-class BasicBlock(nn.HybridBlock):  # type: ignore[misc]
+class BasicBlock(HybridBlock):  # type: ignore[misc]
     """Two 3 × 3 convolutions and a shortcut (He et al. 2016, doi 10.1109/CVPR.2016.90)."""
 
     def __init__(
@@ -81,7 +82,7 @@ class BasicBlock(nn.HybridBlock):  # type: ignore[misc]
         return F.relu(self.bn2(self.conv2(x)) + shortcut)
 
 
-class Trunk(nn.HybridBlock):  # type: ignore[misc]
+class Trunk(HybridBlock):  # type: ignore[misc]
     """ResNet-18 up to its deepest stage that is read, without `fc`.
 
     Parameters
@@ -129,7 +130,7 @@ class Trunk(nn.HybridBlock):  # type: ignore[misc]
         }
 
 
-class Features(nn.HybridBlock):  # type: ignore[misc]
+class Features(HybridBlock):  # type: ignore[misc]
     """The trunk, and the readouts that make one vector per window and stage of its cells."""
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -164,7 +165,7 @@ class Features(nn.HybridBlock):  # type: ignore[misc]
         return found
 
 
-class Heads(nn.HybridBlock):  # type: ignore[misc]
+class Heads(HybridBlock):  # type: ignore[misc]
     """One linear map per zoom and stage, and a bias that they share."""
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -185,11 +186,20 @@ class Heads(nn.HybridBlock):  # type: ignore[misc]
         return F.broadcast_add(F.add_n(*parts), F.expand_dims(bias, 0))
 
 
-class Painter(nn.HybridBlock):  # type: ignore[misc]
-    """The folded trunk with zeros past the edge, and the heads as 1 × 1 convolutions."""
+class Painter(HybridBlock):  # type: ignore[misc]
+    """The folded trunk with zeros past the edge, and the heads as 1 × 1 convolutions.
 
-    def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
+    Parameters
+    ----------
+    spec
+        The network.
+    like
+        Another painter of the same network, whose parameters this one shares.
+    """
+
+    def __init__(self, spec: NetworkSpec, like: Painter | None = None) -> None:
+        shared = {} if like is None else {"prefix": like.prefix, "params": like.collect_params()}
+        super().__init__(**shared)
         self._stages, self._classes = spec.stages, spec.classes
         with self.name_scope():
             self.trunk = Trunk(spec.stages[-1], reflect=False, folded=True)
@@ -208,8 +218,8 @@ class Painter(nn.HybridBlock):  # type: ignore[misc]
 def fold(state: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
     """Fold the batch normalisation of a trunk into weights and biases of its convolutions.
 
-    `γ · (w ∗ x − μ) / √(σ² + ε) + β` is one convolution with the weights `g · w` and the
-    bias `β − g · μ`, where `g = γ / √(σ² + ε)`.
+    `γ · (w · x − μ) / √(σ² + ε) + β` is the convolution with the weights `g · w` and the bias
+    `β − g · μ`, where `g = γ / √(σ² + ε)`.
     """
     found = {}
     for name in state:
