@@ -29,7 +29,7 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=[name for name in ENGINES if name != REFERENCE])
 def other_name(request: pytest.FixtureRequest) -> str:
-    """Every engine but the one that the others are compared with."""
+    """Give every engine but the one that the others are compared with."""
     return runnable(request.param, request)
 
 

@@ -30,7 +30,7 @@ class TrainingSettings(BaseModel):
     padding: Padding = Field("reflect", description="what convolutions see past a window's edge")
 
     # Where it runs, and from what it starts.
-    engine: str = Field("torch", description="library that computes the network")
+    engine: str = Field("torch", description="library that computes the network: torch or mxnet")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     pretrained: str = Field("none", description="none, imagenet, or a file of ResNet-18 weights")
     freeze: bool = Field(False, description="train the heads only, the trunk stays as it is")
