@@ -59,7 +59,7 @@ class _Normal:
     """
 
     def __init__(self, seed: int) -> None:
-        self._words = np.random.RandomState(seed)  # its way of seeding is torch's
+        self._words = np.random.RandomState(seed % 2**32)  # its way of seeding is torch's
 
     def __call__(self, shape: tuple[int, ...], std: float) -> NDArray[np.float32]:
         size = math.prod(shape)
