@@ -22,12 +22,16 @@ def table() -> str:
     """Give the settings as Markdown, in the order in which the model has them."""
     fields = {n.replace("_", "-"): field for n, field in TrainingSettings.model_fields.items()}
     rows = [
-        f"| `--{name}` | {_default(field.default)} | {_allowed(name, field)} | "
+        f"| `--{name}` | {field.title} | {_default(field.default)} | {_allowed(name, field)} | "
         f"{field.description} |\n"
         for name, field in fields.items()
     ]
     return "".join(
-        ["| option | default | allowed | what it is |\n| --- | --- | --- | --- |\n", *rows]
+        [
+            "| option | in the window | default | allowed | what it is |\n",
+            f"|{' --- |' * 5}\n",
+            *rows,
+        ]
     )
 
 

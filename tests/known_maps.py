@@ -6,6 +6,7 @@ from typing import Any
 
 from known_network import PLAIN, intensity_engine, make_document, make_spec
 from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.model import Model
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.painting.grid import MapGrid
 from napari_lungcls.painting.painted import MemoryStore, PaintedMap
@@ -29,6 +30,11 @@ def brightness(*terms: tuple[int, int]) -> Engine:
 
 
 BRIGHTNESS = brightness((1, 1), (2, 2))
+
+
+def bright_model() -> Model:
+    """Make a model of that network."""
+    return Model(make_document(RAMP), BRIGHTNESS.state(), device="cpu")
 
 
 def paint(

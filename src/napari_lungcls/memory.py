@@ -1,8 +1,20 @@
-"""How much memory this process has used."""
+"""How much memory this process has used, and large arrays that need not stay in it."""
 
 from __future__ import annotations
 
+import math
+import shutil
 import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_lungcls.errors import InputError
+
+SCRATCH_BYTES = 256 * 2**20
+"""Arrays above this lie in a temporary file, which the system can take out of memory."""
 
 
 def peak_memory_mb() -> float:
@@ -16,3 +28,27 @@ def peak_memory_mb() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts kibibytes, macOS bytes.
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def scratch(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Make an array of zeros; a large one lies in a file that goes when the array goes.
+
+    Raises
+    ------
+    InputError
+        When the disk has no room for it.
+    """
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    if size <= SCRATCH_BYTES:
+        return np.zeros(shape, kind)
+    if size > (free := shutil.disk_usage(tempfile.gettempdir()).free):
+        raise InputError(
+            f"{size / 1e9:.1f} GB are needed in {tempfile.gettempdir()}, which has "
+            f"{free / 1e9:.1f} GB left; use a larger stride, fewer planes, no probabilities, "
+            "or write to a file with --out"
+        )
+    with tempfile.TemporaryFile(prefix="lungcls-") as file:
+        file.truncate(size)
+        # The mapping keeps the nameless file; with the last array its space is free again.
+        return np.memmap(file, kind, mode="r+", shape=shape)

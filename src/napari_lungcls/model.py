@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.painting.grid import Region
+    from napari_lungcls.painting.order import InView
     from napari_lungcls.painting.painted import PaintedMap
     from napari_lungcls.painting.run import PaintingProgress
 
@@ -123,6 +124,7 @@ class Model:
         probabilities: bool = True,
         overwrite: bool = False,
         cancelled: Callable[[], bool] = _never,
+        in_view: InView | None = None,
     ) -> Generator[PaintingProgress, None, PaintedMap]:
         """Paint, yielding progress; the map is the generator's return value.
 
@@ -144,6 +146,9 @@ class Model:
             Whether `out` may exist.
         cancelled
             Asked before every block; what is painted until then is kept.
+        in_view
+            Asked before every block for the cell `(…, y, x)` of the map that is looked at;
+            blocks near it are painted first.
 
         Yields
         ------
@@ -161,7 +166,7 @@ class Model:
 
         grid = MapGrid.over(as_stack(image), stride, region, planes)
         header = map_header(grid, self.document, probabilities=probabilities)
-        run = {"probabilities": probabilities, "cancelled": cancelled}
+        run = {"probabilities": probabilities, "cancelled": cancelled, "in_view": in_view}
         if out is None:
             memory = MemoryStore(header)
             yield from run_painting(self.engine, self.document, grid, memory, **run)  # type: ignore[arg-type]

@@ -9,10 +9,14 @@ from importlib import metadata, resources
 
 import pytest
 import yaml
+from napari._app_model import get_app_model
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 
-from napari_lungcls.annotation import Points, read_points, write_points
+from napari_lungcls.gui.docks import open_dock
+from napari_lungcls.gui.preferences import SECTION, Preferences, checked
+from napari_lungcls.network.engines import ENGINES
+from plugin_in_napari import plugin_registered
 
 LAYER_MENUS = (
     "visualize annotate data metadata layer_type filter transform measure register project "
@@ -47,8 +51,11 @@ def problems(text: str) -> list[str]:
     declared = [command["id"] for command in contributions["commands"]]
     used = list(used_commands({k: v for k, v in contributions.items() if k != "commands"}))
     submenus = {menu["id"] for menu in contributions.get("submenus", [])}
+    # napari makes an action of this name for every sample; actions need names of their own.
+    samples = [f"{document['name']}.{sample['key']}" for sample in contributions["sample_data"]]
     return [
         *(f"{name} is declared twice" for name in declared if declared.count(name) > 1),
+        *(f"{name} is both a command and a sample" for name in samples if name in declared),
         *(f"{name} is used but not declared" for name in used if name not in declared),
         *(f"{name} is declared but not used" for name in declared if name not in used),
         *(
@@ -69,7 +76,8 @@ def test_nothing_would_be_dropped():
         ("- command: napari-lungcls.read_points", "- command: napari-lungcls.read", "not declared"),
         ("id: napari-lungcls.write_points", "id: napari-lungcls.read_points", "declared twice"),
         ("    - command: napari-lungcls.write_points\n", "    - command: x.y\n", "not used"),
-        ("  readers:", "  menus:\n    napari/layers/classes: []\n  readers:", "no menu"),
+        ("napari/layers/classify:", "napari/layers/classes:", "no menu"),
+        ("key: synthetic_stack", "key: make_stack", "both a command and a sample"),
     ],
 )
 def test_the_check_finds_what_is_wrong(old, new, problem):
@@ -105,6 +113,9 @@ from npe2 import PluginManager
 manager = PluginManager.instance()
 manager.discover()
 readers = [r.command for r in manager.iter_compatible_readers("a.lungcls.csv")]
+for name in ("a.csv", "a.ome.tif", "a.zarr", "a.safetensors", "a.h5", "A.HDF5"):
+    found = [r.plugin_name for r in manager.iter_compatible_readers(name)]
+    assert found.count("napari-lungcls") == 1, (name, found)
 writer, path = manager.get_writer("a.lungcls.csv", ["points"], "napari-lungcls")
 assert "napari-lungcls.read_points" in readers, readers
 assert writer.command == "napari-lungcls.write_points", writer
@@ -113,21 +124,89 @@ assert ("napari-lungcls", ) == tuple(n for n, _ in manager.iter_sample_data() if
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=tmp_path)
 
 
-@needs_installation
-def test_napari_opens_and_saves_points_with_our_plugin(make_napari_viewer_proxy, tmp_path):
-    viewer = make_napari_viewer_proxy()
-    first, second = tmp_path / "a.lungcls.csv", tmp_path / "b.lungcls.csv"
-    write_points(first, Points.build([[1, 2], [50, 60.25]], ["duct", "septa"], group="007"))
-    (layer,) = viewer.open(str(first), plugin="napari-lungcls")
-    assert list(layer.features["class"].cat.categories) == ["alveoli", "septa", "duct"]
-    assert layer.save(str(second)) == [str(second)]
-    again = read_points(second)
-    assert again.coordinates.tolist() == [[1, 2], [50, 60.25]]
-    assert list(again.labels) == ["duct", "septa"]
-    assert list(again.column("group")) == ["007", "007"]
+@pytest.mark.parametrize("name", ["a.csv", "a.tif", "a.png", "a.ome.tif.zip"])
+def test_what_napari_saves_itself_stays_with_napari(name):
+    with plugin_registered() as manager:
+        for kind in ("points", "labels", "image"):
+            writer, _ = manager.get_writer(name, [kind])
+            assert writer is None or writer.command.startswith("napari.")
 
 
-@pytest.mark.parametrize("module", ["readers", "writers"])
+def test_maps_and_points_are_saved_by_our_writers():
+    with plugin_registered() as manager:
+        for name, kind, command in (
+            ("a.lungcls.csv", "points", "napari-lungcls.write_points"),
+            ("a.ome.zarr", "labels", "napari-lungcls.write_map"),
+            ("a.ome.tif", "labels", "napari-lungcls.write_map"),
+            ("A.OME.TIFF", "labels", "napari-lungcls.write_map"),
+        ):
+            writer, path = manager.get_writer(name, [kind])
+            assert (writer.command, path) == (command, name)
+
+
+def test_preferences_are_those_of_the_manifest():
+    properties = yaml.safe_load(TEXT)["contributions"]["configurations"][SECTION]["properties"]
+    assert set(properties) == set(Preferences.model_fields)
+    assert properties["engine"]["enum"] == list(ENGINES)
+    given = {name: spec["default"] for name, spec in properties.items()}
+    assert checked(given) == Preferences()
+
+
+WIDGETS = [w["command"] for w in yaml.safe_load(TEXT)["contributions"]["widgets"]]
+
+
+@pytest.mark.parametrize("command", WIDGETS)
+def test_opening_a_window_does_not_import_torch(command, qapp):
+    python_name = next(c["python_name"] for c in COMMANDS if c["id"] == command)
+    code = f"""
+import sys, napari
+from npe2.manifest.utils import import_python_name
+viewer = napari.Viewer(show=False)
+viewer.window.add_dock_widget(import_python_name({python_name!r})(viewer))
+assert not {{"torch", "mxnet"}} & set(sys.modules), "an engine was imported"
+viewer.close()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_the_layers_menu_opens_the_windows(make_napari_viewer_proxy, qtbot):
+    with plugin_registered():
+        viewer = make_napari_viewer_proxy()
+        for name, command in zip(("Label points", "Train", "Paint"), WIDGETS, strict=True):
+            title = f"{name} (Lung classification)"
+            get_app_model().commands.execute_command(command).result()
+            assert title in viewer.window.dock_widgets
+            open_dock(viewer, name)
+        assert len(viewer.window.dock_widgets) == 3, "a window was opened twice"
+
+
+def menu_of(actions, title):
+    menu = next(action.menu() for action in actions if action.text() == title)
+    menu.aboutToShow.emit()
+    return menu.actions()
+
+
+def test_the_menus_show_windows_and_samples(make_napari_viewer):
+    with plugin_registered():
+        viewer = make_napari_viewer()
+        # napari has no public way to its menus, which drop what they do not understand.
+        bar = viewer.window._qt_window.menuBar().actions()
+        layers = menu_of(bar, "&Layers")
+        annotate = [action.text() for action in menu_of(layers, "Annotate")]
+        classify = [action.text() for action in menu_of(layers, "Classify")]
+        assert "Label points (Lung classification)" in annotate
+        assert classify[:2] == ["Train (Lung classification)", "Paint (Lung classification)"]
+        samples = menu_of(menu_of(bar, "&File"), "Open Sample")
+        assert [action.text() for action in menu_of(samples, "Lung classification")] == [
+            "Synthetic lung stack",
+            "Synthetic lung section",
+            "Mouse lung section (H&&E)",
+        ]
+
+
+@pytest.mark.parametrize(
+    "module", ["readers", "writers", "samples", "preferences", "reading.images"]
+)
 def test_reading_and_writing_need_no_window(module):
     code = (
         f"import sys, napari_lungcls.gui.{module}\n"

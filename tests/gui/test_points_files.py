@@ -11,12 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from napari.layers import Image as ImageLayer
 from napari.layers import Points as PointsLayer
 from napari.utils.colormaps.standardize_color import transform_color
+from PIL import Image as Picture
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points, write_points
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.readers import points_layer, points_reader
+from napari_lungcls.gui.layers import scheme_of
+from napari_lungcls.gui.readers import points_reader
+from napari_lungcls.gui.reading.points import image_for, points_layer
 from napari_lungcls.gui.writers import write_points_layer
 
 LUNG = ClassScheme.preset("lung")
@@ -98,8 +102,80 @@ def test_a_file_is_read_by_its_suffix(tmp_path):
         names = [options["name"] for _, options, _ in layers]
         assert names == ["one", "TWO"][: len(layers)]
         assert len(layers) == (1 if isinstance(path, str) else 2)
-    assert points_reader(str(tmp_path / "one.csv")) is None
+    assert points_reader(str(tmp_path / "one.png")) is None
+    assert points_reader(str(tmp_path / "absent.csv")) is None
     assert points_reader([str(one), "image.png"]) is None
+
+
+def test_tables_of_napari_are_read_and_others_left_alone(tmp_path):
+    table, shapes, other = (tmp_path / f"{name}.csv" for name in ("points", "shapes", "other"))
+    table.write_text('"index","axis-0","axis-1","class"\n0,1.5,2,septa\n')
+    shapes.write_text("index,shape-type,vertex-index,axis-0,axis-1\n0,ellipse,0,1,2\n")
+    other.write_bytes(b"\xff\xfe,name\n1,2\n")
+    ((data, options, kind),) = points_reader(str(table))(str(table))
+    assert (kind, options["name"], data.tolist()) == ("points", "points", [[1.5, 2]])
+    assert points_reader(str(shapes)) is None
+    assert points_reader(str(other)) is None
+    assert points_reader([str(table), str(other)]) is None
+
+
+def test_the_label_window_knows_the_layer():
+    layer = layer_of(Points.build([[1, 2]], ["b"]), scheme=ClassScheme.of_names(["b", "a"]))
+    assert scheme_of(layer).names == ("b", "a")
+    assert layer.metadata["lungcls"]["kind"] == "points"
+
+
+def test_points_take_the_place_of_their_image():
+    turned = {"scale": (2.0, 3.0), "translate": (10.0, 20.0), "rotate": 30.0, "units": "um"}
+    image = ImageLayer(np.zeros((8, 9)), name="lung", **turned)
+    layer = layer_of(Points.build([[1, 2], [3.25, 4]], ["duct", "septa"]), image=image)
+    np.testing.assert_allclose(
+        [layer.data_to_world(p) for p in layer.data], [image.data_to_world(p) for p in layer.data]
+    )
+    assert layer.units == image.units
+    assert layer.metadata["lungcls"]["image"] == "lung"
+
+
+def images(*names: str) -> list[ImageLayer]:
+    return [ImageLayer(np.zeros((8, 9)), name=name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("file", "opened", "found"),
+    [
+        ("b.lungcls.csv", ["a", "b"], "b"),
+        ("b points.lungcls.csv", ["a", "b"], "b"),
+        ("b points.csv", ["b", "b points"], "b"),
+        ("c.lungcls.csv", ["a", "b"], None),
+        ("c.lungcls.csv", ["a"], "a"),
+        ("c.lungcls.csv", [], None),
+    ],
+)
+def test_a_file_without_column_image_belongs_to_the_image_of_its_name(file, opened, found):
+    image = image_for(Points.build([[1, 2]], ["duct"]), f"/data/{file}", images(*opened))
+    assert (image and image.name) == found
+
+
+@pytest.mark.parametrize("named", ["b", "b.tif", "../slides/b.tif", "..\\slides\\b.tif"])
+def test_the_column_image_names_the_image(named):
+    points = Points.build([[1, 2], [2, 3]], ["duct", "duct"], image=named)
+    assert image_for(points, "/data/a.lungcls.csv", images("a", "b")).name == "b"
+    assert image_for(points, "/data/a.lungcls.csv", images("a")) is None
+    several = points.with_columns(image=[named, "a"])
+    assert image_for(several, "/data/a.lungcls.csv", images("a", "b")) is None
+
+
+def test_the_column_image_finds_a_renamed_layer_by_its_file(make_napari_viewer_proxy, tmp_path):
+    viewer = make_napari_viewer_proxy()
+    Picture.fromarray(np.zeros((8, 9), np.uint8)).save(tmp_path / "slide 7.png")
+    opened = viewer.open(tmp_path / "slide 7.png", plugin="napari") + list(
+        viewer.add_image(np.zeros((8, 9)), name=name) for name in "ab"
+    )
+    opened[0].name = "mouse"
+    points = Points.build([[1, 2]], ["duct"], image="../slide 7.png")
+    (tmp_path / "points").mkdir()
+    found = image_for(points, str(tmp_path / "points" / "p.lungcls.csv"), opened)
+    assert found.name == "mouse"
 
 
 def test_a_bad_file_is_named(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.source_hdf5 import split_dataset
+from napari_lungcls.imaging.source_hdf5 import Listed, list_images, split_dataset
 from napari_lungcls.imaging.sources import open_image
 
 RNG = np.random.default_rng(0)
@@ -168,3 +168,15 @@ def test_damaged_files(tmp_path, keep):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match=r"a\.h5: is not an HDF5 file that can be read"):
         open_image(path)
+
+
+def test_what_may_be_an_image_is_listed(file, tmp_path):
+    file["raw/a"] = np.zeros((2, 5, 6), np.uint16)
+    file["mask"] = np.zeros((5, 6), bool)
+    file["curve"] = np.zeros(5)
+    file["names"] = np.full((2, 2), b"x")
+    file.flush()
+    found = list_images(tmp_path / "lung.h5", "lung.h5")
+    assert found == [Listed("/mask", (5, 6), "bool"), Listed("/raw/a", (2, 5, 6), "uint16")]
+    with pytest.raises(InputError, match="is not an HDF5 file"):
+        list_images(tmp_path / "absent.h5", "absent.h5")

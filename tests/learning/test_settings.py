@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.learning.form_hints import GROUPS
 from napari_lungcls.learning.settings import LEAST_STEPS, TrainingSettings
 
 
@@ -37,9 +38,23 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
     assert TrainingSettings.check(zooms=given).zooms == zooms
 
 
-def test_every_field_says_what_it_is() -> None:
+def test_every_field_says_what_it_is_and_where_a_form_shows_it() -> None:
+    titles = [field.title for field in TrainingSettings.model_fields.values()]
+    assert len(set(titles)) == len(titles)
     for name, field in TrainingSettings.model_fields.items():
         assert field.description, name
+        assert field.title, name
+        assert field.title[0].isupper(), name
+        assert isinstance(field.json_schema_extra, dict), name
+        assert field.json_schema_extra["group"] in GROUPS, name
+
+
+def test_what_may_be_chosen_includes_the_default() -> None:
+    for name, field in TrainingSettings.model_fields.items():
+        assert isinstance(field.json_schema_extra, dict)
+        choices = field.json_schema_extra["choices"]
+        assert isinstance(choices, list)
+        assert not choices or field.default in choices, name
 
 
 @given(

@@ -2,10 +2,7 @@
 
 import hashlib
 import pickle
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from file_server import FileServer
+from napari_lungcls.downloads import cache_folder
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.parameters import trunk_shapes
 from napari_lungcls.network.pretrained import PretrainedSource, load_pretrained
-from napari_lungcls.network.weight_sources import IMAGENET, cache_folder
+from napari_lungcls.network.weight_sources import IMAGENET
 
 SHARED = Path(__file__).parents[2].parent / "shared/data/resnet18_imagenet_to_layer3.safetensors"
 State = dict[str, NDArray[np.float32]]
@@ -237,33 +236,11 @@ def test_real_weights_without_layer4() -> None:
     assert weights.fc is None
 
 
-class Server:
-    """A real HTTP server over a folder, which counts what it was asked."""
-
-    def __init__(self, folder: Path) -> None:
-        requests: list[str] = []
-
-        class Handler(SimpleHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:
-                requests.append(self.path)
-
-        self.folder = folder
-        self.requests = requests
-        self._server = ThreadingHTTPServer(
-            ("127.0.0.1", 0), partial(Handler, directory=str(folder))
-        )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
+class Server(FileServer):
     def publish(self, name: str, state: State) -> PretrainedSource:
         path = saved(self.folder / name, state)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return PretrainedSource(f"http://127.0.0.1:{self._server.server_port}/{name}", digest)
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return PretrainedSource(self.url(name), digest)
 
 
 @pytest.fixture

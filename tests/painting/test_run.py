@@ -12,6 +12,7 @@ from known_maps import BRIGHTNESS, RAMP, paint
 from known_network import BYTES, make_document, make_spec
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.model import Model
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.painting.grid import MapGrid
 from napari_lungcls.painting.run import map_header, run_painting
@@ -65,11 +66,13 @@ def test_progress_counts_blocks(small_blocks: None) -> None:
     store = Recorder()
     steps, complete = drain(run(store))
     assert complete is True
-    assert [(step.done, step.total) for step in steps] == [(i, 4) for i in range(1, 5)]
+    assert [(step.done, step.total) for step in steps] == [(i, 4) for i in range(5)]
     assert store.events == ["write with probabilities"] * 4 + ["finish"]
     assert steps[-1].remaining == 0
-    assert all(step.seconds > 0 for step in steps)
-    assert {(s.block.rows.start, s.block.columns.start) for s in steps} == {
+    assert steps[0].block is None
+    assert steps[0].remaining is None
+    assert all(step.seconds > 0 for step in steps[1:])
+    assert {(s.block.rows.start, s.block.columns.start) for s in steps[1:]} == {
         (0, 0), (0, 8), (8, 0), (8, 8)
     }  # fmt: skip
 
@@ -85,7 +88,7 @@ def test_a_cancelled_run_keeps_what_is_painted(small_blocks: None, after: int) -
     store, answers = Recorder(), iter([False] * after + [True] * 9)
     steps, complete = drain(run(store, cancelled=lambda: next(answers)))
     assert complete is False
-    assert len(steps) == after
+    assert len(steps) == 1 + after
     assert store.events == ["write with probabilities"] * after + ["keep"]
 
 
@@ -107,6 +110,7 @@ def test_a_failed_run_is_abandoned(small_blocks: None, fail_at: int) -> None:
 def test_a_run_that_nobody_waits_for_is_abandoned(small_blocks: None) -> None:
     store = Recorder()
     generator = run(store)
+    next(generator)
     next(generator)
     generator.close()
     assert store.events == ["write with probabilities", "abandon"]
@@ -157,3 +161,21 @@ def test_the_header_says_where_the_map_comes_from() -> None:
     assert header.provenance["model_created"] == "2026-11-20T12:00:00+00:00"
     assert header.provenance["zooms"] == [1, 2]
     assert not header.probabilities
+
+
+def test_the_map_can_be_watched_while_it_is_painted(small_blocks: None) -> None:
+    model = Model(make_document(RAMP), {})
+    model._engine = BRIGHTNESS
+    seen = []
+    for step in model.painting(GREY, 4):
+        assert step.map is not None
+        seen.append(int((step.map.classes == 1).sum()))
+    assert seen == sorted(set(seen))
+    assert (seen[0], len(seen)) == (0, 5)
+
+
+def test_what_is_looked_at_is_painted_first(small_blocks: None) -> None:
+    store, looks = Recorder(), iter([(15.0, 15.0), (0.0, 9.0), None, None])
+    steps, _ = drain(run(store, in_view=lambda: next(looks)))
+    order = [(s.block.rows.start, s.block.columns.start) for s in steps[1:]]
+    assert order == [(8, 8), (0, 8), (0, 0), (8, 0)]

@@ -1,7 +1,40 @@
 """Sample data: what "Open Sample" in napari offers."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from napari_lungcls.annotation import ClassScheme
+from napari_lungcls.downloads import Published, fetch
 from napari_lungcls.gui.readers import LayerData
+from napari_lungcls.imaging.sources import open_image
+from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.synthetic import make_section
+from napari_lungcls.synthetic.kept import KeptStack
+
+STACK_SHAPE = (8, 512, 512)
+
+MOUSE_LUNG_PIXEL = 1.8
+"""µm per pixel of the mouse section, as its burnt-in bar says: 500 µm are 275 pixels."""
+
+
+class MouseLung(Published):
+    """One address of the mouse lung section."""
+
+    stem: ClassVar[str] = "mouse-lung-he"
+
+
+_REPOSITORY = (
+    "https://raw.githubusercontent.com/OrangeBluee/"
+    "Image-Segmentatotion-and-Analysis-for-Lung-Histology"
+)
+_SHA256 = "7ba0e16bd7a87c892142e0c8e300a7cfcbb8f48881ff00eb2c1fc77404c84aad"
+# As it was committed first, then as it is now.
+MOUSE_LUNG = (
+    MouseLung(f"{_REPOSITORY}/73bf7ae0d49c1f2d79de5bdbfc4db305ce12f197/Example.jpg", _SHA256),
+    MouseLung(f"{_REPOSITORY}/HEAD/Example.jpg", _SHA256),
+)
+"""A section of a whole mouse lung, H&E, 7880 × 4448 pixels, 4 MB, CC0 1.0."""
 
 
 def synthetic_section() -> list[LayerData]:
@@ -14,15 +47,101 @@ def synthetic_section() -> list[LayerData]:
         both scaled in micrometres.
     """
     section = make_section()
-    place = {"scale": (section.pixel_size,) * 2, "units": ("um", "um")}
+    place = {
+        "scale": (section.pixel_size,) * 2,
+        "units": ("um", "um"),
+        "axis_labels": ("y", "x"),
+    }
+    return _with_truth(section.image, section.truth, section.scheme, "synthetic lung", place)
+
+
+def synthetic_stack() -> list[LayerData]:
+    """Give a stack of synthetic sections, made plane by plane, and its exact truth.
+
+    Only the plane that is looked at is made at once. The others are made meanwhile in a
+    thread, and each is kept.
+
+    Returns
+    -------
+    list of layer data
+        As `synthetic_section` does, with the distance of the planes as the scale of z.
+    """
+    stack = KeptStack(STACK_SHAPE)
+    stack.make_ahead()
+    lung = stack.lazy()
+    place = {
+        "scale": (lung.spacing, *(lung.pixel_size,) * 2),
+        "units": ("um",) * 3,
+        "axis_labels": ("z", "y", "x"),
+    }
+    return _with_truth(lung.image, lung.truth, lung.scheme, "synthetic lung stack", place)
+
+
+def mouse_section(
+    sources: Sequence[Published] = MOUSE_LUNG, cache: Path | None = None
+) -> list[LayerData]:
+    """Fetch the real section, unless it is in the cache, showing how much has come.
+
+    Parameters
+    ----------
+    sources
+        Where it is.
+    cache
+        Where it is kept; the folder for downloads if not given.
+
+    Raises
+    ------
+    InputError
+        When it is not in the cache and cannot be had.
+    """
+    stack = fetch_section(sources, cache)
+    options = {
+        "name": "mouse lung (H&E)",
+        "rgb": stack.rgb,
+        "scale": (MOUSE_LUNG_PIXEL,) * 2,
+        "units": ("um", "um"),
+        "axis_labels": ("y", "x"),
+        "metadata": {"source": sources[0].url, "licence": "CC0 1.0"},
+    }
+    return [(stack.levels[0], options, "image")]
+
+
+def fetch_section(sources: Sequence[Published], cache: Path | None = None) -> ImageStack:
+    """Download a picture with napari's progress bar, and open it.
+
+    Raises
+    ------
+    InputError
+        When it cannot be had.
+    """
+    from napari.utils import progress
+
+    remedy = (
+        "Connect to the internet and try again, or fetch the file on another machine and open "
+        "it with File > Open"
+    )
+    with progress(total=0, desc="fetching the mouse lung section") as bar:
+
+        def arrived(done: int, total: int) -> None:
+            if total and bar.total != total:
+                bar.total = total
+            bar.update(done - bar.n)
+
+        path, _ = fetch(sources, "the mouse lung section", remedy, cache, arrived)
+    return open_image(path)
+
+
+def _with_truth(
+    image: Any, truth: Any, scheme: ClassScheme, name: str, place: dict[str, Any]
+) -> list[LayerData]:
     colors: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    colors.update(enumerate(section.scheme.colors, start=1))
-    image = {"name": "synthetic lung", "rgb": True, **place}
-    truth = {
-        "name": "synthetic lung, truth",
+    colors.update(enumerate(scheme.colors, start=1))
+    hidden = {
+        "name": f"{name}, truth",
         "visible": False,
         "colormap": colors,
-        "metadata": {"classes": dict(enumerate(section.scheme.names, start=1))},
+        "features": {"class": ["unlabelled", *scheme.names]},
+        "metadata": {"classes": dict(enumerate(scheme.names, start=1))},
         **place,
     }
-    return [(section.image, image, "image"), (section.truth, truth, "labels")]
+    return [(image, {"name": name, "rgb": True, **place}, "image"), (truth, hidden, "labels")]

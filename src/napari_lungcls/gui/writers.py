@@ -1,13 +1,48 @@
-"""Saving a points layer of napari as a labelled points file."""
+"""The writers that napari knows: labelled points, and painted maps."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from napari_lungcls.annotation import Points, write_points
 from napari_lungcls.annotation.points import CLASS_COLUMN
 from napari_lungcls.annotation.tables import axis_name
 from napari_lungcls.errors import InputError
+from napari_lungcls.painting.painted import PaintedMap
+
+
+class NotSaved(RuntimeError):
+    """A layer was not saved; the message is one line with the remedy.
+
+    Raised towards napari in the place of `InputError`. That is a `ValueError`, by which
+    napari understands that a writer is not made for such layers: it would hide the line.
+    """
+
+
+def points_writer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Save labelled points for napari; see `write_points_layer`.
+
+    Raises
+    ------
+    NotSaved
+        When they cannot be written.
+    """
+    return _saved(write_points_layer, path, data, attributes)
+
+
+def map_writer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Save a painted map for napari; see `write_map_layer`.
+
+    Raises
+    ------
+    NotSaved
+        When it cannot be written.
+    """
+    return _saved(write_map_layer, path, data, attributes)
 
 
 def write_points_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -44,3 +79,51 @@ def write_points_layer(path: str, data: Any, attributes: dict[str, Any]) -> list
         raise InputError(f"layer {name!r}: rename the feature {min(clash)!r}, a coordinate's name")
     points = Points.build(data, labels).with_columns(**columns)
     return [str(write_points(path, points))]
+
+
+def write_map_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a painted map with its probabilities; an older map of that name is replaced.
+
+    Cells that were corrected in napari are written as they are shown.
+
+    Parameters
+    ----------
+    path
+        `*.ome.zarr` or `*.ome.tif`.
+    data
+        The cells as the layer has them.
+    attributes
+        Attributes of the layer; its metadata holds the map.
+
+    Returns
+    -------
+    list of str
+        What was written.
+
+    Raises
+    ------
+    InputError
+        When the layer is no painted map, or the map cannot be written.
+    """
+    name = attributes.get("name", "labels")
+    painted = attributes.get("metadata", {}).get("lungcls", {}).get("map")
+    if not isinstance(painted, PaintedMap):
+        raise InputError(
+            f"layer {name!r} is no painted map; save it as .tif, or choose a map made by Paint"
+        )
+    target = Path(path)
+    if isinstance(data, np.ndarray) and data is not painted.classes:
+        painted = replace(painted, classes=data)
+    return [str(painted.save(target, overwrite=True))]
+
+
+def _saved(
+    write: Callable[[str, Any, dict[str, Any]], list[str]],
+    path: str,
+    data: Any,
+    attributes: dict[str, Any],
+) -> list[str]:
+    try:
+        return write(path, data, attributes)
+    except InputError as error:
+        raise NotSaved(str(error)) from error

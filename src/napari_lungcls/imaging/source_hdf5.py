@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,46 @@ def split_dataset(path: str) -> tuple[str, str | None]:
     return found["file"], found["inside"].replace("\\", "/") or None
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A dataset that may be an image.
+
+    Attributes
+    ----------
+    inside
+        Its path in the file.
+    shape, dtype
+        Of the array as it is stored.
+    """
+
+    inside: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def list_images(path: Path, source: str) -> list[Listed]:
+    """List the datasets of a file that hold numbers along two or more axes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    source
+        Names it in messages.
+
+    Raises
+    ------
+    InputError
+        When it is no HDF5 file or damaged.
+    """
+    with _file(path, source) as file:
+        try:
+            nodes = [(inside, file[inside]) for inside in _images(file)]
+            return [Listed(inside, tuple(node.shape), str(node.dtype)) for inside, node in nodes]
+        except READ_ERRORS as error:
+            raise InputError(_damaged(source, error)) from error
+
+
 def open_hdf5(path: Path, inside: str | None, source: str) -> ImageStack:
     """Open one dataset of a file, which stays open while the image is in use.
 
@@ -60,12 +101,7 @@ def open_hdf5(path: Path, inside: str | None, source: str) -> ImageStack:
     InputError
         When the file is no HDF5 file, or the dataset is missing, unclear or no image.
     """
-    try:
-        file = h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
-    except READ_ERRORS as error:
-        raise InputError(
-            f"{source}: is not an HDF5 file that can be read ({error}); copy or export it again"
-        ) from error
+    file = _file(path, source)
     opened = Opened(file.close)
     try:
         dataset = _dataset(file, inside, path, source)
@@ -74,7 +110,7 @@ def open_hdf5(path: Path, inside: str | None, source: str) -> ImageStack:
     except InputError:
         raise
     except READ_ERRORS as error:
-        raise InputError(f"{source}: is a damaged HDF5 file ({error}); copy it again") from error
+        raise InputError(_damaged(source, error)) from error
     layout = arrange(axes, dataset.shape, source)
     pixel_size, scale, unit = world(layout.names, sizes, source)
     return ImageStack(
@@ -86,6 +122,19 @@ def open_hdf5(path: Path, inside: str | None, source: str) -> ImageStack:
         name=f"{path.stem} {dataset.name.strip('/')}",
         source=source,
     )
+
+
+def _file(path: Path, source: str) -> h5py.File:
+    try:
+        return h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
+    except READ_ERRORS as error:
+        raise InputError(
+            f"{source}: is not an HDF5 file that can be read ({error}); copy or export it again"
+        ) from error
+
+
+def _damaged(source: str, error: Exception) -> str:
+    return f"{source}: is a damaged HDF5 file ({error}); copy it again"
 
 
 def _dataset(file: h5py.File, inside: str | None, path: Path, source: str) -> h5py.Dataset:

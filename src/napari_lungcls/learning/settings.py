@@ -8,6 +8,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.learning.form_hints import (
+    AUGMENTATION,
+    INSTALLED,
+    RUN,
+    SEES,
+    SPLIT,
+    START,
+    shown,
+)
 from napari_lungcls.network.engines.protocol import OptimizerOptions
 from napari_lungcls.network.spec import Padding, Readout
 
@@ -16,62 +25,204 @@ LEAST_STEPS = 280
 
 
 class TrainingSettings(BaseModel):
-    """How a network is trained. Every field is an option of `lungcls train`."""
+    """How a network is trained. Every field is an option of `lungcls train`.
+
+    What a form needs stands beside it: a title, and what `form_hints.shown` gives.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # What the network sees.
     zooms: tuple[int, ...] = Field(
-        (1, 4, 16), description="factors by which the image is shrunk before the network looks"
+        (1, 4, 16),
+        title="Zooms",
+        description="factors by which the image is shrunk before the network looks",
+        json_schema_extra=shown(SEES, in_sight=True),
     )
-    window: int = Field(64, ge=16, le=512, description="edge of the window, in level pixels")
-    stages: tuple[int, ...] = Field((1, 2, 3, 4), description="stages of the trunk that are read")
-    readout: Readout = Field("point", description="how cells become one vector")
-    padding: Padding = Field("reflect", description="what convolutions see past a window's edge")
+    window: int = Field(
+        64,
+        ge=16,
+        le=512,
+        title="Window",
+        description="edge of the window, in level pixels",
+        json_schema_extra=shown(SEES, unit="px", in_sight=True),
+    )
+    stages: tuple[int, ...] = Field(
+        (1, 2, 3, 4),
+        title="Stages",
+        description="stages of the trunk that are read",
+        json_schema_extra=shown(SEES),
+    )
+    readout: Readout = Field(
+        "point",
+        title="Readout",
+        description="how cells become one vector",
+        json_schema_extra=shown(SEES),
+    )
+    padding: Padding = Field(
+        "reflect",
+        title="Padding",
+        description="what convolutions see past a window's edge",
+        json_schema_extra=shown(SEES),
+    )
 
-    # Where it runs, and from what it starts.
-    engine: str = Field("torch", description="library that computes the network: torch or mxnet")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
-    pretrained: str = Field("none", description="none, imagenet, or a file of ResNet-18 weights")
-    freeze: bool = Field(False, description="train the heads only, the trunk stays as it is")
+    engine: str = Field(
+        "torch",
+        title="Engine",
+        description="library that computes the network: torch or mxnet",
+        json_schema_extra=shown(START, choices=INSTALLED, in_sight=True),
+    )
+    device: str = Field(
+        "auto",
+        title="Device",
+        description="auto, cpu, cuda, cuda:N or mps",
+        json_schema_extra=shown(
+            START, choices=["auto", "cpu", "cuda", "mps"], other="name", in_sight=True
+        ),
+    )
+    pretrained: str = Field(
+        "none",
+        title="Start from",
+        description="none, imagenet, or a file of ResNet-18 weights",
+        json_schema_extra=shown(START, choices=["none", "imagenet"], other="file", in_sight=True),
+    )
+    freeze: bool = Field(
+        False,
+        title="Freeze the trunk",
+        description="train the heads only, the trunk stays as it is",
+        json_schema_extra=shown(START),
+    )
 
-    # The run.
     epochs: int | None = Field(
-        None, ge=1, le=100_000, description=f"rounds over the points [about {LEAST_STEPS} steps]"
+        None,
+        ge=1,
+        le=100_000,
+        title="Epochs",
+        description=f"rounds over the points [about {LEAST_STEPS} steps]",
+        json_schema_extra=shown(RUN, in_sight=True),
     )
-    batch_size: int = Field(32, ge=2, le=4096, description="points per step")
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate")
+    batch_size: int = Field(
+        32,
+        ge=2,
+        le=4096,
+        title="Batch size",
+        description="points per step",
+        json_schema_extra=shown(RUN, unit="points"),
+    )
+    learning_rate: float = Field(
+        1e-3,
+        gt=0,
+        le=10,
+        title="Learning rate",
+        description="peak learning rate",
+        json_schema_extra=shown(RUN),
+    )
     schedule: Literal["one-cycle", "step", "constant"] = Field(
-        "one-cycle", description="how the learning rate changes over the run"
+        "one-cycle",
+        title="Schedule",
+        description="how the learning rate changes over the run",
+        json_schema_extra=shown(RUN),
     )
-    step_epochs: int = Field(10, ge=1, description="epochs between steps of the schedule 'step'")
+    step_epochs: int = Field(
+        10,
+        ge=1,
+        title="Step after",
+        description="epochs between steps of the schedule 'step'",
+        json_schema_extra=shown(RUN, unit="epochs"),
+    )
     step_factor: float = Field(
-        0.3, gt=0, le=1, description="factor at each step of the schedule 'step'"
+        0.3,
+        gt=0,
+        le=1,
+        title="Step factor",
+        description="factor at each step of the schedule 'step'",
+        json_schema_extra=shown(RUN),
     )
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="optimiser")
-    weight_decay: float = Field(1e-4, ge=0, description="weight decay")
-    clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    dropout: float = Field(0.3, ge=0, lt=1, description="share of the features dropped")
-    zoom_dropout: float = Field(0.2, ge=0, lt=1, description="share of the zooms dropped")
-    balance: bool = Field(True, description="draw every class equally often")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(
+        "adam", title="Optimiser", description="optimiser", json_schema_extra=shown(RUN)
+    )
+    weight_decay: float = Field(
+        1e-4,
+        ge=0,
+        title="Weight decay",
+        description="weight decay",
+        json_schema_extra=shown(RUN),
+    )
+    clip_norm: float = Field(
+        1.0,
+        gt=0,
+        title="Largest gradient",
+        description="largest norm of the gradient",
+        json_schema_extra=shown(RUN),
+    )
+    dropout: float = Field(
+        0.3,
+        ge=0,
+        lt=1,
+        title="Dropout",
+        description="share of the features dropped",
+        json_schema_extra=shown(RUN),
+    )
+    zoom_dropout: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        title="Zoom dropout",
+        description="share of the zooms dropped",
+        json_schema_extra=shown(RUN),
+    )
+    balance: bool = Field(
+        True,
+        title="Balance classes",
+        description="draw every class equally often",
+        json_schema_extra=shown(RUN),
+    )
     patience: int = Field(
-        20, ge=1, description="stop after this many epochs without a better validation accuracy"
+        20,
+        ge=1,
+        title="Patience",
+        description="stop after this many epochs without a better validation accuracy",
+        json_schema_extra=shown(RUN, unit="epochs"),
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="repeats a run exactly on the CPU")
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**32,
+        title="Seed",
+        description="repeats a run exactly on the CPU",
+        json_schema_extra=shown(RUN),
+    )
 
-    # Augmentation.
-    rotation: Literal["any", "right", "none"] = Field("any", description="turns of the windows")
-    flip: bool = Field(True, description="flip windows")
+    rotation: Literal["any", "right", "none"] = Field(
+        "any",
+        title="Turns",
+        description="turns of the windows",
+        json_schema_extra=shown(AUGMENTATION),
+    )
+    flip: bool = Field(
+        True, title="Flips", description="flip windows", json_schema_extra=shown(AUGMENTATION)
+    )
     random_phase: bool = Field(
-        True, description="put the point anywhere near the window's middle, as painting does"
+        True,
+        title="Random phase",
+        description="put the point anywhere near the window's middle, as painting does",
+        json_schema_extra=shown(AUGMENTATION),
     )
     colour: float = Field(
-        0.05, ge=0, le=1, description="strength of brightness, contrast and colour changes"
+        0.05,
+        ge=0,
+        le=1,
+        title="Colour changes",
+        description="strength of brightness, contrast and colour changes",
+        json_schema_extra=shown(AUGMENTATION),
     )
 
-    # The split.
     val_fraction: float = Field(
-        0.2, ge=0, lt=1, description="share of the points kept for validation; 0 trains on all"
+        0.2,
+        ge=0,
+        lt=1,
+        title="Validation share",
+        description="share of the points kept for validation; 0 trains on all",
+        json_schema_extra=shown(SPLIT, in_sight=True),
     )
 
     @field_validator("zooms", "stages", mode="before")

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.downloads import Progress
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.parameters import PARTS, stage_channels, trunk_shapes
 from napari_lungcls.network.weight_files import Shape, WeightFile, read_weights
-from napari_lungcls.network.weight_sources import IMAGENET, PretrainedSource, Progress, fetch
+from napari_lungcls.network.weight_sources import IMAGENET, PretrainedSource, fetch
 
 __all__ = ["PretrainedSource", "PretrainedWeights", "load_pretrained"]
 

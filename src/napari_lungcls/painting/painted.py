@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.memory import scratch
 from napari_lungcls.painting.cells import blocks, check_cells
 from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.stores import open_store
@@ -119,7 +120,7 @@ class PaintedMap:
 
 
 class MemoryStore:
-    """Keeps a map in memory.
+    """Keeps a map in memory, a large one in files that go with it.
 
     Parameters
     ----------
@@ -133,10 +134,10 @@ class MemoryStore:
     """
 
     def __init__(self, header: MapHeader) -> None:
-        classes = np.zeros(header.shape, np.uint8)
+        classes = scratch(header.shape, np.uint8)
         probabilities = None
         if header.probabilities:
-            probabilities = np.zeros((len(header.scheme), *header.shape), np.float16)
+            probabilities = scratch((len(header.scheme), *header.shape), np.float16)
         self.map = PaintedMap(classes, probabilities, header)
 
     def write(

@@ -15,29 +15,34 @@ from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.fitting import check_image
 from napari_lungcls.painting.grid import Block, MapGrid
 from napari_lungcls.painting.header import MapHeader
+from napari_lungcls.painting.order import InView, nearest_first
+from napari_lungcls.painting.painted import MemoryStore, PaintedMap
 from napari_lungcls.painting.painter import Painter, classes_and_probabilities
 from napari_lungcls.painting.stores import MapStore
 
 
 @dataclass(frozen=True)
 class PaintingProgress:
-    """Where painting stands, after each block.
+    """Where painting stands, before the first block and after each.
 
     Attributes
     ----------
     done, total
         Blocks painted, and in all.
     block
-        The block that was just written.
+        The block that was just written; None before the first.
     seconds, remaining
-        Time spent, and an estimate of what is left.
+        Time spent, and an estimate of what is left, None before the first block.
+    map
+        The map as it is filled, where that can be read meanwhile: in memory, not in files.
     """
 
     done: int
     total: int
-    block: Block
+    block: Block | None
     seconds: float
-    remaining: float
+    remaining: float | None
+    map: PaintedMap | None
 
 
 def map_header(grid: MapGrid, document: ModelDocument, *, probabilities: bool) -> MapHeader:
@@ -61,6 +66,7 @@ def run_painting(
     *,
     probabilities: bool = True,
     cancelled: Callable[[], bool] = lambda: False,
+    in_view: InView | None = None,
 ) -> Generator[PaintingProgress, None, bool]:
     """Paint all blocks of a grid into a store.
 
@@ -77,10 +83,14 @@ def run_painting(
         Whether to write them.
     cancelled
         Asked before every block.
+    in_view
+        Asked before every block for the cell that is looked at; see `nearest_first`. Without
+        it blocks are painted in their order.
 
     Yields
     ------
     PaintingProgress
+        The first before any block.
 
     Returns
     -------
@@ -103,8 +113,11 @@ def run_painting(
             engine, check_image(grid.stack, document), temperature=document.temperature
         )
         blocks = list(grid.blocks())
+        filled = store.map if isinstance(store, MemoryStore) else None
         began, done, blind = time.perf_counter(), 0, 0
-        for done, block in enumerate(_until(cancelled, blocks), 1):
+        yield PaintingProgress(0, len(blocks), None, 0.0, None, filled)
+        ordered = nearest_first(blocks, in_view) if in_view else iter(blocks)
+        for done, block in enumerate(_until(cancelled, ordered), 1):
             plane = grid.stack.plane(grid.image_plane(block.index))
             logits = painter.logits(plane, *grid.positions(block))
             cells = classes_and_probabilities(logits, probabilities=probabilities)
@@ -112,7 +125,7 @@ def run_painting(
             blind += int((cells[0] == 0).sum())
             seconds = time.perf_counter() - began
             yield PaintingProgress(
-                done, len(blocks), block, seconds, seconds / done * (len(blocks) - done)
+                done, len(blocks), block, seconds, seconds / done * (len(blocks) - done), filled
             )
         complete = done == len(blocks)
         if complete:
@@ -133,8 +146,9 @@ def run_painting(
             store.abandon()
 
 
-def _until(cancelled: Callable[[], bool], blocks: list[Block]) -> Iterator[Block]:
-    for block in blocks:
-        if cancelled():
+def _until(cancelled: Callable[[], bool], blocks: Iterator[Block]) -> Iterator[Block]:
+    while not cancelled():
+        block = next(blocks, None)
+        if block is None:
             return
         yield block

@@ -1,0 +1,78 @@
+"""One button per class: colour, name, key, and how many points it has."""
+
+from collections.abc import Mapping
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_lungcls.annotation.schemes import ClassScheme, ClassSpec
+from napari_lungcls.gui.parts import color_icon
+
+
+class ClassButton(QPushButton):
+    """The button of one class."""
+
+    def __init__(self, spec: ClassSpec, parent: QWidget | None = None) -> None:
+        super().__init__(color_icon(spec.color), f" {spec.name}", parent)
+        self.setObjectName(f"class_button_{spec.name}")
+        self.setCheckable(True)
+        # The keys must go on reaching the image after a click here.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setStyleSheet("text-align: left; padding: 5px 8px;")
+        self._count, key = QLabel("0", self), QLabel(spec.key or "", self)
+        self._count.setObjectName(f"class_count_{spec.name}")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 0, 10, 0)
+        row.addStretch(1)
+        for label, width in ((key, 18), (self._count, 44)):
+            label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            label.setStyleSheet("background: transparent;")
+            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            label.setMinimumWidth(width)
+            row.addWidget(label)
+        how = f"or press {spec.key}" if spec.key else "it has no key"
+        self.setToolTip(
+            f"Label with {spec.name} ({how}), then click on the image.\n"
+            "Selected points are given this class."
+        )
+
+    def show_count(self, count: int) -> None:
+        """Show how many points the class has."""
+        self._count.setText(f"{count:,}".replace(",", "\u2009"))
+
+
+class ClassButtons(QWidget):
+    """The buttons of a scheme, of which one is checked."""
+
+    chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(3)
+        self._group = QButtonGroup(self)
+        self._buttons: dict[str, ClassButton] = {}
+
+    def show_scheme(self, scheme: ClassScheme) -> None:
+        """Make the buttons anew."""
+        for button in self._buttons.values():
+            self._group.removeButton(button)
+            self._column.removeWidget(button)
+            # Hidden at once, deleted later: this may be called from a click on it.
+            button.hide()
+            button.setParent(None)
+            button.deleteLater()
+        self._buttons = {}
+        for spec in scheme.classes:
+            button = ClassButton(spec, self)
+            button.clicked.connect(lambda _=False, name=spec.name: self.chosen.emit(name))
+            self._group.addButton(button)
+            self._column.addWidget(button)
+            self._buttons[spec.name] = button
+
+    def show_state(self, current: str, counts: Mapping[str, int]) -> None:
+        """Check the current class and show the counts."""
+        for name, button in self._buttons.items():
+            button.show_count(counts.get(name, 0))
+            button.setChecked(name == current)

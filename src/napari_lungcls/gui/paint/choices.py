@@ -1,0 +1,266 @@
+"""What to paint with, over what, how finely, and what to keep."""
+
+import napari
+from napari.layers import Image
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui.maps import map_of
+from napari_lungcls.gui.paint.extent import (
+    Extent,
+    Plan,
+    make_plan,
+    position_in_view,
+    region_in_view,
+)
+from napari_lungcls.gui.paint.steps import cells, size
+from napari_lungcls.gui.parts import SPACING, LayerBox, note
+from napari_lungcls.gui.session import NamedModel, session
+from napari_lungcls.imaging.anything import as_stack
+from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.painting.grid import MAX_STRIDE
+
+DEFAULT_STRIDE = 4
+NO_MODEL = "No model yet: train one, or load one from a file."
+NO_IMAGE = "No image yet: open one, or drop it on the viewer."
+
+
+class Choices(QWidget):
+    """The form above the start button.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer, self._session = viewer, session(viewer)
+        self._stack: ImageStack | None = None
+        self._problem = NO_IMAGE
+        self.model_box, self.load_button = QComboBox(), QPushButton("Load…")
+        self.image_box = LayerBox(viewer, Image, accept=lambda layer: map_of(layer) is None)
+        self.stride_box, self.stride_words = QSpinBox(), QLabel()
+        self.extent_box = QComboBox()
+        self.first_box, self.last_box = QSpinBox(), QSpinBox()
+        self.in_view = QCheckBox("Only what is in view")
+        self.probabilities = QCheckBox("Probabilities")
+        self.confidence = QCheckBox("Confidence")
+        self.estimate = note()
+        self._set_up()
+        self._lay_out()
+        self._connect()
+        self._fill_models()
+        self._on_image()
+
+    @property
+    def model(self) -> NamedModel | None:
+        """The chosen model, or None."""
+        return self.model_box.currentData()
+
+    @property
+    def image(self) -> Image | None:
+        """The chosen image, or None."""
+        return self.image_box.layer
+
+    @property
+    def extent(self) -> Extent:
+        """Which planes are chosen; the whole of an image that has none."""
+        return Extent(self.extent_box.currentText()) if self._planes() else Extent.ALL
+
+    def refusal(self) -> str:
+        """Say what is missing before painting can start; nothing when all is there."""
+        if self.model is None:
+            return NO_MODEL
+        return self._problem
+
+    def plan(self) -> Plan:
+        """Lay cells over the chosen part of the chosen image.
+
+        Raises
+        ------
+        InputError
+            When that part is empty.
+        """
+        image = self.image
+        if image is None:
+            raise InputError(NO_IMAGE)
+        return self._plan(image, as_stack(image))
+
+    def _plan(self, image: Image, stack: ImageStack) -> Plan:
+        region = region_in_view(self._viewer, image) if self.in_view.isChecked() else None
+        return make_plan(
+            stack,
+            self.stride_box.value(),
+            self.extent,
+            position_in_view(self._viewer, image),
+            planes=(self.first_box.value(), self.last_box.value()),
+            region=region,
+        )
+
+    def update_estimate(self) -> None:
+        """Say how many cells there will be and how much room they take."""
+        if self.image is None or self._stack is None or self.model is None:
+            self.estimate.setText(self.refusal())
+            return
+        try:
+            plan = self._plan(self.image, self._stack)
+        except InputError as error:
+            self.estimate.setText(str(error))
+            return
+        room = plan.bytes(
+            len(self.model.model.scheme),
+            probabilities=self.probabilities.isChecked(),
+            confidence=self.confidence.isChecked(),
+        )
+        self.estimate.setText(f"{cells(plan.grid.shape)}, {size(room)}")
+
+    def _set_up(self) -> None:
+        self.stride_box.setRange(1, MAX_STRIDE)
+        self.stride_box.setValue(DEFAULT_STRIDE)
+        self.stride_box.setSuffix(" px")
+        self.extent_box.addItems([extent.value for extent in Extent])
+        self.probabilities.setChecked(True)
+        for box in (self.model_box, self.extent_box):
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(6)
+            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        for widget, name, tip in (
+            (self.model_box, "paint_model", "The network that paints"),
+            (self.load_button, "load_model", "Load a model from a .safetensors file"),
+            (self.image_box, "paint_image", "The image to paint"),
+            (
+                self.stride_box,
+                "paint_stride",
+                "Image pixels from one painted cell to the next. Small strides show thin\n"
+                "structures and take more room; the time is nearly the same.",
+            ),
+            (
+                self.extent_box,
+                "paint_extent",
+                "Which planes to paint, along the last slider. Of the sliders before it,\n"
+                "such as time, the shown position is painted unless it is the whole stack.",
+            ),
+            (self.first_box, "paint_first", "First plane, counted from 0"),
+            (self.last_box, "paint_last", "Last plane, painted too"),
+            (self.in_view, "paint_in_view", "Leave out what the window does not show now"),
+            (
+                self.probabilities,
+                "with_probabilities",
+                "Keep the probability of every class: shown under the cursor, as hidden\n"
+                "layers, and saved with the map. Takes 2 bytes for each class and cell.",
+            ),
+            (
+                self.confidence,
+                "with_confidence",
+                "Add a hidden layer of the top probability: dark where the network guesses.",
+            ),
+        ):
+            widget.setObjectName(name)
+            widget.setToolTip(tip)
+
+    def _lay_out(self) -> None:
+        form = QGridLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setSpacing(SPACING)
+        form.setColumnStretch(1, 1)
+        self._range = beside((self.first_box, 1), (QLabel("to"), 0), (self.last_box, 1))
+        self._extent_label = QLabel("Extent")
+        rows: list[tuple[QLabel | None, QWidget]] = [
+            (QLabel("Model"), beside((self.model_box, 1), (self.load_button, 0))),
+            (QLabel("Image"), self.image_box),
+            (QLabel("Stride"), beside((self.stride_box, 1), (self.stride_words, 1))),
+            (self._extent_label, self.extent_box),
+            (None, self._range),
+            (None, self.in_view),
+            (QLabel("Keep"), beside((self.probabilities, 1), (self.confidence, 1))),
+        ]
+        for i, (label, field) in enumerate(rows):
+            if label is not None:
+                form.addWidget(label, i, 0)
+            form.addWidget(field, i, 1)
+        form.addWidget(self.estimate, len(rows), 0, 1, 2)
+
+    def _connect(self) -> None:
+        events = self._session.changed
+        events.connect(self._fill_models)
+        slot = self._fill_models
+        self.destroyed.connect(lambda *_: events.disconnect(slot))
+        self.model_box.activated.connect(self._on_model)
+        self.image_box.layer_changed.connect(self._on_image)
+        self.extent_box.currentIndexChanged.connect(self._on_change)
+        for box in (self.stride_box, self.first_box, self.last_box):
+            box.valueChanged.connect(self._on_change)
+        for check in (self.in_view, self.probabilities, self.confidence):
+            check.toggled.connect(self._on_change)
+
+    def _fill_models(self) -> None:
+        self.model_box.clear()
+        for named in self._session.models:
+            self.model_box.addItem(named.name, named)
+        known = bool(self._session.models)
+        if self._session.current is not None:
+            self.model_box.setCurrentText(self._session.current.name)
+        elif not known:
+            self.model_box.addItem("no model yet")
+        self.model_box.setEnabled(known)
+        self._on_change()
+
+    def _on_model(self, index: int) -> None:
+        if self.model is not None:
+            self._session.choose(self.model.name)
+
+    def _on_image(self, layer: object = None) -> None:
+        self._stack, self._problem = None, NO_IMAGE
+        if self.image is not None:
+            try:
+                self._stack, self._problem = as_stack(self.image), ""
+            except InputError as error:
+                self._problem = str(error)
+        count = self._planes()
+        for widget in (self.extent_box, self._extent_label):
+            widget.setVisible(bool(count))
+        for box, value in ((self.first_box, 0), (self.last_box, count - 1)):
+            box.setRange(0, max(0, count - 1))
+            box.setValue(max(0, value))
+        self._on_change()
+
+    def _on_change(self, value: object = None) -> None:
+        self._range.setVisible(self.extent is Extent.RANGE)
+        size_um = None if self._stack is None else self._stack.pixel_size
+        stride = self.stride_box.value()
+        self.stride_words.setText("" if size_um is None else f"= {stride * size_um:.3g} µm")
+        self.update_estimate()
+        self.changed.emit()
+
+    def _planes(self) -> int:
+        """Count the planes along the axis before `(y, x)`; 0 for one flat image."""
+        leading = () if self._stack is None else self._stack.leading
+        return leading[-1] if leading else 0
+
+
+def beside(*parts: tuple[QWidget, int]) -> QWidget:
+    """Put widgets into one row, each with its share of the room."""
+    whole = QWidget()
+    row = QHBoxLayout(whole)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(SPACING)
+    for widget, stretch in parts:
+        row.addWidget(widget, stretch)
+    return whole

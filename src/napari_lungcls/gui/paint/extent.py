@@ -1,0 +1,176 @@
+"""What is to be painted: which planes and which part of them; and what is looked at. No Qt."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import napari
+import numpy as np
+from napari.layers import Image, Layer
+from numpy.typing import NDArray
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui.layers import from_world
+from napari_lungcls.imaging.geometry import map_offset
+from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.painting.grid import MapGrid, Region
+
+
+class Extent(Enum):
+    """Which planes of a stack are painted."""
+
+    PLANE = "This plane"
+    RANGE = "Range of planes"
+    ALL = "Whole stack"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cells to paint over an image.
+
+    Attributes
+    ----------
+    grid
+        The cells, over the image or the part of it that its other axes show.
+    first
+        Image plane of the map's first plane, one number per axis before `(y, x)`.
+    """
+
+    grid: MapGrid
+    first: tuple[int, ...]
+
+    def cell(self, position: NDArray[np.float64]) -> tuple[float, ...]:
+        """Give the cell of the map at a position `(…, y, x)` in data pixels of the image."""
+        grid, offset = self.grid, map_offset(self.grid.stride)
+        start = np.array([grid.rows.start, grid.columns.start]) + offset
+        within = (position[-2:] - start) / grid.stride
+        return (*(position[:-2] - np.array(self.first)).tolist(), *within.tolist())
+
+    def bytes(self, classes: int, *, probabilities: bool, confidence: bool) -> int:
+        """Count the bytes that the map's cells take."""
+        each = 1 + 2 * classes * (probabilities or confidence) + 2 * confidence
+        return each * int(np.prod(self.grid.shape, dtype=np.int64))
+
+
+class Look:
+    """Where the user looks, written by the window and read by the painter's thread."""
+
+    cell: tuple[float, ...] | None = None
+
+
+def make_plan(
+    stack: ImageStack,
+    stride: int,
+    extent: Extent,
+    position: NDArray[np.float64],
+    *,
+    planes: tuple[int, int] = (0, 0),
+    region: Region | None = None,
+) -> Plan:
+    """Lay cells over an image, or the part of it that was chosen.
+
+    Parameters
+    ----------
+    stack
+        The image.
+    stride
+        Image pixels between cells.
+    extent
+        Which planes. `PLANE` and `RANGE` run along the axis before `(y, x)`; of the axes
+        before that, such as time, the position that is shown is painted.
+    position
+        What is shown, `(…, y, x)` in data pixels of the image.
+    planes
+        First and last plane of a range, both painted.
+    region
+        Rows and columns of pixels; all by default.
+
+    Raises
+    ------
+    InputError
+        When the stride, the region or the planes do not suit the image.
+    """
+    first = (0,) * len(stack.leading)
+    along: slice | None = None
+    if extent is not Extent.ALL and stack.leading:
+        shown = np.floor(position[:-2] + 0.5).astype(int)
+        first = tuple(int(i) for i in np.clip(shown, 0, np.array(stack.leading) - 1))
+        low, high = planes if extent is Extent.RANGE else (first[-1], first[-1])
+        if low > high:
+            raise InputError(f"planes {low} to {high}: the first must not come after the last")
+        first = (*first[:-1], low)
+        along = slice(low, high + 1)
+        stack = at(stack, first[:-1])
+    return Plan(MapGrid.over(stack, stride, region, along), first)
+
+
+def at(stack: ImageStack, index: tuple[int, ...]) -> ImageStack:
+    """Give one position along the first axes of a stack, which keep their places with length 1."""
+    if not index:
+        return stack
+    shift = [s * i for s, i in zip(stack.scale, index, strict=False)] + [0.0] * stack.ndim
+    return ImageStack(
+        [_At(level, index) for level in stack.levels],
+        rgb=stack.rgb,
+        pixel_size=stack.pixel_size,
+        scale=stack.scale,
+        translate=[t + d for t, d in zip(stack.translate, shift, strict=False)],
+        unit=stack.unit,
+        name=stack.name,
+        source=stack.source,
+    )
+
+
+class _At:
+    """An array seen at one position of its first axes; nothing is read before it is asked for."""
+
+    def __init__(self, array: Any, index: tuple[int, ...]) -> None:
+        self._array, self._index = array, index
+        self.shape = (*(1,) * len(index), *array.shape[len(index) :])
+        self.dtype = array.dtype
+
+    def __getitem__(self, key: tuple[Any, ...]) -> Any:
+        """Read a region of a plane: `key` names the plane with whole numbers."""
+        return self._array[(*self._index, *key[len(self._index) :])]
+
+
+def world_in_view(viewer: "napari.Viewer") -> tuple[float, ...]:
+    """Give the position in the world that the view is centred on."""
+    point = np.array(viewer.dims.point, float)
+    shown = list(viewer.dims.displayed)
+    point[shown] = np.array(viewer.scene.camera.center, float)[-len(shown) :]
+    return tuple(point.tolist())
+
+
+def position_in_view(viewer: "napari.Viewer", image: Layer) -> NDArray[np.float64]:
+    """Give the data pixel `(…, y, x)` of an image that the view is centred on."""
+    return from_world(image, world_in_view(viewer))
+
+
+def image_shape(image: Image) -> tuple[int, ...]:
+    """Give the pixels along each axis of an image, without its colours."""
+    shape = image.data[0].shape if image.multiscale else image.data.shape
+    return tuple(int(n) for n in shape[: image.ndim])
+
+
+def region_in_view(viewer: "napari.Viewer", image: Image) -> Region:
+    """Give the rows and columns of an image that the canvas shows.
+
+    Raises
+    ------
+    InputError
+        When nothing of the image is in view, or it is not seen from above.
+    """
+    ends = tuple(viewer.dims.order[-2:])
+    if viewer.dims.ndisplay != 2 or ends != (viewer.dims.ndim - 2, viewer.dims.ndim - 1):
+        raise InputError("'Only what is in view' needs the flat view of y and x; switch to 2-D")
+    corners = np.asarray(image.corner_pixels, float)[:, -2:]
+    if image.multiscale:
+        factors = np.asarray(image.downsample_factors, float)[image.data_level]
+        corners = corners * factors[: image.ndim][-2:]
+    height, width = image_shape(image)[-2:]
+    low = np.clip(np.floor(corners[0]), 0, [height, width]).astype(int)
+    high = np.clip(np.ceil(corners[1]) + 1, 0, [height, width]).astype(int)
+    if (high - low <= 1).any():
+        raise InputError(f"nothing of the image {image.name!r} is in view; move it into sight")
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))

@@ -1,0 +1,244 @@
+"""The painted maps that are open: legend, what is under the cursor, saving and opening."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import napari
+from napari.layers import Image, Labels, Layer
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_lungcls.gui.layers import KEY
+from napari_lungcls.gui.maps import is_map, map_colors, map_layers, map_of, open_map, quieten
+from napari_lungcls.gui.paint.hover import Hover
+from napari_lungcls.gui.paint.legend import Legend
+from napari_lungcls.gui.parts import SPACING, LayerBox, note
+from napari_lungcls.gui.reading.maps import image_for, layer_name
+from napari_lungcls.gui.workers import Job, start_call
+from napari_lungcls.painting.painted import PaintedMap
+
+NO_MAP = "no map is open"
+EMPTY = "Paint a map above, or open one that was saved."
+SHARES, HIDDEN = "shares", "hidden"
+"""What a class map's layer remembers: shares by class, and codes that are not shown."""
+
+UNCORRECTED = "Shares of the painted cells, not corrected for the network's errors."
+OFF_MAP = "Point at the map to see its probabilities."
+SUFFIXES = (".ome.zarr", ".ome.tif", ".ome.tiff", ".zarr", ".tif", ".tiff")
+FILTERS = "OME-Zarr, any size (*.ome.zarr);;OME-TIFF, small maps (*.ome.tif)"
+
+
+class MapView(QWidget):
+    """Shows one of the painted maps of a viewer and keeps it.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._busy: Layer | None = None
+        self._job: Job | None = None
+        self.map_box = LayerBox(viewer, Labels, accept=is_map, empty=NO_MAP)
+        self.legend, self.under, self.words = Legend(), note(), note(UNCORRECTED)
+        self.save_button, self.open_button = QPushButton("Save map…"), QPushButton("Open map…")
+        self.saved = note()
+        self._hover = Hover(viewer, self)
+        self._lay_out()
+        self._hover.told.connect(self._on_hover)
+        self.legend.hidden_changed.connect(self._on_hidden)
+        self.map_box.layer_changed.connect(self._on_map)
+        self.save_button.clicked.connect(self._choose_file)
+        self._on_map(self.map_box.layer)
+
+    @property
+    def layer(self) -> Labels | None:
+        """The map layer that is shown, or None."""
+        return self.map_box.layer
+
+    def watch(self, layer: Labels) -> None:
+        """Show a map that is being painted; it cannot be saved before that ends."""
+        self._busy = layer
+        self.map_box.choose(layer)
+        self._allow()
+
+    def shows(self, layer: Layer, image: Image) -> bool:
+        """Tell whether a layer is a class map of an image."""
+        return is_map(layer) and layer.metadata[KEY].get("image") == image.name
+
+    def set_shares(self, layer: Layer, shares: Mapping[str, float]) -> None:
+        """Take the shares of the classes of a map, as far as it is painted."""
+        layer.metadata[KEY][SHARES] = shares
+        if layer == self.layer:
+            self.legend.set_shares(shares)
+
+    def release(self) -> None:
+        """Let the map that was being painted be saved."""
+        self._busy = None
+        self._allow()
+
+    def save_to(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Job | None:
+        """Save the map that is shown, in a thread; the suffix says in which format.
+
+        Parameters
+        ----------
+        path
+            `.ome.zarr` or `.ome.tif`.
+        overwrite
+            Whether an existing file or folder is replaced.
+        """
+        painted = map_of(self.layer)
+        if painted is None:
+            return None
+        name = Path(path).name
+        self._begin(f"Saving {name}…")
+        self._job = start_call(
+            lambda: painted.save(path, overwrite=overwrite),
+            owner=self,
+            returned=lambda _: self.saved.setText(f"Saved as {name}."),
+            failed=lambda line: self.saved.setText(f"Not saved: {line}"),
+            ended=self._end,
+        )
+        return self._job
+
+    def open_from(self, path: str | os.PathLike[str]) -> Job:
+        """Open a saved map as layers, in the place of its image if that is open."""
+        source = os.fspath(path)
+        quieten()
+        self._begin(f"Opening {Path(source).name}…")
+        self._job = start_call(
+            lambda: open_map(source),
+            owner=self,
+            returned=lambda painted: self._on_opened(painted, source),
+            failed=lambda line: self.saved.setText(f"Not opened: {line}"),
+            ended=self._end,
+        )
+        return self._job
+
+    def _lay_out(self) -> None:
+        self.map_box.setObjectName("map_choice")
+        self.map_box.setToolTip("The painted map that legend, cursor and Save are about")
+        self.save_button.setObjectName("save_map")
+        self.save_button.setToolTip("Save this map as OME-Zarr (any size) or OME-TIFF (small)")
+        self.open_button.setObjectName("open_map")
+        self.open_button.setToolTip("Open a map that was saved, with its place and colours")
+        menu = QMenu(self.open_button)
+        for text, slot in (
+            ("OME-Zarr folder…", self._choose_folder),
+            ("OME-TIFF file…", self._choose_tiff),
+        ):
+            action = menu.addAction(text)
+            assert action is not None
+            action.triggered.connect(slot)
+        self.open_button.setMenu(menu)
+        column, row = QVBoxLayout(self), QHBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SPACING)
+        row.addWidget(self.save_button)
+        row.addWidget(self.open_button)
+        for widget in (self.map_box, self.legend, self.under, self.words):
+            column.addWidget(widget)
+        column.addLayout(row)
+        column.addWidget(self.saved)
+
+    def _on_map(self, layer: Labels | None) -> None:
+        painted = map_of(layer)
+        self._hover.layer = layer
+        known = {} if layer is None else layer.metadata[KEY]
+        self.legend.set_scheme(
+            None if painted is None else painted.scheme, known.get(HIDDEN, frozenset())
+        )
+        self.legend.setVisible(painted is not None)
+        self.words.setText(EMPTY if painted is None else UNCORRECTED)
+        self.under.setVisible(painted is not None)
+        self.under.setText(OFF_MAP)
+        self._allow()
+        if layer is None or painted is None:
+            return
+        if SHARES in known:
+            self.legend.set_shares(known[SHARES])
+        elif layer != self._busy:
+            start_call(
+                painted.fractions,
+                owner=self,
+                returned=lambda shares: self.set_shares(layer, shares),
+            )
+
+    def _on_hover(self, found: Any) -> None:
+        painted = map_of(self.layer)
+        if painted is None or found is None:
+            self.under.setText(OFF_MAP)
+            self.legend.set_odds(None)
+            return
+        code, odds = found
+        name = painted.scheme.names[code]
+        known = "" if odds is None else f", {100 * float(odds[code]):.0f} %"
+        self.under.setText(f"Under the cursor: {name}{known}")
+        self.legend.set_odds(odds)
+
+    def _on_hidden(self, hidden: frozenset[int]) -> None:
+        layer, painted = self.layer, map_of(self.layer)
+        if layer is not None and painted is not None:
+            layer.metadata[KEY][HIDDEN] = hidden
+            layer.colormap = map_colors(painted.scheme, hidden)
+
+    def _on_opened(self, painted: PaintedMap, source: str) -> None:
+        images = [
+            layer
+            for layer in self._viewer.layers
+            if isinstance(layer, Image)
+            and map_of(layer) is None
+            and layer.ndim == len(painted.header.shape)
+        ]
+        image = image_for(painted.header, source, images)
+        add_layers(self._viewer, map_layers(painted, layer_name(source), image, True))
+        self.map_box.choose(self._viewer.layers[-1])
+        self.saved.setText(f"Opened {Path(source).name}.")
+
+    def _begin(self, words: str) -> None:
+        self.saved.setText(words)
+        self.save_button.setEnabled(False)
+        self.open_button.setEnabled(False)
+
+    def _end(self) -> None:
+        self._job = None
+        self._allow()
+
+    def _allow(self) -> None:
+        free = self._job is None
+        self.open_button.setEnabled(free)
+        self.save_button.setEnabled(free and self.layer is not None and self.layer != self._busy)
+
+    def _choose_file(self) -> None:
+        start = f"{'map' if self.layer is None else self.layer.name}.ome.zarr"
+        path, chosen = QFileDialog.getSaveFileName(self, "Save map", start, FILTERS)
+        if path:
+            if not path.lower().endswith(SUFFIXES):
+                path += ".ome.tif" if "tif" in chosen else ".ome.zarr"
+            # The dialog has asked whether a file may be replaced.
+            self.save_to(path, overwrite=Path(path).is_file())
+
+    def _choose_folder(self) -> None:
+        if path := QFileDialog.getExistingDirectory(self, "Open map (an .ome.zarr folder)"):
+            self.open_from(path)
+
+    def _choose_tiff(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open map", "", "OME-TIFF (*.tif *.tiff)")
+        if path:
+            self.open_from(path)
+
+
+def add_layers(viewer: "napari.Viewer", layers: list[Any]) -> list[Layer]:
+    """Add layers to a viewer from their data, keyword arguments and kinds."""
+    return [viewer.add_layer(Layer.create(*layer)) for layer in layers]

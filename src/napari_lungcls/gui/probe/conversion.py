@@ -1,0 +1,114 @@
+"""Turning predictions into labels: from their layer to an annotation layer. No Qt."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import napari
+import numpy as np
+import pandas as pd
+from napari.layers import Image
+from napari.layers import Points as PointsLayer
+
+from napari_lungcls.annotation import ClassScheme
+from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui import layers
+
+SOURCE_COLUMN = "source"
+MODEL = "model"
+"""What the column `source` says of labels that no human gave."""
+
+
+def chosen(predictions: PointsLayer) -> list[int]:
+    """Give the rows to convert: the selected ones, or all when none is selected."""
+    return sorted(predictions.selected_data) or list(range(len(predictions.data)))
+
+
+def check(
+    viewer: "napari.Viewer", target: PointsLayer, image: Image, labels: Sequence[str]
+) -> ClassScheme | None:
+    """Give the scheme of a layer that is to take labels, or None when it has no classes yet.
+
+    Raises
+    ------
+    InputError
+        When the layer belongs to another image or its scheme lacks a class.
+    """
+    other = layers.image_of(viewer, target)
+    if other is not None and other is not image:
+        raise InputError(
+            f"the labels go to {target.name!r}, which belongs to the image {other.name!r}; in the "
+            f"label window choose a layer of {image.name!r}, or a new one"
+        )
+    scheme = layers.scheme_of(target)
+    missing = [] if scheme is None else sorted(set(labels) - set(scheme.names))
+    if missing and scheme is not None:
+        raise InputError(
+            f"the layer {target.name!r} has no class {', '.join(missing)}, only "
+            f"{', '.join(scheme.names)}; add the class to its scheme, or choose another layer "
+            "in the label window"
+        )
+    return scheme
+
+
+def convert(
+    predictions: PointsLayer, rows: Sequence[int], image: Image, target: PointsLayer
+) -> None:
+    """Move predictions to the end of an annotation layer, in one step.
+
+    Who watches `target.events` hears of one assignment of data, when the new points have
+    their classes: one step to undo.
+
+    Parameters
+    ----------
+    predictions
+        The layer they are taken from.
+    rows
+        Which points of it.
+    image
+        The image that both layers belong to.
+    target
+        The annotation layer; it has passed `check`.
+
+    Raises
+    ------
+    InputError
+        When the layers have different axes.
+    """
+    where = layers.to_layer(layers.positions(predictions, image, rows), image, target)
+    labels = [str(label) for label in predictions.features[CLASS_COLUMN].iloc[list(rows)]]
+    before = layers.scheme_of(target)
+    scheme = before or ClassScheme.for_labels(labels)
+    features = _extended(target, labels, scheme)
+    defaults = {name: values.iloc[0] for name, values in target.feature_defaults.items()}
+    events = target.events
+    with events.data.blocker(), events.features.blocker(), events.set_data.blocker():
+        target.data = np.vstack([target.data, where])
+        target.features = features
+        # Features bring defaults of their own, but what the next label is to be stays.
+        first = {CLASS_COLUMN: scheme.names[0], SOURCE_COLUMN: ""}
+        target.feature_defaults = first | defaults
+        if before is None:
+            layers.set_scheme(target, scheme)
+    target.data = target.data
+    predictions.remove(list(rows))
+
+
+def _extended(target: PointsLayer, labels: Sequence[str], scheme: ClassScheme) -> pd.DataFrame:
+    """Give the features of a layer with rows for new labels at their end."""
+    old, count = target.features, len(labels)
+    defaults = target.feature_defaults
+    columns: dict[str, Any] = {}
+    for name in old:
+        value = defaults[name].iloc[0] if name in defaults and len(defaults) else ""
+        columns[name] = [*old[name], *([value] * count)]
+    classes = list(old[CLASS_COLUMN]) if CLASS_COLUMN in old else [None] * len(old)
+    classes = [None if pd.isna(label) else str(label) for label in classes]
+    columns[CLASS_COLUMN] = layers.categories([*classes, *labels], scheme)
+    sources = list(old[SOURCE_COLUMN]) if SOURCE_COLUMN in old else [""] * len(old)
+    columns[SOURCE_COLUMN] = [*sources, *([MODEL] * count)]
+    features = pd.DataFrame(columns)
+    for name in old:
+        if name not in (CLASS_COLUMN, SOURCE_COLUMN):
+            features[name] = features[name].astype(old[name].dtype)
+    return features

@@ -1,0 +1,1 @@
+"""What each kind of file becomes in napari; `gui.readers` decides by the name."""

@@ -1,0 +1,5 @@
+"""The window that trains a network on the points of one or several layers."""
+
+from napari_lungcls.gui.train.panel import TrainModel
+
+__all__ = ["TrainModel"]

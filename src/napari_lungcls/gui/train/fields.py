@@ -1,0 +1,143 @@
+"""What a form shows for each field of a settings model; read from the model, without Qt."""
+
+import types
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+Kind = Literal["flag", "whole", "number", "choice", "list", "text"]
+
+
+@dataclass(frozen=True)
+class FormField:
+    """One field of a settings model as a form shows it.
+
+    Attributes
+    ----------
+    name, title, unit, group, help
+        What it is called, in the model and for people, and what it is.
+    in_sight
+        Whether it is shown at once; the others are folded away.
+    kind
+        The control it needs.
+    default
+        What the model takes when nothing is given.
+    optional
+        Whether it may be left to the program (None).
+    low, high
+        Range of a number, as far as the model limits it.
+    choices
+        Texts to choose from.
+    other
+        What may be given instead of a choice: nothing, a `name`, or a `file`.
+    """
+
+    name: str
+    title: str
+    unit: str
+    group: str
+    help: str
+    in_sight: bool
+    kind: Kind
+    default: Any
+    optional: bool = False
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    other: str = ""
+
+    @property
+    def label(self) -> str:
+        """Title and unit."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
+    def tooltip(self) -> str:
+        """What it is, and what it is by default."""
+        default = "auto" if self.default is None else as_text(self.default)
+        return f"{self.help[:1].upper()}{self.help[1:]}. Default: {default or 'empty'}."
+
+
+def form_fields(model: type[BaseModel]) -> tuple[FormField, ...]:
+    """Read the fields of a settings model, in its order."""
+    return tuple(_form_field(name, field) for name, field in model.model_fields.items())
+
+
+def problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one line which field is wrong, and why."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    title = model.model_fields[name].title if name in model.model_fields else name
+    reason = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return f"{title}: {reason}"
+
+
+def as_text(value: Any) -> str:
+    """Write a value as a line of a form holds it: `1, 4, 16`."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.10f}".rstrip("0").rstrip(".")
+    return str(value)
+
+
+def digits(value: float, least: int = 2, most: int = 12) -> int:
+    """Count the digits after the point that a number needs."""
+    _, _, after = f"{value:.{most}f}".rstrip("0").partition(".")
+    return max(least, len(after))
+
+
+def _form_field(name: str, field: FieldInfo) -> FormField:
+    extra = field.json_schema_extra
+    hints: dict[str, Any] = extra if isinstance(extra, dict) else {}
+    plain, optional = _without_none(field.annotation)
+    choices = tuple(hints.get("choices", ()))
+    if get_origin(plain) is Literal:
+        choices = tuple(map(str, get_args(plain)))
+    other = str(hints.get("other", ""))
+    low, high = _range(field)
+    return FormField(
+        name=name,
+        title=field.title or name.replace("_", " ").capitalize(),
+        unit=str(hints.get("unit", "")),
+        group=str(hints.get("group", "Other")),
+        help=field.description or "",
+        # What leaves no choice need not be in sight.
+        in_sight=bool(hints.get("in_sight")) and (len(choices) != 1 or bool(other)),
+        kind=_kind(plain, choices),
+        default=field.default,
+        optional=optional,
+        low=low,
+        high=high,
+        choices=choices,
+        other=other,
+    )
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return kinds[0], len(kinds) < len(get_args(annotation))
+    return annotation, False
+
+
+def _kind(plain: Any, choices: tuple[str, ...]) -> Kind:
+    if choices:
+        return "choice"
+    if get_origin(plain) in (tuple, list):
+        return "list"
+    kinds: dict[Any, Kind] = {bool: "flag", int: "whole", float: "number"}
+    return kinds.get(plain, "text")
+
+
+def _range(field: FieldInfo) -> tuple[float | None, float | None]:
+    """Give the limits of a number; an open end is checked by the model itself."""
+    low = high = None
+    for part in field.metadata:
+        low = getattr(part, "ge", getattr(part, "gt", low))
+        high = getattr(part, "le", getattr(part, "lt", high))
+    return low, high

@@ -1,0 +1,167 @@
+"""What the training window says: results, and messages of the core in the window's terms."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from napari_lungcls.learning.metrics import Metrics, wilson
+from napari_lungcls.learning.schedule import BestEpoch
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.network.document import ModelDocument
+
+NO_FIGURE = (
+    "There is no honest figure of its accuracy, because every point was trained on. Set the "
+    "validation share to 0.2, or evaluate the model on a section with points of its own."
+)
+
+_OPTION = re.compile(r"--([a-z][a-z-]*)(?: ([\w.,]*\w))?")
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A value of one setting that a message proposes.
+
+    Attributes
+    ----------
+    field
+        The setting.
+    value
+        The value, checked by the settings model.
+    label
+        What a button says that applies it.
+    """
+
+    field: str
+    value: Any
+    label: str
+
+
+def result(document: ModelDocument, planned: int | None = None, *, cancelled: bool = False) -> str:
+    """Say in plain words what a training run achieved.
+
+    Parameters
+    ----------
+    document
+        Of the trained model.
+    planned
+        Epochs that the run was to have, if known.
+    cancelled
+        Whether the user ended it.
+    """
+    sentences = [_validation(document), _run(document, planned, cancelled=cancelled)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def metrics_of(document: ModelDocument) -> Metrics | None:
+    """Give the figures on the validation points, if there are any."""
+    return None if document.validation is None else Metrics.model_validate(document.validation)
+
+
+def best_epoch(history: Collection[Mapping[str, Any]]) -> int | None:
+    """Give the number of the epoch that was kept, from 1; None without validation."""
+    best = BestEpoch(patience=len(history) + 1)
+    for record in history:
+        if record.get("val_accuracy") is None or record.get("val_loss") is None:
+            return None
+        best.improves(int(record["epoch"]), record["val_accuracy"], record["val_loss"])
+    return best.epoch if history else None
+
+
+def seconds(duration: float) -> str:
+    """Write a duration: `42 s`, `3 min 5 s`."""
+    whole = round(duration)
+    if whole < 60:
+        return f"{whole} s" if whole >= 1 else f"{duration:.1f} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def percent(share: float) -> str:
+    """Write a share with one digit after the point: `95.6 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def count(n: int, singular: str) -> str:
+    """Write a number of things: `1 point`, `3 points`."""
+    return f"{n} {singular}" if n == 1 else f"{n} {singular}s"
+
+
+def in_window(line: str) -> str:
+    """Write a message of the core with the titles of the window in place of options."""
+
+    def renamed(found: re.Match[str]) -> str:
+        field = TrainingSettings.model_fields.get(found[1].replace("-", "_"))
+        if field is None:
+            return found[0]
+        value = "" if found[2] is None else f" {_spaced(found[2])}"
+        return f"{str(field.title).lower()}{value}"
+
+    return _OPTION.sub(renamed, line)
+
+
+def remedies(line: str) -> tuple[Remedy, ...]:
+    """Find the values of settings that a message of the core proposes."""
+    found = []
+    for option, text in _OPTION.findall(line):
+        name = option.replace("-", "_")
+        if text and name in TrainingSettings.model_fields and _is_valid(name, text):
+            title = str(TrainingSettings.model_fields[name].title).lower()
+            value = getattr(TrainingSettings.model_validate({name: text}), name)
+            found.append(Remedy(name, value, f"Use {title} {_spaced(text)}"))
+    return tuple(found)
+
+
+def model_name(scheme: str, taken: Collection[str], now: datetime | None = None) -> str:
+    """Name a new model after its classes and the time: `lung 14:05`."""
+    base = f"{scheme} {now or datetime.now():%H:%M}"
+    names = (base if i == 1 else f"{base} ({i})" for i in range(1, len(taken) + 2))
+    return next(name for name in names if name not in taken)
+
+
+def _validation(document: ModelDocument) -> str:
+    metrics = metrics_of(document)
+    if metrics is None:
+        known = document.split.get("validation")
+        return NO_FIGURE if known == 0 else "" if document.history else "It says no accuracy."
+    low, high = (100 * end for end in wilson(metrics.accuracy, metrics.n))
+    lost = document.split.get("n_buffered", 0)
+    said = (
+        f"Validation: {percent(metrics.accuracy)} of {count(metrics.n, 'point')} right "
+        f"(95 % interval {low:.1f} to {high:.1f} %)."
+    )
+    return f"{said} {count(lost, 'point')} lost to the buffer." if lost else said
+
+
+def _run(document: ModelDocument, planned: int | None, *, cancelled: bool) -> str:
+    ran = len(document.history)
+    if not ran:
+        return (
+            "Cancelled in the first epoch: the network is as it was then; train longer before "
+            "you trust it."
+            if cancelled
+            else ""
+        )
+    took = seconds(sum(float(record.get("seconds", 0)) for record in document.history))
+    best = best_epoch(document.history)
+    of = f" of {planned}" if planned and planned > ran else ""
+    kept = f"epoch {best} is kept, the best" if best else "the last epoch is kept"
+    if cancelled:
+        return f"Cancelled after epoch {ran}{of}; {kept}. {took}."
+    if best is None:
+        return f"{count(ran, 'epoch')}, {took}; {kept}."
+    early = " Stopped early: it did not get better." if of else ""
+    return f"Best epoch {best} of {ran}, {took}.{early}"
+
+
+def _is_valid(name: str, text: str) -> bool:
+    try:
+        TrainingSettings.model_validate({name: text})
+    except ValueError:
+        return False
+    return True
+
+
+def _spaced(text: str) -> str:
+    return text.replace(",", ", ")

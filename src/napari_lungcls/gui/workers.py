@@ -1,0 +1,250 @@
+"""Long work in threads: the only module that knows napari's `thread_worker`."""
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator
+from typing import Any
+
+from napari.qt.threading import thread_worker
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QCoreApplication, QObject, QThreadPool, Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_lungcls.errors import InputError
+
+Work = Callable[[Callable[[], bool]], Generator[Any, None, Any]]
+"""Takes `cancelled`, gives a generator of the core."""
+
+LEAST_THREADS = 6
+"""Qt's pool has as many threads as cores: a click must not wait for two running jobs."""
+
+BETWEEN_REPORTS = 0.05
+"""Seconds from one progress report to the next: more would only flood the window."""
+
+POLL = 0.05
+"""Seconds between looks whether a pause is over."""
+
+_running: "weakref.WeakSet[Job]" = weakref.WeakSet()
+
+
+class Job(QObject):
+    """A generator of the core that runs in a thread.
+
+    Signals come in the window's thread: `progressed` with what the generator yields,
+    thinned; then `returned` with its value or `failed` with one line; `ended` in any case.
+
+    Parameters
+    ----------
+    work
+        Takes `cancelled`, which the generator is to ask now and then, and gives the generator.
+    owner
+        When it is destroyed, the job is cancelled and nothing is reported any more.
+    """
+
+    progressed = Signal(object)
+    returned = Signal(object)
+    failed = Signal(str)
+    ended = Signal()
+
+    def __init__(self, work: Work, owner: QWidget) -> None:
+        super().__init__(QCoreApplication.instance())
+        self._work = work
+        self._cancelled, self._awake = threading.Event(), threading.Event()
+        self._awake.set()
+        self._left = threading.Event()
+        self._over = self._silent = False
+        self._worker: Any = thread_worker(self._steps)()
+        self._worker.yielded.connect(self._on_progress)
+        self._worker.returned.connect(self._on_return)
+        self._worker.errored.connect(self._on_error)
+        self._worker.finished.connect(self._on_end)
+        self._forget = _cancel_with(owner, self)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return not self._over
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether it was asked to end."""
+        return self._cancelled.is_set()
+
+    def begin(self) -> None:
+        """Start the thread."""
+        pool = QThreadPool.globalInstance()
+        pool.setMaxThreadCount(max(LEAST_THREADS, pool.maxThreadCount()))
+        _running.add(self)
+        _wait_at_exit()
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Ask the generator to end; what it has so far is returned as usual."""
+        self._cancelled.set()
+        self._awake.set()
+
+    def pause(self) -> None:
+        """Hold it where it next asks whether it was cancelled."""
+        self._awake.clear()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._awake.set()
+
+    def wait(self, milliseconds: int = 20_000) -> bool:
+        """Wait until the generator has ended; tell whether it has."""
+        return self._left.wait(milliseconds / 1000)
+
+    def drop(self) -> None:
+        """Cancel, and report nothing any more: who wanted to know is gone."""
+        self._silent = True
+        self.cancel()
+
+    def _asked(self) -> bool:
+        self._awake.wait()
+        return self._cancelled.is_set()
+
+    def _steps(self) -> Generator[Any, None, Any]:
+        """Run the core's generator and say when it has ended."""
+        try:
+            return (yield from self._thinned(self._work(self._asked)))
+        except InputError as error:
+            # An exception would be shown with a traceback; this is no fault of the code.
+            return _Refusal(str(error))
+        finally:
+            self._left.set()
+
+    def _thinned(self, generator: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
+        """Let the first and last report through, those that must be told, and a few more."""
+        latest: Any = None
+        pending, last = False, 0.0
+        while True:
+            try:
+                latest = next(generator)
+            except StopIteration as stop:
+                if pending:
+                    yield latest
+                return stop.value
+            pending = time.perf_counter() - last < BETWEEN_REPORTS and not _must_tell(latest)
+            if not pending:
+                last = time.perf_counter()
+                yield latest
+
+    def _on_progress(self, value: Any) -> None:
+        if not self._silent:
+            self.progressed.emit(value)
+
+    def _on_return(self, value: Any) -> None:
+        if self._silent:
+            return
+        if isinstance(value, _Refusal):
+            show_error(value.line)
+            self.failed.emit(value.line)
+        else:
+            self.returned.emit(value)
+
+    def _on_error(self, error: Exception) -> None:
+        if not self._silent:
+            self.failed.emit(f"{type(error).__name__}: {error}")
+
+    def _on_end(self) -> None:
+        self._over = True
+        _running.discard(self)
+        self._forget()
+        if not self._silent:
+            self.ended.emit()
+        self.deleteLater()
+
+
+class _Refusal:
+    """The line of an `InputError` on its way out of the thread."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+
+def _must_tell(value: Any) -> bool:
+    """Tell whether a report must not be thinned out: it carries the record of an epoch."""
+    return getattr(value, "record", None) is not None
+
+
+def start(
+    work: Work,
+    *,
+    owner: QWidget,
+    progressed: Callable[[Any], None] | None = None,
+    returned: Callable[[Any], None] | None = None,
+    failed: Callable[[str], None] | None = None,
+    ended: Callable[[], None] | None = None,
+) -> Job:
+    """Run a generator of the core in a thread.
+
+    Parameters
+    ----------
+    work
+        Takes `cancelled` and gives the generator.
+    owner
+        The widget that the callbacks belong to; when it goes, the job is cancelled.
+    progressed, returned, failed, ended
+        Called in the window's thread; see `Job`. An `InputError` is also shown as a
+        notification, any other exception as napari shows errors.
+    """
+    job = Job(work, owner)
+    for signal, callback in (
+        (job.progressed, progressed),
+        (job.returned, returned),
+        (job.failed, failed),
+        (job.ended, ended),
+    ):
+        if callback is not None:
+            signal.connect(callback)
+    job.begin()
+    return job
+
+
+def start_call(call: Callable[[], Any], *, owner: QWidget, **callbacks: Any) -> Job:
+    """Run a plain function in a thread; see `start` for the callbacks."""
+
+    def work(cancelled: Callable[[], bool]) -> Generator[Any, None, Any]:
+        yield from ()
+        return call()
+
+    return start(work, owner=owner, **callbacks)
+
+
+def cancel_all(milliseconds: int = 20_000) -> bool:
+    """Cancel every job and wait until the threads have ended; tell whether they have.
+
+    A library that still computes while Qt leaves can crash the process.
+    """
+    for job in list(_running):
+        job.drop()
+    return bool(QThreadPool.globalInstance().waitForDone(milliseconds))
+
+
+def _cancel_with(owner: QWidget, job: Job) -> Callable[[], None]:
+    """Drop the job when its owner is destroyed; return what undoes that."""
+    known = weakref.ref(job)
+
+    def gone(*_: object) -> None:
+        if (found := known()) is not None:
+            found.drop()
+
+    owner.destroyed.connect(gone)
+
+    def forget() -> None:
+        try:
+            owner.destroyed.disconnect(gone)
+        except (RuntimeError, TypeError):
+            return  # The owner went first.
+
+    return forget
+
+
+def _wait_at_exit() -> None:
+    """Have the application wait for the threads before it leaves, once."""
+    application = QCoreApplication.instance()
+    if application is not None and not application.property("lungcls_waits"):
+        application.setProperty("lungcls_waits", True)
+        application.aboutToQuit.connect(cancel_all)

@@ -1,0 +1,309 @@
+"""The window in a real viewer: real clicks on the canvas, real keys, every kind of image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QComboBox, QPushButton
+
+from napari_lungcls.annotation import read_points
+from napari_lungcls.gui.label import LabelPoints
+from napari_lungcls.gui.layers import positions
+from napari_lungcls.gui.session import session
+
+TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
+IMAGES = {
+    "plane": ((60, 80), {}),
+    "scaled, moved": ((60, 80), {"scale": (0.45, 0.45), "translate": (100, -7)}),
+    "stack": ((7, 60, 80), {"scale": (2.5, 0.5, 0.5), "translate": (3, 10, 20)}),
+    "time and z": ((3, 5, 60, 80), {"scale": (1, 4, 0.5, 0.5)}),
+    "RGB": ((60, 80, 3), {"rgb": True, "scale": (2, 2)}),
+    "RGB stack": ((4, 60, 80, 3), {"rgb": True}),
+    "turned": ((60, 80), {"rotate": TURN, "scale": (1.5, 1.5)}),
+    "turned stack": ((4, 60, 80), {"rotate": 30, "scale": (2, 1, 1)}),
+    "multiscale": ((60, 80), {"multiscale": True, "scale": (0.5, 0.5)}),
+}
+
+
+def add_image(viewer, shape, options):
+    data = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    if options.get("multiscale"):
+        data = [data, data[::2, ::2], data[::4, ::4]]
+    viewer.add_image(data, name="lung.tif", **options)
+    return getattr(viewer, "__wrapped__", viewer).layers[-1]
+
+
+@pytest.fixture
+def shown(make_napari_viewer_proxy, journals, qtbot):
+    viewer = make_napari_viewer_proxy(show=True)
+
+    def make(shape=(60, 80), **options):
+        image = add_image(viewer, shape, options)
+        panel = LabelPoints(viewer)
+        viewer.window.add_dock_widget(panel, name="Label points")
+        QApplication.processEvents()
+        return panel, image
+
+    return make
+
+
+def canvas_of(panel):
+    # Private, but only the canvas takes real clicks.
+    return panel.labeller.viewer.window._qt_viewer.canvas
+
+
+def screen_of(panel, world):
+    """Find where on the canvas a world place `(y, x)` in the plane in view is drawn."""
+    canvas = canvas_of(panel)
+    scene = canvas.view.scene
+    node = scene.node_transform(canvas.view.canvas.scene)
+    return node.map([world[-1], world[-2], 0, 1])[:2] / node.map([0, 0, 0, 1])[3]
+
+
+def click(panel, image, where):
+    world = image.data_to_world(where)
+    dims = panel.labeller.viewer.dims
+    for axis in range(len(world) - 2):
+        dims.set_point(axis, world[axis])
+    QApplication.processEvents()
+    x, y = screen_of(panel, world)
+    point = QPoint(round(x), round(y))
+    QTest.mouseClick(canvas_of(panel).native, Qt.MouseButton.LeftButton, pos=point)
+    QApplication.processEvents()
+    return x - point.x(), y - point.y()
+
+
+def press(panel, key, modifier=Qt.KeyboardModifier.NoModifier):
+    QTest.keyClick(canvas_of(panel).native, key, modifier)
+    QApplication.processEvents()
+
+
+def button(panel, name):
+    found = panel.findChild(QPushButton, name)
+    assert found is not None, name
+    return found
+
+
+@pytest.mark.parametrize("kind", IMAGES)
+def test_a_click_is_where_it_was_to_a_fraction_of_a_pixel(shown, kind):
+    shape, options = IMAGES[kind]
+    panel, image = shown(shape, **options)
+    press(panel, Qt.Key.Key_D)
+    rng = np.random.default_rng(3)
+    ndim = image.ndim
+    for n in range(3):
+        where = rng.uniform(12, 45, ndim)
+        where[:-2] = [rng.integers(size) for size in shape[: ndim - 2]]
+        click(panel, image, where)
+        (row,) = positions(panel.labeller.layer, image, [n])
+        # The mouse has whole screen pixels: a click can be off by half of one each way.
+        next_pixel = image.data_to_world(where + np.eye(ndim)[-1])
+        step = screen_of(panel, next_pixel) - screen_of(panel, image.data_to_world(where))
+        zoom = np.linalg.norm(step)
+        np.testing.assert_allclose(row, where, atol=0.75 / zoom)
+        np.testing.assert_allclose(row[:-2], where[:-2], atol=1e-6)
+        assert zoom > 3
+    assert panel.labeller.layer.features["class"].tolist() == ["duct"] * 3
+    assert button(panel, "class_button_duct").isChecked()
+
+
+@pytest.mark.parametrize("kind", IMAGES)
+def test_added_points_are_saved_in_pixels_of_the_image(shown, kind, tmp_path):
+    shape, options = IMAGES[kind]
+    panel, image = shown(shape, **options)
+    button(panel, "new_points").click()
+    where = np.random.default_rng(5).uniform(0, 3, (4, image.ndim))
+    panel.add_points(where, ["septa"] * 4)
+    world = np.array([image.data_to_world(row) for row in where])
+    np.testing.assert_allclose(
+        [panel.labeller.layer.data_to_world(row) for row in panel.labeller.layer.data], world
+    )
+    panel.save_points(tmp_path / "p.csv")
+    np.testing.assert_allclose(read_points(tmp_path / "p.csv").coordinates, where, atol=1e-9)
+
+
+def test_keys_label_and_never_do_what_napari_would(shown):
+    panel, image = shown()
+    labeller = panel.labeller
+    press(panel, Qt.Key.Key_S)
+    layer = labeller.layer
+    assert (str(layer.mode), labeller.current) == ("add", "septa")
+    click(panel, image, (10, 10))
+    press(panel, Qt.Key.Key_A)
+    click(panel, image, (20, 20))
+    assert layer.features["class"].tolist() == ["septa", "alveoli"]
+    # A selects all points in napari, 1 deletes what is selected, 5 would move the layer.
+    press(panel, Qt.Key.Key_3)
+    assert str(layer.mode) == "select"
+    click(panel, image, (10, 10))
+    assert layer.selected_data == {0}
+    for key in (Qt.Key.Key_1, Qt.Key.Key_5):
+        press(panel, key)
+    assert (len(layer.data), str(layer.mode)) == (2, "select")
+    assert "Delete" in labeller.viewer.status
+    press(panel, Qt.Key.Key_D)
+    assert layer.features["class"].tolist() == ["duct", "alveoli"]
+    press(panel, Qt.Key.Key_Delete)
+    assert len(layer.data) == 1
+    press(panel, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    press(panel, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert layer.features["class"].tolist() == ["septa", "alveoli"]
+    labeller.viewer.layers.selection.active = image
+    press(
+        panel,
+        Qt.Key.Key_Z,
+        Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
+    )
+    assert layer.features["class"].tolist() == ["duct", "alveoli"]
+
+
+def test_digits_and_napari_letters_can_be_keys_of_classes(shown):
+    panel, image = shown()
+    editor = panel.editor
+    for row, key in enumerate("15V"):
+        editor.table.item(row, 2).setText(key)
+    assert [c.key for c in panel.labeller.scheme.classes] == ["1", "5", "V"]
+    for name, key in (("alveoli", "1"), ("septa", "5"), ("duct", "V")):
+        press(panel, getattr(Qt.Key, f"Key_{key}"))
+        assert panel.labeller.current == name
+    assert panel.labeller.layer.visible
+    click(panel, image, (10, 10))
+    press(panel, Qt.Key.Key_1)
+    assert len(panel.labeller.layer.data) == 1
+
+
+def test_a_drag_with_the_mouse_is_one_undo(shown):
+    panel, image = shown()
+    press(panel, Qt.Key.Key_D)
+    click(panel, image, (20, 20))
+    layer = panel.labeller.layer
+    before = layer.data.copy()
+    press(panel, Qt.Key.Key_3)
+    click(panel, image, (20, 20))
+    native = canvas_of(panel).native
+    start, end = (
+        QPoint(*np.round(screen_of(panel, image.data_to_world(p))).astype(int).tolist())
+        for p in ((20, 20), (40, 50))
+    )
+    QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=start)
+    for step in range(1, 6):
+        QTest.mouseMove(native, start + (end - start) * step / 5)
+        QApplication.processEvents()
+    QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=end)
+    QApplication.processEvents()
+    np.testing.assert_allclose(layer.data, [[40, 50]], atol=1)
+    assert "move 1 point" in button(panel, "undo").toolTip()
+    button(panel, "undo").click()
+    np.testing.assert_array_equal(layer.data, before)
+
+
+def test_the_panel_shows_counts_and_what_is_unsaved(shown, tmp_path):
+    panel, _ = shown((5, 60, 80))
+    assert not button(panel, "undo").isEnabled()
+    assert not button(panel, "save_points").isEnabled()
+    button(panel, "class_button_septa").click()
+    panel.labeller.layer.add([[2, 1, 1], [2, 2, 2], [4, 1, 1]])
+    assert panel.total.text() == "3 points, 2 in this plane • unsaved changes"
+    panel.labeller.viewer.dims.set_point(0, 4)
+    assert panel.total.text().startswith("3 points, 1 in this plane")
+    assert panel.findChild(object, "class_count_septa").text() == "3"
+    panel.save_points(tmp_path / "p.csv")
+    assert panel.total.text() == "3 points, 1 in this plane"
+    choice = panel.findChild(QComboBox, "points_choice")
+    assert [choice.itemText(i) for i in range(2)] == ["lung.tif points", "a new layer"]
+    choice.setCurrentIndex(1)
+    choice.activated.emit(1)
+    assert session(panel.labeller.viewer).target is None
+    panel.open_points(tmp_path / "p.csv")
+    assert choice.currentText() == "p"
+
+
+def test_classes_are_edited_in_place(shown):
+    panel, _ = shown()
+    editor = panel.editor
+    panel.add_points([[1, 1], [2, 2]], ["duct", "septa"])
+    editor.table.item(2, 1).setText("airway")
+    assert panel.labeller.layer.features["class"].tolist() == ["airway", "septa"]
+    assert editor.preset.currentText() == "lung, edited"
+    editor.table.item(0, 2).setText("S")
+    assert "two classes have the key 'S'" in editor.error.text()
+    assert panel.labeller.scheme.classes[0].key == "A"
+    editor.table.item(0, 2).setText("x")
+    assert editor.error.text() == ""
+    editor.table.setCurrentCell(1, 1)
+    button(panel, "class_remove").click()
+    assert "there is 1 point of class 'septa'" in editor.error.text()
+    button(panel, "class_add").click()
+    assert panel.labeller.scheme.names == ("alveoli", "septa", "airway", "class 1")
+    button(panel, "class_up").click()
+    button(panel, "class_up").click()
+    assert panel.labeller.scheme.names == ("alveoli", "class 1", "septa", "airway")
+    editor.recolor(1, "#123456")
+    assert panel.labeller.scheme.colors[1] == "#123456"
+    assert button(panel, "class_button_class 1").text().strip() == "class 1"
+    button(panel, "class_remove").click()
+    assert len(panel.labeller.scheme) == 3
+
+
+def test_schemes_from_presets_and_files(shown, tmp_path):
+    panel, _ = shown()
+    editor = panel.editor
+    editor.preset.setCurrentText("lung-full")
+    editor.preset.activated.emit(1)
+    assert len(panel.labeller.scheme) == 5
+    editor.save(tmp_path / "s.yaml")
+    assert editor.error.text() == "saved as s.yaml"
+    editor.preset.activated.emit(0)
+    assert panel.labeller.scheme.name == "lung"
+    editor.load(tmp_path / "s.yaml")
+    assert panel.labeller.scheme.name == "lung-full"
+    editor.load(tmp_path / "none.yaml")
+    assert "does not exist" in editor.error.text()
+    panel.add_points([[1, 1]], ["outside"])
+    editor.preset.activated.emit(0)
+    assert "point of class 'outside'" in editor.error.text()
+    assert panel.labeller.scheme.name == "lung-full"
+
+
+def test_what_a_closed_window_left_is_offered_and_restored(
+    make_napari_viewer_proxy, journals, qtbot
+):
+    first = make_napari_viewer_proxy(show=True)
+    add_image(first, (60, 80), {})
+    panel = LabelPoints(first)
+    first.window.add_dock_widget(panel)
+    panel.add_points([[1, 2], [3, 4]], ["duct", "septa"], source="")
+    first.close()
+    qtbot.wait(50)
+    second = make_napari_viewer_proxy(show=True)
+    add_image(second, (60, 80), {})
+    panel = LabelPoints(second)
+    second.window.add_dock_widget(panel)
+    assert len(panel.labeller.unfinished) == 1
+    QApplication.processEvents()
+    assert panel.strip.isVisible()
+    button(panel, "restore").click()
+    QApplication.processEvents()
+    assert not panel.strip.isVisible()
+    assert panel.labeller.layer.data.tolist() == [[1, 2], [3, 4]]
+    second.layers.remove(panel.labeller.layer)
+    assert panel.strip.isVisible()
+    button(panel, "discard").click()
+    assert not panel.strip.isVisible()
+    assert list(journals.glob("*")) == []
+
+
+def test_keys_are_given_back(shown):
+    panel, image = shown()
+    layer = panel.labeller.new_points()
+    bound = set(layer.keymap)
+    assert len(bound) == 7
+    panel.labeller.choose_layer(None)
+    assert not layer.keymap
+    panel.labeller.choose_layer(layer)
+    assert set(layer.keymap) == bound
+    panel.labeller.close()
+    assert not layer.keymap
+    assert not image.keymap

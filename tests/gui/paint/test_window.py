@@ -1,0 +1,322 @@
+"""The Paint window, driven as a user drives it."""
+
+import time
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QWidget
+
+from known_maps import bright_model, paint
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui.paint import PaintMap
+from napari_lungcls.gui.session import session
+from napari_lungcls.gui.workers import cancel_all
+from napari_lungcls.imaging.anything import as_stack
+from napari_lungcls.model import Model
+
+PLACE = {"scale": (2.0, 0.5, 0.5), "translate": (3.0, 11.0, 13.0)}
+
+
+def child(window, name):
+    found = window.findChild(QWidget, name)
+    assert found is not None, name
+    return found
+
+
+def click(qtbot, window, name):
+    qtbot.mouseClick(child(window, name), Qt.MouseButton.LeftButton)
+
+
+def run(qtbot, window):
+    click(qtbot, window, "paint_start")
+    finish(qtbot, window)
+
+
+def finish(qtbot, window):
+    qtbot.waitUntil(lambda: not window.busy, timeout=30_000)
+
+
+def steps(monkeypatch, before):
+    """Have `before(done)` called before every step that a model's painting takes."""
+    painting = Model.painting
+
+    def slow(self, *arguments, **options):
+        generator = painting(self, *arguments, **options)
+        for step in generator:
+            yield step
+            before(step.done)
+        return step.map
+
+    monkeypatch.setattr(Model, "painting", slow)
+
+
+def test_without_model_or_image_it_says_what_to_do(viewer, qtbot, blocky):
+    window = PaintMap(viewer)
+    qtbot.addWidget(window)
+    assert not child(window, "paint_start").isEnabled()
+    assert window.choices.estimate.text() == "No model yet: train one, or load one from a file."
+    session(viewer).add(bright_model(), "m")
+    assert window.choices.estimate.text() == "No image yet: open one, or drop it on the viewer."
+    viewer.add_image(blocky(64, 64), name="lung")
+    assert child(window, "paint_start").isEnabled()
+    assert window.choices.estimate.text() == "16 × 16 cells, 1.28 kB"
+    assert child(window, "paint_model").currentText() == "m"
+    assert child(window, "paint_extent").isHidden()
+
+
+def test_the_map_that_is_painted_is_the_core_s_map_in_its_place(window, viewer, qtbot, blocky):
+    image = viewer.add_image(blocky(3, 64, 80), name="lung", **PLACE)
+    child(window, "paint_extent").setCurrentText("Whole stack")
+    child(window, "paint_stride").setValue(2)
+    child(window, "with_confidence").setChecked(True)
+    run(qtbot, window)
+    expected = paint(as_stack(image), stride=2)
+    names = [layer.name for layer in viewer.layers]
+    assert names == [
+        "lung",
+        "lung map: class 0",
+        "lung map: class 1",
+        "lung map: confidence",
+        "lung map",
+    ]
+    np.testing.assert_array_equal(viewer.layers["lung map"].data, expected.classes)
+    np.testing.assert_array_equal(
+        viewer.layers["lung map: class 1"].data, expected.probabilities[1]
+    )
+    np.testing.assert_array_equal(
+        viewer.layers["lung map: confidence"].data, expected.probabilities.max(axis=0)
+    )
+    assert [layer.visible for layer in viewer.layers] == [True, False, False, False, True]
+    np.testing.assert_allclose(viewer.layers["lung map"].translate, [3, 11.25, 13.25])
+    assert window.run_bar.words.text().startswith("Painted 32 × 40 cells in 3 planes in ")
+    shares = expected.fractions()
+    shown = [label.text() for label in window.maps.legend.shares]
+    assert shown == [f"{100 * share:.1f} %" for share in shares.values()]
+
+
+def test_planes_are_chosen_and_nothing_else_is_painted(window, viewer, qtbot, blocky):
+    viewer.add_image(blocky(4, 64, 80), name="lung", **PLACE)
+    viewer.dims.set_current_step(0, 2)
+    child(window, "with_probabilities").setChecked(False)
+    child(window, "paint_extent").setCurrentText("This plane")
+    assert child(window, "paint_first").parentWidget().isHidden()
+    run(qtbot, window)
+    assert [layer.name for layer in viewer.layers] == ["lung", "lung map"]
+    assert viewer.layers["lung map"].data.shape == (1, 16, 20)
+    assert viewer.layers["lung map"].translate[0] == 3 + 2 * 2
+    child(window, "paint_extent").setCurrentText("Range of planes")
+    child(window, "paint_first").setValue(1)
+    child(window, "paint_last").setValue(2)
+    run(qtbot, window)
+    again = viewer.layers["lung map [1]"]
+    assert again.data.shape == (2, 16, 20)
+    assert again.translate[0] == 3 + 2
+    # The earlier map is hidden, not lost.
+    assert [layer.visible for layer in viewer.layers] == [True, False, True]
+
+
+def test_only_what_the_canvas_shows_is_painted(make_napari_viewer_proxy, qtbot, blocky):
+    viewer = make_napari_viewer_proxy(show=True)
+    window = PaintMap(viewer)
+    viewer.window.add_dock_widget(window, name="Paint")
+    session(viewer).add(bright_model(), "m")
+    image = viewer.add_image(blocky(512, 512), name="lung", scale=(2, 2))
+    viewer.scene.camera.zoom *= 8
+    viewer.scene.camera.center = (0, 300, 700)
+    child(window, "paint_in_view").setChecked(True)
+    qtbot.waitUntil(lambda: image.corner_pixels[0, 1] > 250)
+    low, high = image.corner_pixels
+    run(qtbot, window)
+    layer = viewer.layers["lung map"]
+    first = image.world_to_data(layer.data_to_world((0, 0)))
+    last = image.world_to_data(layer.data_to_world(np.array(layer.data.shape) - 1))
+    # Cells of 4 pixels cover what is in view, and no cell lies outside it.
+    assert (np.abs(first - 1.5 - low) <= 1).all()
+    assert (np.abs(last + 1.5 - high) <= 4).all()
+    assert layer.data.all()
+    cancel_all()
+
+
+def test_the_plane_in_view_is_painted_first_and_seen_at_once(
+    window, viewer, qtbot, blocky, monkeypatch
+):
+    go, order = [], []
+
+    def wait(done):
+        if done == 1:
+            order.extend(np.flatnonzero(viewer_map()[0].data.any(axis=(1, 2))))
+            while not go:
+                time.sleep(0.005)
+
+    def viewer_map():
+        return [layer for layer in list(window.layers) if isinstance(layer, Labels)]
+
+    monkeypatch.setattr("napari_lungcls.gui.workers.BETWEEN_REPORTS", 0)
+    ready = []
+    steps(monkeypatch, lambda done: until(ready) if done == 0 else wait(done))
+    viewer.add_image(blocky(5, 64, 80), name="lung")
+    viewer.dims.set_current_step(0, 3)
+    child(window, "paint_extent").setCurrentText("Whole stack")
+    click(qtbot, window, "paint_start")
+    qtbot.waitUntil(lambda: len(window.layers) > 0)
+    layer = window.layers[-1]
+    assert not layer.data.any()
+    assert layer.get_value((3, 8, 8)) in (0, None)
+    assert not child(window, "save_map").isEnabled()
+    ready.append(True)
+    qtbot.waitUntil(lambda: bool(order))
+    assert order == [3]
+    # What the timer refreshes is what the canvas has.
+    qtbot.waitUntil(lambda: bool(layer.get_value((3, 8, 8))), timeout=2000)
+    go.append(True)
+    finish(qtbot, window)
+    assert layer.data.all()
+    assert child(window, "save_map").isEnabled()
+
+
+def until(flag):
+    while not flag:
+        time.sleep(0.005)
+
+
+def test_cancel_keeps_what_is_painted_and_says_how_much(window, viewer, qtbot, blocky, monkeypatch):
+    monkeypatch.setattr("napari_lungcls.gui.workers.BETWEEN_REPORTS", 0)
+    go = []
+    steps(monkeypatch, lambda done: until(go) if done == 1 else None)
+    viewer.add_image(blocky(4, 64, 80), name="lung")
+    child(window, "paint_extent").setCurrentText("Whole stack")
+    click(qtbot, window, "paint_start")
+    qtbot.waitUntil(lambda: window.run_bar.words.text().startswith("25 % painted"))
+    click(qtbot, window, "paint_cancel")
+    go.append(True)
+    finish(qtbot, window)
+    words = "Cancelled: 25 % painted. The layer keeps what is there."
+    assert window.run_bar.words.text() == words
+    assert (viewer.layers["lung map"].data > 0).mean() == 0.25
+
+
+def test_pause_holds_the_painting(window, viewer, qtbot, blocky, monkeypatch):
+    monkeypatch.setattr("napari_lungcls.gui.workers.BETWEEN_REPORTS", 0)
+    done, go = [], []
+    steps(monkeypatch, lambda n: (done.append(n), until(go) if n == 1 else None))
+    viewer.add_image(blocky(4, 64, 80), name="lung")
+    child(window, "paint_extent").setCurrentText("Whole stack")
+    click(qtbot, window, "paint_start")
+    qtbot.waitUntil(lambda: done[-1:] == [1])
+    click(qtbot, window, "paint_pause")
+    go.append(True)
+    qtbot.wait(150)
+    assert done[-1] == 1
+    click(qtbot, window, "paint_pause")
+    finish(qtbot, window)
+    assert done == [0, 1, 2, 3, 4]
+
+
+def test_removing_the_layer_ends_the_painting(window, viewer, qtbot, blocky, monkeypatch):
+    monkeypatch.setattr("napari_lungcls.gui.workers.BETWEEN_REPORTS", 0)
+    go = []
+    steps(monkeypatch, lambda done: until(go) if done == 1 else None)
+    viewer.add_image(blocky(4, 64, 80), name="lung")
+    child(window, "paint_extent").setCurrentText("Whole stack")
+    click(qtbot, window, "paint_start")
+    qtbot.waitUntil(lambda: len(window.layers) > 0)
+    viewer.layers.remove("lung map")
+    go.append(True)
+    finish(qtbot, window)
+    assert window.run_bar.words.text().startswith("Cancelled: ")
+
+
+def test_a_model_that_does_not_fit_is_refused_in_one_line(window, viewer, qtbot):
+    viewer.add_image(np.zeros((64, 64), np.uint8), name="lung")
+    click(qtbot, window, "paint_start")
+    finish(qtbot, window)
+    assert "holds uint8 and the model was trained on float32" in window.run_bar.words.text()
+    assert len(viewer.layers) == 1
+    assert child(window, "paint_start").isEnabled()
+
+
+def test_an_image_that_cannot_be_painted_says_why(window, viewer, monkeypatch):
+    def refuse(image):
+        raise InputError("intensities must be numbers")
+
+    monkeypatch.setattr("napari_lungcls.gui.paint.choices.as_stack", refuse)
+    viewer.add_image(np.zeros((64, 64), np.float32), name="lung")
+    assert not child(window, "paint_start").isEnabled()
+    assert "intensities must be numbers" in window.choices.estimate.text()
+
+
+def test_the_choice_of_a_model_is_shared(window, viewer, blocky):
+    viewer.add_image(blocky(64, 64), name="lung")
+    models = session(viewer)
+    models.add(bright_model(), "second")
+    box = child(window, "paint_model")
+    assert box.currentText() == "second"
+    box.setCurrentText("bright or dark")
+    box.activated.emit(box.currentIndex())
+    assert models.current.name == "bright or dark"
+
+
+def test_a_model_is_loaded_from_its_file(window, viewer, qtbot, tmp_path):
+    path = bright_model().save(tmp_path / "lung.safetensors")
+    window.load_from(path)
+    qtbot.waitUntil(lambda: session(viewer).current.name == "lung")
+    assert child(window, "paint_model").currentText() == "lung"
+    assert session(viewer).current.path == path
+
+
+def test_destroying_the_window_leaves_nothing_behind(viewer, qtbot, blocky):
+    image = viewer.add_image(blocky(64, 64), name="lung")
+    events = (
+        viewer.layers.events.inserted,
+        viewer.layers.events.removed,
+        viewer.cursor.events.position,
+        viewer.dims.events.current_step,
+        image.events.name,
+    )
+    before = [len(event.callbacks) for event in events]
+    slots = len(session(viewer).changed)
+    window = PaintMap(viewer)
+    assert [len(event.callbacks) for event in events] != before
+    with qtbot.waitSignal(window.destroyed):
+        window.deleteLater()
+    assert [len(event.callbacks) for event in events[:4]] == before[:4]
+    assert len(session(viewer).changed) == slots
+    viewer.cursor.position = (3, 3)
+    viewer.layers.remove(image)
+
+
+def test_an_extent_that_is_wrong_is_refused_before_the_run(window, viewer, qtbot, blocky):
+    viewer.add_image(blocky(4, 64, 80), name="lung")
+    child(window, "paint_extent").setCurrentText("Range of planes")
+    child(window, "paint_first").setValue(3)
+    child(window, "paint_last").setValue(1)
+    assert "the first must not come after the last" in window.choices.estimate.text()
+    with pytest.raises(InputError):
+        window.choices.plan()
+    click(qtbot, window, "paint_start")
+    assert window.job is None
+    assert "the first must not come after the last" in window.run_bar.words.text()
+
+
+def test_the_window_stays_alive_while_a_map_is_painted(window, viewer, qtbot, blocky):
+    viewer.add_image(blocky(1024, 1024), name="lung")
+    child(window, "paint_stride").setValue(1)
+    beats = []
+    beat = QTimer()
+    beat.setInterval(10)
+    beat.timeout.connect(lambda: beats.append(time.perf_counter()))
+    click(qtbot, window, "paint_start")
+    qtbot.waitUntil(lambda: len(window.layers) > 0)
+    painted = []
+    window.job.ended.connect(lambda: painted.append(time.perf_counter()))
+    beat.start()
+    finish(qtbot, window)
+    beat.stop()
+    gaps = np.diff(beats)
+    during = np.array(beats[1:]) < painted[0]
+    print(f"longest gap of a 10 ms timer while painting: {1000 * max(gaps[during]):.0f} ms")
+    print(f"longest gap with the layers added after it: {1000 * max(gaps):.0f} ms")
+    assert during.sum() > 20
+    assert max(gaps) < 3

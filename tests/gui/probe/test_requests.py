@@ -1,0 +1,93 @@
+"""The queue, and the generator that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui.probe.requests import Answers, Request, Requests, State, answering
+
+
+def never() -> bool:
+    return False
+
+
+def answers(
+    request: Request, cancelled: Callable[[], bool] = never
+) -> tuple[list[Answers], Answers]:
+    steps, generator = [], answering(request, cancelled)
+    while True:
+        try:
+            steps.append(next(generator))
+        except StopIteration as end:
+            return steps, end.value
+
+
+@pytest.fixture
+def ask(model, halves) -> Callable[..., Request]:
+    def make(where: Any = ((60, 40), (60, 120)), image: Any = halves) -> Request:
+        return Request(image, model, np.array(where, float), 10.0, click=len(where) == 1)
+
+    return make
+
+
+def test_reports_are_cumulative_and_the_first_says_that_the_network_is_there(ask, model, halves):
+    grid = np.stack(np.meshgrid(np.arange(0, 120, 6), np.arange(0, 160, 8)), -1).reshape(-1, 2)
+    request = ask(grid.astype(float))
+    steps, last = answers(request)
+    assert [step.done for step in steps] == [0, 128, 256, 384, 400]
+    assert last.done == 400
+    np.testing.assert_array_equal(last.odds, model.classify(halves, grid))
+    assert set(last.odds.argmax(axis=1)) == {0, 1}
+
+
+@pytest.mark.parametrize("how", ["stopped", "cancelled"])
+def test_it_ends_after_the_batch_in_which_it_is_told_to(ask, how):
+    request = ask(np.full((400, 2), 50.0))
+    request.stopped = how == "stopped"
+    steps, last = answers(request, lambda: how == "cancelled")
+    assert [step.done for step in steps] == [0]
+    assert last.done == 128
+
+
+def test_an_image_that_does_not_suit_the_model_is_refused(ask):
+    with pytest.raises(InputError, match="outside"):
+        answers(ask([[500.0, 10.0]]))
+
+
+def test_requests_are_worked_off_one_by_one_in_order(ask):
+    requests, asked = Requests(), [ask() for _ in range(3)]
+    for each in asked:
+        requests.add(each)
+    assert requests.next() is asked[0]
+    assert requests.next() is None
+    assert (requests.running, requests.waiting) == (asked[0], 2)
+    requests.finish(asked[0])
+    assert requests.next() is asked[1]
+    assert [each.state for each in asked] == [State.DONE, State.RUNNING, State.WAITING]
+
+
+def test_stopping_forgets_what_waits_and_tells_what_runs(ask):
+    requests, asked = Requests(), [ask() for _ in range(3)]
+    for each in asked:
+        requests.add(each)
+    requests.next()
+    requests.stop()
+    assert [each in requests for each in asked] == [True, False, False]
+    assert asked[0].stopped
+    assert requests.running is asked[0]
+
+
+def test_a_removed_request_is_told_to_end_and_makes_room(ask, halves):
+    requests, asked = Requests(), [ask(), ask(), ask(image=halves.copy())]
+    for each in asked:
+        requests.add(each)
+    requests.next()
+    requests.remove(asked[0])
+    assert asked[0].stopped
+    assert requests.of(halves) == [asked[1]]
+    assert requests.next() is asked[1]

@@ -1,0 +1,132 @@
+"""Places and coordinates of layers, against what napari itself says."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.components import ViewerModel
+from napari.layers import Image
+from napari.layers import Points as PointsLayer
+
+from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui import layers
+from napari_lungcls.imaging.anything import as_stack
+from napari_lungcls.painting.grid import MapGrid
+
+LUNG = ClassScheme.preset("lung")
+factors = st.floats(0.1, 10)
+shifts = st.floats(-100, 100)
+angles = st.floats(-80, 80)
+
+
+def image(ndim=3, **place):
+    return Image(np.zeros((3, 4, 40, 60)[-ndim:], np.uint8), name="lung", **place)
+
+
+@st.composite
+def places(draw, ndim=3, turned=True):
+    place = {
+        "scale": draw(st.tuples(*[factors] * ndim)),
+        "translate": draw(st.tuples(*[shifts] * ndim)),
+    }
+    if turned and draw(st.booleans()):
+        turn = np.deg2rad(draw(angles))
+        rotate = np.eye(ndim)
+        rotate[-2:, -2:] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+        place["rotate"] = rotate
+        affine = np.eye(ndim + 1)
+        affine[-3:-1, -1] = draw(st.tuples(shifts, shifts))
+        affine[-2, -3] = draw(st.floats(-0.5, 0.5))
+        place["affine"] = affine
+    return place
+
+
+@given(places(), places(), st.lists(st.tuples(*[st.floats(-50, 50)] * 3), min_size=1, max_size=5))
+@settings(max_examples=40)
+def test_positions_agree_with_napari_and_come_back(here, there, data):
+    picture, points = image(**here), PointsLayer(data, ndim=3, **there)
+    found = layers.positions(points, picture)
+    expected = [picture.world_to_data(points.data_to_world(p)) for p in points.data]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(layers.to_layer(found, picture, points), points.data, atol=1e-6)
+
+
+@given(places(), st.tuples(*[st.floats(-50, 50)] * 3))
+@settings(max_examples=40)
+def test_a_layer_in_an_images_place_counts_its_pixels(place, where):
+    picture = image(**place)
+    points = PointsLayer([where], ndim=3, **layers.place(picture))
+    np.testing.assert_array_equal(layers.positions(points, picture), points.data)
+    world = (7.0, *picture.data_to_world(where))
+    np.testing.assert_allclose(layers.from_world(picture, world), where, atol=1e-6)
+
+
+@given(places(ndim=4), st.sampled_from([1, 2, 3, 5, 8, 64]), st.integers(0, 9), st.integers(0, 9))
+@settings(max_examples=60)
+def test_cells_of_a_map_lie_in_the_middle_of_their_pixels(place, stride, top, left):
+    picture = image(ndim=4, **place)
+    region = (slice(top, 40), slice(left, 60))
+    grid = MapGrid.over(as_stack(picture), stride, region, slice(1, 3))
+    header = grid.header(LUNG, probabilities=False, provenance={})
+    painted = Image(np.zeros(header.shape), **layers.map_place(picture, header))
+    for cell in ((0, 0, 0, 0), tuple(n - 1 for n in header.shape)):
+        middle = (
+            top + cell[2] * stride + (stride - 1) / 2,
+            left + cell[3] * stride + (stride - 1) / 2,
+        )
+        pixel = (cell[0], cell[1] + 1, *middle)
+        np.testing.assert_allclose(
+            painted.data_to_world(cell), picture.data_to_world(pixel), rtol=1e-9, atol=1e-6
+        )
+
+
+def test_layers_with_other_axes_are_refused():
+    with pytest.raises(InputError, match=r"'p' has 2 axes and layer 'lung' has 3"):
+        layers.positions(PointsLayer(np.zeros((1, 2)), name="p"), image())
+
+
+def test_an_annotation_layer_is_empty_in_place_and_in_the_schemes_colours():
+    viewer = ViewerModel()
+    picture = viewer.add_layer(image(scale=(5, 0.5, 0.5), units=("um",) * 3))
+    layer = layers.annotation_layer(viewer, picture, LUNG)
+    assert viewer.layers[-1] is layer
+    assert (layer.ndim, len(layer.data), layer.units) == (3, 0, picture.units)
+    assert layers.scheme_of(layer) == LUNG
+    assert layers.image_of(viewer, layer) is picture
+    layer.feature_defaults = {"class": "duct"}
+    layer.add([1, 2, 3])
+    assert list(layer.features["class"]) == ["duct"]
+    np.testing.assert_allclose(layer.face_color[0][:3], [0, 0xB3 / 255, 0x86 / 255], atol=1e-3)
+
+
+def test_points_go_in_and_come_out():
+    viewer = ViewerModel()
+    picture = viewer.add_layer(image(scale=(5, 0.5, 0.5)))
+    layer = layers.annotation_layer(viewer, picture, LUNG)
+    points = Points.build([[0, 1, 2], [1, 3.25, 4]], ["septa", ""], note=["007", ""])
+    layers.fill(layer, points, LUNG)
+    again = layers.core_points(layer, picture)
+    np.testing.assert_array_equal(again.coordinates, points.coordinates)
+    assert list(again.labels) == ["septa", ""]
+    assert list(again.column("note")) == ["007", ""]
+    assert again.source == "layer 'lung points'"
+
+
+def test_another_scheme_keeps_classes_of_the_same_name():
+    viewer = ViewerModel()
+    layer = layers.annotation_layer(viewer, viewer.add_layer(image()), LUNG)
+    layers.fill(layer, Points.build([[0, 1, 2], [0, 3, 4]], ["septa", "duct"]), LUNG)
+    layers.set_scheme(layer, ClassScheme.of_names(["septa", "vessel"]))
+    assert list(layer.features["class"].astype(object)) == ["septa", np.nan] or (
+        layer.features["class"].isna().tolist() == [False, True]
+    )
+    assert list(layer.features["class"].dtype.categories) == ["septa", "vessel"]
+    assert layers.scheme_of(layer).names == ("septa", "vessel")
+
+
+def test_the_classes_of_a_plain_points_layer_are_found():
+    layer = PointsLayer([[1, 2], [3, 4]], features={"class": ["duct", "septa"]})
+    assert layers.scheme_of(layer) == LUNG
+    assert layers.scheme_of(PointsLayer([[1, 2]])) is None
+    assert layers.scheme_of(image()) is None

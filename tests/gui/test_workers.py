@@ -1,0 +1,194 @@
+"""Jobs: what they report, how they end, and that nothing outlives its window."""
+
+import threading
+import time
+
+import pytest
+from qtpy.QtWidgets import QWidget
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui import workers
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left(qapp):
+    yield
+    assert workers.cancel_all(5000)
+
+
+@pytest.fixture
+def owner(qtbot):
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    return widget
+
+
+@pytest.fixture
+def said(monkeypatch):
+    lines = []
+    monkeypatch.setattr(workers, "show_error", lines.append)
+    return lines
+
+
+class Log:
+    """Remembers every report, and that it came in the window's thread."""
+
+    def __init__(self):
+        self.events = []
+
+    def callbacks(self):
+        return {name: self.note(name) for name in ("progressed", "returned", "failed", "ended")}
+
+    def note(self, name):
+        def add(*values):
+            assert threading.current_thread() is threading.main_thread()
+            self.events.append((name, *values))
+
+        return add
+
+
+def run(qtbot, work, owner):
+    log = Log()
+    job = workers.start(work, owner=owner, **log.callbacks())
+    with qtbot.waitSignal(job.ended, timeout=5000):
+        pass
+    qtbot.wait(1)
+    return job, log.events
+
+
+def test_progress_then_the_value_then_the_end(qtbot, owner):
+    def work(cancelled):
+        assert threading.current_thread() is not threading.main_thread()
+        for i in range(3):
+            time.sleep(workers.BETWEEN_REPORTS * 1.5)
+            yield i
+        return "done"
+
+    job, events = run(qtbot, work, owner)
+    assert events == [*(("progressed", i) for i in range(3)), ("returned", "done"), ("ended",)]
+    assert not job.running
+
+
+def test_a_flood_is_thinned_but_its_last_report_arrives(qtbot, owner):
+    def work(cancelled):
+        yield from range(20_000)
+
+    _, events = run(qtbot, work, owner)
+    shown = [value for name, *rest in events if name == "progressed" for value in rest]
+    assert shown[0] == 0
+    assert shown[-1] == 19_999
+    assert len(shown) < 200
+
+
+def test_cancelling_keeps_what_there_is(qtbot, owner):
+    def work(cancelled):
+        n = 0
+        while not cancelled():
+            n += 1
+            yield n
+            time.sleep(0.001)
+        return n
+
+    log = Log()
+    job = workers.start(work, owner=owner, **log.callbacks())
+    qtbot.waitUntil(lambda: len(log.events) > 0, timeout=5000)
+    with qtbot.waitSignal(job.ended, timeout=5000):
+        job.cancel()
+    assert job.cancelling
+    assert log.events[-2][0] == "returned"
+    assert log.events[-2][1] > 0
+
+
+def test_a_pause_holds_and_cancelling_ends_it(qtbot, owner):
+    steps = []
+
+    def work(cancelled):
+        while not cancelled():
+            steps.append(1)
+            yield
+            time.sleep(0.001)
+
+    job = workers.start(work, owner=owner)
+    qtbot.waitUntil(lambda: len(steps) > 3, timeout=5000)
+    job.pause()
+    qtbot.wait(30)
+    held = len(steps)
+    qtbot.wait(60)
+    assert len(steps) == held
+    job.resume()
+    qtbot.waitUntil(lambda: len(steps) > held, timeout=5000)
+    job.pause()
+    with qtbot.waitSignal(job.ended, timeout=5000):
+        job.cancel()
+
+
+def test_bad_input_is_one_line_without_a_traceback(qtbot, owner, said):
+    def work(cancelled):
+        yield 1
+        raise InputError("the stride is wrong; give 1 to 64")
+
+    _, events = run(qtbot, work, owner)
+    line = "the stride is wrong; give 1 to 64"
+    assert said == [line]
+    assert events == [("progressed", 1), ("failed", line), ("ended",)]
+
+
+def test_bad_input_before_the_first_report(qtbot, owner, said):
+    def work(cancelled):
+        raise InputError("no points")
+        yield
+
+    _, events = run(qtbot, work, owner)
+    assert said == ["no points"]
+    assert events == [("failed", "no points"), ("ended",)]
+
+
+def test_a_fault_reaches_napari(qtbot, owner):
+    def work(cancelled):
+        yield from ()
+        raise KeyError("gone")
+
+    with qtbot.captureExceptions() as raised:
+        _, events = run(qtbot, work, owner)
+    assert events == [("failed", "KeyError: 'gone'"), ("ended",)]
+    assert len(raised) <= 1
+
+
+def test_a_plain_function(qtbot, owner):
+    log = Log()
+    job = workers.start_call(lambda: 42, owner=owner, **log.callbacks())
+    with qtbot.waitSignal(job.ended, timeout=5000):
+        pass
+    assert log.events == [("returned", 42), ("ended",)]
+
+
+def test_a_job_ends_with_its_owner_and_reports_nothing(qtbot):
+    widget = QWidget()
+    log, ended = Log(), threading.Event()
+
+    def work(cancelled):
+        while not cancelled():
+            yield
+            time.sleep(0.001)
+        ended.set()
+        return "too late"
+
+    workers.start(work, owner=widget, **log.callbacks())
+    qtbot.waitUntil(lambda: len(log.events) > 0, timeout=5000)
+    widget.deleteLater()
+    qtbot.waitUntil(ended.is_set, timeout=5000)
+    qtbot.wait(20)
+    assert {name for name, *_ in log.events} == {"progressed"}
+
+
+def test_more_jobs_than_cores_run_at_once(qtbot, owner):
+    barrier = threading.Barrier(4, timeout=5)
+
+    def work(cancelled):
+        yield
+        return barrier.wait()
+
+    log = Log()
+    jobs = [workers.start(work, owner=owner, returned=log.note("returned")) for _ in range(4)]
+    qtbot.waitUntil(lambda: not any(job.running for job in jobs), timeout=8000)
+    assert sorted(value for _, value in log.events) == [0, 1, 2, 3]

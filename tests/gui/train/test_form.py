@@ -1,0 +1,134 @@
+"""The form of the training settings: complete, and the same values out as in."""
+
+from typing import Any
+
+import pytest
+from pydantic import Field
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
+
+from napari_lungcls.gui.train.form import SettingsForm
+from napari_lungcls.learning.settings import TrainingSettings
+
+OTHERS = TrainingSettings(
+    zooms=(1, 8),
+    window=48,
+    stages=(2, 3),
+    readout="mean",
+    padding="zeros",
+    device="cuda:1",
+    pretrained="/data/weights.safetensors",
+    freeze=True,
+    epochs=7,
+    batch_size=16,
+    learning_rate=0.00025,
+    schedule="step",
+    step_epochs=3,
+    step_factor=0.125,
+    optimizer="sgd",
+    weight_decay=0.00001,
+    clip_norm=2.5,
+    dropout=0.0,
+    zoom_dropout=0.375,
+    balance=False,
+    patience=5,
+    seed=4_294_967_295,
+    rotation="right",
+    flip=False,
+    random_phase=False,
+    colour=0.1,
+    val_fraction=0.0,
+)
+
+
+@pytest.fixture
+def form(qtbot: Any) -> SettingsForm:
+    made = SettingsForm()
+    qtbot.addWidget(made)
+    return made
+
+
+def test_every_field_has_a_control_with_a_name_and_a_tooltip(form):
+    assert list(form.controls) == list(TrainingSettings.model_fields)
+    for name in TrainingSettings.model_fields:
+        native = form.findChild(QWidget, f"field_{name}")
+        assert native is form.controls[name].native
+        assert native.toolTip()
+
+
+def test_untouched_it_gives_the_defaults(form):
+    assert form.settings() == TrainingSettings()
+    assert form.problem == ""
+
+
+def test_what_goes_in_comes_out(form):
+    # Every field but the engine, of which there may be one only, differs from its default.
+    same = {n for n, f in TrainingSettings.model_fields.items() if getattr(OTHERS, n) == f.default}
+    assert same == {"engine"}
+    form.fill(OTHERS)
+    assert form.settings() == OTHERS
+    form.defaults.click()
+    assert form.settings() == TrainingSettings()
+
+
+def test_a_new_field_of_the_model_appears(qtbot):
+    class More(TrainingSettings):
+        nice: float = Field(0.001, ge=0, le=1, title="Nice", json_schema_extra={"in_sight": True})
+        word: str = Field("x", title="Word")
+        share: float | None = Field(None, ge=0, le=1, title="Share")
+
+    form = SettingsForm(More)
+    qtbot.addWidget(form)
+    assert form.findChild(QWidget, "field_nice").text() == "0.00100"
+    form.set("nice", 0.125)
+    form.set("word", "y")
+    form.set("share", 0.5)
+    settings = form.settings()
+    assert (settings.nice, settings.word, settings.share) == (0.125, "y", 0.5)
+
+
+def test_small_numbers_are_not_rounded_away(form):
+    rate = form.findChild(QWidget, "field_learning_rate")
+    assert rate.text() == "0.00100"
+    rate.stepUp()
+    assert form.settings().learning_rate == pytest.approx(0.0011)
+    rate.setValue(0.00003)
+    assert form.settings().learning_rate == pytest.approx(0.00003)
+
+
+def test_what_is_wrong_stands_below(form, qtbot):
+    zooms = form.findChild(QLineEdit, "field_zooms")
+    with qtbot.waitSignal(form.changed):
+        zooms.setText("1, 1")
+    assert form.problem.startswith("Zooms: must be positive whole numbers")
+    assert form.message.text() == form.problem
+    assert not form.message.isHidden()
+    zooms.setText("1, 4")
+    assert (form.problem, form.message.isHidden()) == ("", True)
+    assert form.settings().zooms == (1, 4)
+
+
+def test_automatic_epochs(form):
+    automatic = form.findChild(QCheckBox, "field_epochs_automatic")
+    number = form.findChild(QWidget, "field_epochs_value")
+    assert automatic.isChecked()
+    assert not number.isEnabled()
+    automatic.click()
+    assert number.isEnabled()
+    number.setValue(3)
+    assert form.settings().epochs == 3
+    automatic.click()
+    assert form.settings().epochs is None
+
+
+def test_weights_from_a_file(form):
+    choice = form.findChild(QComboBox, "field_pretrained_choice")
+    path = form.findChild(QWidget, "field_pretrained_other")
+    assert [choice.itemText(i) for i in range(choice.count())] == ["none", "imagenet", "file…"]
+    assert path.isHidden()
+    choice.setCurrentText("file…")
+    assert not path.isHidden()
+    assert form.problem == "Start from: give a file"
+    form.set("pretrained", "/data/w.pth")
+    assert form.settings().pretrained == "/data/w.pth"
+    choice.setCurrentText("imagenet")
+    assert form.settings().pretrained == "imagenet"

@@ -1,0 +1,40 @@
+"""The lines behind the live curves."""
+
+import pytest
+
+from napari_lungcls.gui.train.history import History, ceiling
+from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.progress import TrainingProgress
+
+
+def step(done: int, loss: float, record: EpochRecord | None = None) -> TrainingProgress:
+    return TrainingProgress("training", done, 8, done // 4, 2, loss, record)
+
+
+def ended(epoch: int, loss: float, val: float | None = 0.5) -> EpochRecord:
+    return EpochRecord(epoch, 0.001, loss, 0.7, val, val, 1.0)
+
+
+def test_the_loss_is_drawn_within_epochs_too():
+    history = History()
+    assert not history.add(TrainingProgress("reading", 3, 9))
+    assert history.loss() == ([], [])
+    assert history.add(step(1, 1.5))
+    assert history.add(step(2, 1.25))
+    assert history.loss() == ([0.25, 0.5], [1.5, 1.25])
+    history.add(step(4, 1.0, ended(1, 1.0)))
+    history.add(step(6, 0.75))
+    assert history.loss() == ([0.25, 0.5, 1, 1.5], [1.5, 1.25, 1.0, 0.75])
+    history.add(step(8, 0.5, ended(2, 0.5, None)))
+    assert history.loss() == ([0.25, 0.5, 1, 2], [1.5, 1.25, 1.0, 0.5])
+    assert history.line("train_accuracy", times=100) == ([1, 2], [70, 70])
+    assert history.line("val_loss") == ([1], [0.5])
+    assert history.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "top"),
+    [([], 1), ([0.3, 0.04], 0.5), ([1.0], 1), ([1.1], 2), ([7], 10), ([0], 1), ([float("nan")], 1)],
+)
+def test_axes_end_at_round_numbers(values, top):
+    assert ceiling(values) == pytest.approx(top)

@@ -1,0 +1,100 @@
+"""What the training window says of results and refusals."""
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from known_network import make_document, make_spec
+from napari_lungcls.gui.train import words
+from napari_lungcls.learning.metrics import score
+
+SPLIT = "no split keeps every class; use --zooms 1,4, or train with --val-fraction 0"
+
+
+def epoch(number: int, accuracy: float | None, loss: float | None = 0.5) -> dict[str, Any]:
+    return {
+        "epoch": number,
+        "learning_rate": 0.001,
+        "train_loss": 0.4,
+        "train_accuracy": 0.9,
+        "val_loss": None if accuracy is None else loss,
+        "val_accuracy": accuracy,
+        "seconds": 4.2,
+    }
+
+
+def document(history: list[dict[str, Any]], right: int = 173, of: int = 181, lost: int = 32) -> Any:
+    codes = np.arange(of) % 3
+    odds = np.eye(3)[np.where(np.arange(of) < right, codes, (codes + 1) % 3)]
+    names = [f"class {i}" for i in range(3)]
+    validation = score(codes, odds, names).model_dump() if of else None
+    split = {"train": 687, "validation": of, "n_buffered": lost}
+    return make_document(make_spec(), history=history, validation=validation, split=split)
+
+
+def test_a_result_is_said_in_plain_words():
+    history = [epoch(n, 0.5 + n / 100) for n in range(1, 10)] + [epoch(10, 0.2)]
+    assert words.result(document(history)) == (
+        "Validation: 95.6 % of 181 points right (95 % interval 91.5 to 97.7 %). "
+        "32 points lost to the buffer. Best epoch 9 of 10, 42 s."
+    )
+    said = words.result(document(history, lost=1), planned=40)
+    assert "1 point lost to the buffer. Best epoch 9 of 10" in said
+    assert said.endswith("Stopped early: it did not get better.")
+    assert "buffer" not in words.result(document(history, lost=0))
+
+
+def test_of_equal_epochs_the_one_with_the_lower_loss_is_best():
+    history = [epoch(1, 0.9, 0.5), epoch(2, 0.9, 0.4), epoch(3, 0.9, 0.6)]
+    assert words.best_epoch(history) == 2
+    assert words.best_epoch([]) is None
+    assert words.best_epoch([epoch(1, None)]) is None
+
+
+def test_without_validation_it_says_how_to_get_a_figure():
+    said = words.result(document([epoch(1, None), epoch(2, None)], of=0, lost=0))
+    assert said.startswith("There is no honest figure of its accuracy")
+    assert "Set the validation share to 0.2" in said
+    assert said.endswith("2 epochs, 8 s; the last epoch is kept.")
+
+
+def test_a_cancelled_run_says_what_is_kept():
+    said = words.result(document([epoch(1, 0.8), epoch(2, 0.7)]), 10, cancelled=True)
+    assert said.endswith("Cancelled after epoch 2 of 10; epoch 1 is kept, the best. 8 s.")
+    said = words.result(document([], of=0), 10, cancelled=True)
+    assert "Cancelled in the first epoch" in said
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [(0.31, "0.3 s"), (42, "42 s"), (59.7, "1 min 0 s"), (185, "3 min 5 s"), (7260, "2 h 1 min")],
+)
+def test_durations(duration, text):
+    assert words.seconds(duration) == text
+
+
+def test_messages_use_the_titles_of_the_window():
+    assert words.in_window(SPLIT) == (
+        "no split keeps every class; use zooms 1, 4, or train with validation share 0"
+    )
+    assert words.in_window("use a smaller --learning-rate") == "use a smaller learning rate"
+    # What the window has no field for stays as it is.
+    assert words.in_window("give --classes a scheme") == "give --classes a scheme"
+
+
+def test_proposed_values_become_remedies():
+    first, second = words.remedies(SPLIT)
+    assert (first.field, first.value, first.label) == ("zooms", (1, 4), "Use zooms 1, 4")
+    assert (second.field, second.value) == ("val_fraction", 0.0)
+    assert second.label == "Use validation share 0"
+    assert words.remedies("use a smaller --window") == ()
+    assert words.remedies("use --window 3 or --classes x") == ()
+
+
+def test_names_of_models_are_new():
+    now = datetime(2026, 11, 20, 14, 5)
+    assert words.model_name("lung", [], now) == "lung 14:05"
+    assert words.model_name("lung", ["lung 14:05"], now) == "lung 14:05 (2)"
+    assert words.model_name("lung", ["lung 14:05", "lung 14:05 (2)"], now) == "lung 14:05 (3)"
