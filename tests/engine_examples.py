@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from known_network import make_spec
-from napari_lungcls.network.engines import OptimizerOptions
+from napari_lungcls.network.engines import OptimizerOptions, engine_status
 from napari_lungcls.network.spec import NetworkSpec
 
 TINY = make_spec(stages=(1,), window=16)
@@ -43,3 +45,13 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
     return first.keys() == second.keys() and all(
         np.array_equal(array, second[name]) for name, array in first.items()
     )
+
+
+def devices(engine: str) -> list[str]:
+    """List what an engine can use; skip the test, or fail it, where it cannot run."""
+    status: dict[str, Any] = engine_status(engine)
+    if not status["available"]:
+        required = os.environ.get("LUNGCLS_REQUIRED_ENGINES", "").split(",")
+        (pytest.fail if engine in required else pytest.skip)(status["reason"])
+    found: list[str] = status["devices"]
+    return found

@@ -48,7 +48,9 @@ COMMANDS = [
 
 
 def test_there_are_commands_to_check():
-    assert {page for page, _ in COMMANDS} == {"README.md", "quickstart.md", "command-line.md"}
+    assert {page for page, _ in COMMANDS} == {
+        "README.md", "quickstart.md", "command-line.md", "engines.md",
+    }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
         "train", "classify", "evaluate", "paint", "info", "demo",
     }  # fmt: skip

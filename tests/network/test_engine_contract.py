@@ -153,9 +153,10 @@ def test_class_maps_are_the_projected_trunk(build: Any, spec: NetworkSpec) -> No
 def test_class_maps_change_with_the_parameters(build: Any) -> None:
     engine = build(make_spec(), state=2)
     tile = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
-    before = engine.class_maps(tile, 1)[1]
+    # More than once, because engines may keep what they prepared for a shape of tile.
+    before = [engine.class_maps(tile, 1)[1] for _ in range(3)][-1]
     engine.load(random_state(engine.spec, 3))
-    loaded = engine.class_maps(tile, 1)[1]
+    loaded = [engine.class_maps(tile, 1)[1] for _ in range(3)][-1]
     assert not np.allclose(before, loaded)
     engine.prepare(NO_REGULARISATION)
     windows, places = examples(engine.spec, 4)
@@ -165,6 +166,40 @@ def test_class_maps_change_with_the_parameters(build: Any) -> None:
     cells = cells_of(state, normalised(tile, engine.spec), (1,), "zeros")[1]
     wanted = np.einsum("kc,cyx->kyx", state[engine.spec.head_name(1, 1)], cells)
     np.testing.assert_allclose(trained, wanted, atol=1e-5 * max(1, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_only_what_sees_no_number_has_no_answer(build: Any, value: float) -> None:
+    engine = build(SPECS["all stages"], state=1)
+    spec = engine.spec
+    windows, places = examples(spec, 4)
+    readouts = readouts_at(spec, places)
+    holed = windows.astype(np.float32)
+    holed[1, 0, 10, 12, 1] = value
+    found, whole = engine.logits(holed, readouts), engine.logits(windows, readouts)
+    assert not np.isfinite(found[1]).any()
+    np.testing.assert_allclose(found[[0, 2, 3]], whole[[0, 2, 3]], atol=1e-4)
+
+    tile = np.random.default_rng(0).integers(0, 255, (250, 420, 3)).astype(np.float32)
+    before = engine.class_maps(tile, spec.zooms[0])
+    tile[70, 33, 2] = value
+    state = engine.state()
+    cells = cells_of(state, normalised(tile, spec), spec.stages, "zeros")
+    for stage, found in engine.class_maps(tile, spec.zooms[0]).items():
+        seen = np.isfinite(cells[stage]).all(0)
+        assert 0 < seen.sum() < seen.size
+        assert not np.isfinite(found[:, ~seen]).any()
+        np.testing.assert_allclose(found[:, seen], before[stage][:, seen], atol=1e-3)
+
+
+def test_training_on_no_numbers_does_not_pass_unnoticed(build: Any) -> None:
+    engine = build(make_spec(), state=1)
+    windows, places = examples(engine.spec, 4)
+    holed = windows.astype(np.float32)
+    holed[2, 0, 0, 0, 0] = np.nan
+    engine.prepare(NO_REGULARISATION)
+    step = engine.train_step(holed, readouts_at(engine.spec, places), *answers(4), 0.1)
+    assert not np.isfinite(step.loss)
 
 
 @pytest.mark.gpu

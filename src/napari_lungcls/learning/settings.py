@@ -68,7 +68,7 @@ class TrainingSettings(BaseModel):
     engine: str = Field(
         "torch",
         title="Engine",
-        description="library that computes the network",
+        description="library that computes the network: torch or mxnet",
         json_schema_extra=shown(START, choices=INSTALLED, in_sight=True),
     )
     device: str = Field(

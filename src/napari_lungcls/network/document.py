@@ -19,7 +19,7 @@ FORMAT_VERSION = 1
 def software_versions() -> dict[str, str]:
     """Versions of what may change the numbers."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in ("napari-lungcls", "numpy", "torch", "mxnet"):
+    for package in ("napari-lungcls", "numpy", "torch", "mxnet", "mxnet-cu112"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

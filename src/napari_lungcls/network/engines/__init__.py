@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, cast
 
 from napari_lungcls.errors import InputError
@@ -14,14 +13,19 @@ from napari_lungcls.network.engines.protocol import (
     State,
     Step,
 )
+from napari_lungcls.network.engines.unavailable import EngineUnavailableError
 from napari_lungcls.network.spec import NetworkSpec
 
-ENGINES = {"torch": "torch_engine"}
-"""Engine names and the modules in this folder that hold them as `create` and `devices`."""
+ENGINES = {"torch": "torch_engine", "mxnet": "mxnet_engine"}
+"""Engine names and the modules in this folder that hold them as `create` and `status`.
+
+Importing such a module may raise `EngineUnavailableError`; docs/engines.md says more.
+"""
 
 __all__ = [
     "ENGINES",
     "Engine",
+    "EngineUnavailableError",
     "OptimizerOptions",
     "Readouts",
     "State",
@@ -48,7 +52,8 @@ def create_engine(name: str, spec: NetworkSpec, *, device: str = "auto", seed: i
     Raises
     ------
     InputError
-        When there is no such engine or device here.
+        When there is no such engine or device here; `EngineUnavailableError` when its
+        library is missing or cannot run here.
     """
     if name not in ENGINES:
         raise InputError(f"there is no engine {name!r}; choose from {', '.join(ENGINES)}")
@@ -56,11 +61,24 @@ def create_engine(name: str, spec: NetworkSpec, *, device: str = "auto", seed: i
 
 
 def engine_status(name: str) -> dict[str, object]:
-    """Tell whether an engine can run here, its version, and the devices it would use."""
-    if find_spec(name) is None:
-        return {"available": False, "reason": f"{name} is not installed", "devices": []}
-    return cast(dict[str, object], _module(name).status())
+    """Tell whether an engine can run here, and what it needs if it cannot.
+
+    Returns
+    -------
+    dict
+        `available`; then `version`, `devices` and where there is something to know
+        about devices that are not used, `notes`; or else `reason`, one sentence.
+    """
+    try:
+        return cast(dict[str, object], _module(name).status())
+    except EngineUnavailableError as error:
+        return {"available": False, "reason": str(error), "devices": []}
 
 
 def _module(name: str) -> Any:
-    return import_module(f"{__name__}.{ENGINES[name]}")
+    try:
+        return import_module(f"{__name__}.{ENGINES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise EngineUnavailableError(f"{name} is not installed; pip install {name}") from error

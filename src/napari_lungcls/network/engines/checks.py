@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
 from napari_lungcls.network.engines.protocol import Readouts
 from napari_lungcls.network.spec import NetworkSpec
@@ -87,6 +88,17 @@ def check_arrays(
         raise InputError(f"the parameters lack {missing[0]}{more}; load a complete model")
     for name in needed.keys() & state.keys():
         _check_shape(f"parameter {name}", state[name].shape, needed[name])
+
+
+def warn_of_foreign_checkpoint(engine: str) -> None:
+    """Say what differs when training goes on from the checkpoint of another engine."""
+    warnings.warn(
+        f"this checkpoint was not written by the engine {engine}: training goes on with its "
+        "parameters and the optimiser's moments, but dropout draws other numbers and "
+        "rounding differs, so that it does not continue to the digit",
+        LungclsWarning,
+        stacklevel=3,
+    )
 
 
 def _check_shape(what: str, found: Shape, needed: Shape) -> None:

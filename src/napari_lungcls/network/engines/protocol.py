@@ -79,10 +79,19 @@ class Engine(Protocol):
         """Take one step on the weighted mean of the cross-entropies."""
 
     def optimizer_state(self) -> State:
-        """Return all that continues the optimiser, for a checkpoint."""
+        """Return all that continues the optimiser, for a checkpoint.
+
+        Moments are `<parameter>.<moment>`: `bias`, `heads.<stage>` `(zooms, classes,
+        channels)` and `trunk.<torchvision's name>` have `exp_avg`, `exp_avg_sq` and `step`,
+        or `momentum_buffer`. What only the engine itself understands has other names.
+        """
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None:
-        """Continue from a checkpoint; `prepare` comes first."""
+        """Continue from a checkpoint of any engine; `prepare` comes first.
+
+        From another engine's, the moments are taken over, and a `LungclsWarning` says
+        that optimisers differ in details.
+        """
 
     def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
         """Answer for windows: `(n, classes)` before the softmax."""

@@ -17,6 +17,7 @@ from napari_lungcls.network.engines.checks import (
     check_arrays,
     check_tile,
     check_windows,
+    warn_of_foreign_checkpoint,
 )
 from napari_lungcls.network.engines.protocol import (
     OptimizerOptions,
@@ -26,6 +27,8 @@ from napari_lungcls.network.engines.protocol import (
 )
 from napari_lungcls.network.engines.torch_net import Network, Trunk, folded
 from napari_lungcls.network.spec import NetworkSpec
+
+_DROPOUT = "dropout.mt19937"
 
 
 class TorchEngine:
@@ -79,7 +82,7 @@ class TorchEngine:
         self._options = options
         self._dropout = torch.Generator().manual_seed(options.seed)
         self._network.trunk.requires_grad_(not options.freeze)
-        parameters = [p for p in self._network.parameters() if p.requires_grad]
+        parameters = list(self._learning().values())
         decay = options.weight_decay
         if options.optimizer == "sgd":
             self._optimizer = torch.optim.SGD(
@@ -129,24 +132,29 @@ class TorchEngine:
 
     def optimizer_state(self) -> State:
         """Return all that continues the optimiser: moments, step counts, dropout's generator."""
-        found: State = {"dropout": self._dropout.get_state().numpy().astype(np.float32)}
+        found: State = {_DROPOUT: self._dropout.get_state().numpy().astype(np.float32)}
         if self._optimizer is not None:
+            names = list(self._learning())
             for i, entry in self._optimizer.state_dict()["state"].items():
                 for key, value in entry.items():
                     if isinstance(value, Tensor):
-                        found[f"{i}.{key}"] = _numpy(value.float()).copy()
+                        found[f"{names[i]}.{key}"] = _numpy(value.float()).copy()
         return found
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None:
         """Continue from a checkpoint; `prepare` comes first."""
         if self._optimizer is None:
             raise RuntimeError("prepare() comes before load_optimizer_state()")
-        self._dropout.set_state(torch.from_numpy(state["dropout"].astype(np.uint8)))
+        if _DROPOUT in state:
+            self._dropout.set_state(torch.from_numpy(state[_DROPOUT].astype(np.uint8)))
+        else:
+            warn_of_foreign_checkpoint(self.name)
+        numbers = {name: i for i, name in enumerate(self._learning())}
         entries: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.items():
-            if name != "dropout":
-                i, key = name.split(".", 1)
-                entries.setdefault(int(i), {})[key] = torch.from_numpy(np.array(value))
+        for label, value in state.items():
+            name, _, key = label.rpartition(".")
+            if name in numbers:
+                entries.setdefault(numbers[name], {})[key] = torch.from_numpy(np.array(value))
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
@@ -173,6 +181,13 @@ class TorchEngine:
     def bias(self) -> NDArray[np.float32]:
         """Return the heads' common bias, `(classes,)`."""
         return _numpy(self._network.bias).copy()
+
+    def _learning(self) -> dict[str, Tensor]:
+        """Return what the optimiser moves, in its order: `bias`, `heads.1`, `trunk.conv1.weight`.
+
+        Checkpoints of all engines name moments by these names.
+        """
+        return {name: p for name, p in self._network.named_parameters() if p.requires_grad}
 
     def _head(self, stage: int) -> Tensor:
         """Return the heads of a stage as 1 × 1 convolutions: `(zooms, classes, channels, 1, 1)`."""

@@ -1,0 +1,279 @@
+"""The second engine: MXNet 1.9.1 (Gluon) on the CPU, or on NVIDIA GPUs up to Ada."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
+from napari_lungcls.network.engines.blind import blind_cells, blind_windows
+from napari_lungcls.network.engines.checks import (
+    check_answers,
+    check_arrays,
+    check_tile,
+    check_windows,
+    warn_of_foreign_checkpoint,
+)
+from napari_lungcls.network.engines.mxnet_devices import (
+    describe_devices,
+    find_gpus,
+    resolve_device,
+)
+from napari_lungcls.network.engines.mxnet_net import Features, Heads, mx, to_device
+from napari_lungcls.network.engines.mxnet_painting import TilePainter
+from napari_lungcls.network.engines.mxnet_update import Optimizer
+from napari_lungcls.network.engines.protocol import (
+    OptimizerOptions,
+    Readouts,
+    State,
+    Step,
+)
+from napari_lungcls.network.initial import initial_state
+from napari_lungcls.network.parameters import stage_of
+from napari_lungcls.network.spec import NetworkSpec
+
+_DROPOUT = "dropout.pcg64"
+_STEM_STRIDE = 2
+
+
+class MxnetEngine:
+    """The network in MXNet; see `protocol.Engine` for what each method promises."""
+
+    name: ClassVar[str] = "mxnet"
+
+    def __init__(self, spec: NetworkSpec, *, device: str = "auto", seed: int = 0) -> None:
+        self._spec = spec
+        index = resolve_device(device, find_gpus(), cuda=_has_cuda())
+        self._context = mx.cpu() if index is None else mx.gpu(index)
+        self._device = "cpu" if index is None else f"cuda:{index}"
+        self._features, self._heads = Features(spec), Heads(spec)
+        for block in (self._features, self._heads):
+            block.initialize(mx.init.Zero(), ctx=self._context)
+            block.hybridize(static_alloc=True)
+        self._trunk = self._features.trunk.named_parameters()
+        norm = spec.normalisation
+        self._mean = np.array(norm.mean, np.float32)[:, None, None]
+        self._inverse_std = 1 / np.array(norm.std, np.float32)[:, None, None]
+        self._painter: TilePainter | None = None
+        self._options = OptimizerOptions()
+        self._optimizer: Optimizer | None = None
+        self._dropout = np.random.PCG64(0)
+        self.load(initial_state(spec, seed))
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network's shape."""
+        return self._spec
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return self._device
+
+    def state(self) -> State:
+        """Return copies of all arrays."""
+        found = {name: parameter.data().asnumpy() for name, parameter in self._trunk.items()}
+        for stage in self._spec.stages:
+            heads = self._head(stage).data().asnumpy()
+            for zoom, head in zip(self._spec.zooms, heads, strict=True):
+                found[self._spec.head_name(zoom, stage)] = head.copy()
+        found[self._spec.bias_name] = self.bias()
+        return found
+
+    def load(self, state: Mapping[str, NDArray[np.float32]], *, partial: bool = False) -> None:
+        """Take arrays over; with `partial`, those that are missing stay as they are."""
+        check_arrays(self._shapes(), state, partial=partial)
+        for name in self._trunk.keys() & state.keys():
+            self._trunk[name].set_data(self._array(state[name]))
+        for stage in self._spec.stages:
+            heads = self._head(stage).data().asnumpy()
+            for i, zoom in enumerate(self._spec.zooms):
+                heads[i] = state.get(self._spec.head_name(zoom, stage), heads[i])
+            self._head(stage).set_data(self._array(heads))
+        if self._spec.bias_name in state:
+            self._heads.bias.set_data(self._array(state[self._spec.bias_name]))
+        self._forget_painter()
+
+    def prepare(self, options: OptimizerOptions) -> None:
+        """Begin training: a fresh optimiser."""
+        self._options = options
+        self._dropout = np.random.PCG64(options.seed)
+        learning = {"bias": self._heads.bias}
+        learning |= {f"heads.{stage}": self._head(stage) for stage in self._spec.stages}
+        if not options.freeze:
+            statistics = ("running_mean", "running_var")
+            learning |= {
+                f"trunk.{name}": parameter
+                for name, parameter in self._trunk.items()
+                if not name.endswith(statistics)
+            }
+        self._optimizer = Optimizer(options, learning)
+
+    def train_step(
+        self,
+        windows: NDArray[Any],
+        readouts: Readouts,
+        codes: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        learning_rate: float,
+    ) -> Step:
+        """Take one step on the weighted mean of the cross-entropies."""
+        if self._optimizer is None:
+            raise RuntimeError("prepare() comes before train_step()")
+        check_windows(self._spec, windows, readouts)
+        check_answers(self._spec, len(windows), codes, weights)
+        if blind_windows(windows).any():
+            return Step(np.nan, np.full((len(windows), self._spec.classes), np.nan, np.float32))
+        self._forget_painter()
+        inputs = self._inputs(windows, readouts)
+        share = self._array(weights / weights.sum())
+        chosen = self._array(codes)
+        before = {} if self._options.freeze else self._variances()
+        # Outside of the recording a trunk neither learns nor touches its statistics.
+        frozen = self._features(*inputs) if self._options.freeze else None
+        with mx.autograd.record():
+            features = frozen or self._features(*inputs)
+            logits = self._heads(*[self._drop(vectors) for vectors in features])
+            odds = mx.nd.pick(mx.nd.log_softmax(logits), chosen)
+            loss = -(odds * share).sum()
+        loss.backward()
+        self._unbias(before, len(windows), windows.shape[2])
+        self._optimizer.step(learning_rate)
+        return Step(float(loss.asscalar()), logits.asnumpy())
+
+    def optimizer_state(self) -> State:
+        """Return all that continues the optimiser: moments, step counts, dropout's generator."""
+        found = self._optimizer.state() if self._optimizer else {}
+        words = self._dropout.state["state"]
+        numbers = b"".join(words[key].to_bytes(16, "little") for key in ("state", "inc"))
+        return found | {_DROPOUT: np.frombuffer(numbers, np.uint8).astype(np.float32)}
+
+    def load_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None:
+        """Continue from a checkpoint; `prepare` comes first."""
+        if self._optimizer is None:
+            raise RuntimeError("prepare() comes before load_optimizer_state()")
+        self._optimizer.load(state)
+        if _DROPOUT not in state:
+            warn_of_foreign_checkpoint(self.name)
+            return
+        numbers = state[_DROPOUT].astype(np.uint8).tobytes()
+        self._dropout.state = {
+            **self._dropout.state,
+            "state": {
+                "state": int.from_bytes(numbers[:16], "little"),
+                "inc": int.from_bytes(numbers[16:], "little"),
+            },
+        }
+
+    def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
+        """Answer for windows: `(n, classes)` before the softmax."""
+        check_windows(self._spec, windows, readouts)
+        if len(windows) == 0:
+            return np.zeros((0, self._spec.classes), np.float32)
+        found = _numpy(self._heads(*self._features(*self._inputs(windows, readouts))))
+        found[blind_windows(windows)] = np.nan
+        return found
+
+    def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
+        """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""
+        check_tile(self._spec, tile, zoom)
+        holed = tile.dtype.kind == "f" and not np.isfinite(tile).all()
+        shown = np.where(np.isfinite(tile), tile, 0) if holed else tile
+        if self._painter is None:
+            trunk = {name: parameter.data().asnumpy() for name, parameter in self._trunk.items()}
+            heads = {stage: self._head(stage).data() for stage in self._spec.stages}
+            self._painter = TilePainter(self._spec, trunk, heads, self._context)
+        found = self._painter.maps(self._images(shown[np.newaxis]), zoom)
+        if holed:
+            for stage, cells in found.items():
+                cells[:, blind_cells(tile, stage)] = np.nan
+        return found
+
+    def bias(self) -> NDArray[np.float32]:
+        """Return the heads' common bias, `(classes,)`."""
+        return _numpy(self._heads.bias.data())
+
+    def _forget_painter(self) -> None:
+        """Let the next tile be painted with the parameters as they then are."""
+        if self._painter is not None:
+            self._painter.close()
+        self._painter = None
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = {name: parameter.shape for name, parameter in self._trunk.items()}
+        for stage in self._spec.stages:
+            for zoom in self._spec.zooms:
+                shapes[self._spec.head_name(zoom, stage)] = self._head(stage).shape[1:]
+        return shapes | {self._spec.bias_name: self._heads.bias.shape}
+
+    def _head(self, stage: int) -> Any:
+        """Return the parameter `(zooms, classes, channels)` of a stage."""
+        return getattr(self._heads, f"layer{stage}")
+
+    def _variances(self) -> dict[str, Any]:
+        return {
+            name: parameter.data().copy()
+            for name, parameter in self._trunk.items()
+            if name.endswith("running_var")
+        }
+
+    def _unbias(self, before: Mapping[str, Any], n: int, edge: int) -> None:
+        """Let running variances follow the unbiased one, as torchvision's do.
+
+        MXNet adds a tenth of the biased variance of the batch, `(n − 1) / n` of the other.
+        """
+        for name, old in before.items():
+            stride = STAGE_STRIDES.get(stage_of(name), _STEM_STRIDE)
+            values = n * len(self._spec.zooms) * cell_count(edge, stride) ** 2
+            if values > 1:
+                new = self._trunk[name].data()
+                new += (new - 0.9 * old) / (values - 1)
+
+    def _drop(self, features: Any) -> Any:
+        """Dropout with a generator of the engine's own, so that seeds repeat a run."""
+        if self._options.dropout == 0:
+            return features
+        keep = 1 - self._options.dropout
+        mask = np.random.Generator(self._dropout).random(features.shape) < keep
+        return features * self._array(mask / keep)
+
+    def _inputs(self, windows: NDArray[Any], readouts: Readouts) -> list[Any]:
+        """Bring windows and readouts to the device, zooms flattened into the batch."""
+        images = self._images(windows.reshape(-1, *windows.shape[2:]))
+        weights = [readouts[stage] for stage in self._spec.stages]
+        return [images, *(self._array(w.reshape(-1, w.shape[2], 1)) for w in weights)]
+
+    def _images(self, images: NDArray[Any]) -> Any:
+        """Turn `(n, y, x, 3)` intensities into normalised float32 `(n, 3, y, x)`."""
+        values = images.transpose(0, 3, 1, 2).astype(np.float32, order="C")
+        values -= self._mean
+        values *= self._inverse_std
+        return self._array(values)
+
+    def _array(self, array: NDArray[Any]) -> Any:
+        return to_device(array, self._context)
+
+
+def create(spec: NetworkSpec, *, device: str, seed: int) -> MxnetEngine:
+    """Build the engine; what `engines.create_engine` calls."""
+    return MxnetEngine(spec, device=device, seed=seed)
+
+
+def status() -> dict[str, object]:
+    """Tell the version and the devices of this installation."""
+    devices, notes = describe_devices(find_gpus(), cuda=_has_cuda())
+    found: dict[str, object] = {"available": True, "version": mx.__version__, "devices": devices}
+    return found | ({"notes": notes} if notes else {})
+
+
+def _has_cuda() -> bool:
+    return bool(mx.runtime.Features().is_enabled("CUDA"))
+
+
+def _numpy(array: Any) -> NDArray[np.float32]:
+    """Wait for an array and copy it to numpy."""
+    found: NDArray[np.float32] = array.asnumpy()
+    return found
