@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Generator
+from itertools import pairwise
 from typing import Any
 
 import napari
@@ -59,7 +60,7 @@ def in_window(make: Callable[[], Generator[Any, None, Any]], owner: QWidget) -> 
     timer.start()
     loop.exec()
     timer.stop()
-    return meter.speed, max(b - a for a, b in zip(ticks, ticks[1:], strict=False))
+    return meter.speed, max(b - a for a, b in pairwise(ticks))
 
 
 def main() -> None:

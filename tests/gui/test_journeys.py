@@ -14,6 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine_examples import devices
+from napari_lungcls.network.engines import ENGINES
+
 HERE = Path(__file__).parent / "journeys"
 GAP_MS = 150
 """Longest gap of a 10 ms timer in the window's thread while a network trains or paints."""
@@ -91,5 +94,15 @@ def test_a_killed_window_loses_not_one_point(environment):
     assert restored[: len(told[-1])] == told[-1]
 
 
-def test_windows_closed_in_the_middle_leave_cleanly(environment):
-    assert travel(environment, "leaving.py", 10, time.time_ns() % 1000).strip() == "left 10"
+@pytest.mark.parametrize("engine", ENGINES)
+def test_windows_closed_in_the_middle_leave_cleanly(environment, engine):
+    devices(engine)
+    said = travel(environment, "leaving.py", 10, time.time_ns() % 1000, engine)
+    assert said.strip() == "left 10"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_process_that_ends_in_the_middle_ends_cleanly(environment, engine):
+    devices(engine)
+    for seed in range(3):
+        assert travel(environment, "leaving.py", 1, seed, engine).strip() == "left 1"

@@ -6,7 +6,7 @@ import weakref
 from psygnal import Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_lungcls.gui.lifetime import at_end, listen
+from napari_lungcls.gui.lifetime import at_end, listen, when_destroyed
 
 
 class Source:
@@ -60,3 +60,23 @@ def test_a_helper_is_closed_with_its_widget(qtbot):
     at_end(widget, helper.close)
     destroy(qtbot, widget)
     assert helper.closed == 1
+
+
+def test_a_widget_that_the_collector_destroys_does_no_harm(qapp):
+    source = Source()
+    for _ in range(200):
+        widget = Listener(source, [])
+        # Only the collector can take a circle apart.
+        widget.itself = widget
+        at_end(widget, widget.hear)
+    del widget
+    gc.collect()
+    source.moved.emit()
+
+
+def test_what_was_forgotten_is_not_called(qtbot):
+    widget, called = QWidget(), []
+    forget = when_destroyed(widget, lambda: called.append(1))
+    forget()
+    destroy(qtbot, widget)
+    assert not called

@@ -6,6 +6,39 @@ from weakref import WeakMethod
 
 from qtpy.QtCore import QObject
 
+_waiting: set[Callable[..., None]] = set()
+"""What is to be called when widgets are destroyed, until it is.
+
+Python's collector may destroy a widget. Of a function that only the widget knows it would take
+the code apart first, and Qt would call what is left: a crash. What stands here is left whole.
+"""
+
+
+def when_destroyed(owner: QObject, act: Callable[[], None]) -> Callable[[], None]:
+    """Call a function when a widget is destroyed.
+
+    Parameters
+    ----------
+    owner
+        The widget.
+    act
+        Must not hold `owner`, which would never go then.
+
+    Returns
+    -------
+    callable
+        Forgets it again.
+    """
+
+    def call(*_: object) -> None:
+        if call in _waiting:
+            _waiting.discard(call)
+            act()
+
+    _waiting.add(call)
+    owner.destroyed.connect(call)
+    return lambda: _waiting.discard(call)
+
 
 def listen(owner: QObject, *signals: Any, slot: Callable[..., None]) -> None:
     """Connect signals of napari or psygnal to a method, until `owner` is destroyed.
@@ -23,28 +56,22 @@ def listen(owner: QObject, *signals: Any, slot: Callable[..., None]) -> None:
     """
     for signal in signals:
         signal.connect(slot)
+    known = WeakMethod(slot)
 
-    def end(method: Callable[..., None]) -> None:
-        for signal in signals:
-            signal.disconnect(method)
+    def end() -> None:
+        if (found := known()) is not None:
+            for signal in signals:
+                signal.disconnect(found)
 
-    owner.destroyed.connect(_caller(end, slot))
+    when_destroyed(owner, end)
 
 
 def at_end(owner: QObject, method: Callable[[], None]) -> None:
-    """Call a method, of whatever it is, when `owner` is destroyed."""
-    owner.destroyed.connect(_caller(lambda found: found(), method))
-
-
-def _caller(act: Callable[[Any], None], method: Callable[..., None]) -> Callable[..., None]:
-    """Give a function for `destroyed`, which calls no method of what is destroyed.
-
-    It holds the method weakly: Qt would not let go of it, and so of the widget, otherwise.
-    """
+    """Call a method, held weakly and so of whatever, when `owner` is destroyed."""
     known = WeakMethod(method)
 
-    def call(*_: object) -> None:
+    def end() -> None:
         if (found := known()) is not None:
-            act(found)
+            found()
 
-    return call
+    when_destroyed(owner, end)

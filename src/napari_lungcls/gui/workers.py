@@ -13,6 +13,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QThreadPool, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.lifetime import when_destroyed
 from napari_lungcls.gui.wording import in_window
 
 Work = Callable[[Callable[[], bool]], Generator[Any, None, Any]]
@@ -61,7 +62,7 @@ class Job(QObject):
         self._worker.returned.connect(self._on_return)
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_end)
-        self._forget = _cancel_with(owner, self)
+        self._forget = _drop_with(owner, self)
 
     @property
     def running(self) -> bool:
@@ -225,23 +226,15 @@ def cancel_all(milliseconds: int = 20_000) -> bool:
     return bool(QThreadPool.globalInstance().waitForDone(milliseconds))
 
 
-def _cancel_with(owner: QWidget, job: Job) -> Callable[[], None]:
+def _drop_with(owner: QWidget, job: Job) -> Callable[[], None]:
     """Drop the job when its owner is destroyed; return what undoes that."""
     known = weakref.ref(job)
 
-    def gone(*_: object) -> None:
+    def drop() -> None:
         if (found := known()) is not None:
             found.drop()
 
-    owner.destroyed.connect(gone)
-
-    def forget() -> None:
-        try:
-            owner.destroyed.disconnect(gone)
-        except (RuntimeError, TypeError):
-            return  # The owner went first.
-
-    return forget
+    return when_destroyed(owner, drop)
 
 
 def _wait_at_exit() -> None:

@@ -17,8 +17,8 @@ SEES, START, RUN, AUGMENTATION, SPLIT = GROUPS = (
 )
 """The groups of the settings, in the order in which a form shows them."""
 
-INSTALLED = [name for name in ENGINES if find_spec(name)] or list(ENGINES)
-"""Engines that can be chosen here; finding a library does not import it."""
+INSTALLED = [name for name in ENGINES if find_spec(name)]
+"""Engines whose library is here; finding a library does not import it."""
 
 
 def shown(

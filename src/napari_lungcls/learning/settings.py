@@ -17,6 +17,7 @@ from napari_lungcls.learning.form_hints import (
     START,
     shown,
 )
+from napari_lungcls.network.engines import ENGINES
 from napari_lungcls.network.engines.protocol import OptimizerOptions
 from napari_lungcls.network.spec import Padding, Readout
 
@@ -69,7 +70,7 @@ class TrainingSettings(BaseModel):
         "torch",
         title="Engine",
         description="library that computes the network: torch or mxnet",
-        json_schema_extra=shown(START, choices=INSTALLED, in_sight=True),
+        json_schema_extra=shown(START, choices=list(ENGINES), in_sight=len(INSTALLED) > 1),
     )
     device: str = Field(
         "auto",

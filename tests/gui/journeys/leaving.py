@@ -1,6 +1,6 @@
 """Close the window in the middle of training and of painting, again and again.
 
-Run by test_journeys.py as `python leaving.py TIMES SEED`; the process must end by itself.
+Run by test_journeys.py as `python leaving.py TIMES SEED ENGINE`; the process must end by itself.
 """
 
 import random
@@ -19,7 +19,9 @@ from napari_lungcls.model import train
 from plugin_in_napari import plugin_registered
 
 SCHEME = ClassScheme.of_names(["bright", "dark"])
-SETTINGS = TrainingSettings(zooms=(1,), window=48, epochs=100, val_fraction=0, batch_size=16)
+SETTINGS = TrainingSettings(
+    zooms=(1,), window=48, epochs=100, val_fraction=0, batch_size=16, engine=sys.argv[3]
+)
 
 
 def halves() -> tuple[np.ndarray, Points]:

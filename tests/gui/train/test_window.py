@@ -1,5 +1,6 @@
 """The training window from Start to the model, through its own buttons."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -217,3 +218,15 @@ def test_closing_the_window_ends_the_run(viewer, add_scene, qtbot):
     qtbot.waitUntil(lambda: not job.running, timeout=60_000)
     assert session(viewer).models == ()
     viewer.theme = "light"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mxnet") is not None, reason="MXNet is installed")
+def test_an_engine_that_cannot_run_says_why_and_what_to_do(window, add_scene, qtbot):
+    add_scene()
+    qtbot.waitUntil(window.run.start_button.isEnabled)
+    window.form.set("engine", "mxnet")
+    qtbot.waitUntil(lambda: "extra mxnet" in window.run.words.text(), timeout=5000)
+    assert window.run.words.text().startswith("MXNet is not installed")
+    assert not window.run.start_button.isEnabled()
+    window.form.set("engine", "torch")
+    assert window.run.start_button.isEnabled()

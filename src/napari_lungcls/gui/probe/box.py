@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.lifetime import at_end, listen
 from napari_lungcls.gui.probe import words
 from napari_lungcls.gui.probe.controller import LIMIT, Controller, World
 from napari_lungcls.gui.probe.controls import Controls
@@ -57,9 +58,14 @@ class ProbeBox(QWidget):
         self._pixel_size: float | None = None
         self._progress_shown = False
         self._build()
-        viewer.dims.events.ndisplay.connect(self._refresh)
-        self.destroyed.connect(_closer(viewer, self._controller, self._pointer, self))
+        listen(self, viewer.dims.events.ndisplay, slot=self._refresh)
+        at_end(self, self._let_go)
         self._refresh()
+
+    def _let_go(self) -> None:
+        """Give the mouse back and forget the viewer."""
+        self._pointer.switch(False)
+        self._controller.close()
 
     def set_model(self, model: "Model | None") -> None:
         """Choose the model that answers; None when there is none."""
@@ -244,17 +250,3 @@ def _pixel_size(layer: Image | None) -> float | None:
     except InputError:
         # What is wrong with the image is said when something is to be classified.
         return None
-
-
-def _closer(
-    viewer: "napari.Viewer", controller: Controller, pointer: Pointer, box: ProbeBox
-) -> Callable[..., None]:
-    """Give what lets go of the viewer when the panel is destroyed."""
-    refresh = box._refresh
-
-    def close(*_: object) -> None:
-        pointer.switch(False)
-        controller.close()
-        viewer.dims.events.ndisplay.disconnect(refresh)
-
-    return close

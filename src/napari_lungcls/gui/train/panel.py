@@ -14,6 +14,7 @@ from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import words
 from napari_lungcls.gui.train.curves import Curves
+from napari_lungcls.gui.train.engines import EngineCheck
 from napari_lungcls.gui.train.form import SettingsForm
 from napari_lungcls.gui.train.gather import Material, gather, obstacle
 from napari_lungcls.gui.train.models import ModelBox
@@ -53,7 +54,7 @@ class TrainModel(QWidget):
         self.run.cancel_button.setObjectName("train_cancel")
         self.run.cancel_button.setToolTip("Stop now; the best network so far is kept.")
         self.curves, self.outcome = Curves(theme), Outcome(theme)
-        self.models = ModelBox(napari_viewer)
+        self.models, self.engines = ModelBox(napari_viewer), EngineCheck(self)
         self._lay_out()
         self._connect()
         self._allow()
@@ -119,7 +120,8 @@ class TrainModel(QWidget):
 
     def _allow(self) -> None:
         """Enable the start button, or say why not."""
-        reason = obstacle(self.pairs.pairs) or self.form.problem
+        engine = str(self.form.controls["engine"].get())
+        reason = obstacle(self.pairs.pairs) or self.form.problem or self.engines.reason(engine)
         self.run.allow(reason)
         if self.job is None:
             self.run.end(reason)
@@ -140,6 +142,7 @@ class TrainModel(QWidget):
     def _connect(self) -> None:
         self.pairs.changed.connect(self._allow)
         self.form.changed.connect(self._allow)
+        self.engines.found.connect(self._allow)
         self.run.start_clicked.connect(self.start)
         self.run.cancel_clicked.connect(self.cancel)
         self.outcome.remedy_chosen.connect(self._apply)
