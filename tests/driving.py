@@ -99,7 +99,7 @@ class Hands:
 
         A button that opens a menu first is given the entry to click there.
         """
-        typed: list[bool] = []
+        met: list[QFileDialog] = []
 
         def answer() -> None:
             dialog, menu = QApplication.activeModalWidget(), QApplication.activePopupWidget()
@@ -109,26 +109,16 @@ class Hands:
                 action = _action(menu, entry)
                 QTest.mouseClick(menu, LEFT, NOTHING, menu.actionGeometry(action).center())
                 return
+            if met and not _is_open(met[0]):
+                return
+            QTimer.singleShot(100, answer)
             if isinstance(dialog, QFileDialog):
-                field = dialog.findChild(QLineEdit, "fileNameEdit")
-                if field.text() != str(path):
-                    # The dialog may clear it when it has read its first folder.
-                    field.setFocus()
-                    field.selectAll()
-                    QTest.keyClicks(field, str(path))
-                    typed.append(True)
-                elif menu is not None:
-                    # The list of completions would take the click.
-                    QTest.keyClick(menu, Qt.Key.Key_Escape)
-                else:
-                    # It may come in vain while the dialog still reads the folder.
-                    QTest.mouseClick(_accepting(dialog), LEFT)
-            if dialog is not None or not typed:
-                QTimer.singleShot(100, answer)
+                met[:] = [dialog]
+                _fill(dialog, path, menu)
 
         QTimer.singleShot(100, answer)
         self.click(name)
-        self.until(lambda: typed, what="the file dialog")
+        self.until(lambda: met, what="the file dialog")
         self.settle()
 
     def key(self, key: str) -> None:
@@ -199,6 +189,29 @@ class Hands:
             if hasattr(parent, "ensureWidgetVisible"):
                 parent.ensureWidgetVisible(widget)
             parent = parent.parentWidget()
+
+
+def _is_open(dialog: QFileDialog) -> bool:
+    try:
+        return bool(dialog.isVisible())
+    except RuntimeError:
+        return False  # Qt has deleted it.
+
+
+def _fill(dialog: QFileDialog, path: Path, completions: QWidget | None) -> None:
+    """Do the next of what a file dialog needs: the path, a free view, the click."""
+    field = dialog.findChild(QLineEdit, "fileNameEdit")
+    if field.text() != str(path):
+        # The dialog may clear it when it has read its first folder.
+        field.setFocus()
+        field.selectAll()
+        QTest.keyClicks(field, str(path))
+    elif completions is not None:
+        # The list of completions would take the click.
+        QTest.keyClick(completions, Qt.Key.Key_Escape)
+    else:
+        # It may come in vain while the dialog still reads the folder.
+        QTest.mouseClick(_accepting(dialog), LEFT)
 
 
 def _accepting(dialog: QFileDialog) -> QAbstractButton:
