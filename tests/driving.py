@@ -9,10 +9,8 @@ import numpy as np
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
-    QAbstractButton,
     QApplication,
     QComboBox,
-    QDialogButtonBox,
     QDockWidget,
     QFileDialog,
     QLineEdit,
@@ -199,26 +197,23 @@ def _is_open(dialog: QFileDialog) -> bool:
 
 
 def _fill(dialog: QFileDialog, path: Path, completions: QWidget | None) -> None:
-    """Do the next of what a file dialog needs: the path, a free view, the click."""
+    """Do the next of what a file dialog needs: go to the folder, give the name, confirm.
+
+    A whole path typed in one go would do, but on the way Qt may select the folder it names.
+    """
     field = dialog.findChild(QLineEdit, "fileNameEdit")
-    if field.text() != str(path):
-        # The dialog may clear it when it has read its first folder.
+    folder = dialog.fileMode() == QFileDialog.FileMode.Directory
+    there = Path(dialog.directory().absolutePath()) == path.parent
+    text = path.name if there else str(path if folder else path.parent)
+    if completions is not None:
+        # The list of completions would take the key.
+        QTest.keyClick(completions, Qt.Key.Key_Escape)
+    elif field.text() != text:
         field.setFocus()
         field.selectAll()
-        QTest.keyClicks(field, str(path))
-    elif completions is not None:
-        # The list of completions would take the click.
-        QTest.keyClick(completions, Qt.Key.Key_Escape)
+        QTest.keyClicks(field, text)
     else:
-        # It may come in vain while the dialog still reads the folder.
-        QTest.mouseClick(_accepting(dialog), LEFT)
-
-
-def _accepting(dialog: QFileDialog) -> QAbstractButton:
-    """Find the button that says Save or Open."""
-    box = dialog.findChild(QDialogButtonBox)
-    choice = (box.StandardButton.Save, box.StandardButton.Open)
-    return next(button for button in box.buttons() if box.standardButton(button) in choice)
+        QTest.keyClick(field, Qt.Key.Key_Return)
 
 
 def _action(menu: Any, text: str) -> Any:

@@ -79,6 +79,8 @@ def open_box(viewer, qtbot, model) -> Callable[..., ProbeBox]:
 
     def make(image: Image, *, on: bool = True) -> ProbeBox:
         box = ProbeBox(viewer)
+        # What it says must not move the image while a test measures on it.
+        box.setFixedWidth(300)
         viewer.window.add_dock_widget(box, name="probe")
         box.set_image(image)
         box.set_model(model)
