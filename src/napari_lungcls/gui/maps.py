@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui.layers import KEY, map_place
 from napari_lungcls.gui.readers import LayerData
+from napari_lungcls.imaging.geometry import map_cell
 from napari_lungcls.memory import scratch
 from napari_lungcls.painting.cells import blocks
 from napari_lungcls.painting.painted import BLOCK, PaintedMap
@@ -189,7 +190,7 @@ def cell_under(
     where = np.asarray(layer.world_to_data(position), np.float64)[-len(shape) :]
     if not np.isfinite(where).all():
         return None
-    cell = tuple(int(i) for i in np.floor(where + 0.5))
+    cell = tuple(int(i) for i in map_cell(where, 1))
     if not all(0 <= i < n for i, n in zip(cell, shape, strict=True)):
         return None
     code = int(np.asarray(painted.classes[cell])) - 1

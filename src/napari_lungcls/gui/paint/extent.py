@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.layers import from_world
-from napari_lungcls.imaging.geometry import map_offset
+from napari_lungcls.imaging.geometry import map_cell, map_offset
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.painting.grid import MapGrid, Region
 
@@ -93,7 +93,7 @@ def make_plan(
     first = (0,) * len(stack.leading)
     along: slice | None = None
     if extent is not Extent.ALL and stack.leading:
-        shown = np.floor(position[:-2] + 0.5).astype(int)
+        shown = map_cell(position[:-2], 1)
         first = tuple(int(i) for i in np.clip(shown, 0, np.array(stack.leading) - 1))
         low, high = planes if extent is Extent.RANGE else (first[-1], first[-1])
         if low > high:
