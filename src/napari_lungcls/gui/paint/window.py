@@ -20,12 +20,13 @@ from napari_lungcls.gui.paint.choices import Choices
 from napari_lungcls.gui.paint.extent import Look, Plan, position_in_view
 from napari_lungcls.gui.paint.mapview import MapView, add_layers
 from napari_lungcls.gui.paint.scroll import Scroll
-from napari_lungcls.gui.paint.steps import Step, outcome, painting_steps, percent
+from napari_lungcls.gui.paint.steps import outcome, percent
 from napari_lungcls.gui.parts import RunBar, heading, panel_layout
 from napari_lungcls.gui.probe import ProbeBox
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.session import NamedModel
 from napari_lungcls.gui.workers import Job, start
+from napari_lungcls.painting.watching import Step, painting_steps
 
 REFRESH = 200
 """Milliseconds between two refreshes of what is being painted: more often slows the window."""
