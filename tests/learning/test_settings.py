@@ -16,7 +16,7 @@ from napari_lungcls.learning.settings import LEAST_STEPS, TrainingSettings
 
 def test_the_contract_s_defaults() -> None:
     settings = TrainingSettings()
-    assert (settings.zooms, settings.window, settings.stages) == ((1, 4, 16), 64, (1, 2, 3, 4))
+    assert (settings.zooms, settings.window, settings.stages) == ((), 64, (1, 2, 3, 4))
     assert (settings.batch_size, settings.optimizer) == (32, "adam")
     assert (settings.val_fraction, settings.seed) == (0.2, 0)
     assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "none")

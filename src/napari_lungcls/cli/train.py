@@ -93,14 +93,17 @@ def _rehearse(settings: TrainingSettings, scheme: ClassScheme) -> None:
         When one of them cannot be used.
     """
     from napari_lungcls.learning.dataset import PointSet
-    from napari_lungcls.learning.splits import Split
-    from napari_lungcls.learning.start import start_network
+    from napari_lungcls.learning.layout import Layout
+    from napari_lungcls.learning.start import open_origin, start_network
 
-    none, one = np.zeros(0, np.intp), np.zeros(1, np.intp)
-    pixel = np.zeros((1, 1, 1, 1, 3), np.uint8)
+    one = np.zeros(1, np.intp)
     place = np.zeros((1, 2))
-    points = PointSet(place, one, one, pixel, place[np.newaxis])
-    start_network(points, Split(one, none, 0, 0.0), settings, scheme, "uint8")
+    origin = open_origin(settings, scheme)
+    chosen = origin.shaped(settings).resolved(None)
+    shape = (1, len(chosen.zooms), 1, 1, 3)
+    points = PointSet(Layout(place, one, one, one), np.zeros(shape, np.uint8), place[np.newaxis])
+    dtype = origin.model[0].network.normalisation.dtype if origin.model else "uint8"
+    start_network(points, one, chosen, len(scheme), dtype, origin)
 
 
 def _text(result: dict[str, Any], pretrained: str) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.imaging.geometry import middle
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.network.spec import phase
+from napari_lungcls.network.spec import Normalisation, phase
 
 
 @dataclass(frozen=True)
@@ -151,3 +151,37 @@ def drop_zooms(
     kept[np.arange(n), rng.integers(0, zooms, n)] = True
     factors: NDArray[np.float32] = (kept * (zooms / kept.sum(1, keepdims=True))).astype(np.float32)
     return factors
+
+
+def augmented(
+    squares: NDArray[Any],
+    places: NDArray[np.float64],
+    settings: TrainingSettings,
+    normalisation: Normalisation,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Make the windows of one training batch: all changes that the settings ask for.
+
+    Parameters
+    ----------
+    squares
+        `(n, zooms, c, c, 3)` level pixels around each point, in intensities of the image.
+    places
+        `(n, zooms, 2)` where in its square each point lies.
+    settings
+        Which changes, and how strong.
+    normalisation
+        Mean and spread of the intensities, in whose units colours change.
+    rng
+        Source of the draws.
+
+    Returns
+    -------
+    windows : ndarray, (n, zooms, window, window, 3), float32
+    places : ndarray, (n, zooms, 2)
+        Where in its window each point lies.
+    """
+    pose = random_pose(settings, squares.shape[0], squares.shape[1], rng)
+    windows = sample_windows(squares, places, pose, settings.window)
+    std = np.asarray(normalisation.std, np.float32)
+    return recolour(windows, std, settings.colour, rng), pose.place

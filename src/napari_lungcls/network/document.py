@@ -46,6 +46,8 @@ class ModelDocument(BaseModel):
         How the points were split and how many were used.
     validation
         Metrics of the best epoch on points the network has not seen, or None.
+    test
+        Metrics on points that no decision of the training has seen, or None.
     history
         One record per epoch.
     pretrained
@@ -69,6 +71,7 @@ class ModelDocument(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict)
     split: dict[str, Any] = Field(default_factory=dict)
     validation: dict[str, Any] | None = None
+    test: dict[str, Any] | None = None
     history: list[dict[str, Any]] = Field(default_factory=list)
     pretrained: str = "none"
     temperature: float = Field(default=1.0, gt=0)
