@@ -169,7 +169,7 @@ class Checkpoint:
         return self._named("result.")
 
     def remove(self) -> None:
-        """Delete the file: the run is complete."""
+        """Delete the file: the run is complete, and its model is written."""
         self.path.unlink(missing_ok=True)
         self._aside.unlink(missing_ok=True)
 

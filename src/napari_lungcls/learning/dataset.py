@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.geometry import window_start
 from napari_lungcls.imaging.levels import BlockCache
-from napari_lungcls.imaging.pixelsize import effective_zooms
 from napari_lungcls.imaging.stack import ImageStack, stack_dtype
 from napari_lungcls.imaging.windows import batches, plane_indices, read_windows
 from napari_lungcls.learning.augmentation import reach
@@ -78,7 +77,6 @@ def read_point_set(
     pairs: Sequence[Pair],
     layout: Layout,
     settings: TrainingSettings,
-    pixel_size: float | None,
 ) -> Iterator[tuple[int, int] | PointSet]:
     """Read the squares around all points.
 
@@ -99,8 +97,7 @@ def read_point_set(
     )
     places = np.empty((n, len(settings.zooms), 2))
     done = 0
-    for stack, points in pairs:
-        zooms = effective_zooms(settings.zooms, pixel_size, stack)
+    for (stack, points), zooms in zip(pairs, layout.effective, strict=True):
         cache = BlockCache()
         ordered = _reading_order(plane_indices(stack, points.coordinates), points.coordinates)
         for part in batches(len(ordered), 256):

@@ -42,6 +42,8 @@ class Layout:
     grain
         Edge of an image pixel, in pixels of the model's pixel size, where images are
         resampled to it; the largest of all images, 0 where none is resampled.
+    effective
+        For each pair, pixels of its image per level pixel, see `effective_zooms`.
     """
 
     coordinates: NDArray[np.float64]
@@ -50,6 +52,7 @@ class Layout:
     images: NDArray[np.int64]
     groups: NDArray[np.int64] | None = None
     grain: float = 0.0
+    effective: tuple[tuple[float, ...], ...] = ()
 
     def __len__(self) -> int:
         """Count the points."""
@@ -79,10 +82,11 @@ def place_points(
     """
     codes = check_pairs(pairs, scheme)
     images = [_identity(stack) for stack, _ in pairs]
-    coordinates, grains, places = [], [0.0], []
+    coordinates, grains, places, seen = [], [0.0], [], []
     for image, (stack, points) in zip(images, pairs, strict=True):
         effective = effective_zooms(zooms, pixel_size, stack)
         check_zooms(zooms, effective, stack)
+        seen.append(effective)
         edge_of_pixel = zooms[0] / effective[0]
         coordinates.append(points.coordinates[:, -2:] * edge_of_pixel)
         if not all(zoom.is_integer() for zoom in effective):
@@ -96,6 +100,7 @@ def place_points(
         np.array([place[0] for place in places], np.int64),
         _groups(pairs),
         max(grains),
+        tuple(seen),
     )
 
 

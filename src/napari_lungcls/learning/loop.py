@@ -61,7 +61,7 @@ class Standing:
     tally
         Its running means.
     draw_state
-        Of the random numbers before its batches were drawn.
+        Of the random numbers before its batches were drawn; empty when they are not yet.
     rng_state
         Of the random numbers now.
     """
@@ -169,7 +169,7 @@ class Loop:
 
     def _batches(self) -> list[Rows]:
         """Draw the batches of an epoch; anew the same ones when it was begun before."""
-        if self.standing.step == 0:
+        if not self.standing.draw_state:
             self.standing.draw_state = dict(self.rng.bit_generator.state)
             return draw_epoch(self.examples, self.part.train, self.settings, self.rng)
         again = np.random.default_rng()
@@ -220,7 +220,7 @@ class Loop:
             self.best = {name: array.copy() for name, array in self._current().items()}
             self.logits = logits if loss is not None else None
         self.history.append(record)
-        self.standing.step, self.standing.tally = 0, Tally()
+        self.standing.step, self.standing.tally, self.standing.draw_state = 0, Tally(), {}
         if len(self.history) == self.settings.thaw_after:
             self.engine.thaw()
         return record

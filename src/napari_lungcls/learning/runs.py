@@ -19,7 +19,7 @@ from napari_lungcls.learning.loop import Logits, Loop, Part, logits_of
 from napari_lungcls.learning.metrics import score
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.splits import nobody, Split
+from napari_lungcls.learning.splits import Split, nobody
 from napari_lungcls.learning.start import Origin, start_network
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State
@@ -97,8 +97,6 @@ class Run:
             if not complete:
                 return
             before += steps[number]
-        if self._checkpoint is not None:
-            self._checkpoint.remove()
 
     def _train(
         self, number: int, clock: Clock, before: int, cancelled: Callable[[], bool]

@@ -54,7 +54,8 @@ def run_training(
         Asked after every batch; when it says yes, the run ends with the best epoch so far,
         or with the network as it is when no epoch has ended.
     checkpoint
-        Where the run is written down from time to time, and goes on from.
+        Where the run is written down from time to time, and goes on from. Remove it when the
+        model is safe.
     split
         Which points train and which judge, where the settings shall not decide it.
 
@@ -83,7 +84,7 @@ def run_training(
     if checkpoint is not None:
         checkpoint.check(fingerprint)
     points = None
-    for step in read_point_set(pairs, layout, settings, pixel_size):
+    for step in read_point_set(pairs, layout, settings):
         if isinstance(step, PointSet):
             points = step
         else:
