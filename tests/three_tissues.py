@@ -43,6 +43,16 @@ def run(
             return steps, end.value
 
 
+def exhausted(generator: Any) -> Trained:
+    """Run to the end, whatever is reported on the way."""
+    while True:
+        try:
+            next(generator)
+        except StopIteration as end:
+            trained: Trained = end.value
+            return trained
+
+
 def same(first: Trained, second: Trained) -> bool:
     return first.state.keys() == second.state.keys() and all(
         np.array_equal(array, second.state[name]) for name, array in first.state.items()

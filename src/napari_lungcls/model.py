@@ -20,6 +20,7 @@ from napari_lungcls.network.modelfile import read_model, write_model
 from napari_lungcls.pairing import AnyPoints, PathLike, as_pairs
 
 if TYPE_CHECKING:
+    from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.metrics import Metrics
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.settings import TrainingSettings
@@ -257,6 +258,7 @@ def training(
     *,
     classes: str | Path | ClassScheme = "lung",
     cancelled: Callable[[], bool] = _never,
+    checkpoint: Checkpoint | None = None,
 ) -> Generator[TrainingProgress, None, Model]:
     """Train, yielding progress after every batch; the model is the generator's return value.
 
@@ -270,6 +272,9 @@ def training(
         A preset's name, a scheme file, or a scheme.
     cancelled
         Asked after every batch; the best epoch so far is then returned.
+    checkpoint
+        Where the run is written down from time to time, and goes on from if it says so;
+        remove it when the model is saved.
 
     Yields
     ------
@@ -285,7 +290,9 @@ def training(
 
     chosen = settings or TrainingSettings()
     pairs, scheme = as_pairs(image, points), ClassScheme.parse(classes)
-    trained = yield from run_training(pairs, chosen, scheme, cancelled=cancelled)
+    trained = yield from run_training(
+        pairs, chosen, scheme, cancelled=cancelled, checkpoint=checkpoint
+    )
     return Model(trained.document, trained.state, device=chosen.device)
 
 

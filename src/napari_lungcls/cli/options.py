@@ -120,7 +120,7 @@ def _help(field: FieldInfo, choices: tuple[Any, ...]) -> str:
     if default is None:
         return text
     if isinstance(default, tuple):
-        default = ",".join(map(str, default))
+        default = ",".join(map(str, default)) or "auto"
     if isinstance(default, bool):
         default = "on" if default else "off"
     return f"{text}  [default: {default}]"

@@ -249,6 +249,7 @@ class Loop:
         return TrainingProgress(
             "training", done, clock.total, epoch, self.epochs, loss, record,
             clock.seconds, clock.remaining(done), self.part.name,
+            self.standing.step / self.per_epoch,
         )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ class TrainingProgress:
         Time spent, and an estimate of what is left.
     part
         Which of several trainings this is, such as `fold 2 of 5`; empty when there is one.
+    share_of_epoch
+        How much of the epoch that has not ended is done.
     """
 
     phase: Literal["reading", "training"]
@@ -41,6 +43,7 @@ class TrainingProgress:
     seconds: float = 0.0
     remaining: float | None = None
     part: str = ""
+    share_of_epoch: float = 0.0
 
     @property
     def words(self) -> str:
