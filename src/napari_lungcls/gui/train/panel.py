@@ -22,10 +22,16 @@ from napari_lungcls.gui.train.outcome import Outcome
 from napari_lungcls.gui.train.pairs import PairList
 from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.gui.workers import Job, start
+from napari_lungcls.learning.preview import preview_settings
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model, training
 
+PREVIEW = (
+    "A first model in seconds, to see a map while you label: the trunk stays as it is and only "
+    "the heads are fitted, to every point. Train when you have labelled enough."
+)
+"""Tooltip of the button."""
 WIDTH = 300
 """Narrowest width in pixels at which nothing is clipped."""
 
@@ -49,7 +55,9 @@ class TrainModel(QWidget):
         self.pairs = PairList(napari_viewer)
         chosen = preferences()
         self.form = SettingsForm(defaults={"engine": chosen.engine, "device": chosen.device})
-        self.run = RunBar("Train")
+        self.run = RunBar("Train", other="Preview")
+        self.run.other_button.setObjectName("train_preview")
+        self.run.other_button.setToolTip(PREVIEW)
         self.run.start_button.setObjectName("train_start")
         self.run.cancel_button.setObjectName("train_cancel")
         self.run.cancel_button.setToolTip("Stop now; the best network so far is kept.")
@@ -62,6 +70,13 @@ class TrainModel(QWidget):
 
     def start(self) -> None:
         """Train on the chosen pairs with the settings of the form."""
+        self._start(self.form.settings)
+
+    def preview(self) -> None:
+        """Fit heads to a trunk as it is: a first model in seconds."""
+        self._start(lambda: preview_settings(self.form.settings()))
+
+    def _start(self, settings: Callable[[], TrainingSettings]) -> None:
         if self.job is not None:
             return
         try:
@@ -74,7 +89,7 @@ class TrainModel(QWidget):
         self.curves.show()
         self.outcome.clear()
         self.run.begin("starting…")
-        work = _Work(material, self.form.settings())
+        work = _Work(material, settings())
         self.job = start(
             work,
             owner=self,
@@ -144,6 +159,7 @@ class TrainModel(QWidget):
         self.form.changed.connect(self._allow)
         self.engines.found.connect(self._allow)
         self.run.start_clicked.connect(self.start)
+        self.run.other_clicked.connect(self.preview)
         self.run.cancel_clicked.connect(self.cancel)
         self.outcome.remedy_chosen.connect(self._apply)
         shared, themed = session(self._viewer).changed, self._viewer.events.theme

@@ -108,6 +108,8 @@ def model_name(scheme: str, taken: Collection[str], now: datetime | None = None)
 def _validation(document: ModelDocument) -> str:
     metrics = metrics_of(document)
     split = document.split
+    if metrics is None and document.settings.get("freeze"):
+        return "A preview: heads on a frozen trunk, fitted to every point. Train for more."
     if metrics is None:
         known = split.get("validation")
         return NO_FIGURE if known == 0 else "" if document.history else "It says no accuracy."
