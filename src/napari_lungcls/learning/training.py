@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.learning.augmentation import check_changes
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, place_points
@@ -74,6 +75,8 @@ def run_training(
         When images, points and settings do not go together.
     """
     clock = Clock()
+    for stack, _ in pairs:
+        check_changes(settings, str(stack.dtype), stack.source, rgb=stack.rgb)
     origin = open_origin(settings, scheme)
     pixel_size = origin.pixel_size or _common_pixel_size(pairs)
     settings = origin.shaped(settings).resolved(pixel_size)
