@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.geometry import to_image, window_start
-from napari_lungcls.imaging.pixelsize import common_pixel_size, effective_zooms
+from napari_lungcls.imaging.pixelsize import common_pixel_size
 from napari_lungcls.imaging.windows import read_windows
 from napari_lungcls.learning.augmentation import (
     Pose,
@@ -82,9 +82,8 @@ def preview_augmentation(
     layout = place_points(pairs, scheme, settings.zooms, pixel_size)
     chosen = _some_of_each(layout.codes, per_class, rng)
     edge, first, parts = 2 * reach(settings) + 2, 0, []
-    for stack, points in pairs:
+    for (stack, points), zooms in zip(pairs, layout.effective, strict=True):
         own = chosen[(chosen >= first) & (chosen < first + len(points))] - first
-        zooms = effective_zooms(settings.zooms, pixel_size, stack)
         parts.append(read_windows(stack, points.coordinates[own], zooms, edge))
         first += len(points)
     # Windows came image by image; the picture goes class by class.
