@@ -44,10 +44,9 @@ def augment(
 ) -> None:
     """Show windows of a few points as training would turn, bend and colour them."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.files import replacing
     from napari_lungcls.learning.augmentation_preview import preview_augmentation
     from napari_lungcls.pairing import open_pairs
-    from napari_lungcls.reporting.pictures import png_bytes
+    from napari_lungcls.reporting.pictures import write_picture
 
     chosen = TrainingSettings.check(**settings)
     scheme = ClassScheme.parse(classes)
@@ -56,8 +55,7 @@ def augment(
     check_file(out)
     pairs = open_pairs(images, points, pixel_size)
     picture = preview_augmentation(pairs, chosen, scheme, per_class=per_class, columns=columns)
-    with replacing(out) as aside:
-        aside.write_bytes(png_bytes(picture))
+    write_picture(out, picture)
     height, width = picture.shape[:2]
     result = {"out": str(out), "width": width, "height": height}
     console.answer(result, f"picture: {out} ({width} × {height} pixels)", as_json=json)
