@@ -129,7 +129,7 @@ def test_bends_are_smooth_bounded_and_leave_the_point(most: float, size: int, se
     assert pose.bend is not None
     assert pose.bend.shape == (3, 2, 2, size, size)
     assert np.hypot(pose.bend[:, :, 0], pose.bend[:, :, 1]).max() <= most + 1e-9
-    assert np.abs(pose.bend).max() > 0.02 * most
+    assert np.abs(pose.bend).max() > 0.2 * most
     # Tissue is never folded over: neighbours along an axis keep their order, areas their sign.
     grid = np.stack(np.indices((size, size))) + pose.bend
     dy, dx = np.diff(grid, axis=-2)[..., :, :-1], np.diff(grid, axis=-1)[..., :-1, :]

@@ -24,9 +24,9 @@ Else tissue could fold over itself; Choi and Lee 2000, doi 10.1006/gmod.2000.053
 def random_bend(most: float, places: Floats, size: int, rng: np.random.Generator) -> Floats:
     """Draw smooth fields of shifts that leave the points where they are.
 
-    Each point of a coarse grid is shifted by `most / 2` in a random direction; cubic B-splines
-    lie between them (Rueckert et al. 1999, doi 10.1109/42.796284). They stay within the shifts
-    that they join, so that two places move by at most `most` against each other.
+    Each point of a coarse grid is shifted by `most` in a random direction; cubic B-splines lie
+    between them (Rueckert et al. 1999, doi 10.1109/42.796284). What the point itself is shifted
+    by is taken away, and a field that then moves anything farther than `most` is weakened.
 
     Parameters
     ----------
@@ -45,14 +45,16 @@ def random_bend(most: float, places: Floats, size: int, rng: np.random.Generator
         Level pixels along y and x, for every pixel of the windows.
     """
     n, zooms = places.shape[:2]
-    spans = min(SPANS, max(1, math.floor((size - 1) / (FOLDS * most / 2))))
+    spans = min(SPANS, max(1, math.floor((size - 1) / (FOLDS * most))))
     angle = rng.uniform(0, 2 * np.pi, (n, zooms, spans + 3, spans + 3))
-    nodes = most / 2 * np.stack([np.sin(angle), np.cos(angle)], 2)
+    nodes = most * np.stack([np.sin(angle), np.cos(angle)], 2)
     grid = _weights(np.arange(size), size, spans)
     field = grid @ nodes @ grid.T
     at = _weights(places.reshape(-1), size, spans).reshape(n, zooms, 2, 1, -1)
     own = at[:, :, :1] @ nodes @ at[:, :, 1:].swapaxes(-1, -2)
     bend: Floats = field - own
+    farthest = np.sqrt((bend**2).sum(2, keepdims=True).max((3, 4), keepdims=True))
+    bend *= most / np.maximum(farthest, most)
     return bend
 
 

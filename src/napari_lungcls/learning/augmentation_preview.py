@@ -31,7 +31,7 @@ Picture = NDArray[np.uint8]
 
 TILE = 64
 """Least edge of a window in the picture; smaller ones are enlarged by a whole factor."""
-GAP, LINE = 4, 14
+GAP, LINE = 4, 16
 GROUND, INK = (242, 242, 242), (30, 30, 30)
 HEADS = ("as it is", "as training may see it; the ring is the labelled point")
 RING = 4
@@ -159,7 +159,7 @@ class _Sheet:
     def __init__(self, names: Sequence[str], settings: TrainingSettings, columns: int) -> None:
         self._factor = -(-TILE // settings.window)
         self._step = settings.window * self._factor + GAP
-        font, zooms = ImageFont.load_default(11), settings.zooms
+        font, zooms = ImageFont.load_default(12), settings.zooms
         several = [f"zoom {zoom}" for zoom in zooms] if len(zooms) > 1 else []
         self._left = GAP + 2 + max(int(font.getlength(word)) for word in (*names, *several)) + GAP
         size = (

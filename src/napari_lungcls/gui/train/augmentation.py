@@ -131,7 +131,7 @@ class PictureDialog(QDialog):
         image = QImage(picture.tobytes(), width, height, bytes_per_row, QImage.Format.Format_RGB888)
         self.shown.setPixmap(QPixmap.fromImage(image))
         if not self.isVisible():
-            frame = QSize(60, 90)
+            frame = QSize(40, 70)
             self.resize((QSize(width, height) + frame).boundedTo(LARGEST))
         self.show()
         self.raise_()
