@@ -42,7 +42,7 @@ def augment(
     json: Json = False,
     **settings: Any,
 ) -> None:
-    """Show windows of a few points as training would turn, bend and colour them."""
+    """Show what training makes of the windows of a few points."""
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.learning.augmentation_preview import preview_augmentation
     from napari_lungcls.pairing import open_pairs
