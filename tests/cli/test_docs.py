@@ -107,6 +107,9 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
     points = ("--points", lab.points)
     found = {
         "train": lab.trained,
+        "augment": run_cli(
+            "augment", lab.image, *points, "--out", tmp_path / "a.png", "--window", "16", "--json"
+        ),
         "evaluate": run_cli("evaluate", lab.model, lab.image, *points, "--json"),
         "classify": run_cli(
             "classify", lab.model, lab.image, *points, "--out", tmp_path / "c.csv", "--json"

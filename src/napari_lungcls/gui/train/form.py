@@ -124,6 +124,7 @@ class SettingsForm(QWidget):
         for group in dict.fromkeys(field.group for field in fields):
             column.addWidget(heading(group))
             own = self._groups[group] = QVBoxLayout()
+            own.setSpacing(SPACING)
             own.addLayout(self._rows([f for f in fields if f.group == group], widest))
             column.addLayout(own)
         column.addWidget(self.defaults)
