@@ -125,36 +125,36 @@ def sample_windows(
     ndarray, (n, zooms, size, size, 3), float32
         In the intensities of the image.
     """
-    n, zooms, edge = squares.shape[:3]
     grid = np.arange(size, dtype=np.float64)
-    step_y = grid[:, np.newaxis] - pose.place[..., 0, np.newaxis, np.newaxis]
-    step_x = grid[np.newaxis, :] - pose.place[..., 1, np.newaxis, np.newaxis]
-    if pose.bend is not None:
-        step_y, step_x = step_y + pose.bend[:, :, 0], step_x + pose.bend[:, :, 1]
-    m = pose.matrix[..., np.newaxis, np.newaxis]
-    y = points[..., 0, np.newaxis, np.newaxis] + m[..., 0, 0, :, :] * step_y
-    y = np.clip(y + m[..., 0, 1, :, :] * step_x, 0, edge - 1).reshape(n * zooms, -1)
-    x = points[..., 1, np.newaxis, np.newaxis] + m[..., 1, 0, :, :] * step_y
-    x = np.clip(x + m[..., 1, 1, :, :] * step_x, 0, edge - 1).reshape(n * zooms, -1)
-    flat = squares.reshape(n * zooms, edge, edge, 3)
-    windows = np.stack([_bilinear(*each) for each in zip(flat, y, x, strict=True)])
-    return windows.reshape(n, zooms, size, size, 3)
+    windows = np.empty((*squares.shape[:2], size, size, 3), np.float32)
+    # One at a time stays in the processor's cache.
+    for i in np.ndindex(*squares.shape[:2]):
+        steps = [grid[:, np.newaxis] - pose.place[i][0], grid - pose.place[i][1]]
+        if pose.bend is not None:
+            steps = [step + bend for step, bend in zip(steps, pose.bend[i], strict=True)]
+        y, x = (
+            (point + row[0] * steps[0] + row[1] * steps[1]).reshape(-1)
+            for point, row in zip(points[i], pose.matrix[i], strict=True)
+        )
+        windows[i] = _bilinear(squares[i], y, x).reshape(size, size, 3)
+    return windows
 
 
 def _bilinear(
     square: NDArray[Any], y: NDArray[np.float64], x: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Values `(m, 3)` at positions inside one square; one at a time stays in the cache."""
+    """Values `(m, 3)` at positions of one square; positions beyond its edge are held there."""
     edge = len(square)
+    y, x = np.clip(y, 0, edge - 1), np.clip(x, 0, edge - 1)
     y0 = np.minimum(y.astype(np.intp), edge - 2)
     x0 = np.minimum(x.astype(np.intp), edge - 2)
     fy = (y - y0).astype(np.float32)[:, np.newaxis]
     fx = (x - x0).astype(np.float32)[:, np.newaxis]
-    pixels = square.reshape(-1, 3).astype(np.float32)
+    pixels = square.reshape(-1, 3)
     first = y0 * edge + x0
-    upper = _between(pixels.take(first, 0), pixels.take(first + 1, 0), fx)
-    lower = _between(pixels.take(first + edge, 0), pixels.take(first + edge + 1, 0), fx)
-    return _between(upper, lower, fy)
+    four = (pixels.take(first + off, 0) for off in (0, 1, edge, edge + 1))
+    a, b, c, d = (corner.astype(np.float32, copy=False) for corner in four)
+    return _between(_between(a, b, fx), _between(c, d, fx), fy)
 
 
 def _between(

@@ -49,12 +49,12 @@ def random_bend(most: float, places: Floats, size: int, rng: np.random.Generator
     angle = rng.uniform(0, 2 * np.pi, (n, zooms, spans + 3, spans + 3))
     nodes = most * np.stack([np.sin(angle), np.cos(angle)], 2)
     grid = _weights(np.arange(size), size, spans)
-    field = grid @ nodes @ grid.T
+    bend: Floats = grid @ nodes @ grid.T
     at = _weights(places.reshape(-1), size, spans).reshape(n, zooms, 2, 1, -1)
     own = at[:, :, :1] @ nodes @ at[:, :, 1:].swapaxes(-1, -2)
-    bend: Floats = field - own
-    farthest = np.sqrt((bend**2).sum(2, keepdims=True).max((3, 4), keepdims=True))
-    bend *= most / np.maximum(farthest, most)
+    bend -= own
+    length = np.hypot(bend[:, :, :1], bend[:, :, 1:])
+    bend *= most / np.maximum(length.max((3, 4), keepdims=True), most)
     return bend
 
 

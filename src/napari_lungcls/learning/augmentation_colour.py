@@ -114,9 +114,15 @@ def restain(windows: Windows, stain: Stain) -> Windows:
     # All of it is one matrix for each point, because separation and joining are linear.
     mixed = (hed_from_rgb * stain.factor[:, np.newaxis]) @ rgb_from_hed
     offset = -np.log(10) * (stain.shift @ rgb_from_hed)[:, np.newaxis, np.newaxis]
-    logs = np.log((windows + 1) / 256)
+    # In place: new arrays of this size would take most of the time.
+    logs = windows + 1
+    logs /= 256
+    np.log(logs, out=logs)
     n, zooms = windows.shape[:2]
     turned = logs.reshape(n, zooms, -1, 3) @ mixed[:, np.newaxis].astype(np.float32)
     turned += offset.astype(np.float32)
-    changed: Windows = (256 * np.exp(turned) - 1).reshape(windows.shape)
+    np.exp(turned, out=turned)
+    turned *= 256
+    turned -= 1
+    changed: Windows = turned.reshape(windows.shape)
     return changed
