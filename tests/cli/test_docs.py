@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_lungcls.learning.settings_data import AugmentationSettings
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -52,7 +54,7 @@ def test_there_are_commands_to_check():
         "README.md", "quickstart.md", "command-line.md", "engines.md",
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
-        "train", "classify", "evaluate", "paint", "info", "demo",
+        "train", "augment", "classify", "evaluate", "paint", "info", "demo",
     }  # fmt: skip
 
 
@@ -105,6 +107,9 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
     points = ("--points", lab.points)
     found = {
         "train": lab.trained,
+        "augment": run_cli(
+            "augment", lab.image, *points, "--out", tmp_path / "a.png", "--window", "16", "--json"
+        ),
         "evaluate": run_cli("evaluate", lab.model, lab.image, *points, "--json"),
         "classify": run_cli(
             "classify", lab.model, lab.image, *points, "--out", tmp_path / "c.csv", "--json"
@@ -125,6 +130,19 @@ def test_pictures_in_the_repository_are_small():
     pictures = [p for p in (ROOT / "docs" / "pictures").iterdir() if p.suffix == ".png"]
     assert pictures
     assert all(path.stat().st_size <= 400_000 for path in pictures)
+
+
+def test_the_picture_of_augmentation_shows_each_change(small_demo, tmp_path):
+    made = script("make_pictures")
+    target = made.make_augmented(small_demo[0], tmp_path / "augmentation.webp")
+    picture = np.asarray(Image.open(target).convert("RGB")).astype(int)
+    size = made.TILE + made.TILE_GAP
+    assert picture.shape == (len(made.CHANGES) * size, made.MARGIN + made.DRAWS * size, 3)
+    windows = picture[:, made.MARGIN :].reshape(len(made.CHANGES), size, made.DRAWS, size, 3)
+    off = np.abs(windows[:, :, 1:] - windows[:, :, :1]).mean((1, 2, 3, 4))
+    assert off.min() > 1
+    changed = {name for change in made.CHANGES.values() for name in change}
+    assert changed == set(AugmentationSettings.model_fields)
 
 
 def test_the_picture_is_made_of_a_demonstration(small_demo, tmp_path):

@@ -170,12 +170,16 @@ def widest_poses(chosen: TrainingSettings, n: int, zooms: int, rng: np.random.Ge
     """Yield random poses, and those that look farthest in each direction."""
     for _ in range(3):
         yield random_pose(chosen, n, zooms, rng)
-    shift = phase(chosen.window) if chosen.random_phase else 0
+    size, shift = chosen.window, phase(chosen.window) if chosen.random_phase else 0
     for degrees in (0, 45, 135, 225, 315) if chosen.rotation == "any" else (0,):
         c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
         for sign in (-1, 1):
-            matrix = np.broadcast_to([[c, -s], [s, c]], (n, zooms, 2, 2))
-            yield Pose(matrix, np.full((n, zooms, 2), (chosen.window - 1) / 2 + sign * shift))
+            turn = (1 + chosen.scale) * np.array([[c, -s], [s, c]])
+            place = np.full((n, zooms, 2), (size - 1) / 2 + sign * shift)
+            # All pixels are bent away from the point, as far as a bend may be long.
+            longest = chosen.elastic * (np.sqrt(0.5) if degrees % 90 else 1.0)
+            away = np.sign(np.stack(np.indices((size, size))) - place[..., None, None])
+            yield Pose(np.broadcast_to(turn, (n, zooms, 2, 2)), place, longest * away)
 
 
 SEEN = (
@@ -185,6 +189,7 @@ SEEN = (
     st.booleans(),
     st.sampled_from([1.0, 0.5, 2.0, 0.75, 1.3]),
     st.sampled_from(["point", "mean"]),
+    st.sampled_from([(0.0, 0.0), (0.2, 0.0), (0.0, 2.0), (0.2, 3.0)]),
 )
 
 
@@ -210,11 +215,23 @@ def check_nothing_is_seen_twice(
 @settings(max_examples=25)
 @given(*SEEN)
 def test_no_training_window_shows_a_pixel_that_validation_shows(
-    seed: int, zooms: Any, rotation: Any, random_phase: bool, pixel_size: float, readout: Any
+    seed: int,
+    zooms: Any,
+    rotation: Any,
+    random_phase: bool,
+    pixel_size: float,
+    readout: Any,
+    bent: tuple[float, float],
 ) -> None:
     rng = np.random.default_rng(seed)
     chosen = TrainingSettings(
-        zooms=zooms, window=16, rotation=rotation, random_phase=random_phase, readout=readout
+        zooms=zooms,
+        window=16,
+        rotation=rotation,
+        random_phase=random_phase,
+        readout=readout,
+        scale=bent[0],
+        elastic=bent[1],
     )
     # The model's pixels are those of 1 µm, the image's are not.
     shape = (2, int(700 / pixel_size), int(300 / pixel_size))
@@ -231,12 +248,18 @@ def test_no_training_window_shows_a_pixel_that_validation_shows(
 @settings(max_examples=40)
 @given(*SEEN)
 def test_the_buffer_is_wide_enough_where_points_lie_just_that_far_apart(
-    seed: int, zooms: Any, rotation: Any, random_phase: bool, pixel_size: float, readout: Any
+    seed: int,
+    zooms: Any,
+    rotation: Any,
+    random_phase: bool,
+    pixel_size: float,
+    readout: Any,
+    bent: tuple[float, float],
 ) -> None:
     rng = np.random.default_rng(seed)
     chosen = TrainingSettings(
         zooms=zooms, window=16, rotation=rotation, random_phase=random_phase, readout=readout,
-        val_fraction=0.5,
+        val_fraction=0.5, scale=bent[0], elastic=bent[1],
     )  # fmt: skip
     stack = ImageStack(
         np.zeros((int(99 / pixel_size), int(600 / pixel_size)), np.float32), pixel_size=pixel_size

@@ -133,7 +133,7 @@ def start_network(
         spec = origin.model[0].network
         spec.normalisation.check(dtype, "the image")
     else:
-        scale = _normalisation(examples, train, dtype, imagenet=origin.weights is not None)
+        scale = normalisation_of(examples, train, dtype, imagenet=origin.weights is not None)
         spec = _spec(settings, classes, scale)
     chosen = settings.seed if seed is None else seed
     engine = create_engine(settings.engine, spec, device=settings.device, seed=chosen)
@@ -168,7 +168,7 @@ def _fitting(weights: PretrainedWeights, engine: Engine) -> State:
     return found
 
 
-def _normalisation(
+def normalisation_of(
     examples: Examples, train: NDArray[np.intp], dtype: str, *, imagenet: bool
 ) -> Normalisation:
     """Take mean and spread from the training points, or ImageNet's on the image's scale.

@@ -11,6 +11,8 @@ import numpy as np
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.pixelsize import common_pixel_size
+from napari_lungcls.learning.augmentation import check_changes
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, place_points
@@ -74,8 +76,10 @@ def run_training(
         When images, points and settings do not go together.
     """
     clock = Clock()
+    for stack, _ in pairs:
+        check_changes(settings, str(stack.dtype), stack.source, rgb=stack.rgb)
     origin = open_origin(settings, scheme)
-    pixel_size = origin.pixel_size or _common_pixel_size(pairs)
+    pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
     settings = origin.shaped(settings).resolved(pixel_size)
     layout = place_points(pairs, scheme, settings.zooms, pixel_size)
     rng = np.random.default_rng(settings.seed)
@@ -97,12 +101,6 @@ def run_training(
     run = Run(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
     return Trained(run.document(), run.state)
-
-
-def _common_pixel_size(pairs: Sequence[Pair]) -> float | None:
-    """Return the finest known pixel size of the images; coarser ones are resampled to it."""
-    known = [stack.pixel_size for stack, _ in pairs if stack.pixel_size is not None]
-    return min(known) if known else None
 
 
 def _fingerprint(
