@@ -129,6 +129,7 @@ def test_without_validation_there_is_no_figure(window, add_scene, train):
 
 def test_a_preview_is_a_model_of_every_point(window, viewer, add_scene, qtbot):
     add_scene()
+    qtbot.waitUntil(window.run.other_button.isEnabled, timeout=60_000)
     window.run.other_button.click()
     assert not window.run.start_button.isEnabled()
     assert not window.run.other_button.isEnabled()
