@@ -138,7 +138,7 @@ class Checkpoint:
             arrays |= {f"average.{k}": v for k, v in loop.average.state.items()}
         if loop.logits is not None:
             arrays["logits"] = loop.logits
-        whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         try:
             # Always the same name: what a killed process left half-written is replaced.
             save_file(whole, self._aside, metadata={METADATA_KEY: document.model_dump_json()})

@@ -194,13 +194,11 @@ class MxnetEngine:
         """Return what the heads read: stage to `(n, zooms, channels)`."""
         check_windows(self._spec, windows, readouts)
         if len(windows) == 0:
-            found: list[Any] = [
-                np.zeros((0, *self._head(stage).shape[::2]), np.float32)
-                for stage in self._spec.stages
-            ]
-        else:
-            found = [_numpy(part) for part in self._features(*self._inputs(windows, readouts))]
-        return dict(zip(self._spec.stages, found, strict=True))
+            heads = {stage: self._head(stage).shape for stage in self._spec.stages}
+            return {s: np.zeros((0, zooms, c), np.float32) for s, (zooms, _, c) in heads.items()}
+        found = self._features(*self._inputs(windows, readouts))
+        each = (_numpy(vectors).swapaxes(0, 1) for vectors in found)
+        return dict(zip(self._spec.stages, each, strict=True))
 
     def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
         """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""
