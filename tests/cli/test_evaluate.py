@@ -10,8 +10,8 @@ import pytest
 import napari_lungcls as lc
 
 KEYS = [
-    "n", "accuracy", "balanced_accuracy", "f1_macro", "auc_ovr", "per_class", "confusion",
-    "classes",
+    "n", "accuracy", "balanced_accuracy", "f1_macro", "auc_ovr", "ece", "nll", "per_class",
+    "confusion", "classes",
 ]  # fmt: skip
 
 
@@ -33,7 +33,9 @@ def test_json_has_the_keys_of_the_contract(lab, run_cli, painted):
     assert found.json["classes"] == ["alveoli", "septa", "duct"]
     assert np.sum(found.json["confusion"]) == 60
     assert list(found.json["per_class"]) == found.json["classes"]
-    assert set(found.json["per_class"]["septa"]) == {"precision", "recall", "f1", "support"}
+    assert set(found.json["per_class"]["septa"]) == {
+        "precision", "recall", "f1", "support", "auc", "average_precision",
+    }  # fmt: skip
     assert "evaluating 60/60 points" in found.err
 
 

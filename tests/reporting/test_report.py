@@ -18,7 +18,8 @@ from PIL import Image
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.metrics import Metrics, score, wilson
+from napari_lungcls.learning.intervals import wilson
+from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.reporting import Picture, Report, check_report_folder, write_report
 from napari_lungcls.reporting.page import PageParts, PagePicture, html_page
 

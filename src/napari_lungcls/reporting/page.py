@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from napari_lungcls.learning.metrics import Metrics, wilson
+from napari_lungcls.learning.intervals import wilson
+from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.reporting.style import CSS
 
 GENERATOR = '<meta name="generator" content="napari-lungcls">'
