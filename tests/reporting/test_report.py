@@ -145,8 +145,18 @@ def test_tables(full: Path) -> None:
         ["duct", "0", "0", "2"],
     ]
     header, *body = rows(full.parent / "per_class.csv")
-    assert header == ["class", "precision", "recall", "f1", "support"]
-    assert body[0] == ["alveoli", "1.0", "0.5", str(METRICS.per_class["alveoli"].f1), "2"]
+    assert header == [
+        "class", "precision", "recall", "f1", "support", "auc", "average_precision",
+    ]  # fmt: skip
+    assert body[0] == [
+        "alveoli",
+        "1.0",
+        "0.5",
+        str(METRICS.per_class["alveoli"].f1),
+        "2",
+        str(METRICS.per_class["alveoli"].auc),
+        str(METRICS.per_class["alveoli"].average_precision),
+    ]
     assert rows(full.parent / "history.csv") == [
         [field.name for field in fields(EpochRecord)],
         ["1", "0.001", "0.9", "0.6", "0.8", "0.7", "2.5"],

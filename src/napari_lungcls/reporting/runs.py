@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_lungcls.learning.answers import Answers
+from napari_lungcls.learning.calibration import Calibration
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
@@ -46,11 +48,53 @@ def training_facts(document: ModelDocument) -> dict[str, str]:
     return facts
 
 
+def calibration_of(document: ModelDocument) -> Calibration | None:
+    """Return what temperature scaling did, if it was done."""
+    found = document.calibration
+    return None if found is None else Calibration.model_validate(found)
+
+
+def basis_of(document: ModelDocument) -> str:
+    """Say what takes from the worth of every figure on the validation points."""
+    if document.split.get("buffer_relaxed"):
+        return "The buffer was relaxed: training and validation windows may share pixels."
+    return ""
+
+
+def counts_of(document: ModelDocument) -> dict[str, list[int]]:
+    """Return the points of each class in each part of the split, as far as they are known."""
+    known = document.split.get("class_counts")
+    if isinstance(known, dict):
+        return {"training" if part == "train" else part: list(n) for part, n in known.items()}
+    metrics = validation_of(document)
+    if metrics is None:
+        return {}
+    return {"validation": [metrics.per_class[name].support for name in document.scheme.names]}
+
+
 def training_report(
-    directory: str | os.PathLike[str], document: ModelDocument, result: Mapping[str, Any]
+    directory: str | os.PathLike[str],
+    document: ModelDocument,
+    result: Mapping[str, Any],
+    answers: Answers | None = None,
 ) -> Path:
-    """Write the report of a training run."""
+    """Write the report of a training run.
+
+    Parameters
+    ----------
+    directory
+        See `write_report`.
+    document
+        Of the model.
+    result
+        What the command answers: `model` and `seconds`.
+    answers
+        Of the model at the validation points, for curves and mistakes.
+    """
     notes = []
+    basis = basis_of(document)
+    if basis:
+        notes.append(basis)
     if document.validation is None:
         notes.append("All points were trained on, so there are no figures on unseen points.")
     facts = training_facts(document) | {
@@ -66,6 +110,11 @@ def training_report(
             history=history_of(document),
             notes=notes,
             scheme=document.scheme,
+            answers=answers,
+            document=document,
+            calibration=calibration_of(document),
+            counts=counts_of(document),
+            basis=basis,
         ),
     )
 
@@ -75,8 +124,14 @@ def evaluation_report(
     document: ModelDocument,
     metrics: Metrics,
     facts: Mapping[str, str],
+    answers: Answers | None = None,
 ) -> Path:
     """Write the report of an evaluation, with the learning curves of the model."""
+    counts = {"evaluated": [metrics.per_class[name].support for name in document.scheme.names]}
+    if document.threshold is not None:
+        facts = dict(facts) | {
+            "threshold": f"{document.scheme.names[1]} from probability {document.threshold:.4g}"
+        }
     return write_report(
         directory,
         Report(
@@ -85,5 +140,8 @@ def evaluation_report(
             metrics=metrics,
             history=history_of(document),
             scheme=document.scheme,
+            answers=answers,
+            document=document,
+            counts=counts,
         ),
     )
