@@ -193,7 +193,7 @@ def _observers_in(table: Path) -> list[Observer]:
 
 
 def _planes(observers: Sequence[Observer]) -> list[NDArray[np.intp]]:
-    """Number the planes of all images alike for all observers."""
+    """Give the planes of all images numbers that mean the same for every observer."""
     axes = {each.points.ndim for each in observers}
     if len(axes) > 1:
         first, other = (next(o for o in observers if o.points.ndim == n) for n in sorted(axes)[:2])

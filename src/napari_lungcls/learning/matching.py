@@ -89,7 +89,8 @@ def same_places(matches: Sequence[tuple[int, int, Rows, Rows]], counts: Sequence
         mine = cluster[first[k] : first[k + 1]]
         np.add.at(held[:, k], mine, 1)
         rows[mine, k] = np.arange(count)
-    return rows[(held == 1).all(axis=1)]
+    places: Rows = rows[(held == 1).all(axis=1)]
+    return places
 
 
 def _assign(i: Rows, j: Rows, distance: Places, tolerance: float) -> list[tuple[int, int]]:
