@@ -189,13 +189,8 @@ def curves_figure(
     loss.set_ylim(bottom=0)
     accuracy.set_ylabel("accuracy", color=INK)
     accuracy.set_ylim(_accuracy_floor(history), 1.0)
-    legend = figure.legend(
-        *loss.get_legend_handles_labels(),
-        loc="outside upper left",
-        ncols=2,
-        frameon=False,
-        fontsize=9,
-    )
+    # Losses fall, so the upper right corner is free.
+    legend = loss.legend(loc="upper right", frameon=False, fontsize=9)
     for text in legend.get_texts():
         text.set_color(INK)
     add_note(figure, note)
