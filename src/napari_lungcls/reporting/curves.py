@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _BEFORE, _AFTER = "#c77700", "#2f81f7"
 _MOST_NAMED = 10  # lines; with more, only the table tells them apart
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 Labelled = tuple[str, Sequence[ReliabilityBin]]
-Corner = Literal["upper left", "lower left", "lower right"]
+Corner = Literal["lower left", "lower right"]
 
 
 def reliability_figure(tables: Sequence[Labelled], note: str = "") -> Figure:
@@ -41,38 +41,41 @@ def reliability_figure(tables: Sequence[Labelled], note: str = "") -> Figure:
         style(axes)
         _open(axes)
     upper.plot([0, 1], [0, 1], color=_GRID, linewidth=1, linestyle=(0, (4, 3)))
-    inks = (_AFTER,) if len(tables) == 1 else (_BEFORE, _AFTER)
-    for k, ((name, bins), ink) in enumerate(zip(tables, inks, strict=True)):
-        shift = (k - (len(tables) - 1) / 2) * 0.008
-        _draw_bins(upper, [row for row in bins if row.n], name, ink, shift)
+    looks = ((_AFTER, "o"),) if len(tables) == 1 else ((_BEFORE, "s"), (_AFTER, "o"))
+    for k, ((name, bins), (ink, marker)) in enumerate(zip(tables, looks, strict=True)):
+        _draw_bins(upper, [row for row in bins if row.n], name, ink, marker)
         width = (bins[0].high - bins[0].low) / len(tables) * 0.86
         middles = np.array([(row.low + row.high) / 2 for row in bins])
         places = middles + (k - (len(tables) - 1) / 2) * width
         lower.bar(places, [row.n for row in bins], width, color=ink)
-    upper.set(xlim=(0, 1), ylim=(0, 1.005))
+    # The likeliest of k classes has 1 / k at least: nothing is to be seen further left.
+    used = [row.low for _, bins in tables for row in bins if row.n]
+    upper.set(xlim=(max(0.0, min(used, default=0.0) - 0.05), 1), ylim=(0, 1.005))
     upper.set_ylabel("share that is right", color=INK)
     lower.set_ylabel("points", color=INK)
     lower.set_xlabel("probability of the answer", color=INK)
-    _legend(upper, "upper left")
+    # Above the frame, as points may lie anywhere in it.
+    legend = upper.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=9
+    )
+    for text in legend.get_texts():
+        text.set_color(INK)
     add_note(figure, note)
     return figure
 
 
 def _draw_bins(
-    axes: Axes, bins: Sequence[ReliabilityBin], name: str, ink: str, shift: float
+    axes: Axes, bins: Sequence[ReliabilityBin], name: str, ink: str, marker: str
 ) -> None:
-    at = np.array([row.confidence for row in bins], dtype=float) + shift
+    """Draw a marker and its interval for each bin; lines between them would only show noise."""
+    at = np.array([row.confidence for row in bins], dtype=float)
     right = np.array([row.accuracy for row in bins], dtype=float)
     ends = np.array([row.interval for row in bins], dtype=float).reshape(-1, 2)
     axes.vlines(at, ends[:, 0], ends[:, 1], color=ink, linewidth=1.4, alpha=0.75)
-    look: dict[str, Any] = {
-        "color": ink,
-        "marker": "o",
-        "markersize": 5,
-        "linewidth": 1.4,
-        "clip_on": False,
-    }
-    axes.plot(at, right, label=name, zorder=3, **look)
+    axes.plot(
+        at, right, label=name, zorder=3, color=ink, marker=marker, markersize=6, linewidth=0,
+        clip_on=False,
+    )  # fmt: skip
 
 
 def roc_figure(curves: Sequence[ClassCurves], colors: Mapping[str, str], note: str = "") -> Figure:
@@ -162,7 +165,7 @@ def counts_figure(
 def _square() -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.0, 5.2), layout="constrained")
+    figure = Figure(figsize=(5.0, 4.9), layout="constrained")
     axes = figure.add_subplot()
     style(axes)
     _open(axes)
@@ -197,7 +200,7 @@ def _draw_line(
     )  # fmt: skip
 
 
-def _legend(axes: Axes, place: Corner, title: str | None = None) -> None:
+def _legend(axes: Axes, place: Corner, title: str) -> None:
     legend = axes.legend(
         loc=place, frameon=False, fontsize=9, title=title, title_fontsize=9, alignment="left",
         handlelength=2.6,

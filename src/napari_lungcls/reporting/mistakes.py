@@ -129,6 +129,11 @@ def gallery_figure(
                 textcoords="offset points", color=INK, fontsize=7.5, va="bottom",
             )  # fmt: skip
             drawn.set_parse_math(False)
+        place = head.annotate(
+            f"{short(mistake.image)} {mistake.place}", (0, 0), (0, -3), xycoords="axes fraction",
+            textcoords="offset points", color=INK, fontsize=6.5, va="top",
+        )  # fmt: skip
+        place.set_parse_math(False)
     add_note(figure, note)
     return figure
 
