@@ -10,6 +10,7 @@ from typing import Any
 from napari_lungcls.learning.answers import Answers
 from napari_lungcls.learning.calibration import Calibration
 from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.reporting.report import Report, write_report
@@ -45,6 +46,13 @@ def training_facts(document: ModelDocument) -> dict[str, str]:
         "engine": f"{document.engine} on {document.device}",
         "created": document.created,
     }
+    if document.test is not None:
+        test = Metrics.model_validate(document.test)
+        low, high = wilson(test.accuracy, test.n)
+        facts["accuracy on the test part"] = (
+            f"{test.accuracy:.3f} on {test.n} points that nothing was chosen by, 95 % interval "
+            f"{low:.3f} to {high:.3f}"
+        )
     return facts
 
 
@@ -95,6 +103,10 @@ def training_report(
     basis = basis_of(document)
     if basis:
         notes.append(basis)
+    if document.split.get("final"):
+        notes.append(
+            "The model was then trained on all points; the figures are those of the split before."
+        )
     if document.validation is None:
         notes.append("All points were trained on, so there are no figures on unseen points.")
     facts = training_facts(document) | {
