@@ -22,7 +22,7 @@ from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.reporting import figures, page, pictures, sections, tables
-from napari_lungcls.reporting.sections import Sections
+from napari_lungcls.reporting.sections import Sections, basis_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -239,7 +239,8 @@ def _learning_note(report: Report, counted: Mapping[str, int]) -> str:
         said += "The band is the 95 % Wilson interval. "
     if report.history and all(record.val_accuracy is None for record in report.history):
         said += "Training points only: this does not show how well unseen points are answered. "
-    return f"{said}{report.basis}".strip()
+    basis = report.basis or (basis_of(report.document) if report.document else "")
+    return f"{said}{basis}".strip()
 
 
 def _add_sections(made: Sections, report: Report) -> None:

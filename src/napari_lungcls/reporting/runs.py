@@ -14,6 +14,7 @@ from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.reporting.report import Report, write_report
+from napari_lungcls.reporting.sections import basis_of
 
 
 def history_of(document: ModelDocument) -> list[EpochRecord]:
@@ -60,13 +61,6 @@ def calibration_of(document: ModelDocument) -> Calibration | None:
     """Return what temperature scaling did, if it was done."""
     found = document.calibration
     return None if found is None else Calibration.model_validate(found)
-
-
-def basis_of(document: ModelDocument) -> str:
-    """Say what takes from the worth of every figure on the validation points."""
-    if document.split.get("buffer_relaxed"):
-        return "The buffer was relaxed: training and validation windows may share pixels."
-    return ""
 
 
 def counts_of(document: ModelDocument) -> dict[str, list[int]]:

@@ -58,6 +58,13 @@ class Sections:
         self.html.append((heading, content))
 
 
+def basis_of(document: ModelDocument) -> str:
+    """Say what takes from the worth of every figure on the validation points."""
+    if document.split.get("buffer_relaxed"):
+        return "The buffer was relaxed: training and validation windows may share pixels."
+    return ""
+
+
 def add_calibration(sections: Sections, calibration: Calibration, basis: str) -> None:
     """Add what temperature scaling did on the validation points, cross-fitted."""
     shown = [("before", calibration.before), ("after", calibration.after)]
