@@ -20,6 +20,7 @@ from napari_lungcls.network.modelfile import read_model, write_model
 from napari_lungcls.pairing import AnyPoints, PathLike, as_pairs
 
 if TYPE_CHECKING:
+    from napari_lungcls.learning.answers import Answers
     from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.metrics import Metrics
     from napari_lungcls.learning.progress import TrainingProgress
@@ -222,7 +223,21 @@ class Model:
         InputError
             When a point's class is unknown, or image, points and model do not fit.
         """
-        from napari_lungcls.learning.metrics import score
+        return self.answers(
+            image, points, painted=painted, stride=stride, progress=progress
+        ).metrics()
+
+    def answers(
+        self,
+        image: Any,
+        points: AnyPoints | None = None,
+        *,
+        painted: bool = False,
+        stride: int = 4,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Answers:
+        """Answer labelled points; see `evaluate` for parameters and errors."""
+        from napari_lungcls.learning.answers import Answers
 
         pairs = as_pairs(image, points)
         codes = np.concatenate([p.codes(self.scheme) for _, p in pairs])
@@ -235,7 +250,8 @@ class Model:
                 if progress:
                     progress(done, len(codes))
             first += len(table)
-        return score(codes, odds, self.scheme.names)
+        document = self.document
+        return Answers(pairs, codes, odds, self.scheme, document.temperature, document.threshold)
 
     def _answers(
         self, stack: ImageStack, points: Points, *, painted: bool, stride: int

@@ -51,10 +51,11 @@ COMMANDS = [
 
 def test_there_are_commands_to_check():
     assert {page for page, _ in COMMANDS} == {
-        "README.md", "quickstart.md", "command-line.md", "engines.md",
+        "README.md", "quickstart.md", "command-line.md", "engines.md", "evaluation.md",
+        "agreement.md",
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
-        "train", "augment", "classify", "evaluate", "paint", "info", "demo",
+        "train", "augment", "classify", "evaluate", "agree", "paint", "info", "demo",
     }  # fmt: skip
 
 
@@ -105,6 +106,8 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
         for name, code in re.findall(r"### `(\w+)`\n\n```json\n(.*?)```", text, re.DOTALL)
     }
     points = ("--points", lab.points)
+    again = tmp_path / "again.csv"
+    again.write_bytes(lab.points.read_bytes())
     found = {
         "train": lab.trained,
         "augment": run_cli(
@@ -115,6 +118,7 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
             "classify", lab.model, lab.image, *points, "--out", tmp_path / "c.csv", "--json"
         ),
         "paint": run_cli("paint", lab.model, lab.image, "--out", tmp_path / "m.ome.tif", "--json"),
+        "agree": run_cli("agree", lab.points, again, "--json"),
         "info": run_cli("info", "--json"),
     }
     assert shown.keys() == found.keys() | {"demo"}

@@ -19,7 +19,10 @@ KEYS = [
     "device", "split", "val", "test",
 ]  # fmt: skip
 REPORT = {"index.html", "history.csv", "learning_curves.svg", "learning_curves.png"}
-EVALUATED = {"confusion.csv", "confusion.svg", "confusion.png", "per_class.csv"}
+EVALUATED = {
+    "confusion.csv", "confusion.svg", "confusion.png", "per_class.csv",
+    "class_counts.csv", "class_counts.svg", "class_counts.png",
+}  # fmt: skip
 
 
 def test_json_has_the_keys_of_the_contract(lab):
@@ -31,8 +34,8 @@ def test_json_has_the_keys_of_the_contract(lab):
     assert (found["epochs"], found["engine"], found["device"]) == (4, "torch", "cpu")
     assert found["seconds"] > 0
     assert set(found["val"]) == {
-        "n", "accuracy", "balanced_accuracy", "f1_macro", "auc_ovr", "per_class", "confusion",
-        "classes",
+        "n", "accuracy", "balanced_accuracy", "f1_macro", "auc_ovr", "ece", "nll", "per_class",
+        "confusion", "classes",
     }  # fmt: skip
     assert found["val"]["n"] == found["n_val"]
 

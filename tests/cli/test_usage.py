@@ -14,7 +14,7 @@ import pytest
 from napari_lungcls.cli import app, console
 from napari_lungcls.errors import InputError, LungclsWarning
 
-COMMANDS = ("train", "augment", "classify", "evaluate", "paint", "info", "demo")
+COMMANDS = ("train", "augment", "classify", "evaluate", "agree", "paint", "info", "demo")
 
 
 def program(*words: object):

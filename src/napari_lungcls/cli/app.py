@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from napari_lungcls.cli import augment, classify, demo, evaluate, info, paint, train
+from napari_lungcls.cli import agree, augment, classify, demo, evaluate, info, paint, train
 from napari_lungcls.cli.console import Interrupted
 from napari_lungcls.errors import InputError, LungclsWarning
 
@@ -34,6 +34,7 @@ app.command("train")(train.train)
 app.command("augment")(augment.augment)
 app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
+app.command("agree")(agree.agree)
 app.command("paint")(paint.paint)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

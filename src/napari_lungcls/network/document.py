@@ -54,6 +54,13 @@ class ModelDocument(BaseModel):
         What the trunk started from.
     temperature
         Logits are divided by it before the softmax.
+    calibration
+        What the temperature brought on the validation points, or None.
+    threshold
+        For two classes: probability of the second from which a point counts as it. None:
+        the likeliest class is the answer.
+    operating_point
+        Why this threshold, and what it did on the validation points, or None.
     engine, device
         What trained it.
     software
@@ -75,6 +82,9 @@ class ModelDocument(BaseModel):
     history: list[dict[str, Any]] = Field(default_factory=list)
     pretrained: str = "none"
     temperature: float = Field(default=1.0, gt=0)
+    calibration: dict[str, Any] | None = None
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    operating_point: dict[str, Any] | None = None
     engine: str = ""
     device: str = ""
     software: dict[str, str] = Field(default_factory=software_versions)
@@ -86,4 +96,6 @@ class ModelDocument(BaseModel):
             raise ValueError(
                 f"the network has {self.network.classes} classes, the scheme {len(self.scheme)}"
             )
+        if self.threshold is not None and len(self.scheme) != 2:
+            raise ValueError(f"a threshold parts two classes, the scheme has {len(self.scheme)}")
         return self

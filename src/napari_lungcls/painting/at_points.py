@@ -72,7 +72,7 @@ def painted_at_points(
         if not len(rows):
             continue
         logits = painter.logits(stack.plane(block.index), *grid.positions(block))
-        classes, odds = classes_and_probabilities(logits)
+        classes, odds = classes_and_probabilities(logits, threshold=document.threshold)
         assert odds is not None
         y, x = cells[rows, 0] - block.rows.start, cells[rows, 1] - block.columns.start
         if (blind := np.flatnonzero(classes[y, x] == 0)).size:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from napari_lungcls.imaging.geometry import to_level
 from napari_lungcls.imaging.levels import Level
 from napari_lungcls.imaging.stack import Plane
+from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.painting.tiles import TILE, region_cells
 
@@ -76,14 +77,24 @@ class Painter:
 
 
 def classes_and_probabilities(
-    logits: Floats, *, probabilities: bool = True
+    logits: Floats, *, probabilities: bool = True, threshold: float | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
     """Turn logits `(k, h, w)` into the cells of a map.
+
+    Parameters
+    ----------
+    logits
+        Divided by the temperature already.
+    probabilities
+        Whether to give them.
+    threshold
+        See `decide`; it meets the probabilities as a map keeps them, in half precision.
 
     Returns
     -------
     classes : ndarray, (h, w), uint8
-        Code of the likeliest class, plus 1; 0 where a logit is no number, because the
+        Code of the likeliest class, or as the threshold says, plus 1; 0 where a logit is no
+        number, because the
         network saw intensities that are none.
     probabilities : ndarray, (k, h, w), float16, or None
         Softmax of the logits, 0 for all classes where none is painted.
@@ -91,11 +102,14 @@ def classes_and_probabilities(
     blind = ~np.isfinite(logits).all(axis=0)
     if blind.any():
         logits = np.where(blind, np.float32(0), logits)
-    classes = (logits.argmax(axis=0) + 1).astype(np.uint8)
-    classes[blind] = 0
-    if not probabilities:
+    if threshold is None and not probabilities:
+        classes = (decide(logits, axis=0) + 1).astype(np.uint8)
+        classes[blind] = 0
         return classes, None
     odds = np.exp(logits - logits.max(axis=0))
     odds /= odds.sum(axis=0)
-    odds[:, blind] = 0
-    return classes, odds.astype(np.float16)
+    half = odds.astype(np.float16)
+    answered = decide(logits if threshold is None else half, threshold, axis=0)
+    classes = (answered + 1).astype(np.uint8)
+    classes[blind], half[:, blind] = 0, 0
+    return classes, half if probabilities else None

@@ -120,7 +120,9 @@ def run_painting(
         for done, block in enumerate(_until(cancelled, ordered), 1):
             plane = grid.stack.plane(grid.image_plane(block.index))
             logits = painter.logits(plane, *grid.positions(block))
-            cells = classes_and_probabilities(logits, probabilities=probabilities)
+            cells = classes_and_probabilities(
+                logits, probabilities=probabilities, threshold=document.threshold
+            )
             store.write(block.index, block.rows, block.columns, *cells)
             blind += int((cells[0] == 0).sum())
             seconds = time.perf_counter() - began

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from napari_lungcls.gui.wording import OPTION, spaced
-from napari_lungcls.learning.metrics import Metrics, wilson
+from napari_lungcls.learning.intervals import wilson
+from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.document import ModelDocument
