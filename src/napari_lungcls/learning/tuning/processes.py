@@ -63,14 +63,17 @@ def run_in_processes(
         When one of them found something wrong with the input, or all of them died.
     """
     members = _start(work, request)
-    told = False
+    told, last = False, None
     try:
         while alive := [process for process, _ in members if process.is_alive()]:
             if cancelled() and not told:
                 _tell(members)
                 told = True
             _complain(members)
-            yield progress(f"{len(alive)} processes at work")
+            now = progress(f"{len(alive)} process{'es' * (len(alive) > 1)} at work")
+            if now != last:
+                yield now
+            last = now
             time.sleep(POLL)
         _complain(members)
         codes = [process.exitcode for process, _ in members]
