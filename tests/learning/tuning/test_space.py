@@ -118,6 +118,6 @@ def test_options_and_files_say_the_same(tmp_path: Any) -> None:
     ],
 )
 def test_bad_words_name_the_option(word: str, reason: str) -> None:
-    with pytest.raises(InputError, match="^--search") as caught:
+    with pytest.raises(InputError, match=r"^--search") as caught:
         parse_search([word])
     assert reason in str(caught.value)
