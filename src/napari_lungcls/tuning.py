@@ -66,7 +66,7 @@ class Request:
     fixed
         Settings that stay as they are, whatever the space says.
     storage, study
-        Where the study is kept, and its name.
+        Where the study is kept, in `out` if not given, and its name.
     objective
         What trials are judged by, on the validation points.
     pruner
@@ -83,7 +83,7 @@ class Request:
     points: tuple[str, ...]
     scheme: ClassScheme
     settings: TrainingSettings
-    storage: str
+    storage: str | None = None
     out: Path | None = None
     space: Space | None = None
     search: Space = field(default_factory=lambda: Space(dimensions={}))
@@ -95,6 +95,14 @@ class Request:
     trials: int = 50
     timeout: float | None = None
     jobs: int = 1
+
+    @property
+    def where(self) -> str:
+        """Where the study is kept."""
+        if self.storage is not None:
+            return self.storage
+        assert self.out is not None
+        return str(self.out / JOURNAL)
 
 
 class Search:
@@ -128,12 +136,15 @@ class Search:
             request.search,
             request.fixed,
         )
-        if request.out is not None:
-            request.out.mkdir(exist_ok=True)
-        with speaking_of(request.storage):
-            self.study: Study = join_study(
-                self.task, request.storage, request.study, request.pruner
-            )
+        if request.storage is None:
+            self._make_folder()
+        with speaking_of(request.where):
+            self.study: Study = join_study(self.task, request.where, request.study, request.pruner)
+        self._make_folder()
+
+    def _make_folder(self) -> None:
+        if self.request.out is not None:
+            self.request.out.mkdir(exist_ok=True)
 
     def trials(
         self, cancelled: Callable[[], bool] = lambda: False
@@ -153,7 +164,7 @@ class Search:
         from napari_lungcls.learning.tuning.processes import run_in_processes
         from napari_lungcls.learning.tuning.storage import speaking_of
 
-        with speaking_of(self.request.storage):
+        with speaking_of(self.request.where):
             worker = self._worker()
             if self.request.jobs == 1:
                 yield from worker.run(self.request.timeout, cancelled)
@@ -165,7 +176,7 @@ class Search:
         from napari_lungcls.learning.tuning.outcome import ended
         from napari_lungcls.learning.tuning.storage import speaking_of
 
-        with speaking_of(self.request.storage):
+        with speaking_of(self.request.where):
             return {"study": self.study.study_name} | ended(self.study)
 
     def conclude(
@@ -193,7 +204,7 @@ class Search:
 
         task, study, out = self.task, self.study, self.request.out
         assert out is not None
-        with speaking_of(self.request.storage):
+        with speaking_of(self.request.where):
             found = outcome(study)
             table = trials_csv(study, task.space)
             shares = importance(study, list(task.space.dimensions), task.base.seed)

@@ -111,6 +111,7 @@ def tune(
     began = time.perf_counter()
     require_optuna()
     _check_counts(trials, jobs, timeout)
+    _check_places(out, storage)
     chosen = chosen_settings(settings_file, settings)
     scheme = ClassScheme.parse(classes)
     request = Request(
@@ -119,7 +120,7 @@ def tune(
         scheme=scheme,
         settings=chosen,
         out=out,
-        storage=_storage(out, storage),
+        storage=storage,
         space=read_space(space) if space else None,
         search=_search(search or [], settings),
         fixed=tuple(settings),
@@ -162,16 +163,11 @@ def _check_counts(trials: int, jobs: int, timeout: float | None) -> None:
         raise InputError(f"--timeout {timeout:g}: give a positive number of seconds")
 
 
-def _storage(out: Path | None, storage: str | None) -> str:
-    """Return where the study is kept, after a look at both places."""
-    from napari_lungcls.tuning import JOURNAL
-
+def _check_places(out: Path | None, storage: str | None) -> None:
     if out is not None:
         check_folder(out)
-        return storage or str(out / JOURNAL)
-    if storage is None:
+    elif storage is None:
         raise InputError("give --out for the results, or --storage to help with a study there")
-    return storage
 
 
 def _search(words: list[str], given: dict[str, Any]) -> Space:

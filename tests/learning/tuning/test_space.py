@@ -48,7 +48,7 @@ def drawn(space: Space) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(kinds)
 
 
-SPACE = default_space(BASE, BASE.zooms).replaced(MORE)
+SPACE = default_space(BASE).replaced(MORE)
 CORNERS = list(SPACE.corners(BASE))
 
 
@@ -72,7 +72,7 @@ def test_what_is_not_searched_stays() -> None:
 
 
 def test_the_settings_as_given_lie_in_the_usual_space() -> None:
-    usual = default_space(BASE, BASE.zooms)
+    usual = default_space(BASE)
     values = usual.values(BASE)
     assert values.keys() == usual.dimensions.keys()
     assert usual.settings(BASE, values) == BASE

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.generators import exhaust
 from napari_lungcls.learning.buffers import buffer_width
 from napari_lungcls.learning.dataset import PointSet, read_point_set
@@ -104,3 +104,9 @@ def test_a_search_for_nothing_is_refused() -> None:
     factor = Space.build({"augmentation": {"low": 0, "high": 2}}, "test")
     with pytest.raises(InputError, match="all strengths are 0"):
         task(base=plain, search=factor)
+
+
+def test_a_search_that_costs_most_points_says_so() -> None:
+    wide = Space.build({"window": [16, 48], "zooms": ["1,2"]}, "test")
+    with pytest.warns(LungclsWarning, match="points lie too near .* --zooms 1"):
+        task(search=wide)

@@ -174,26 +174,27 @@ class Space(BaseModel):
             yield self.settings(base, strong | dict(zip(forms, map(_whole, chosen), strict=True)))
 
 
-def default_space(base: TrainingSettings, zooms: Sequence[int]) -> Space:
+def default_space(base: TrainingSettings) -> Space:
     """Return the space that is searched when the user names none.
+
+    Of the zooms, fewer are tried, but none beyond: each costs points to the buffer, in all
+    trials. Where there is one only, it stays.
 
     Parameters
     ----------
     base
-        The settings around which it lies.
-    zooms
-        What `base` resolves to for these images: fewer are tried, and two at least.
+        The settings around which it lies, with zooms.
     """
-    several = list(zooms) if len(zooms) > 1 else [*zooms, 4 * zooms[-1]]
     found: dict[str, Any] = {
         "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
         "batch_size": [16, 32, 64],
         "optimizer": ["adam", "adamw", "sgd", "rmsprop"],
         "weight_decay": {"low": 1e-6, "high": 1e-2, "log": True},
         "window": [48, 64, 80],
-        "zooms": [several[: i + 1] for i in range(len(several))],
         "dropout": {"low": 0.0, "high": 0.6},
     }
+    if len(base.zooms) > 1:
+        found["zooms"] = [base.zooms[: i + 1] for i in range(len(base.zooms))]
     if any(getattr(base, name) for name in STRENGTHS):
         found[AUGMENTATION] = {"low": 0.0, "high": 2.0}
     return Space.build(found, "the default space")

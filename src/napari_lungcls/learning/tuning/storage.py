@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -36,6 +37,7 @@ _PATIENCE = 60.0
 
 _TRIES = 5
 _SQLITE = b"SQLite format 3\x00"
+_LONGEST = 1 << 20
 
 
 @contextmanager
@@ -49,7 +51,7 @@ def speaking_of(storage: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OptunaError, SQLAlchemyError, ImportError) as error:
+    except (OptunaError, SQLAlchemyError, ImportError, json.JSONDecodeError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
             f"--storage {storage}: the study cannot be read or written there ({reason}); give a "
@@ -91,18 +93,29 @@ def _journal(path: Path) -> BaseStorage:
     if path.is_dir():
         raise InputError(f"--storage {path} is a folder; give the name of a file")
     check_writable(path)
-    if path.is_file():
-        with path.open("rb") as stream:
-            if stream.read(len(_SQLITE)) == _SQLITE:
-                raise InputError(f"--storage {path} is a database; write sqlite:///{path}")
+    _check_journal(path)
     # Windows lets few users make the symbolic links by which others are kept out elsewhere.
     lock = JournalFileOpenLock(os.fspath(path)) if sys.platform == "win32" else None
+    return JournalStorage(JournalFileBackend(os.fspath(path), lock_obj=lock))
+
+
+def _check_journal(path: Path) -> None:
+    """Refuse a file that is something else, before a line is added to it."""
+    if not path.exists():
+        return
     try:
-        return JournalStorage(JournalFileBackend(os.fspath(path), lock_obj=lock))
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise InputError(
-            f"--storage {path} holds no study that can be read; give another file"
-        ) from error
+        with path.open("rb") as stream:
+            first = stream.readline(_LONGEST)
+    except OSError as error:
+        raise InputError(f"--storage {path} cannot be read ({error.strerror})") from error
+    if first.startswith(_SQLITE):
+        raise InputError(f"--storage {path} is a database; write sqlite:///{path}")
+    try:
+        known = not first or "op_code" in json.loads(first)
+    except (ValueError, TypeError, RecursionError):
+        known = False
+    if not known:
+        raise InputError(f"--storage {path} is no journal of a study; give another file")
 
 
 def open_study(storage: BaseStorage, name: str, pruner: Pruner, seed: int) -> Study:

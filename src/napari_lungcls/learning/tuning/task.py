@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.buffers import buffer_width
 from napari_lungcls.learning.dataset import PointSet, read_point_set
@@ -102,7 +103,7 @@ class Task:
         origin = open_origin(given, scheme)
         pixel_size = origin.pixel_size or common_pixel_size(pairs)
         base = origin.shaped(given).resolved(pixel_size)
-        space = space or default_space(base, base.zooms)
+        space = space or default_space(base)
         space = space.replaced(search) if search else space
         space = space.without([*fixed, *(SHAPE if origin.model else ())])
         if not space.dimensions:
@@ -120,6 +121,7 @@ class Task:
         widest = max(corners, key=lambda corner: buffer_width(corner, layout.grain))
         rng = np.random.default_rng(base.seed)
         (split,) = make_splits(layout, widest, scheme, rng)
+        _warn_of_losses(split, len(layout), widest)
         wide = max(corners, key=reach).model_copy(update={"zooms": zooms})
         return cls(
             tuple(pairs), scheme, base, space, objective, origin, pixel_size, layout, split, wide
@@ -208,6 +210,18 @@ def _judgeable(given: TrainingSettings) -> TrainingSettings:
             raise InputError("--test-fraction 0: the best trial is judged on a test part; keep one")
         return given.model_copy(update={"test_fraction": TEST_FRACTION})
     return given
+
+
+def _warn_of_losses(split: Split, n: int, widest: TrainingSettings) -> None:
+    if split.n_buffered > n / 2:
+        warnings.warn(
+            f"{split.n_buffered} of {n} points lie too near to another part for the widest windows "
+            f"of the search, {widest.window} at zoom {max(widest.zooms)}, and are used in no "
+            f"trial; {len(split.train)} are left to learn from: narrow the search, such as with "
+            "--zooms 1",
+            LungclsWarning,
+            stacklevel=3,
+        )
 
 
 def _check_shape(settings: TrainingSettings, classes: int) -> None:
