@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -70,6 +71,10 @@ def check_that_none_is_lost(storage: str, killed: int) -> None:
 
 def check_results(out: Path, result: dict[str, Any]) -> None:
     assert list(result) == KEYS
+    formats = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    shown = re.search(r"### `tune`\n\n```json\n(.*?)```", formats, re.DOTALL)
+    assert shown is not None
+    assert list(json.loads(shown[1])) == KEYS
     assert {path.name for path in out.iterdir()} - {"study.journal"} == RESULTS
     counts = [result[name] for name in ("trials", "complete", "pruned", "failed")]
     assert counts == [TRIALS, TRIALS, 0, 0]
