@@ -43,7 +43,7 @@ def test_every_trial_sees_what_it_would_have_read() -> None:
     for values in ({"zooms": "2", "window": 16}, {"zooms": "1,2"}, {"window": 24}):
         settings = ours.space.settings(ours.base, values)
         own = place_points(ours.pairs, SCHEME, settings.zooms, ours.pixel_size)
-        alone = points_of(read_point_set(ours.pairs, own, settings, ours.pixel_size))
+        alone = points_of(read_point_set(ours.pairs, own, settings))
         seen = ours.material(points, settings).examples
         for got, wanted in (
             (seen.around(rows), alone.around(rows)),

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.learning.augmentation import reach
+from napari_lungcls.imaging.pixelsize import common_pixel_size
+from napari_lungcls.learning.augmentation import check_changes, reach
 from napari_lungcls.learning.buffers import buffer_width
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, place_points
@@ -22,7 +23,6 @@ from napari_lungcls.learning.runs import Material
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
 from napari_lungcls.learning.start import SHAPE, Origin, open_origin
-from napari_lungcls.learning.training import common_pixel_size
 from napari_lungcls.learning.tuning.space import AUGMENTATION, Space, default_space
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 
@@ -101,7 +101,7 @@ class Task:
         """
         given = _judgeable(given)
         origin = open_origin(given, scheme)
-        pixel_size = origin.pixel_size or common_pixel_size(pairs)
+        pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
         base = origin.shaped(given).resolved(pixel_size)
         space = space or default_space(base)
         space = space.replaced(search) if search else space
@@ -116,6 +116,8 @@ class Task:
         corners = list(space.corners(base))
         for corner in corners:
             _check_shape(corner, len(scheme))
+            for stack, _ in pairs:
+                check_changes(corner, str(stack.dtype), stack.source, rgb=stack.rgb)
         zooms = tuple(sorted({zoom for corner in corners for zoom in corner.zooms}))
         layout = place_points(pairs, scheme, zooms, pixel_size)
         widest = max(corners, key=lambda corner: buffer_width(corner, layout.grain))
@@ -147,7 +149,7 @@ class Task:
 
     def read(self) -> Iterator[tuple[int, int] | PointSet]:
         """Read the windows of all trials at once; see `read_point_set`."""
-        return read_point_set(self.pairs, self.layout, self.widest, self.pixel_size)
+        return read_point_set(self.pairs, self.layout, self.widest)
 
     def material(self, points: PointSet, settings: TrainingSettings) -> Material:
         """Return what a trial with these settings learns from, as if read for it alone."""
