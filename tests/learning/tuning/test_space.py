@@ -12,13 +12,11 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.buffers import buffer_width
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.tuning.dimensions import Choices, Range, is_whole
 from napari_lungcls.learning.tuning.space import (
     STRENGTHS,
-    Choices,
-    Range,
     Space,
     default_space,
-    is_whole,
     parse_search,
     read_space,
 )

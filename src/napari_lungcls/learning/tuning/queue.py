@@ -15,8 +15,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from napari_lungcls.learning.tuning.dimensions import Choices, is_whole
 from napari_lungcls.learning.tuning.owners import Watch
-from napari_lungcls.learning.tuning.space import Choices, Space, is_whole
+from napari_lungcls.learning.tuning.space import Space
 
 RETRY_OF, SURPLUS, NOTE = "retry_of", "surplus", "note"
 """Attributes: the lost trial that one repeats; that one is not needed; why one failed."""

@@ -6,10 +6,9 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict
 
 from napari_lungcls.annotation.documents import read_document
 from napari_lungcls.errors import InputError
@@ -20,11 +19,15 @@ from napari_lungcls.learning.settings_data import (
     SplitSettings,
 )
 from napari_lungcls.learning.start import SHAPE
-
-AUGMENTATION = "augmentation"
-"""Name of the one factor on all strengths of augmentation."""
-
-LARGEST_FACTOR = 4.0
+from napari_lungcls.learning.tuning.dimensions import (
+    AUGMENTATION,
+    Choices,
+    Range,
+    as_whole,
+    holds,
+    plain,
+    read_dimension,
+)
 
 STRENGTHS = tuple(
     name for name, field in AugmentationSettings.model_fields.items() if field.annotation is float
@@ -37,58 +40,6 @@ NOT_SEARCHED = {
     *("engine", "device", "precision", "pretrained", "seed"),
 }
 """Settings that say how a trial is judged or where it runs, and not how the network learns."""
-
-Value = bool | int | float | str
-
-
-class Range(BaseModel):
-    """Numbers between two ends.
-
-    Attributes
-    ----------
-    low, high
-        The ends, both included.
-    log
-        Whether to search evenly in the logarithm.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    low: float
-    high: float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if self.low >= self.high:
-            raise ValueError(f"{self.low:g} is not below {self.high:g}")
-        if self.log and self.low <= 0:
-            raise ValueError("a logarithmic range begins above 0")
-        return self
-
-    @property
-    def extremes(self) -> tuple[float, float]:
-        """The ends."""
-        return self.low, self.high
-
-
-class Choices(BaseModel):
-    """Values to choose from; lists such as zooms are written `1,4`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    values: tuple[Value, ...]
-
-    @model_validator(mode="after")
-    def _some(self) -> Choices:
-        if not self.values or len(set(self.values)) < len(self.values):
-            raise ValueError("give at least one choice, and each only once")
-        return self
-
-    @property
-    def extremes(self) -> tuple[Value, ...]:
-        """All of them."""
-        return self.values
 
 
 class Space(BaseModel):
@@ -118,7 +69,7 @@ class Space(BaseModel):
             Naming the setting that is wrong.
         """
         return cls(
-            dimensions={_name(k, source): _dimension(k, v, source) for k, v in found.items()}
+            dimensions={_name(k, source): read_dimension(k, v, source) for k, v in found.items()}
         )
 
     def replaced(self, other: Space) -> Space:
@@ -155,7 +106,7 @@ class Space(BaseModel):
         return {
             name: value
             for name, dimension in self.dimensions.items()
-            if _holds(dimension, value := _plain(own[name]))
+            if holds(dimension, value := plain(own[name]))
         }
 
     def corners(self, base: TrainingSettings) -> Iterator[TrainingSettings]:
@@ -171,7 +122,7 @@ class Space(BaseModel):
             if name in self.dimensions
         }
         for chosen in itertools.product(*(self.dimensions[n].extremes for n in forms)):
-            yield self.settings(base, strong | dict(zip(forms, map(_whole, chosen), strict=True)))
+            yield self.settings(base, strong | dict(zip(forms, map(as_whole, chosen), strict=True)))
 
 
 def default_space(base: TrainingSettings) -> Space:
@@ -253,78 +204,6 @@ def _name(given: Any, source: str) -> str:
     return name
 
 
-def _dimension(given: Any, value: Any, source: str) -> Range | Choices:
-    """Build one dimension, and try its ends as settings."""
-    name = str(given).strip().replace("-", "_")
-    try:
-        if isinstance(value, dict):
-            found: Range | Choices = Range.model_validate(value)
-        elif isinstance(value, list):
-            found = Choices(values=tuple(_typed(name, _plain(choice)) for choice in value))
-        else:
-            found = Choices(values=(_typed(name, _plain(value)),))
-        _try(name, found)
-    except (ValidationError, InputError) as error:
-        raise InputError(f"{source}: {given}: {_reason(error)}") from error
-    return found
-
-
-def _try(name: str, dimension: Range | Choices) -> None:
-    """Refuse values that the settings would refuse."""
-    numeric = {int, float} & _types(name)
-    if isinstance(dimension, Range):
-        if not numeric:
-            raise InputError("this is no number; give a list of choices")
-        if is_whole(name) and not (dimension.low.is_integer() and dimension.high.is_integer()):
-            raise InputError("give whole numbers")
-    for value in dimension.extremes:
-        if name == AUGMENTATION:
-            if not 0 <= float(value) <= LARGEST_FACTOR:
-                raise InputError(f"the factor {value:g} is not from 0 to {LARGEST_FACTOR:g}")
-        else:
-            TrainingSettings.check(**{name: _whole(value)})
-
-
-def is_whole(name: str) -> bool:
-    """Tell whether a setting is a whole number."""
-    return int in _types(name)
-
-
-def _types(name: str) -> set[Any]:
-    if name == AUGMENTATION:
-        return {float}
-    annotation = TrainingSettings.model_fields[name].annotation
-    return {*get_args(annotation)} if get_origin(annotation) in (Union, UnionType) else {annotation}
-
-
-def _typed(name: str, value: Value) -> Value:
-    """Give a word of the command line the type of its setting; lists stay words."""
-    types = _types(name)
-    if any(get_origin(kind) is tuple for kind in types):
-        return str(value)
-    for kind in (bool, int, float):
-        if kind in types and isinstance(value, str):
-            return TypeAdapter(kind).validate_python(value)
-    return value
-
-
-def _plain(value: Any) -> Value:
-    """Write lists as words, as a study keeps them."""
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return value if isinstance(value, bool | int | float) else str(value)
-
-
-def _whole(value: Value) -> Value:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _holds(dimension: Range | Choices, value: Value) -> bool:
-    if isinstance(dimension, Choices):
-        return value in dimension.values
-    return isinstance(value, int | float) and dimension.low <= value <= dimension.high
-
-
 def _strengths(base: TrainingSettings, factor: float) -> dict[str, float]:
     """Multiply the strengths of augmentation, none beyond what its setting allows."""
     return {name: min(factor * getattr(base, name), _limit(name)) for name in STRENGTHS}
@@ -333,9 +212,3 @@ def _strengths(base: TrainingSettings, factor: float) -> dict[str, float]:
 def _limit(name: str) -> float:
     limits = AugmentationSettings.model_fields[name].metadata
     return min((float(limit.le) for limit in limits if hasattr(limit, "le")), default=math.inf)
-
-
-def _reason(error: ValidationError | InputError) -> str:
-    if isinstance(error, InputError):
-        return str(error)
-    return str(error.errors()[0]["msg"]).removeprefix("Value error, ")

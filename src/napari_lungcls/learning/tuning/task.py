@@ -23,7 +23,8 @@ from napari_lungcls.learning.runs import Material
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
 from napari_lungcls.learning.start import SHAPE, Origin, open_origin
-from napari_lungcls.learning.tuning.space import AUGMENTATION, Space, default_space
+from napari_lungcls.learning.tuning.dimensions import AUGMENTATION
+from napari_lungcls.learning.tuning.space import Space, default_space
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 
 Objective = Literal["accuracy", "f1_macro", "auc_ovr"]
