@@ -100,10 +100,14 @@ class Queue:
             waiting = any(trial.state == TrialState.WAITING for trial in trials)
             if not waiting and len(counted(trials)) >= self._wanted:
                 return None
-            trial = self._study.ask(self._distributions)
-            if not self._is_surplus(trial):
-                return trial
-            trial.set_user_attr(SURPLUS, True)
+            try:
+                trial = self._study.ask(self._distributions)
+                if not self._is_surplus(trial):
+                    return trial
+                trial.set_user_attr(SURPLUS, True)
+            except UpdateFinishedTrialError:
+                # SQLite may hand a waiting trial to two processes; the other one has ended it.
+                continue
             end(self._study, trial.number, TrialState.FAIL)
 
     def recover(self) -> int:
