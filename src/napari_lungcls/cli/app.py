@@ -11,7 +11,17 @@ from typing import Any
 
 import typer
 
-from napari_lungcls.cli import agree, augment, classify, demo, evaluate, info, paint, train
+from napari_lungcls.cli import (
+    agree,
+    augment,
+    classify,
+    demo,
+    evaluate,
+    info,
+    paint,
+    patches,
+    train,
+)
 from napari_lungcls.cli.console import Interrupted
 from napari_lungcls.errors import InputError, LungclsWarning
 
@@ -36,6 +46,7 @@ app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
 app.command("agree")(agree.agree)
 app.command("paint")(paint.paint)
+app.add_typer(patches.app, name="patches")
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 

@@ -20,11 +20,21 @@ Images = Annotated[list[str], typer.Argument(help="image files", metavar="IMAGE"
 Image = Annotated[str, typer.Argument(help="image file", metavar="IMAGE")]
 ModelFile = Annotated[Path, typer.Argument(help="model file", metavar="MODEL")]
 Tables = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Option(
         "--points",
         metavar="CSV...",
-        help="points, one file per image in the same order, or one whose column 'image' names them",
+        help="points, one file per image in the same order, or one whose column 'image' names "
+        "them; without it the images are patch data sets",
+    ),
+]
+ModelOut = Annotated[Path, typer.Option("--out", metavar="MODEL", help="model file to write")]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        metavar="NAME|FILE",
+        help="preset or scheme file  [default: lung; of patches, what they name]",
     ),
 ]
 EngineName = Annotated[

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import typer
 
-from napari_lungcls.cli import console
+from napari_lungcls.cli import console, patches
 from napari_lungcls.cli.options import (
+    Classes,
     Images,
     Json,
+    ModelOut,
     PixelSize,
     ReportFolder,
     Tables,
@@ -29,11 +29,9 @@ if TYPE_CHECKING:
 @with_settings(TrainingSettings)
 def train(
     images: Images,
-    points: Tables,
-    out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="model file to write")],
-    classes: Annotated[
-        str, typer.Option("--classes", metavar="NAME|FILE", help="preset or scheme file")
-    ] = "lung",
+    out: ModelOut,
+    points: Tables = None,
+    classes: Classes = None,
     pixel_size: PixelSize = None,
     report: ReportFolder = None,
     resume: Annotated[
@@ -51,7 +49,7 @@ def train(
     json: Json = False,
     **settings: Any,
 ) -> None:
-    """Train a network on labelled points."""
+    """Train a network on labelled points, or on patches."""
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.generators import exhaust
     from napari_lungcls.model import training
@@ -60,8 +58,12 @@ def train(
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.runs import training_report
 
+    if not points:
+        patches.check_patch_data(images, "train")
+        patches.train_on(images, out, classes, pixel_size, report, settings, as_json=json)
+        return
     chosen = TrainingSettings.check(**settings)
-    scheme = ClassScheme.parse(classes)
+    scheme = ClassScheme.parse(classes or "lung")
     check_file(check_model_name(out))
     if report is not None:
         check_report_folder(report)

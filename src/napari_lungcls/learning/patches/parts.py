@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -166,9 +166,7 @@ class PatchData:
             return classes
         named = [part.names for part in self.parts if part.names]
         if named:
-            seen = list(dict.fromkeys(name for names in named for name in names))
-            preset = ClassScheme.for_labels(seen)
-            return preset if len(preset) == len(seen) else ClassScheme.of_names(seen)
+            return scheme_of(name for names in named for name in names)
         largest = max((int(p.labels.max()) for p in self.parts if p.labels is not None), default=1)
         return ClassScheme.of_names(map(str, range(max(2, largest + 1))), name="numbered")
 
@@ -203,6 +201,13 @@ class PatchData:
     def without_roles(self) -> PatchData:
         """Return the same patches without what they are for."""
         return PatchData([replace(part, role="") for part in self.parts])
+
+
+def scheme_of(labels: Iterable[str]) -> ClassScheme:
+    """Give a preset with just these classes, else a scheme made of them in their order."""
+    seen = [name for name in dict.fromkeys(labels) if name]
+    preset = ClassScheme.for_labels(seen)
+    return preset if len(preset) == len(seen) else ClassScheme.of_names(seen)
 
 
 def role_of(name: str) -> Role | None:

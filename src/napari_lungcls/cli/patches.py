@@ -1,0 +1,394 @@
+"""`lungcls patches`: train, evaluate and predict on patch data sets, look at them, make them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from napari_lungcls.cli import console
+from napari_lungcls.cli.options import (
+    Classes,
+    Device,
+    EngineName,
+    Images,
+    Json,
+    ModelFile,
+    ModelOut,
+    PixelSize,
+    ReportFolder,
+    check_file,
+    with_settings,
+)
+from napari_lungcls.errors import InputError
+from napari_lungcls.learning.patches.settings import PatchSettings
+
+if TYPE_CHECKING:
+    from napari_lungcls.learning.metrics import Metrics
+    from napari_lungcls.learning.patches.parts import PatchData
+    from napari_lungcls.model import Model
+
+Data = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATA...",
+        help="HDF5 (.h5, .h5.gz), .npz, .manifest or .lst files, or a folder per class",
+    ),
+]
+PartName = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="NAME",
+        help="train, validation, test or all  [default: test, if there is such a part]",
+    ),
+]
+Attribute = Annotated[
+    str | None,
+    typer.Option(
+        "--attribute", metavar="NAME", help="of a manifest with several attributes, the class"
+    ),
+]
+Predictions = Annotated[
+    Path | None,
+    typer.Option("--predictions", metavar="CSV", help="table of all predictions to write"),
+]
+
+app = typer.Typer(
+    help="Train, evaluate and predict on patch data sets; look at them, make them.",
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+@app.command("train")
+@with_settings(PatchSettings)
+def train(
+    data: Data,
+    out: ModelOut,
+    classes: Classes = None,
+    attribute: Attribute = None,
+    pixel_size: PixelSize = None,
+    report: ReportFolder = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with a run that was interrupted or killed")
+    ] = False,
+    json: Json = False,
+    **settings: Any,
+) -> None:
+    """Train a network on labelled patches."""
+    train_on(
+        data, out, classes, pixel_size, report, settings,
+        attribute=attribute, resume=resume, as_json=json,
+    )  # fmt: skip
+
+
+@app.command("evaluate")
+def evaluate(
+    model: ModelFile,
+    data: Data,
+    predictions: Predictions = None,
+    part: PartName = None,
+    attribute: Attribute = None,
+    report: ReportFolder = None,
+    engine: EngineName = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Compare a model with labelled patches that it has not seen."""
+    from napari_lungcls.model import load
+
+    loaded = load(model, engine=engine, device=device)
+    evaluate_on(
+        loaded, model, data, report,
+        predictions=predictions, part=part, attribute=attribute, as_json=json,
+    )  # fmt: skip
+
+
+@app.command("predict")
+def predict(
+    model: ModelFile,
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", metavar="CSV", help="table to write")],
+    part: PartName = None,
+    attribute: Attribute = None,
+    engine: EngineName = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Write what a model says of patches; they need no class."""
+    from napari_lungcls.learning.patches.answers import write_predictions
+    from napari_lungcls.model import load
+
+    check_file(out)
+    loaded = load(model, engine=engine, device=device)
+    patches = _opened(data, attribute=attribute, labelled=False).only(part)  # type: ignore[arg-type]
+    with console.progress("predicting") as show:
+        odds = loaded.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
+    write_predictions(out, patches, odds, loaded.scheme)
+    names = loaded.scheme.names
+    counts = np.bincount(odds.argmax(1), minlength=len(names))
+    result = {
+        "out": str(out),
+        "n": len(patches),
+        "counts": dict(zip(names, map(int, counts), strict=True)),
+    }
+    said = ", ".join(f"{n} {name}" for name, n in zip(names, counts, strict=True))
+    console.answer(result, f"{len(patches)} patches: {said}\ntable: {out}", as_json=json)
+
+
+@app.command("info")
+def info(
+    data: Data,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="PNG", help="contact sheet to write")
+    ] = None,
+    classes: Classes = None,
+    attribute: Attribute = None,
+    json: Json = False,
+) -> None:
+    """Tell counts, sizes and mean colours of patch data sets."""
+    from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.generators import exhaust
+    from napari_lungcls.learning.patches.summary import summarise, write_sheet
+
+    if sheet is not None:
+        check_file(sheet)
+    patches = _opened(data, attribute=attribute, labelled=False)
+    scheme = patches.scheme(None if classes is None else ClassScheme.parse(classes))
+    with console.progress("reading") as show:
+        result = exhaust(summarise(patches, scheme), lambda step: show(*step))
+    if sheet is not None:
+        result["sheet"] = str(write_sheet(sheet, patches, scheme))
+    console.answer(result, _told(result), as_json=json)
+
+
+@app.command("export")
+def export(
+    images: Images,
+    points: Annotated[
+        list[Path],
+        typer.Option("--points", metavar="CSV...", help="labelled points, as for lungcls train"),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="file or folder to make")],
+    kind: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="hdf5, npz, folder, manifest or lst")
+    ] = "hdf5",
+    size: Annotated[int, typer.Option("--size", metavar="N", help="edge of the patches")] = 96,
+    compress: Annotated[
+        bool, typer.Option("--gzip", help="make .h5.gz files, or a compressed .npz")
+    ] = False,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes", metavar="NAME|FILE",
+            help="preset or scheme file  [default: what the points name]",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Write a patch around every labelled point."""
+    from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.generators import exhaust
+    from napari_lungcls.learning.patches.export import exporting
+    from napari_lungcls.learning.patches.parts import scheme_of
+    from napari_lungcls.pairing import open_pairs
+
+    pairs = open_pairs(images, points)
+    labels = [name for _, p in pairs if p.labels is not None for name in p.labels]
+    scheme = scheme_of(labels) if classes is None else ClassScheme.parse(classes)
+    with console.progress("exporting") as show, console.interruptible() as cancelled:
+        run = exporting(
+            pairs, scheme, out, kind=kind, size=size, compress=compress, cancelled=cancelled,  # type: ignore[arg-type]
+        )  # fmt: skip
+        made = exhaust(run, lambda step: show(*step))
+    result = {
+        "out": [str(path) for path in made.paths],
+        "n": made.n,
+        "size": size,
+        "format": kind,
+        "classes": list(scheme.names),
+    }
+    said = "\n".join(f"  {path}" for path in made.paths)
+    console.answer(result, f"{made.n} patches of {size} pixels:\n{said}", as_json=json)
+
+
+def check_patch_data(data: Sequence[str], command: str) -> None:
+    """Refuse images without points, where only patches may go without.
+
+    Raises
+    ------
+    InputError
+        Naming the missing option.
+    """
+    from napari_lungcls.learning.patches.opening import is_patch_data
+
+    for path in data:
+        if not is_patch_data(path):
+            raise InputError(
+                f"Missing option '--points': {path} is no patch data set, and images need points; "
+                f"see lungcls {command} --help"
+            )
+
+
+def train_on(
+    data: Sequence[str],
+    out: Path,
+    classes: str | None,
+    pixel_size: float | None,
+    report: Path | None,
+    settings: dict[str, Any],
+    *,
+    attribute: str | None = None,
+    resume: bool = False,
+    as_json: bool,
+) -> None:
+    """Train on patches and print what came of it."""
+    from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.generators import exhaust
+    from napari_lungcls.learning.checkpoints import Checkpoint, checkpoint_path
+    from napari_lungcls.learning.patches.splits import cautions
+    from napari_lungcls.network.modelfile import check_model_name
+    from napari_lungcls.patches import patch_training
+    from napari_lungcls.reporting import check_report_folder
+    from napari_lungcls.reporting.runs import training_report
+
+    chosen = PatchSettings.check(**settings)
+    scheme = None if classes is None else ClassScheme.parse(classes)
+    check_file(check_model_name(out))
+    if report is not None:
+        check_report_folder(report)
+    checkpoint = Checkpoint(checkpoint_path(out), resume=resume)
+    patches = _opened(data, attribute=attribute)
+    began = time.perf_counter()
+    with console.progress("training") as show, console.interruptible() as cancelled:
+        run = patch_training(
+            patches, chosen, classes=scheme, pixel_size=pixel_size, cancelled=cancelled,
+            checkpoint=checkpoint,
+        )  # fmt: skip
+        model = exhaust(run, lambda p: show(p.done, p.total, p.words))
+        stopped = cancelled()
+    model.save(out)
+    document = model.document
+    result = {
+        "model": str(out),
+        "n_train": document.split["train"],
+        "n_val": document.split["validation"],
+        "n_test": document.split["test"],
+        "split_by": document.split["by"],
+        "cautions": cautions(document.split["by"]),
+        "epochs": len(document.history),
+        "seconds": round(time.perf_counter() - began, 2),
+        "engine": document.engine,
+        "device": document.device,
+        "val": document.validation,
+        "test": document.test,
+    }
+    if report is not None:
+        training_report(report, document, result)
+    console.answer(result, _trained(result), as_json=as_json)
+    if stopped:
+        raise console.Interrupted(
+            f"training was interrupted; {out} holds what was learned until then, and --resume "
+            "goes on"
+        )
+
+
+def evaluate_on(
+    model: Model,
+    path: Path,
+    data: Sequence[str],
+    report: Path | None,
+    *,
+    predictions: Path | None = None,
+    part: str | None = None,
+    attribute: str | None = None,
+    as_json: bool,
+) -> None:
+    """Evaluate on patches and print the figures."""
+    from napari_lungcls.learning.metrics import score
+    from napari_lungcls.learning.patches.answers import write_predictions
+    from napari_lungcls.reporting import check_report_folder
+    from napari_lungcls.reporting.runs import evaluation_report
+
+    if report is not None:
+        check_report_folder(report)
+    if predictions is not None:
+        check_file(predictions)
+    patches = _opened(data, attribute=attribute).only(part)  # type: ignore[arg-type]
+    codes = patches.codes(model.scheme)
+    with console.progress("evaluating") as show:
+        odds = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
+    metrics = score(codes, odds, model.scheme.names)
+    if predictions is not None:
+        write_predictions(predictions, patches, odds, model.scheme)
+    if report is not None:
+        facts = {"model": str(path), "patches": patches.source}
+        evaluation_report(report, model.document, metrics, facts)
+    console.answer(metrics.model_dump(mode="json"), _figures(metrics), as_json=as_json)
+
+
+def _opened(
+    data: Sequence[str], *, attribute: str | None = None, labelled: bool = True
+) -> PatchData:
+    from napari_lungcls.learning.patches.opening import open_patches
+
+    with console.progress("opening") as show:
+        return open_patches(
+            data, labelled=labelled, attribute=attribute, progress=lambda step: show(*step)
+        )
+
+
+def _trained(result: dict[str, Any]) -> str:
+    lines = [
+        f"trained on {result['n_train']} patches for {result['epochs']} epochs in "
+        f"{result['seconds']:.0f} s ({result['engine']} on {result['device']})"
+    ]
+    for part, said in (("val", "for validation"), ("test", "of the test part")):
+        if result[part] is not None:
+            lines.append(
+                f"accuracy on {result[f'n_{part}']} patches {said}: "
+                f"{console.percent(result[part]['accuracy'])} (balanced "
+                f"{console.percent(result[part]['balanced_accuracy'])}), split by "
+                f"{result['split_by']}"
+            )
+    return "\n".join([*lines, *result["cautions"], f"model: {result['model']}"])
+
+
+def _figures(metrics: Metrics) -> str:
+    return "\n".join(
+        [
+            f"{metrics.n} patches: accuracy {console.percent(metrics.accuracy)}, balanced "
+            f"{console.percent(metrics.balanced_accuracy)}, macro F1 "
+            f"{console.percent(metrics.f1_macro)}, AUC {console.percent(metrics.auc_ovr)}",
+            *(
+                f"  {name}: precision {console.percent(c.precision)}, recall "
+                f"{console.percent(c.recall)}, F1 {console.percent(c.f1)}, {c.support} patches"
+                for name, c in metrics.per_class.items()
+            ),
+        ]
+    )
+
+
+def _told(result: dict[str, Any]) -> str:
+    lines = [
+        f"{result['n']} patches of {result['height']} × {result['width']} pixels, {result['dtype']}"
+    ]
+    for part in result["parts"]:
+        lines.append(f"{part['source']}{' (' + part['part'] + ')' if part['part'] else ''}:")
+        counts = part["counts"]
+        said = ", ".join(f"{n} {name}" for name, n in counts.items()) if counts else "no classes"
+        lines.append(f"  {part['n']} patches: {said}")
+        if part["groups"] is not None:
+            lines.append(f"  {part['groups']} groups")
+        mean = ", ".join(f"{v:.1f}" for v in part["mean_colour"])
+        spread = ", ".join(f"{v:.1f}" for v in part["sd_colour"])
+        lines.append(
+            f"  mean colour {mean}, standard deviation {spread} (of {part['colour_from']} patches)"
+        )
+    return "\n".join([*lines, *([f"sheet: {result['sheet']}"] if "sheet" in result else [])])
