@@ -48,8 +48,9 @@ def exporting(
     compress: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Generator[Step, None, Exported]:
-    """Write a patch of `size` × `size` pixels around every point; beyond an image's edge its
-    reflection is seen.
+    """Write a patch of `size` × `size` pixels around every point.
+
+    Beyond an image's edge its reflection is seen.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def read_manifest(
     return _part(path, pixels, labels, known, paths, as_groups(grouped, len(paths), str(path)))
 
 
-def read_list(path: Path, *, labelled: bool = True) -> Generator[Step, None, Part]:
+def read_list(path: Path) -> Generator[Step, None, Part]:
     r"""Open the patches of a `.lst` file: `index<TAB>label<TAB>path` in every line.
 
     Raises
@@ -103,7 +103,7 @@ def read_list(path: Path, *, labelled: bool = True) -> Generator[Step, None, Par
     beside = path.with_name(path.stem + NAMES_SUFFIX)
     names = tuple(beside.read_text(encoding="utf-8").split("\n")) if beside.is_file() else None
     names = tuple(name.strip() for name in names if name.strip()) if names else None
-    codes = as_numbers(np.array(labels), names, str(path)) if labelled else None
+    codes = as_numbers(np.array(labels), names, str(path))
     return _part(path, pixels, codes, names, paths, None)
 
 

@@ -92,5 +92,5 @@ def _parts(path: Path, labelled: bool, attribute: str | None) -> Generator[Step,
     if suffix in manifests.MANIFEST_SUFFIXES:
         return [(yield from manifests.read_manifest(path, attribute=attribute, labelled=labelled))]
     if suffix == manifests.LIST_SUFFIX:
-        return [(yield from manifests.read_list(path, labelled=labelled))]
+        return [(yield from manifests.read_list(path))]
     raise InputError(f"{path}: is no data set of patches that is known; give {KINDS}")
