@@ -56,7 +56,12 @@ def test_what_is_exported_is_read_and_can_be_trained_on(name: str, tmp_path: Pat
     image, points = scene()
     kind, compress = FORMATS[name]
     out = lc.export_patches(
-        image, points, tmp_path / name, kind=kind, size=SIZE, compress=compress  # type: ignore[arg-type]
+        image,
+        points,
+        tmp_path / name,
+        kind=kind,
+        size=SIZE,
+        compress=compress,  # type: ignore[arg-type]
     )
     assert out.n == N
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in out.paths}
@@ -91,7 +96,12 @@ def test_the_same_points_make_the_same_bytes(tmp_path: Path) -> None:
         for folder in (tmp_path / "a", tmp_path / "b"):
             folder.mkdir(exist_ok=True)
             lc.export_patches(
-                image, points, folder / name, kind=kind, size=SIZE, compress=compress  # type: ignore[arg-type]
+                image,
+                points,
+                folder / name,
+                kind=kind,
+                size=SIZE,
+                compress=compress,  # type: ignore[arg-type]
             )
             made.append((folder / name).read_bytes())
         assert made[0] == made[1]
@@ -125,7 +135,9 @@ def test_folders_of_files_and_of_classes_say_what_they_are_for(tmp_path: Path) -
         for code, name in enumerate(("b", "a")):
             folder = tmp_path / "pictures" / part / name
             folder.mkdir(parents=True)
-            for suffix, (mode, channels) in zip((".png", ".tif", ".png"), shades.items(), strict=True):
+            for suffix, (mode, channels) in zip(
+                (".png", ".tif", ".png"), shades.items(), strict=True
+            ):
                 pixel = rng.integers(0, 255, (16, 16, *channels), np.uint8)
                 iio.imwrite(folder / f"{mode}{code}{suffix}", pixel)
     data = lc.open_patches(tmp_path / "pictures")
@@ -283,7 +295,9 @@ def test_bad_data_sets_are_refused_in_one_line(name: str, tmp_path: Path) -> Non
 
 def test_a_class_that_the_scheme_lacks_is_named(tmp_path: Path) -> None:
     data = lc.open_patches(npz(x=X, y=Y + 3)(tmp_path))
-    with pytest.raises(lc.InputError, match=r"patch 2 is labelled 4, .*lung.* 3 classes.*--classes"):
+    with pytest.raises(
+        lc.InputError, match=r"patch 2 is labelled 4, .*lung.* 3 classes.*--classes"
+    ):
         lc.train_patches(data, classes="lung")
 
 

@@ -34,7 +34,7 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         metavar="NAME|FILE",
-        help="preset or scheme file  [default: lung; of patches, what they name]",
+        help="preset or scheme file; patches may name their own  [default: lung]",
     ),
 ]
 EngineName = Annotated[

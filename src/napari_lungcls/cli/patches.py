@@ -58,6 +58,13 @@ Predictions = Annotated[
     typer.Option("--predictions", metavar="CSV", help="table of all predictions to write"),
 ]
 
+SPLITS = {
+    "files": "as the files are",
+    "group": "by group",
+    "random": "at random",
+    "none": "not at all",
+}
+
 app = typer.Typer(
     help="Train, evaluate and predict on patch data sets; look at them, make them.",
     add_completion=False,
@@ -354,8 +361,8 @@ def _trained(result: dict[str, Any]) -> str:
             lines.append(
                 f"accuracy on {result[f'n_{part}']} patches {said}: "
                 f"{console.percent(result[part]['accuracy'])} (balanced "
-                f"{console.percent(result[part]['balanced_accuracy'])}), split by "
-                f"{result['split_by']}"
+                f"{console.percent(result[part]['balanced_accuracy'])}), split "
+                f"{SPLITS[result['split_by']]}"
             )
     return "\n".join([*lines, *result["cautions"], f"model: {result['model']}"])
 
