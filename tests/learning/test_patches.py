@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 import napari_lungcls as lc
+from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.drawing import MIXED_RUNS, draw_epoch
 from napari_lungcls.learning.patches.arrays import ArrayPixels
 from napari_lungcls.learning.patches.dataset import PatchSet, squares_edge
@@ -123,6 +124,7 @@ def test_training_reads_a_file_larger_than_what_it_may_hold(tmp_path: Path) -> N
     code = f"""
 import numpy as np
 import napari_lungcls as lc
+from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.drawing import draw_epoch
 from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.memory import peak_memory_mb
@@ -170,6 +172,21 @@ def test_torchvision_s_weights_come_and_go_unchanged(tmp_path: Path) -> None:
         np.testing.assert_array_equal(saved[name], array)
     # torchvision scales intensities to 0 … 1 and normalises with ImageNet's numbers.
     np.testing.assert_allclose(model.document.network.normalisation.mean[0], 0.485 * 255)
+
+
+def test_a_run_on_patches_resumes_to_the_digit(tmp_path: Path) -> None:
+    data = data_of(("", 300), groups=10)
+    settings = lc.TrainingSettings(epochs=3, stages=(1,), window=16, device="cpu")
+    whole = lc.train_patches(data, settings)
+    steps: list[object] = []
+    stopped = lc.patch_training(
+        data, settings, checkpoint=Checkpoint(tmp_path / "c"), cancelled=lambda: len(steps) > 11
+    )
+    for step in stopped:
+        steps.append(step)
+    resumed = lc.train_patches(data, settings, checkpoint=Checkpoint(tmp_path / "c", resume=True))
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(resumed.state[name], array)
 
 
 def shares(split: object, codes: NDArray[np.int64]) -> list[float]:

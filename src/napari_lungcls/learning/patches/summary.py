@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
@@ -89,8 +89,9 @@ def write_sheet(
         top = GAP + code * row
         draw.text((GAP, top), f"{name}: {len(own)}", fill="black")
         for column, patch in enumerate(_eight_bits(examples.patches(chosen))):
-            shown = Image.fromarray(patch)
-            shown.thumbnail((EDGE, EDGE))
+            small = max(patch.shape) < EDGE
+            how = Image.Resampling.NEAREST if small else Image.Resampling.BOX
+            shown = ImageOps.contain(Image.fromarray(patch), (EDGE, EDGE), how)
             sheet.paste(shown, (GAP + column * (EDGE + GAP), top + TITLE))
     with replacing(target) as aside:
         sheet.save(aside, format="PNG")
