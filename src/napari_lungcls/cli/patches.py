@@ -259,7 +259,6 @@ def train_on(
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.generators import exhaust
     from napari_lungcls.learning.checkpoints import Checkpoint, checkpoint_path
-    from napari_lungcls.learning.patches.splits import cautions
     from napari_lungcls.network.modelfile import check_model_name
     from napari_lungcls.patches import patch_training
     from napari_lungcls.reporting import check_report_folder
@@ -288,7 +287,7 @@ def train_on(
         "n_val": document.split["validation"],
         "n_test": document.split["test"],
         "split_by": document.split["by"],
-        "cautions": cautions(document.split["by"]),
+        "cautions": document.split["cautions"],
         "epochs": len(document.history),
         "seconds": round(time.perf_counter() - began, 2),
         "engine": document.engine,

@@ -12,7 +12,6 @@ from napari_lungcls.learning.calibration import Calibration
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
-from napari_lungcls.learning.patches.splits import cautions
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.reporting.report import Report, write_report
 from napari_lungcls.reporting.sections import basis_of
@@ -104,7 +103,7 @@ def training_report(
         )
     if document.validation is None:
         notes.append("All points were trained on, so there are no figures on unseen points.")
-    notes += cautions(str(document.split.get("by")))
+    notes += document.split.get("cautions", [])
     facts = training_facts(document) | {
         "model": str(result["model"]),
         "duration": f"{result['seconds']:.0f} s",

@@ -15,7 +15,7 @@ from napari_lungcls.learning.layout import check_codes
 from napari_lungcls.learning.patches.dataset import PatchSet, squares_edge
 from napari_lungcls.learning.patches.parts import PatchData
 from napari_lungcls.learning.patches.settings import for_patches
-from napari_lungcls.learning.patches.splits import split_patches
+from napari_lungcls.learning.patches.splits import cautions, split_patches
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
@@ -76,7 +76,9 @@ def run_patches(
     material = Material(examples, tuple(splits), data.dtype, size, fingerprint)
     run = Run(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
-    return Trained(run.document(), run.state)
+    document = run.document()
+    split = document.split | {"cautions": cautions(splits[0].by)}
+    return Trained(document.model_copy(update={"split": split}), run.state)
 
 
 def _fingerprint(
