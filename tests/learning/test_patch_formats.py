@@ -214,6 +214,11 @@ def missing_pair(folder: Path) -> Path:
     return folder / "a_x.h5"
 
 
+def packed_without_labels(folder: Path) -> Path:
+    path = missing_pair(folder)
+    return content("a_x.h5.gz", gzip.compress(path.read_bytes()))(folder)
+
+
 def differing(folder: Path) -> list[Path]:
     paths = []
     for edge in (16, 17):
@@ -247,6 +252,7 @@ BAD: dict[str, tuple[Make, tuple[str, ...]]] = {
     "no patches": (h5(a=X), ("no dataset x", "but a")),
     "no labels": (h5(x=X), ("no labels", "dataset y")),
     "missing pair": (missing_pair, ("a_x.h5", "_y in place of _x")),
+    "packed, missing pair": (packed_without_labels, ("a_x.h5.gz", "_y in place of _x")),
     "channels first": (h5(x=X.transpose(0, 3, 1, 2), y=Y), ("channels first", "(N, height, width")),
     "five channels": (h5(x=np.zeros((4, 16, 16, 5), np.uint8), y=Y), ("(4, 16, 16, 5)",)),
     "no pictures at all": (h5(x=X[:0], y=Y[:0]), ("holds no patches",)),

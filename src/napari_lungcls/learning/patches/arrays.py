@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 import numpy as np
@@ -61,8 +60,6 @@ class ArrayPixels:
         Names it in messages.
     run_length
         Rows that are stored together; chosen by their size if not given.
-    close
-        Called when the patches are no longer in use.
 
     Raises
     ------
@@ -70,13 +67,7 @@ class ArrayPixels:
         When the array holds no patches.
     """
 
-    def __init__(
-        self,
-        array: Rows,
-        source: str,
-        run_length: int | None = None,
-        close: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, array: Rows, source: str, run_length: int | None = None) -> None:
         self._array, self._source = array, source
         _check(array, source)
         n, height, width = array.shape[:3]
@@ -84,8 +75,6 @@ class ArrayPixels:
         self.dtype = stack_dtype(array.dtype)
         row = math.prod(array.shape[1:]) * array.dtype.itemsize
         self.run_length = run_length or max(1, RUN_BYTES // row)
-        if close is not None:
-            weakref.finalize(self, close)
 
     def read(self, first: int, stop: int) -> NDArray[Any]:
         """Read patches as RGB, `(m, height, width, 3)`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Generator, Iterable
-from functools import partial
+import weakref
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,6 @@ GROUP_KEYS = ("group", "groups")
 GROUP_COLUMNS = ("group", "wsi")
 """Columns of a `_meta.csv` that name what belongs together; PatchCamelyon has `wsi`."""
 
-Opened = tuple[h5py.File, Callable[[], None]]
-
 
 def first_of_pair(path: Path) -> Path:
     """Return the file with the patches, given either file of a pair."""
@@ -49,9 +48,21 @@ def read_hdf5(path: Path, *, labelled: bool = True) -> Generator[Step, None, Par
     InputError
         When the file is damaged, or patches or labels are missing or of the wrong kind.
     """
+    with contextlib.ExitStack() as opened:
+        try:
+            part = yield from _read(path, labelled, opened)
+        except InputError:
+            raise
+        except READ_ERRORS as error:
+            raise InputError(f"{path}: is a damaged HDF5 file ({error}); copy it again") from error
+        weakref.finalize(part.pixels, opened.pop_all().close)
+        return part
+
+
+def _read(path: Path, labelled: bool, opened: contextlib.ExitStack) -> Generator[Step, None, Part]:
     source = str(path)
-    file, close = yield from _open(path)
-    files, closes = [file], [close]
+    file = yield from _open(path, opened)
+    files = [file]
     x = _find([file], PIXEL_KEYS)
     if x is None:
         raise InputError(
@@ -60,60 +71,39 @@ def read_hdf5(path: Path, *, labelled: bool = True) -> Generator[Step, None, Par
         )
     other = _sibling(path, "y")
     if other is not None and _find([file], LABEL_KEYS) is None:
-        second, close = yield from _open(other)
-        files.append(second)
-        closes.append(close)
+        files.append((yield from _open(other, opened)))
     y, n = _find(files, LABEL_KEYS), x.shape[0] if x.ndim else 0
     if y is None and labelled:
         raise InputError(
             f"{source}: has no labels beside the patches; add a dataset y, or the file "
             "with _y in place of _x beside it"
         )
-    pixels = ArrayPixels(x, source, _chunk(x), partial(_close_all, closes))
-    try:
-        labels, names = None, None
-        if y is not None:
-            stored = y.attrs.get("classes")
-            names = None if stored is None else as_names(np.asarray(stored))
-            _check_count(y, n, source)
-            labels, names = as_labels(y[()], n, names, source)
-        groups = _find(files, GROUP_KEYS)
-        named = _meta(path) if groups is None else groups[()]
-    except READ_ERRORS as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{source}: the labels cannot be read ({error}); copy it again") from error
+    pixels = ArrayPixels(x, source, int(x.chunks[0]) if x.chunks else None)
+    labels, names = None, None
+    if y is not None:
+        stored = y.attrs.get("classes")
+        names = None if stored is None else as_names(np.asarray(stored))
+        _check_count(y, n, source)
+        labels, names = as_labels(y[()], n, names, source)
+    groups = _find(files, GROUP_KEYS)
+    named = _meta(path) if groups is None else groups[()]
     role = role_within(re.split(r"[^A-Za-z]+", SUFFIX.sub("", path.name)))
     return Part(source, role, pixels, labels, names, as_groups(named, n, source))
 
 
-def _open(path: Path) -> Generator[Step, None, Opened]:
-    """Open a file; close it with what comes beside it, the HDF5 part before its stream."""
+def _open(path: Path, opened: contextlib.ExitStack) -> Generator[Step, None, h5py.File]:
+    """Open a file; what is to be closed is noted, the HDF5 file after its stream."""
     stream: Any = None
     if path.suffix.lower() == ".gz":
-        stream = yield from unpacked_gzip(path)
+        stream = opened.enter_context((yield from unpacked_gzip(path)))
     elif not path.is_file():
         raise InputError(f"{path}: there is no such file; check the name")
     try:
-        file = h5py.File(stream or path, "r", rdcc_nbytes=CACHE_BYTES)
+        return opened.enter_context(h5py.File(stream or path, "r", rdcc_nbytes=CACHE_BYTES))
     except READ_ERRORS as error:
-        if stream is not None:
-            stream.close()
         raise InputError(
             f"{path}: is not an HDF5 file that can be read ({error}); copy it again"
         ) from error
-    return file, partial(_close, file, stream)
-
-
-def _close(file: h5py.File, stream: Any) -> None:
-    file.close()
-    if stream is not None:
-        stream.close()
-
-
-def _close_all(closes: Iterable[Callable[[], None]]) -> None:
-    for close in closes:
-        close()
 
 
 def _find(files: Iterable[h5py.File], keys: tuple[str, ...]) -> h5py.Dataset | None:
@@ -131,10 +121,6 @@ def _check_count(y: h5py.Dataset, n: int, source: str) -> None:
             f"{source}: has {n} patches and labels of the shape {y.shape}; there must be one "
             "label for each patch"
         )
-
-
-def _chunk(x: h5py.Dataset) -> int | None:
-    return int(x.chunks[0]) if x.chunks else None
 
 
 def _sibling(path: Path, which: str) -> Path | None:
