@@ -248,6 +248,10 @@ def test_settings_of_patches_are_torchvision_s_unless_others_are_asked_for() -> 
     ):
         with pytest.raises(lc.InputError, match=words):
             for_patches(settings, size, "d.h5")
+    with pytest.raises(lc.InputError, match=r"--stain .* without colours"):
+        lc.train_patches(
+            np.zeros((9, 16, 16), np.uint8), lc.TrainingSettings(stain=0.1), labels=np.arange(9) % 2
+        )
 
 
 def test_models_of_points_answer_patches_and_say_when_they_cannot(tmp_path: Path) -> None:

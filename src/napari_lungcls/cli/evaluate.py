@@ -17,7 +17,7 @@ from napari_lungcls.cli.options import (
     PixelSize,
     ReportFolder,
     Stride,
-    Tables,
+    TablesUnlessPatches,
     check_file,
 )
 
@@ -25,7 +25,7 @@ from napari_lungcls.cli.options import (
 def evaluate(
     model: ModelFile,
     images: Images,
-    points: Tables = None,
+    points: TablesUnlessPatches = None,
     painted: Annotated[
         bool, typer.Option("--painted", help="read the painted map instead of windows")
     ] = False,

@@ -19,16 +19,27 @@ from napari_lungcls.files import check_writable
 Images = Annotated[list[str], typer.Argument(help="image files", metavar="IMAGE")]
 Image = Annotated[str, typer.Argument(help="image file", metavar="IMAGE")]
 ModelFile = Annotated[Path, typer.Argument(help="model file", metavar="MODEL")]
-Tables = Annotated[
+_TABLES = "points, one file per image in the same order, or one whose column 'image' names them"
+Tables = Annotated[list[Path], typer.Option("--points", metavar="CSV...", help=_TABLES)]
+TablesUnlessPatches = Annotated[
     list[Path] | None,
     typer.Option(
-        "--points",
-        metavar="CSV...",
-        help="points, one file per image in the same order, or one whose column 'image' names "
-        "them; without it the images are patch data sets",
+        "--points", metavar="CSV...", help=f"{_TABLES}; without it the images are patch data sets"
     ),
 ]
 ModelOut = Annotated[Path, typer.Option("--out", metavar="MODEL", help="model file to write")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="go on with a run that was killed or interrupted")
+]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-every",
+        metavar="SECONDS",
+        min=0,
+        help="how often the run is written down beside the model, as MODEL.checkpoint",
+    ),
+]
 Classes = Annotated[
     str | None,
     typer.Option(

@@ -12,6 +12,7 @@ import typer
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import (
+    CheckpointEvery,
     Classes,
     Device,
     EngineName,
@@ -21,10 +22,13 @@ from napari_lungcls.cli.options import (
     ModelOut,
     PixelSize,
     ReportFolder,
+    Resume,
+    Tables,
     check_file,
     with_settings,
 )
 from napari_lungcls.errors import InputError
+from napari_lungcls.learning.checkpoints import SECONDS, Checkpoint, checkpoint_path
 from napari_lungcls.learning.patches.settings import PatchSettings
 
 if TYPE_CHECKING:
@@ -82,16 +86,15 @@ def train(
     attribute: Attribute = None,
     pixel_size: PixelSize = None,
     report: ReportFolder = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on with a run that was interrupted or killed")
-    ] = False,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = SECONDS,
     json: Json = False,
     **settings: Any,
 ) -> None:
     """Train a network on labelled patches."""
     train_on(
         data, out, classes, pixel_size, report, settings,
-        attribute=attribute, resume=resume, as_json=json,
+        attribute=attribute, resume=resume, every=checkpoint_every, as_json=json,
     )  # fmt: skip
 
 
@@ -178,10 +181,7 @@ def info(
 @app.command("export")
 def export(
     images: Images,
-    points: Annotated[
-        list[Path],
-        typer.Option("--points", metavar="CSV...", help="labelled points, as for lungcls train"),
-    ],
+    points: Tables,
     out: Annotated[Path, typer.Option("--out", metavar="PATH", help="file or folder to make")],
     kind: Annotated[
         str, typer.Option("--format", metavar="NAME", help="hdf5, npz, folder, manifest or lst")
@@ -253,12 +253,12 @@ def train_on(
     *,
     attribute: str | None = None,
     resume: bool = False,
+    every: float = SECONDS,
     as_json: bool,
 ) -> None:
     """Train on patches and print what came of it."""
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.generators import exhaust
-    from napari_lungcls.learning.checkpoints import Checkpoint, checkpoint_path
     from napari_lungcls.network.modelfile import check_model_name
     from napari_lungcls.patches import patch_training
     from napari_lungcls.reporting import check_report_folder
@@ -269,7 +269,7 @@ def train_on(
     check_file(check_model_name(out))
     if report is not None:
         check_report_folder(report)
-    checkpoint = Checkpoint(checkpoint_path(out), resume=resume)
+    checkpoint = Checkpoint(checkpoint_path(out), resume=resume, every=every)
     patches = _opened(data, attribute=attribute)
     began = time.perf_counter()
     with console.progress("training") as show, console.interruptible() as cancelled:
@@ -280,18 +280,22 @@ def train_on(
         model = exhaust(run, lambda p: show(p.done, p.total, p.words))
         stopped = cancelled()
     model.save(out)
+    if not stopped:
+        checkpoint.remove()
     document = model.document
     result = {
         "model": str(out),
         "n_train": document.split["train"],
         "n_val": document.split["validation"],
         "n_test": document.split["test"],
+        "n_final": document.split["final"],
         "split_by": document.split["by"],
         "cautions": document.split["cautions"],
         "epochs": len(document.history),
         "seconds": round(time.perf_counter() - began, 2),
         "engine": document.engine,
         "device": document.device,
+        "split": document.split,
         "val": document.validation,
         "test": document.test,
     }
@@ -300,8 +304,8 @@ def train_on(
     console.answer(result, _trained(result), as_json=as_json)
     if stopped:
         raise console.Interrupted(
-            f"training was interrupted; {out} holds what was learned until then, and --resume "
-            "goes on"
+            f"training was interrupted; {out} holds what was learned until then, and the same "
+            "command with --resume goes on"
         )
 
 

@@ -9,13 +9,15 @@ import numpy as np
 
 from napari_lungcls.cli import console, patches
 from napari_lungcls.cli.options import (
+    CheckpointEvery,
     Classes,
     Images,
     Json,
     ModelOut,
     PixelSize,
     ReportFolder,
-    Tables,
+    Resume,
+    TablesUnlessPatches,
     check_file,
     with_settings,
 )
@@ -30,22 +32,12 @@ if TYPE_CHECKING:
 def train(
     images: Images,
     out: ModelOut,
-    points: Tables = None,
+    points: TablesUnlessPatches = None,
     classes: Classes = None,
     pixel_size: PixelSize = None,
     report: ReportFolder = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on with a run that was killed or interrupted")
-    ] = False,
-    checkpoint_every: Annotated[
-        float,
-        typer.Option(
-            "--checkpoint-every",
-            metavar="SECONDS",
-            min=0,
-            help="how often the run is written down beside the model, as MODEL.checkpoint",
-        ),
-    ] = SECONDS,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = SECONDS,
     json: Json = False,
     **settings: Any,
 ) -> None:
@@ -60,7 +52,10 @@ def train(
 
     if not points:
         patches.check_patch_data(images, "train")
-        patches.train_on(images, out, classes, pixel_size, report, settings, as_json=json)
+        patches.train_on(
+            images, out, classes, pixel_size, report, settings,
+            resume=resume, every=checkpoint_every, as_json=json,
+        )  # fmt: skip
         return
     chosen = TrainingSettings.check(**settings)
     scheme = ClassScheme.parse(classes or "lung")

@@ -73,6 +73,7 @@ class ArrayPixels:
         n, height, width = array.shape[:3]
         self.shape = (n, height, width)
         self.dtype = stack_dtype(array.dtype)
+        self.rgb = array.shape[3:] not in ((), (1,))
         row = math.prod(array.shape[1:]) * array.dtype.itemsize
         self.run_length = run_length or max(1, RUN_BYTES // row)
 

@@ -48,6 +48,8 @@ class Pixels(Protocol):
         Of the intensities as they are given: uint8, uint16 or float32.
     run_length
         How many neighbours are read at little more than the cost of one.
+    rgb
+        Whether they have colours, or grey three times.
     """
 
     @property
@@ -56,6 +58,8 @@ class Pixels(Protocol):
     def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
     @property
     def run_length(self) -> int: ...  # noqa: D102
+    @property
+    def rgb(self) -> bool: ...  # noqa: D102
 
     def read(self, first: int, stop: int) -> NDArray[Any]:
         """Read patches `first … stop − 1` as RGB, `(m, height, width, 3)`."""

@@ -43,12 +43,14 @@ class PictureFiles:
         Height and width of the first.
     dtype
         Of the first.
+    rgb
+        Whether any has colours.
     """
 
     run_length = 1
 
-    def __init__(self, paths: Sequence[Path], size: tuple[int, int], dtype: str) -> None:
-        self._paths = tuple(paths)
+    def __init__(self, paths: Sequence[Path], size: tuple[int, int], dtype: str, rgb: bool) -> None:
+        self._paths, self.rgb = tuple(paths), rgb
         self.shape = (len(paths), *size)
         self.dtype = np.dtype(dtype)
 
@@ -79,11 +81,13 @@ def opened_pictures(paths: Sequence[Path], source: str) -> Generator[Step, None,
     if not paths:
         raise InputError(f"{source}: holds no pictures ({', '.join(SUFFIXES)}); check the name")
     first: tuple[tuple[int, int], str] | None = None
+    rgb = False
     for done, path in enumerate(paths):
         if done % _EVERY == 0:
             yield Step(done, len(paths), f"looking at {source}")
         with _opened(path) as picture:
             found = ((picture.height, picture.width), _dtype(picture))
+            rgb = rgb or not (_is_grey(picture) or found[1] != "uint8")
         first = first or found
         if found != first:
             raise InputError(
@@ -91,7 +95,7 @@ def opened_pictures(paths: Sequence[Path], source: str) -> Generator[Step, None,
                 "data set have one size and type, convert or remove this one"
             )
     assert first is not None
-    return PictureFiles(paths, *first)
+    return PictureFiles(paths, *first, rgb)
 
 
 def read_folder(folder: Path, *, labelled: bool = True) -> Generator[Step, None, list[Part]]:
@@ -176,8 +180,11 @@ def _dtype(picture: ImageFile) -> str:
 
 def _eight_bits(picture: ImageFile) -> Any:
     """Give grey or RGB of palettes, transparency, black and white, and CMYK."""
-    grey = picture.mode in ("1", "L", "LA", "La")
-    return picture.convert("L" if grey else "RGB")
+    return picture.convert("L" if _is_grey(picture) else "RGB")
+
+
+def _is_grey(picture: ImageFile) -> bool:
+    return picture.mode in ("1", "L", "LA", "La")
 
 
 def _said(found: tuple[tuple[int, int], str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.learning.augmentation import check_changes
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.layout import check_codes
 from napari_lungcls.learning.patches.dataset import PatchSet, squares_edge
@@ -64,6 +65,8 @@ def run_patches(
     clock = Clock()
     origin = open_origin(settings, scheme)
     settings = for_patches(origin.shaped(settings), data.size, data.source)
+    for part in data.parts:
+        check_changes(settings, data.dtype, part.source, rgb=part.pixels.rgb)
     codes = data.codes(scheme)
     check_codes(codes, scheme, data.source, "patch", "patches")
     rng = np.random.default_rng(settings.seed)
