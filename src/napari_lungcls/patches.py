@@ -182,7 +182,8 @@ def evaluate_patches(
     """
     patches = as_patches(data, labels)
     codes = patches.codes(model.scheme)
-    return score(codes, classify_patches(model, patches, progress=progress), model.scheme.names)
+    odds = classify_patches(model, patches, progress=progress)
+    return score(codes, odds, model.scheme.names, model.document.threshold)
 
 
 def export_patches(

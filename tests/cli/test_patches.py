@@ -53,10 +53,7 @@ def test_both_kinds_of_files_get_the_same_answers(made, run_cli, tmp_path):
     folder, model, _ = made
     table, sheet = tmp_path / "p.csv", tmp_path / "s.png"
     data = folder / "d_y.h5"
-    figures = checked(
-        "evaluate",
-        run_cli("patches", "evaluate", model, data, "--predictions", table, "--json"),
-    )
+    figures = run_cli("patches", "evaluate", model, data, "--predictions", table, "--json").json
     assert run_cli("evaluate", model, folder / "d", "--json").json == figures
     rows = pd.read_csv(table)
     assert len(rows) == figures["n"]
@@ -80,7 +77,7 @@ def test_train_takes_patches_without_points(made, lab, run_cli, tmp_path):
     done = run_cli("train", folder / "d", *QUICK, "--out", model, "--report", report)
     assert done.code == 0, done.err
     assert CAUTION in done.out
-    assert CAUTION.split(":")[0] in (report / "index.html").read_text(encoding="utf-8")
+    assert CAUTION in (report / "index.html").read_text(encoding="utf-8")
     image = run_cli("train", lab.image, "--out", model)
     assert "Missing option '--points'" in image.complaint
     wrong = run_cli("patches", "train", folder / "d", "--zooms", "1,4", "--out", model)

@@ -50,8 +50,10 @@ def evaluate(
 
     if not points:
         patches.check_patch_data(images, "evaluate")
-        patches.evaluate_on(load(model, engine=engine, device=device), model, images, report,
-                            as_json=json)  # fmt: skip
+        patches.evaluate_on(
+            load(model, engine=engine, device=device), model, images, report,
+            predictions=predictions, as_json=json,
+        )  # fmt: skip
         return
     if report is not None:
         check_report_folder(report)

@@ -134,15 +134,17 @@ def predict(
     """Write what a model says of patches; they need no class."""
     from napari_lungcls.learning.patches.answers import write_predictions
     from napari_lungcls.model import load
+    from napari_lungcls.network.deciding import decide
 
     check_file(out)
     loaded = load(model, engine=engine, device=device)
     patches = _opened(data, attribute=attribute, labelled=False).only(part)  # type: ignore[arg-type]
     with console.progress("predicting") as show:
         odds = loaded.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
-    write_predictions(out, patches, odds, loaded.scheme)
+    threshold = loaded.document.threshold
+    write_predictions(out, patches, odds, loaded.scheme, threshold)
     names = loaded.scheme.names
-    counts = np.bincount(odds.argmax(1), minlength=len(names))
+    counts = np.bincount(decide(odds, threshold), minlength=len(names))
     result = {
         "out": str(out),
         "n": len(patches),
@@ -334,9 +336,10 @@ def evaluate_on(
     codes = patches.codes(model.scheme)
     with console.progress("evaluating") as show:
         odds = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
-    metrics = score(codes, odds, model.scheme.names)
+    threshold = model.document.threshold
+    metrics = score(codes, odds, model.scheme.names, threshold)
     if predictions is not None:
-        write_predictions(predictions, patches, odds, model.scheme)
+        write_predictions(predictions, patches, odds, model.scheme, threshold)
     if report is not None:
         facts = {"model": str(path), "patches": patches.source}
         evaluation_report(report, model.document, metrics, facts)

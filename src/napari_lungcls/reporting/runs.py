@@ -103,7 +103,6 @@ def training_report(
         )
     if document.validation is None:
         notes.append("All points were trained on, so there are no figures on unseen points.")
-    notes += document.split.get("cautions", [])
     facts = training_facts(document) | {
         "model": str(result["model"]),
         "duration": f"{result['seconds']:.0f} s",

@@ -17,6 +17,7 @@ from napari_lungcls.files import replacing
 from napari_lungcls.imaging.windows import batches
 from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.learning.patches.parts import PatchData
+from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.readouts import readouts_at
@@ -63,11 +64,12 @@ def write_predictions(
     data: PatchData,
     probabilities: NDArray[np.float32],
     scheme: ClassScheme,
+    threshold: float | None = None,
 ) -> Path:
     """Write a CSV with a row for each patch.
 
     Columns are `source` and `patch` (the picture's name, or its number in the file from 0),
-    `class` where patches have one, `predicted`, and `p_<class>` for every class.
+    `class` where patches have one, `predicted` (see `decide`), and `p_<class>` for every class.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def write_predictions(
     }
     if all(part.labels is not None for part in data.parts):
         columns["class"] = names[data.codes(scheme)]
-    columns["predicted"] = names[probabilities.argmax(1)]
+    columns["predicted"] = names[decide(probabilities, threshold)]
     columns |= {f"p_{name}": probabilities[:, k] for k, name in enumerate(scheme.names)}
     target = Path(path)
     try:

@@ -18,8 +18,8 @@ Rows = NDArray[np.intp]
 
 RANDOM = "random"
 CAUTION = (
-    "patches were split at random, because they do not say where they come from: neighbours, and "
-    "patches of one slide, may lie on both sides, and figures for another slide may be lower"
+    "Patches were split at random, because they do not say where they come from: neighbours, and "
+    "patches of one slide, may lie on both sides, and figures for another slide may be lower."
 )
 """What stands beside every figure of a random split."""
 

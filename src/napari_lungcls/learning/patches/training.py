@@ -22,6 +22,7 @@ from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.start import open_origin
 from napari_lungcls.learning.training import Trained
+from napari_lungcls.learning.verdict import check_aim
 
 
 def run_patches(
@@ -63,6 +64,7 @@ def run_patches(
         When patches and settings do not go together.
     """
     clock = Clock()
+    check_aim(settings, scheme)
     origin = open_origin(settings, scheme)
     settings = for_patches(origin.shaped(settings), data.size, data.source)
     for part in data.parts:
