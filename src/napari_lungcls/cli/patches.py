@@ -1,4 +1,4 @@
-"""`lungcls patches`: train, evaluate and predict on patch data sets, look at them, make them."""
+"""`lungcls patches`: train, evaluate and predict on patch data sets."""
 
 from __future__ import annotations
 
@@ -10,51 +10,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from napari_lungcls.cli import console
+from napari_lungcls.cli import console, patches_data
 from napari_lungcls.cli.options import (
     CheckpointEvery,
     Classes,
     Device,
     EngineName,
-    Images,
     Json,
     ModelFile,
     ModelOut,
     PixelSize,
     ReportFolder,
     Resume,
-    Tables,
     check_file,
     with_settings,
 )
+from napari_lungcls.cli.patches_data import Attribute, Data, opened
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.checkpoints import SECONDS, Checkpoint, checkpoint_path
 from napari_lungcls.learning.patches.settings import PatchSettings
 
 if TYPE_CHECKING:
     from napari_lungcls.learning.metrics import Metrics
-    from napari_lungcls.learning.patches.parts import PatchData
     from napari_lungcls.model import Model
 
-Data = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="DATA...",
-        help="HDF5 (.h5, .h5.gz), .npz, .manifest or .lst files, or a folder per class",
-    ),
-]
 PartName = Annotated[
     str | None,
     typer.Option(
         "--part",
         metavar="NAME",
         help="train, validation, test or all  [default: test, if there is such a part]",
-    ),
-]
-Attribute = Annotated[
-    str | None,
-    typer.Option(
-        "--attribute", metavar="NAME", help="of a manifest with several attributes, the class"
     ),
 ]
 Predictions = Annotated[
@@ -75,6 +60,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+app.command("info")(patches_data.info)
+app.command("export")(patches_data.export)
 
 
 @app.command("train")
@@ -138,7 +125,7 @@ def predict(
 
     check_file(out)
     loaded = load(model, engine=engine, device=device)
-    patches = _opened(data, attribute=attribute, labelled=False).only(part)  # type: ignore[arg-type]
+    patches = opened(data, attribute=attribute, labelled=False).only(part)  # type: ignore[arg-type]
     with console.progress("predicting") as show:
         odds = loaded.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
     threshold = loaded.document.threshold
@@ -152,79 +139,6 @@ def predict(
     }
     said = ", ".join(f"{n} {name}" for name, n in zip(names, counts, strict=True))
     console.answer(result, f"{len(patches)} patches: {said}\ntable: {out}", as_json=json)
-
-
-@app.command("info")
-def info(
-    data: Data,
-    sheet: Annotated[
-        Path | None, typer.Option("--sheet", metavar="PNG", help="contact sheet to write")
-    ] = None,
-    classes: Classes = None,
-    attribute: Attribute = None,
-    json: Json = False,
-) -> None:
-    """Tell counts, sizes and mean colours of patch data sets."""
-    from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.generators import exhaust
-    from napari_lungcls.learning.patches.summary import summarise, write_sheet
-
-    if sheet is not None:
-        check_file(sheet)
-    patches = _opened(data, attribute=attribute, labelled=False)
-    scheme = patches.scheme(None if classes is None else ClassScheme.parse(classes))
-    with console.progress("reading") as show:
-        result = exhaust(summarise(patches, scheme), lambda step: show(*step))
-    if sheet is not None:
-        result["sheet"] = str(write_sheet(sheet, patches, scheme))
-    console.answer(result, _told(result), as_json=json)
-
-
-@app.command("export")
-def export(
-    images: Images,
-    points: Tables,
-    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="file or folder to make")],
-    kind: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="hdf5, npz, folder, manifest or lst")
-    ] = "hdf5",
-    size: Annotated[int, typer.Option("--size", metavar="N", help="edge of the patches")] = 96,
-    compress: Annotated[
-        bool, typer.Option("--gzip", help="make .h5.gz files, or a compressed .npz")
-    ] = False,
-    classes: Annotated[
-        str | None,
-        typer.Option(
-            "--classes", metavar="NAME|FILE",
-            help="preset or scheme file  [default: what the points name]",
-        ),
-    ] = None,
-    json: Json = False,
-) -> None:  # fmt: skip
-    """Write a patch around every labelled point."""
-    from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.generators import exhaust
-    from napari_lungcls.learning.patches.export import exporting
-    from napari_lungcls.learning.patches.parts import scheme_of
-    from napari_lungcls.pairing import open_pairs
-
-    pairs = open_pairs(images, points)
-    labels = [name for _, p in pairs if p.labels is not None for name in p.labels]
-    scheme = scheme_of(labels) if classes is None else ClassScheme.parse(classes)
-    with console.progress("exporting") as show, console.interruptible() as cancelled:
-        run = exporting(
-            pairs, scheme, out, kind=kind, size=size, compress=compress, cancelled=cancelled,  # type: ignore[arg-type]
-        )  # fmt: skip
-        made = exhaust(run, lambda step: show(*step))
-    result = {
-        "out": [str(path) for path in made.paths],
-        "n": made.n,
-        "size": size,
-        "format": kind,
-        "classes": list(scheme.names),
-    }
-    said = "\n".join(f"  {path}" for path in made.paths)
-    console.answer(result, f"{made.n} patches of {size} pixels:\n{said}", as_json=json)
 
 
 def check_patch_data(data: Sequence[str], command: str) -> None:
@@ -272,7 +186,7 @@ def train_on(
     if report is not None:
         check_report_folder(report)
     checkpoint = Checkpoint(checkpoint_path(out), resume=resume, every=every)
-    patches = _opened(data, attribute=attribute)
+    patches = opened(data, attribute=attribute)
     began = time.perf_counter()
     with console.progress("training") as show, console.interruptible() as cancelled:
         run = patch_training(
@@ -332,7 +246,7 @@ def evaluate_on(
         check_report_folder(report)
     if predictions is not None:
         check_file(predictions)
-    patches = _opened(data, attribute=attribute).only(part)  # type: ignore[arg-type]
+    patches = opened(data, attribute=attribute).only(part)  # type: ignore[arg-type]
     codes = patches.codes(model.scheme)
     with console.progress("evaluating") as show:
         odds = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
@@ -344,17 +258,6 @@ def evaluate_on(
         facts = {"model": str(path), "patches": patches.source}
         evaluation_report(report, model.document, metrics, facts)
     console.answer(metrics.model_dump(mode="json"), _figures(metrics), as_json=as_json)
-
-
-def _opened(
-    data: Sequence[str], *, attribute: str | None = None, labelled: bool = True
-) -> PatchData:
-    from napari_lungcls.learning.patches.opening import open_patches
-
-    with console.progress("opening") as show:
-        return open_patches(
-            data, labelled=labelled, attribute=attribute, progress=lambda step: show(*step)
-        )
 
 
 def _trained(result: dict[str, Any]) -> str:
@@ -386,22 +289,3 @@ def _figures(metrics: Metrics) -> str:
             ),
         ]
     )
-
-
-def _told(result: dict[str, Any]) -> str:
-    lines = [
-        f"{result['n']} patches of {result['height']} × {result['width']} pixels, {result['dtype']}"
-    ]
-    for part in result["parts"]:
-        lines.append(f"{part['source']}{' (' + part['part'] + ')' if part['part'] else ''}:")
-        counts = part["counts"]
-        said = ", ".join(f"{n} {name}" for name, n in counts.items()) if counts else "no classes"
-        lines.append(f"  {part['n']} patches: {said}")
-        if part["groups"] is not None:
-            lines.append(f"  {part['groups']} groups")
-        mean = ", ".join(f"{v:.1f}" for v in part["mean_colour"])
-        spread = ", ".join(f"{v:.1f}" for v in part["sd_colour"])
-        lines.append(
-            f"  mean colour {mean}, standard deviation {spread} (of {part['colour_from']} patches)"
-        )
-    return "\n".join([*lines, *([f"sheet: {result['sheet']}"] if "sheet" in result else [])])
