@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from napari_lungcls.painting.painted import PaintedMap
     from napari_lungcls.painting.stores import read_map
     from napari_lungcls.pairing import open_pairs
+    from napari_lungcls.patches import (
+        PatchData,
+        export_patches,
+        open_patches,
+        patch_training,
+        train_patches,
+    )
 
 _HOMES = {
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
@@ -34,6 +41,13 @@ _HOMES = {
     "painting.painted": ("PaintedMap",),
     "painting.stores": ("read_map",),
     "pairing": ("open_pairs",),
+    "patches": (
+        "PatchData",
+        "export_patches",
+        "open_patches",
+        "patch_training",
+        "train_patches",
+    ),
 }
 
 __all__ = [
@@ -45,15 +59,20 @@ __all__ = [
     "LungclsWarning",
     "Model",
     "PaintedMap",
+    "PatchData",
     "Points",
     "TrainingSettings",
     "as_stack",
+    "export_patches",
     "load",
     "open_image",
     "open_pairs",
+    "open_patches",
+    "patch_training",
     "read_map",
     "read_points",
     "train",
+    "train_patches",
     "training",
     "write_points",
 ]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_lungcls.painting.order import InView
     from napari_lungcls.painting.painted import PaintedMap
     from napari_lungcls.painting.run import PaintingProgress
+    from napari_lungcls.patches import AnyPatches
 
 
 def _never() -> bool:
@@ -252,6 +253,26 @@ class Model:
             first += len(table)
         document = self.document
         return Answers(pairs, codes, odds, self.scheme, document.temperature, document.threshold)
+
+    def classify_patches(
+        self, data: AnyPatches, *, progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Probabilities of the classes for patches, `(n, classes)`; see `patches`."""
+        from napari_lungcls.patches import classify_patches
+
+        return classify_patches(self, data, progress=progress)
+
+    def evaluate_patches(
+        self,
+        data: AnyPatches,
+        labels: NDArray[Any] | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Metrics:
+        """Compare the model with labelled patches; see `patches`."""
+        from napari_lungcls.patches import evaluate_patches
+
+        return evaluate_patches(self, data, labels, progress=progress)
 
     def _answers(
         self, stack: ImageStack, points: Points, *, painted: bool, stride: int

@@ -52,17 +52,19 @@ COMMANDS = [
 def test_there_are_commands_to_check():
     assert {page for page, _ in COMMANDS} == {
         "README.md", "quickstart.md", "command-line.md", "engines.md", "evaluation.md",
-        "agreement.md", "tuning.md",
+        "agreement.md", "tuning.md", "patches.md",
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
         "train", "augment", "tune", "classify", "evaluate", "agree", "paint", "info", "demo",
+        "patches",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
 def test_commands_use_options_that_exist(run_cli, page, line):
     name, *words = shlex.split(line)[1:]
-    text = run_cli(name, "--help").out
+    command = [name, words[0]] if name == "patches" else [name]
+    text = run_cli(*command, "--help").out
     for word in words:
         if word.startswith("--"):
             assert re.search(rf"(?m)^  .*{word}\b", text), f"{page}: {line}"

@@ -15,6 +15,7 @@ from napari_lungcls.cli import app, console
 from napari_lungcls.errors import InputError, LungclsWarning
 
 COMMANDS = ("train", "augment", "classify", "evaluate", "agree", "paint", "info", "demo")
+PATCHES = ("train", "evaluate", "predict", "info", "export")
 
 
 def program(*words: object):
@@ -39,6 +40,14 @@ def test_every_command_explains_itself(run_cli, name):
     assert (found.code, found.err) == (0, "")
     assert "--json" in found.out
     assert "..." not in run_cli("--help").out.split(f"  {name} ")[1].splitlines()[0]
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_every_command_on_patches_explains_itself(run_cli, name):
+    found = run_cli("patches", name, "--help")
+    assert (found.code, found.err) == (0, "")
+    assert "--json" in found.out
+    assert f"  {name} " in run_cli("patches", "--help").out
 
 
 def test_options_tell_their_defaults(run_cli):

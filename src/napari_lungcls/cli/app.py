@@ -11,7 +11,18 @@ from typing import Any
 
 import typer
 
-from napari_lungcls.cli import agree, augment, classify, demo, evaluate, info, paint, train, tune
+from napari_lungcls.cli import (
+    agree,
+    augment,
+    classify,
+    demo,
+    evaluate,
+    info,
+    paint,
+    patches,
+    train,
+    tune,
+)
 from napari_lungcls.cli.console import Interrupted
 from napari_lungcls.errors import InputError, LungclsWarning
 
@@ -37,6 +48,7 @@ app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
 app.command("agree")(agree.agree)
 app.command("paint")(paint.paint)
+app.add_typer(patches.app, name="patches")
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_lungcls.cli import console
+from napari_lungcls.cli import console, patches
 from napari_lungcls.cli.options import (
     Device,
     EngineName,
@@ -17,7 +17,7 @@ from napari_lungcls.cli.options import (
     PixelSize,
     ReportFolder,
     Stride,
-    Tables,
+    TablesUnlessPatches,
     check_file,
 )
 
@@ -25,7 +25,7 @@ from napari_lungcls.cli.options import (
 def evaluate(
     model: ModelFile,
     images: Images,
-    points: Tables,
+    points: TablesUnlessPatches = None,
     painted: Annotated[
         bool, typer.Option("--painted", help="read the painted map instead of windows")
     ] = False,
@@ -40,7 +40,7 @@ def evaluate(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Compare a model with labelled points that it has not seen."""
+    """Compare a model with labelled points, or patches, that it has not seen."""
     from napari_lungcls.imaging.windows import check_inside
     from napari_lungcls.model import load
     from napari_lungcls.pairing import open_pairs
@@ -48,6 +48,13 @@ def evaluate(
     from napari_lungcls.reporting.predictions import write_predictions
     from napari_lungcls.reporting.runs import evaluation_report
 
+    if not points:
+        patches.check_patch_data(images, "evaluate")
+        patches.evaluate_on(
+            load(model, engine=engine, device=device), model, images, report,
+            predictions=predictions, as_json=json,
+        )  # fmt: skip
+        return
     if report is not None:
         check_report_folder(report)
     if predictions is not None:

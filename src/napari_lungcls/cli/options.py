@@ -19,12 +19,33 @@ from napari_lungcls.files import check_writable
 Images = Annotated[list[str], typer.Argument(help="image files", metavar="IMAGE")]
 Image = Annotated[str, typer.Argument(help="image file", metavar="IMAGE")]
 ModelFile = Annotated[Path, typer.Argument(help="model file", metavar="MODEL")]
-Tables = Annotated[
-    list[Path],
+_TABLES = "points, one file per image in the same order, or one whose column 'image' names them"
+Tables = Annotated[list[Path], typer.Option("--points", metavar="CSV...", help=_TABLES)]
+TablesUnlessPatches = Annotated[
+    list[Path] | None,
     typer.Option(
-        "--points",
-        metavar="CSV...",
-        help="points, one file per image in the same order, or one whose column 'image' names them",
+        "--points", metavar="CSV...", help=f"{_TABLES}; without it the images are patch data sets"
+    ),
+]
+ModelOut = Annotated[Path, typer.Option("--out", metavar="MODEL", help="model file to write")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="go on with a run that was killed or interrupted")
+]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-every",
+        metavar="SECONDS",
+        min=0,
+        help="how often the run is written down beside the model, as MODEL.checkpoint",
+    ),
+]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        metavar="NAME|FILE",
+        help="preset or scheme file; patches may name their own  [default: lung]",
     ),
 ]
 EngineName = Annotated[
@@ -59,9 +80,6 @@ SettingsFile = Annotated[
         metavar="FILE",
         help="YAML or JSON file of settings; options that are given as well win",
     ),
-]
-Classes = Annotated[
-    str, typer.Option("--classes", metavar="NAME|FILE", help="preset or scheme file")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import typer
 
-from napari_lungcls.cli import console
+from napari_lungcls.cli import console, patches
 from napari_lungcls.cli.options import (
+    CheckpointEvery,
     Classes,
     Images,
     Json,
+    ModelOut,
     PixelSize,
     ReportFolder,
+    Resume,
     SettingsFile,
-    Tables,
+    TablesUnlessPatches,
     check_file,
     with_settings,
 )
@@ -31,39 +32,37 @@ if TYPE_CHECKING:
 @with_settings(TrainingSettings)
 def train(
     images: Images,
-    points: Tables,
-    out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="model file to write")],
-    classes: Classes = "lung",
+    out: ModelOut,
+    points: TablesUnlessPatches = None,
+    classes: Classes = None,
     pixel_size: PixelSize = None,
     report: ReportFolder = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on with a run that was killed or interrupted")
-    ] = False,
-    checkpoint_every: Annotated[
-        float,
-        typer.Option(
-            "--checkpoint-every",
-            metavar="SECONDS",
-            min=0,
-            help="how often the run is written down beside the model, as MODEL.checkpoint",
-        ),
-    ] = SECONDS,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = SECONDS,
     settings_file: SettingsFile = None,
     json: Json = False,
     **settings: Any,
 ) -> None:
-    """Train a network on labelled points."""
+    """Train a network on labelled points, or on patches."""
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.generators import exhaust
-    from napari_lungcls.learning.settings_file import chosen_settings
+    from napari_lungcls.learning.settings_file import chosen_settings, read_settings
     from napari_lungcls.model import training
     from napari_lungcls.network.modelfile import check_model_name
     from napari_lungcls.pairing import open_pairs
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.runs import training_report
 
+    if not points:
+        patches.check_patch_data(images, "train")
+        patches.train_on(
+            images, out, classes, pixel_size, report,
+            {**(read_settings(settings_file) if settings_file else {}), **settings},
+            resume=resume, every=checkpoint_every, as_json=json,
+        )  # fmt: skip
+        return
     chosen = chosen_settings(settings_file, settings)
-    scheme = ClassScheme.parse(classes)
+    scheme = ClassScheme.parse(classes or "lung")
     check_file(check_model_name(out))
     if report is not None:
         check_report_folder(report)

@@ -44,7 +44,7 @@ def tune(
             "study in --storage",
         ),
     ] = None,
-    classes: Classes = "lung",
+    classes: Classes = None,
     pixel_size: PixelSize = None,
     trials: Annotated[
         int, typer.Option("--trials", metavar="N", help="trials in all, of all calls")
@@ -113,7 +113,7 @@ def tune(
     _check_counts(trials, jobs, timeout)
     _check_places(out, storage)
     chosen = chosen_settings(settings_file, settings)
-    scheme = ClassScheme.parse(classes)
+    scheme = ClassScheme.parse(classes or "lung")
     request = Request(
         images=tuple(images),
         points=tuple(map(str, points)),

@@ -12,6 +12,9 @@ from napari_lungcls.learning.settings import TrainingSettings
 
 Rows = NDArray[np.intp]
 
+MIXED_RUNS = 64
+"""Runs of neighbouring rows whose examples are shuffled together."""
+
 
 def draw_epoch(
     examples: Examples, rows: Rows, settings: TrainingSettings, rng: np.random.Generator
@@ -33,9 +36,17 @@ def draw_epoch(
     -------
     list of ndarray
         `settings.steps_per_epoch(len(rows))` batches of `batch_size` rows.
+
+    Notes
+    -----
+    Examples that are read in runs are shuffled run by run: the runs of the whole set come in
+    random order, and the rows of `MIXED_RUNS` of them at a time are mixed. Nobody then has to
+    hold or jump around in the whole file.
     """
     steps, size = settings.steps_per_epoch(len(rows)), settings.batch_size
     count = steps * size
+    if examples.run_length > 1:
+        return np.split(_mixed_runs(examples, rows, count, settings, rng), steps)
     if settings.balance == "sampling":
         codes = examples.codes[rows]
         classes = np.unique(codes)
@@ -62,6 +73,34 @@ def sample_weights(
         np.float32
     )
     return weights
+
+
+def _mixed_runs(
+    examples: Examples, rows: Rows, count: int, settings: TrainingSettings,
+    rng: np.random.Generator,
+) -> Rows:  # fmt: skip
+    """Draw rows so that those drawn near each other come from few runs.
+
+    All classes go through the runs side by side, so that each run is read about once; a row
+    of a rare class is drawn several times while its run is there.
+    """
+    run = rows // examples.run_length
+    _, run = np.unique(run, return_inverse=True)
+    turn = rng.permutation(run.max() + 1)
+    # Runs in their turn, and the rows of each in random order.
+    ordered = rows[np.lexsort((rng.random(len(rows)), turn[run]))]
+    codes = examples.codes[ordered]
+    balanced = settings.balance == "sampling"
+    classes = [codes == c for c in np.unique(codes)] if balanced else [np.ones(len(rows), bool)]
+    share = -(-count // len(classes))
+    groups = [ordered[mask][np.arange(share) * mask.sum() // share] for mask in classes]
+    drawn = np.stack(groups, 1).reshape(-1)[:count]
+    _, first = np.unique(drawn // examples.run_length, return_index=True)
+    met = np.zeros(count, np.intp)
+    met[first] = 1
+    pool = (np.cumsum(met) - 1) // MIXED_RUNS
+    mixed: Rows = drawn[np.lexsort((rng.random(count), pool))]
+    return mixed
 
 
 def _repeat(rows: Rows, count: int, rng: np.random.Generator) -> Rows:

@@ -132,7 +132,13 @@ def check_pairs(pairs: Sequence[Pair], scheme: ClassScheme) -> NDArray[np.int64]
     return codes
 
 
-def check_codes(codes: NDArray[np.int64], scheme: ClassScheme, sources: str) -> None:
+def check_codes(
+    codes: NDArray[np.int64],
+    scheme: ClassScheme,
+    sources: str,
+    one: str = "point",
+    many: str = "points",
+) -> None:
     """Refuse labels from which a network cannot learn every class of the scheme.
 
     Raises
@@ -144,17 +150,17 @@ def check_codes(codes: NDArray[np.int64], scheme: ClassScheme, sources: str) -> 
     used = np.flatnonzero(counts)
     if len(codes) < len(scheme):
         raise InputError(
-            f"{sources}: {len(codes)} points are fewer than the {len(scheme)} classes of the "
-            f"scheme {scheme.name!r}; label at least a few points of each class"
+            f"{sources}: {len(codes)} {many} are fewer than the {len(scheme)} classes of the "
+            f"scheme {scheme.name!r}; label at least a few {many} of each class"
         )
     if len(used) < 2:
         raise InputError(
-            f"{sources}: all points are {scheme.names[used[0]]!r}; label at least two classes"
+            f"{sources}: all {many} are {scheme.names[used[0]]!r}; label at least two classes"
         )
     if len(used) < len(scheme):
         absent = ", ".join(scheme.names[i] for i in np.flatnonzero(counts == 0))
         raise InputError(
-            f"{sources}: no point is labelled {absent}; label some, or give --classes a scheme "
+            f"{sources}: no {one} is labelled {absent}; label some, or give --classes a scheme "
             "without it"
         )
 

@@ -148,7 +148,7 @@ class Run:
         return (
             split.describe()
             | {"val_fraction": settings.val_fraction, "test_fraction": settings.test_fraction}
-            | {"final": len(codes) if self._is_final else 0}
+            | {"final": len(self._parts[-1].train) if self._is_final else 0}
             | {
                 "class_counts": {
                     name: np.bincount(codes[rows], minlength=count).tolist()
@@ -254,7 +254,9 @@ def _parts(material: Material, settings: TrainingSettings) -> tuple[Part, ...]:
     ]
     held_out = any(len(s.train) < len(material.examples.codes) for s in material.splits)
     if held_out and (settings.final or count > 1):
-        everyone = np.arange(len(material.examples.codes))
+        # A data set that brings its own test part is compared by it; that is left alone.
+        apart = material.splits[0].test if material.splits[0].by == "files" else nobody()
+        everyone = np.setdiff1d(np.arange(len(material.examples.codes)), apart)
         parts.append(Part("all points", everyone, nobody()))
     return tuple(parts)
 

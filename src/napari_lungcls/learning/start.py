@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ from napari_lungcls.network.spec import (
 
 SAMPLE = 512
 """Points whose squares are looked at to learn how bright and varied the image is."""
+
+SAMPLE_PIXELS = 2**25
+"""Pixels of them that are held at most; 400 MB as they are summed."""
+PIECES = 16
+"""Parts in which they are read."""
 
 SHAPE = ("zooms", "window", "stages", "readout", "padding")
 """Settings that a trained model brings with it."""
@@ -177,8 +182,7 @@ def normalisation_of(
     for other types it is the range of the training points, without the outermost thousandth.
     """
     chosen = train[np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)]
-    squares, _ = examples.around(chosen)
-    values: NDArray[Any] = squares.reshape(-1, 3).astype(np.float32)
+    values = np.concatenate([_some(examples, part) for part in np.array_split(chosen, PIECES)])
     if imagenet:
         low, high = (0.0, 255.0) if dtype == "uint8" else np.percentile(values, (0.1, 99.9))
         span = float(high - low) or 1.0
@@ -192,6 +196,13 @@ def normalisation_of(
         # A channel that is constant is not blown up; nor is an image that is.
         std = [float(v) for v in np.maximum(spread, 1e-3 * spread.max() or 1.0)]
     return Normalisation(mean=cast(Triple, tuple(mean)), std=cast(Triple, tuple(std)), dtype=dtype)
+
+
+def _some(examples: Examples, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Take the pixels of squares, or evenly spread ones where there are too many, `(m, 3)`."""
+    pixels = examples.around(rows)[0].reshape(-1, 3)
+    step = -(-len(pixels) * PIECES // SAMPLE_PIXELS) if len(pixels) else 1
+    return pixels[::step].astype(np.float32)
 
 
 def _words(value: object) -> str:

@@ -1,0 +1,291 @@
+"""`lungcls patches`: train, evaluate and predict on patch data sets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from napari_lungcls.cli import console, patches_data
+from napari_lungcls.cli.options import (
+    CheckpointEvery,
+    Classes,
+    Device,
+    EngineName,
+    Json,
+    ModelFile,
+    ModelOut,
+    PixelSize,
+    ReportFolder,
+    Resume,
+    check_file,
+    with_settings,
+)
+from napari_lungcls.cli.patches_data import Attribute, Data, opened
+from napari_lungcls.errors import InputError
+from napari_lungcls.learning.checkpoints import SECONDS, Checkpoint, checkpoint_path
+from napari_lungcls.learning.patches.settings import PatchSettings
+
+if TYPE_CHECKING:
+    from napari_lungcls.learning.metrics import Metrics
+    from napari_lungcls.model import Model
+
+PartName = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="NAME",
+        help="train, validation, test or all  [default: test, if there is such a part]",
+    ),
+]
+Predictions = Annotated[
+    Path | None,
+    typer.Option("--predictions", metavar="CSV", help="table of all predictions to write"),
+]
+
+SPLITS = {
+    "files": "as the files are",
+    "group": "by group",
+    "random": "at random",
+    "none": "not at all",
+}
+
+app = typer.Typer(
+    help="Train, evaluate and predict on patch data sets; look at them, make them.",
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+app.command("info")(patches_data.info)
+app.command("export")(patches_data.export)
+
+
+@app.command("train")
+@with_settings(PatchSettings)
+def train(
+    data: Data,
+    out: ModelOut,
+    classes: Classes = None,
+    attribute: Attribute = None,
+    pixel_size: PixelSize = None,
+    report: ReportFolder = None,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = SECONDS,
+    json: Json = False,
+    **settings: Any,
+) -> None:
+    """Train a network on labelled patches."""
+    train_on(
+        data, out, classes, pixel_size, report, settings,
+        attribute=attribute, resume=resume, every=checkpoint_every, as_json=json,
+    )  # fmt: skip
+
+
+@app.command("evaluate")
+def evaluate(
+    model: ModelFile,
+    data: Data,
+    predictions: Predictions = None,
+    part: PartName = None,
+    attribute: Attribute = None,
+    report: ReportFolder = None,
+    engine: EngineName = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Compare a model with labelled patches that it has not seen."""
+    from napari_lungcls.model import load
+
+    loaded = load(model, engine=engine, device=device)
+    evaluate_on(
+        loaded, model, data, report,
+        predictions=predictions, part=part, attribute=attribute, as_json=json,
+    )  # fmt: skip
+
+
+@app.command("predict")
+def predict(
+    model: ModelFile,
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", metavar="CSV", help="table to write")],
+    part: PartName = None,
+    attribute: Attribute = None,
+    engine: EngineName = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Write what a model says of patches; they need no class."""
+    from napari_lungcls.learning.patches.answers import write_predictions
+    from napari_lungcls.model import load
+    from napari_lungcls.network.deciding import decide
+
+    check_file(out)
+    loaded = load(model, engine=engine, device=device)
+    patches = opened(data, attribute=attribute, labelled=False).only(part)  # type: ignore[arg-type]
+    with console.progress("predicting") as show:
+        odds = loaded.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
+    threshold = loaded.document.threshold
+    write_predictions(out, patches, odds, loaded.scheme, threshold)
+    names = loaded.scheme.names
+    counts = np.bincount(decide(odds, threshold), minlength=len(names))
+    result = {
+        "out": str(out),
+        "n": len(patches),
+        "counts": dict(zip(names, map(int, counts), strict=True)),
+    }
+    said = ", ".join(f"{n} {name}" for name, n in zip(names, counts, strict=True))
+    console.answer(result, f"{len(patches)} patches: {said}\ntable: {out}", as_json=json)
+
+
+def check_patch_data(data: Sequence[str], command: str) -> None:
+    """Refuse images without points, where only patches may go without.
+
+    Raises
+    ------
+    InputError
+        Naming the missing option.
+    """
+    from napari_lungcls.learning.patches.opening import is_patch_data
+
+    for path in data:
+        if not is_patch_data(path):
+            raise InputError(
+                f"Missing option '--points': {path} is no patch data set, and images need points; "
+                f"see lungcls {command} --help"
+            )
+
+
+def train_on(
+    data: Sequence[str],
+    out: Path,
+    classes: str | None,
+    pixel_size: float | None,
+    report: Path | None,
+    settings: dict[str, Any],
+    *,
+    attribute: str | None = None,
+    resume: bool = False,
+    every: float = SECONDS,
+    as_json: bool,
+) -> None:
+    """Train on patches and print what came of it."""
+    from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.generators import exhaust
+    from napari_lungcls.network.modelfile import check_model_name
+    from napari_lungcls.patches import patch_training
+    from napari_lungcls.reporting import check_report_folder
+    from napari_lungcls.reporting.runs import training_report
+
+    chosen = PatchSettings.check(**settings)
+    scheme = None if classes is None else ClassScheme.parse(classes)
+    check_file(check_model_name(out))
+    if report is not None:
+        check_report_folder(report)
+    checkpoint = Checkpoint(checkpoint_path(out), resume=resume, every=every)
+    patches = opened(data, attribute=attribute)
+    began = time.perf_counter()
+    with console.progress("training") as show, console.interruptible() as cancelled:
+        run = patch_training(
+            patches, chosen, classes=scheme, pixel_size=pixel_size, cancelled=cancelled,
+            checkpoint=checkpoint,
+        )  # fmt: skip
+        model = exhaust(run, lambda p: show(p.done, p.total, p.words))
+        stopped = cancelled()
+    model.save(out)
+    if not stopped:
+        checkpoint.remove()
+    document = model.document
+    result = {
+        "model": str(out),
+        "n_train": document.split["train"],
+        "n_val": document.split["validation"],
+        "n_test": document.split["test"],
+        "n_final": document.split["final"],
+        "split_by": document.split["by"],
+        "cautions": document.split["cautions"],
+        "epochs": len(document.history),
+        "seconds": round(time.perf_counter() - began, 2),
+        "engine": document.engine,
+        "device": document.device,
+        "split": document.split,
+        "val": document.validation,
+        "test": document.test,
+    }
+    if report is not None:
+        training_report(report, document, result)
+    console.answer(result, _trained(result), as_json=as_json)
+    if stopped:
+        raise console.Interrupted(
+            f"training was interrupted; {out} holds what was learned until then, and the same "
+            "command with --resume goes on"
+        )
+
+
+def evaluate_on(
+    model: Model,
+    path: Path,
+    data: Sequence[str],
+    report: Path | None,
+    *,
+    predictions: Path | None = None,
+    part: str | None = None,
+    attribute: str | None = None,
+    as_json: bool,
+) -> None:
+    """Evaluate on patches and print the figures."""
+    from napari_lungcls.learning.metrics import score
+    from napari_lungcls.learning.patches.answers import write_predictions
+    from napari_lungcls.reporting import check_report_folder
+    from napari_lungcls.reporting.runs import evaluation_report
+
+    if report is not None:
+        check_report_folder(report)
+    if predictions is not None:
+        check_file(predictions)
+    patches = opened(data, attribute=attribute).only(part)  # type: ignore[arg-type]
+    codes = patches.codes(model.scheme)
+    with console.progress("evaluating") as show:
+        odds = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
+    threshold = model.document.threshold
+    metrics = score(codes, odds, model.scheme.names, threshold)
+    if predictions is not None:
+        write_predictions(predictions, patches, odds, model.scheme, threshold)
+    if report is not None:
+        facts = {"model": str(path), "patches": patches.source}
+        evaluation_report(report, model.document, metrics, facts)
+    console.answer(metrics.model_dump(mode="json"), _figures(metrics), as_json=as_json)
+
+
+def _trained(result: dict[str, Any]) -> str:
+    lines = [
+        f"trained on {result['n_train']} patches for {result['epochs']} epochs in "
+        f"{result['seconds']:.0f} s ({result['engine']} on {result['device']})"
+    ]
+    for part, said in (("val", "for validation"), ("test", "of the test part")):
+        if result[part] is not None:
+            lines.append(
+                f"accuracy on {result[f'n_{part}']} patches {said}: "
+                f"{console.percent(result[part]['accuracy'])} (balanced "
+                f"{console.percent(result[part]['balanced_accuracy'])}), split "
+                f"{SPLITS[result['split_by']]}"
+            )
+    return "\n".join([*lines, *result["cautions"], f"model: {result['model']}"])
+
+
+def _figures(metrics: Metrics) -> str:
+    return "\n".join(
+        [
+            f"{metrics.n} patches: accuracy {console.percent(metrics.accuracy)}, balanced "
+            f"{console.percent(metrics.balanced_accuracy)}, macro F1 "
+            f"{console.percent(metrics.f1_macro)}, AUC {console.percent(metrics.auc_ovr)}",
+            *(
+                f"  {name}: precision {console.percent(c.precision)}, recall "
+                f"{console.percent(c.recall)}, F1 {console.percent(c.f1)}, {c.support} patches"
+                for name, c in metrics.per_class.items()
+            ),
+        ]
+    )

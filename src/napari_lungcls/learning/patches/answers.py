@@ -1,0 +1,94 @@
+"""What a model says of patches: probabilities, figures, and a table of both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.errors import InputError
+from napari_lungcls.files import replacing
+from napari_lungcls.imaging.windows import batches
+from napari_lungcls.learning.patches.dataset import PatchSet
+from napari_lungcls.learning.patches.parts import PatchData
+from napari_lungcls.network.deciding import decide
+from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.readouts import readouts_at
+
+BATCH = 128
+"""Patches that are held at once."""
+
+
+def classify_patches(
+    engine: Engine, document: ModelDocument, data: PatchData
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Classify all patches of a data set, batch by batch, each at its middle.
+
+    Where the network looks farther than a patch goes, it sees the patch's reflection.
+
+    Yields
+    ------
+    rows : slice
+        Which patches.
+    probabilities : ndarray, (m, classes), float32
+        Rows add up to 1.
+
+    Raises
+    ------
+    InputError
+        When model and patches do not go together.
+    """
+    spec = engine.spec
+    if spec.zooms != (1,):
+        raise InputError(
+            f"the model looks at zooms {','.join(map(str, spec.zooms))}, and a patch shows zoom 1 "
+            "only; use a model that was trained on patches, or with --zooms 1"
+        )
+    spec.normalisation.check(data.dtype, data.source)
+    examples = PatchSet(data, np.zeros(len(data), np.int64), spec.sight)
+    for rows in batches(len(data), BATCH):
+        windows, places = examples.centred(np.arange(rows.start, rows.stop), spec.sight)
+        logits = engine.logits(windows, readouts_at(spec, places, size=spec.sight))
+        yield rows, softmax(logits / np.float32(document.temperature), axis=1)
+
+
+def write_predictions(
+    path: str | os.PathLike[str],
+    data: PatchData,
+    probabilities: NDArray[np.float32],
+    scheme: ClassScheme,
+    threshold: float | None = None,
+) -> Path:
+    """Write a CSV with a row for each patch.
+
+    Columns are `source` and `patch` (the picture's name, or its number in the file from 0),
+    `class` where patches have one, `predicted` (see `decide`), and `p_<class>` for every class.
+
+    Raises
+    ------
+    InputError
+        When it cannot be written.
+    """
+    names = np.array(scheme.names, object)
+    columns: dict[str, object] = {
+        "source": np.concatenate([np.full(len(part), part.source, object) for part in data.parts]),
+        "patch": [name for part in data.parts for name in part.files or range(len(part))],
+    }
+    if all(part.labels is not None for part in data.parts):
+        columns["class"] = names[data.codes(scheme)]
+    columns["predicted"] = names[decide(probabilities, threshold)]
+    columns |= {f"p_{name}": probabilities[:, k] for k, name in enumerate(scheme.names)}
+    target = Path(path)
+    try:
+        with replacing(target) as aside:
+            pd.DataFrame(columns).to_csv(aside, index=False)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror}); free space") from error
+    return target

@@ -1,0 +1,254 @@
+"""What every patch format gives: parts with pixels, labels, and perhaps names and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.errors import InputError
+
+Role = Literal["train", "validation", "test", ""]
+"""What a part of a data set is for; empty where the data do not say."""
+
+_ROLES: dict[str, Role] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+PART_NAMES = tuple(_ROLES)
+"""Words by which files and folders say what they are for."""
+
+
+class Step(NamedTuple):
+    """How far the opening of files is."""
+
+    done: int
+    total: int
+    words: str
+
+
+class Pixels(Protocol):
+    """Patches of one size on disk.
+
+    Attributes
+    ----------
+    shape
+        Number, height and width.
+    dtype
+        Of the intensities as they are given: uint8, uint16 or float32.
+    run_length
+        How many neighbours are read at little more than the cost of one.
+    rgb
+        Whether they have colours, or grey three times.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...  # noqa: D102
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+    @property
+    def run_length(self) -> int: ...  # noqa: D102
+    @property
+    def rgb(self) -> bool: ...  # noqa: D102
+
+    def read(self, first: int, stop: int) -> NDArray[Any]:
+        """Read patches `first … stop − 1` as RGB, `(m, height, width, 3)`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Patches of one file or folder.
+
+    Attributes
+    ----------
+    source
+        Names them in messages and tables.
+    role
+        What they are for.
+    pixels
+        The patches.
+    labels
+        `(n,)` numbers of their classes, or None where they have none.
+    names
+        Names of the classes by number, or None where the data number them only.
+    groups
+        `(n,)` names of what belongs together (animal, slide), or None.
+    files
+        `(n,)` the picture of each patch, relative to `source`, where each has its own.
+    """
+
+    source: str
+    role: Role
+    pixels: Pixels
+    labels: NDArray[np.int64] | None
+    names: tuple[str, ...] | None = None
+    groups: NDArray[np.object_] | None = None
+    files: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        """Count the patches."""
+        return self.pixels.shape[0]
+
+
+class PatchData:
+    """A data set of labelled patches, in one or several parts.
+
+    Parameters
+    ----------
+    parts
+        At least one; they are put into the order training, validation, test.
+
+    Raises
+    ------
+    InputError
+        When sizes or types differ.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        order: tuple[Role, ...] = ("train", "", "validation", "test")
+        self.parts = tuple(sorted(parts, key=lambda part: order.index(part.role)))
+        first = self.parts[0]
+        for part in self.parts[1:]:
+            for what, ours, theirs in (
+                ("patches", _size(first), _size(part)),
+                ("intensities", str(first.pixels.dtype), str(part.pixels.dtype)),
+            ):
+                if ours != theirs:
+                    raise InputError(
+                        f"{first.source} has {what} of {ours}, {part.source} of {theirs}; "
+                        "convert them to the same, or give only one of them"
+                    )
+
+    def __len__(self) -> int:
+        """Count the patches of all parts."""
+        return sum(map(len, self.parts))
+
+    @property
+    def source(self) -> str:
+        """Names of the files and folders."""
+        return ", ".join(dict.fromkeys(part.source for part in self.parts))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a patch."""
+        return self.parts[0].pixels.shape[1:]
+
+    @property
+    def dtype(self) -> str:
+        """Type of the intensities."""
+        return str(self.parts[0].pixels.dtype)
+
+    @property
+    def roles(self) -> NDArray[np.object_]:
+        """`(n,)` what each patch is for."""
+        return np.concatenate([np.full(len(part), part.role, object) for part in self.parts])
+
+    @property
+    def groups(self) -> NDArray[np.object_] | None:
+        """`(n,)` group of each patch; those without one belong to their source's."""
+        if all(part.groups is None for part in self.parts):
+            return None
+        found = []
+        for part in self.parts:
+            own = np.full(len(part), "", object) if part.groups is None else part.groups
+            found.append([f"group {name}" if name else f"file {part.source}" for name in own])
+        return np.array([name for names in found for name in names], object)
+
+    def scheme(self, classes: ClassScheme | None = None) -> ClassScheme:
+        """Return the classes: as given, by the names in the data, or by number."""
+        if classes is not None:
+            return classes
+        named = [part.names for part in self.parts if part.names]
+        if named:
+            return scheme_of(name for names in named for name in names)
+        largest = max((int(p.labels.max()) for p in self.parts if p.labels is not None), default=1)
+        return ClassScheme.of_names(map(str, range(max(2, largest + 1))), name="numbered")
+
+    def codes(self, scheme: ClassScheme) -> NDArray[np.int64]:
+        """Return the class of each patch, `(n,)`; a number is a place in the scheme.
+
+        Raises
+        ------
+        InputError
+            When a part has no labels, or one that the scheme does not have.
+        """
+        return np.concatenate([_codes(part, scheme) for part in self.parts])
+
+    def only(self, role: Role | Literal["all"] | None) -> PatchData:
+        """Return the parts of one role; None takes the test part where there is one, else all.
+
+        Raises
+        ------
+        InputError
+            When there is no such part.
+        """
+        if role is None:
+            role = "test" if any(part.role == "test" for part in self.parts) else "all"
+        if role == "all":
+            return self
+        chosen = [part for part in self.parts if part.role == role]
+        if not chosen:
+            known = ", ".join(dict.fromkeys(p.role or "(unnamed)" for p in self.parts))
+            raise InputError(f"{self.source}: has no part {role!r}, but {known}; use --part all")
+        return PatchData(chosen)
+
+    def without_roles(self) -> PatchData:
+        """Return the same patches without what they are for."""
+        return PatchData([replace(part, role="") for part in self.parts])
+
+
+def scheme_of(labels: Iterable[str]) -> ClassScheme:
+    """Give a preset with just these classes, else a scheme made of them in their order."""
+    seen = [name for name in dict.fromkeys(labels) if name]
+    preset = ClassScheme.for_labels(seen)
+    return preset if len(preset) == len(seen) else ClassScheme.of_names(seen)
+
+
+def role_of(name: str) -> Role | None:
+    """Tell what a folder is for by its name; None when the name says nothing."""
+    return _ROLES.get(name.lower())
+
+
+def role_within(words: Sequence[str]) -> Role:
+    """Tell what a file is for by the words of its name; the last such word counts."""
+    found = [_ROLES[word.lower()] for word in words if word.lower() in _ROLES]
+    return found[-1] if found else ""
+
+
+def _size(part: Part) -> str:
+    height, width = part.pixels.shape[1:]
+    return f"{height} × {width} pixels"
+
+
+def _codes(part: Part, scheme: ClassScheme) -> NDArray[np.int64]:
+    if part.labels is None:
+        raise InputError(f"{part.source}: the patches have no labels; give a file that has them")
+    if part.names is not None:
+        used = np.unique(part.labels)
+        known = np.full(len(part.names), -1, np.int64)
+        for number in used:
+            name = part.names[number]
+            try:
+                known[number] = scheme.code(name)
+            except InputError as error:
+                raise InputError(f"{part.source}: {error}") from None
+        codes: NDArray[np.int64] = known[part.labels]
+        return codes
+    if len(part.labels) and part.labels.max() >= len(scheme):
+        row = int(part.labels.argmax())
+        raise InputError(
+            f"{part.source}: patch {row + 1} is labelled {part.labels[row]}, but the scheme "
+            f"{scheme.name!r} has {len(scheme)} classes, 0 to {len(scheme) - 1}; give --classes "
+            "a scheme that has them all"
+        )
+    return part.labels

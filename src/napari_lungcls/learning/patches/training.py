@@ -1,0 +1,99 @@
+"""Training on patches: a generator that yields progress and returns the network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.learning.augmentation import check_changes
+from napari_lungcls.learning.checkpoints import Checkpoint
+from napari_lungcls.learning.layout import check_codes
+from napari_lungcls.learning.patches.dataset import PatchSet, squares_edge
+from napari_lungcls.learning.patches.parts import PatchData
+from napari_lungcls.learning.patches.settings import for_patches
+from napari_lungcls.learning.patches.splits import cautions, split_patches
+from napari_lungcls.learning.progress import Clock, TrainingProgress
+from napari_lungcls.learning.runs import Material, Run
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.start import open_origin
+from napari_lungcls.learning.training import Trained
+from napari_lungcls.learning.verdict import check_aim
+
+
+def run_patches(
+    data: PatchData,
+    settings: TrainingSettings,
+    scheme: ClassScheme,
+    *,
+    pixel_size: float | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    checkpoint: Checkpoint | None = None,
+) -> Generator[TrainingProgress, None, Trained]:
+    """Train a network on labelled patches.
+
+    Parameters
+    ----------
+    data
+        The patches.
+    settings
+        How to train; what is not set gets the defaults of patches, see `for_patches`.
+    scheme
+        The classes.
+    pixel_size
+        Micrometres per pixel of the patches, so that images are painted at the same.
+    cancelled, checkpoint
+        As in `run_training`.
+
+    Yields
+    ------
+    TrainingProgress
+
+    Returns
+    -------
+    Trained
+        As the generator's return value.
+
+    Raises
+    ------
+    InputError
+        When patches and settings do not go together.
+    """
+    clock = Clock()
+    check_aim(settings, scheme)
+    origin = open_origin(settings, scheme)
+    settings = for_patches(origin.shaped(settings), data.size, data.source)
+    for part in data.parts:
+        check_changes(settings, data.dtype, part.source, rgb=part.pixels.rgb)
+    codes = data.codes(scheme)
+    check_codes(codes, scheme, data.source, "patch", "patches")
+    rng = np.random.default_rng(settings.seed)
+    splits = split_patches(data, codes, settings, scheme, rng)
+    fingerprint = _fingerprint(data, codes, settings, scheme)
+    if checkpoint is not None:
+        checkpoint.check(fingerprint)
+    examples = PatchSet(data, codes, squares_edge(settings))
+    size = origin.pixel_size or pixel_size
+    material = Material(examples, tuple(splits), data.dtype, size, fingerprint)
+    run = Run(material, settings, scheme, origin, checkpoint)
+    yield from run.go(clock, cancelled)
+    document = run.document()
+    split = document.split | {"cautions": cautions(splits[0].by)}
+    return Trained(document.model_copy(update={"split": split}), run.state)
+
+
+def _fingerprint(
+    data: PatchData, codes: NDArray[np.int64], settings: TrainingSettings, scheme: ClassScheme
+) -> dict[str, Any]:
+    """Tell runs apart: a run goes on only with the patches and settings it began with."""
+    fixed = settings.model_dump(mode="json", exclude={"engine", "device", "precision"})
+    return {
+        "number of patches": len(data),
+        "set of labels": hashlib.sha256(codes.tobytes()).hexdigest(),
+        "size of patches": [*data.size, data.dtype],
+        "classes": list(scheme.names),
+    } | {f"setting {name}": value for name, value in fixed.items()}

@@ -1,0 +1,250 @@
+"""Writers of patch data sets: each takes batches of patches and leaves a whole data set."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.files import check_writable, replacing
+from napari_lungcls.learning.patches.manifests import (
+    GROUP,
+    LIST_SUFFIX,
+    MANIFEST_SUFFIXES,
+    METADATA,
+    NAMES_SUFFIX,
+    SOURCE,
+)
+from napari_lungcls.learning.patches.parts import Step
+
+CHUNK = 32
+"""Patches that an HDF5 file stores together."""
+CLASS = "class"
+"""The attribute of a manifest that holds the class."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is written.
+
+    Attributes
+    ----------
+    codes
+        `(n,)` classes.
+    names
+        Of the classes.
+    size
+        Edge of the patches.
+    dtype
+        Of the intensities.
+    groups
+        `(n,)` names of what belongs together, or None.
+    compress
+        Whether to make the files small.
+    """
+
+    codes: NDArray[np.int64]
+    names: tuple[str, ...]
+    size: int
+    dtype: np.dtype[Any]
+    groups: tuple[str, ...] | None
+    compress: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of all patches together."""
+        return (len(self.codes), self.size, self.size, 3)
+
+
+Batches = Iterator[NDArray[Any]]
+Writer = Callable[[Path, Content, Batches], Generator[Step, None, list[Path]]]
+
+
+def write_hdf5(out: Path, content: Content, patches: Batches) -> Generator[Step, None, list[Path]]:
+    """Write `x` and `y`, `(n, 1, 1, 1)`, to one file, or to two where `out` ends in `_x`."""
+    bare = out.with_suffix("") if out.suffix.lower() == ".gz" else out
+    packed = content.compress or bare != out
+    if bare.suffix.lower() not in (".h5", ".hdf5"):
+        raise InputError(f"{out}: an HDF5 file ends in .h5, or .h5.gz; name it so")
+    stem = bare.stem
+    apart = stem.endswith("_x")
+    with tempfile.TemporaryDirectory(dir=_parent(out), prefix=".lungcls-") as folder:
+        x_path = Path(folder) / bare.name
+        y_path = x_path.with_name(f"{stem[:-2]}_y{bare.suffix}") if apart else x_path
+        with h5py.File(x_path, "w") as file:
+            x = file.create_dataset(
+                "x", content.shape, content.dtype, chunks=(min(CHUNK, len(content.codes)),
+                *content.shape[1:]),
+            )  # fmt: skip
+            done = 0
+            for batch in patches:
+                x[done : done + len(batch)] = batch
+                done += len(batch)
+                yield Step(done, len(content.codes), "writing patches")
+        with h5py.File(y_path, "w" if apart else "a") as file:
+            y = file.create_dataset("y", data=content.codes.reshape(-1, 1, 1, 1).astype(np.uint8))
+            y.attrs["classes"] = list(content.names)
+            if content.groups is not None:
+                file["group"] = list(content.groups)
+        made = []
+        for path in dict.fromkeys((x_path, y_path)):
+            target = out.with_name(path.name + ".gz" * packed)
+            yield Step(done, done, f"writing {target.name}")
+            _place(path, target, packed=packed)
+            made.append(target)
+    return made
+
+
+def write_npz(out: Path, content: Content, patches: Batches) -> Generator[Step, None, list[Path]]:
+    """Write `x`, `y`, `classes` and perhaps `group`, as `numpy.savez` would."""
+    if out.suffix.lower() != ".npz":
+        raise InputError(f"{out}: an archive of numpy ends in .npz; name it so")
+    how = zipfile.ZIP_DEFLATED if content.compress else zipfile.ZIP_STORED
+    small = {"y": content.codes.astype(np.uint8), "classes": np.array(content.names)}
+    if content.groups is not None:
+        small["group"] = np.array(content.groups)
+    with replacing(out) as aside, zipfile.ZipFile(aside, "w", how) as archive:
+        with _member(archive, "x") as stream:
+            header = {
+                "descr": np.lib.format.dtype_to_descr(content.dtype),
+                "fortran_order": False,
+                "shape": content.shape,
+            }
+            np.lib.format.write_array_header_1_0(stream, header)
+            done = 0
+            for batch in patches:
+                stream.write(np.ascontiguousarray(batch).tobytes())
+                done += len(batch)
+                yield Step(done, len(content.codes), "writing patches")
+        for name, array in small.items():
+            with _member(archive, name) as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
+    return [out]
+
+
+def write_folder(
+    out: Path, content: Content, patches: Batches
+) -> Generator[Step, None, list[Path]]:
+    """Write a folder per class with PNG files."""
+    yield from _pictures(out, content, patches)
+    return [out]
+
+
+def write_manifest(
+    out: Path, content: Content, patches: Batches
+) -> Generator[Step, None, list[Path]]:
+    """Write PNG files into the folder of the manifest's name, and the manifest beside it."""
+    if out.suffix.lower() not in MANIFEST_SUFFIXES:
+        raise InputError(f"{out}: a manifest ends in {MANIFEST_SUFFIXES[0]}; name it so")
+    folder = out.with_suffix("")
+    files = yield from _pictures(folder, content, patches)
+    with replacing(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
+        for row, file in enumerate(files):
+            code = int(content.codes[row])
+            metadata = {
+                "class-name": content.names[code],
+                "type": "groundtruth/image-classification",
+                "human-annotated": "yes",
+            }
+            line: dict[str, Any] = {SOURCE: f"{folder.name}/{file}", CLASS: code}
+            line[CLASS + METADATA] = metadata
+            if content.groups is not None:
+                line[GROUP] = content.groups[row]
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return [out, folder]
+
+
+def write_list(out: Path, content: Content, patches: Batches) -> Generator[Step, None, list[Path]]:
+    """Write PNG files, the list of them, and the names of the classes."""
+    if out.suffix.lower() != LIST_SUFFIX:
+        raise InputError(f"{out}: a list ends in {LIST_SUFFIX}; name it so")
+    folder = out.with_suffix("")
+    files = yield from _pictures(folder, content, patches)
+    names = out.with_name(out.stem + NAMES_SUFFIX)
+    with replacing(names) as aside:
+        aside.write_text("".join(f"{name}\n" for name in content.names), encoding="utf-8")
+    with replacing(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
+        for row, file in enumerate(files):
+            stream.write(f"{row}\t{content.codes[row]}\t{folder.name}/{file}\n")
+    return [out, names, folder]
+
+
+WRITERS: dict[str, Writer] = {
+    "hdf5": write_hdf5,
+    "npz": write_npz,
+    "folder": write_folder,
+    "manifest": write_manifest,
+    "lst": write_list,
+}
+
+
+def _pictures(
+    out: Path, content: Content, patches: Batches
+) -> Generator[Step, None, list[PurePosixPath]]:
+    """Write a folder per class aside, then move it to its place."""
+    if content.dtype != np.uint8:
+        raise InputError(
+            f"pictures hold 8 bits, and the images {content.dtype}; use --format hdf5 or npz"
+        )
+    for name in content.names:
+        if name != PurePosixPath(name).name or name.startswith(".") or set(name) & set('\\:*?"<>|'):
+            raise InputError(
+                f"class {name!r} cannot be the name of a folder; rename it, or use --format hdf5"
+            )
+    if out.exists():
+        raise InputError(f"{out} exists already; choose another name")
+    files: list[PurePosixPath] = []
+    digits = len(str(len(content.codes)))
+    with tempfile.TemporaryDirectory(dir=_parent(out), prefix=".lungcls-") as aside:
+        inside = Path(aside) / out.name
+        for name in content.names:
+            (inside / name).mkdir(parents=True)
+        for batch in patches:
+            for patch in batch:
+                row = len(files)
+                file = PurePosixPath(content.names[content.codes[row]], f"{row:0{digits}}.png")
+                Image.fromarray(patch).save(inside / file)
+                files.append(file)
+            yield Step(len(files), len(content.codes), "writing patches")
+        inside.rename(out)
+    return files
+
+
+def _parent(out: Path) -> Path:
+    return check_writable(out).absolute().parent
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
+    """Open a member without a time of writing, so that the same patches make the same file."""
+    info = zipfile.ZipInfo(f"{name}.npy")
+    info.compress_type = archive.compression
+    with archive.open(info, "w", force_zip64=True) as stream:
+        yield stream
+
+
+def _place(path: Path, target: Path, *, packed: bool) -> None:
+    """Move a file to its place, packed where that is asked for."""
+    with replacing(target) as aside:
+        if not packed:
+            path.replace(aside)
+            return
+        with (
+            path.open("rb") as whole,
+            aside.open("wb") as stream,
+            gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as small,
+        ):
+            shutil.copyfileobj(whole, small, 4 * 2**20)
