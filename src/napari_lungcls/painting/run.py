@@ -11,13 +11,13 @@ from typing import Any
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.engines import Engine, Painting
 from napari_lungcls.network.fitting import check_image
 from napari_lungcls.painting.grid import Block, MapGrid
 from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.order import InView, nearest_first
 from napari_lungcls.painting.painted import MemoryStore, PaintedMap
-from napari_lungcls.painting.painter import Painter, classes_and_probabilities
+from napari_lungcls.painting.painter import Painter
 from napari_lungcls.painting.stores import MapStore
 
 
@@ -45,7 +45,9 @@ class PaintingProgress:
     map: PaintedMap | None
 
 
-def map_header(grid: MapGrid, document: ModelDocument, *, probabilities: bool) -> MapHeader:
+def map_header(
+    grid: MapGrid, document: ModelDocument, *, probabilities: bool, precision: str = "fp32"
+) -> MapHeader:
     """Describe the map that a model paints on a grid."""
     scheme: ClassScheme = document.scheme
     provenance: dict[str, Any] = {
@@ -53,6 +55,7 @@ def map_header(grid: MapGrid, document: ModelDocument, *, probabilities: bool) -
         "model_created": document.created,
         "zooms": list(document.network.zooms),
         "pixel_size": grid.stack.pixel_size,
+        "precision": precision,
         "software": document.software.get("napari-lungcls", ""),
     }
     return grid.header(scheme, probabilities=probabilities, provenance=provenance)
@@ -64,6 +67,7 @@ def run_painting(
     grid: MapGrid,
     store: MapStore,
     *,
+    painting: Painting | None = None,
     probabilities: bool = True,
     cancelled: Callable[[], bool] = lambda: False,
     in_view: InView | None = None,
@@ -79,6 +83,8 @@ def run_painting(
     store
         Takes the blocks. It is finished when all are painted, finished as it is when
         cancelled (cells not painted are 0), and abandoned after an error.
+    painting
+        The network made for painting; in fp32 if not given. See `choose_painting`.
     probabilities
         Whether to write them.
     cancelled
@@ -109,8 +115,9 @@ def run_painting(
     """
     finished = False
     try:
+        zooms = check_image(grid.stack, document)
         painter = Painter(
-            engine, check_image(grid.stack, document), temperature=document.temperature
+            painting or engine.painting(), engine.spec, zooms, temperature=document.temperature
         )
         blocks = list(grid.blocks())
         filled = store.map if isinstance(store, MemoryStore) else None
@@ -118,9 +125,7 @@ def run_painting(
         yield PaintingProgress(0, len(blocks), None, 0.0, None, filled)
         ordered = nearest_first(blocks, in_view) if in_view else iter(blocks)
         for done, block in enumerate(_until(cancelled, ordered), 1):
-            plane = grid.stack.plane(grid.image_plane(block.index))
-            logits = painter.logits(plane, *grid.positions(block))
-            cells = classes_and_probabilities(logits, probabilities=probabilities)
+            cells = painter.block(grid, block, probabilities=probabilities)
             store.write(block.index, block.rows, block.columns, *cells)
             blind += int((cells[0] == 0).sum())
             seconds = time.perf_counter() - began

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_lungcls.network.engines.painting import Painting, Precision
 from napari_lungcls.network.spec import NetworkSpec
 
 State = dict[str, NDArray[np.float32]]
@@ -101,6 +102,15 @@ class Engine(Protocol):
 
         `tile` is `(y, x, 3)` level pixels of one of the network's zooms; cell `i` of a
         stage with stride `s` is centred on the tile's pixel `s·i`.
+        """
+
+    def painting(self, precision: Precision = "fp32") -> Painting:
+        """Return the network as it is now, made for painting; see `painting.Painting`.
+
+        Raises
+        ------
+        InputError
+            When the device does not compute in the precision.
         """
 
     def bias(self) -> NDArray[np.float32]:
