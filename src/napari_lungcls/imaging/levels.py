@@ -72,9 +72,8 @@ class Level:
         r0, r1 = int(rows.min()), int(rows.max()) + 1
         c0, c1 = int(columns.min()), int(columns.max()) + 1
         region = self._inside(r0, r1, c0, c1)
-        inside = top >= 0 and left >= 0
-        if not inside or top + height > self.shape[0] or left + width > self.shape[1]:
-            region = region[np.ix_(rows - r0, columns - c0)]
+        for axis, (wanted, first) in enumerate(((rows, r0), (columns, c0))):
+            region = _folded_out(region, wanted - first, axis)
         if region.shape[-1] == 1:
             region = np.repeat(region, 3, axis=-1)
         return region
@@ -159,6 +158,23 @@ class BlockCache:
         while self._bytes > self.limit and len(self._blocks) > 1:
             _, oldest = self._blocks.popitem(last=False)
             self._bytes -= oldest.nbytes
+
+
+def _folded_out(region: NDArray[Any], index: NDArray[np.int64], axis: int) -> NDArray[Any]:
+    """Take `index` along an axis; where it counts up, as it mostly does, whole lines at once."""
+    count = region.shape[axis]
+    if len(index) == count and (index == np.arange(count)).all():
+        return region
+    start = int(np.flatnonzero(index == 0)[0]) if (index == 0).any() else len(index)
+    straight = int((index[start:] == np.arange(len(index) - start)).cumprod().sum())
+    source, shape = np.moveaxis(region, axis, 0), list(region.shape)
+    shape[axis] = len(index)
+    out = np.empty(shape, region.dtype)
+    target = np.moveaxis(out, axis, 0)
+    target[start : start + straight] = source[:straight]
+    for side in (slice(0, start), slice(start + straight, None)):
+        target[side] = source[index[side]]
+    return out
 
 
 def _nearest(factors: tuple[float, ...], zoom: float) -> tuple[int, float]:

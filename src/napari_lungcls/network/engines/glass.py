@@ -1,16 +1,23 @@
-"""Blank glass in a tile, and the rectangles around what is not blank."""
+"""Blank glass in a tile, and the pieces that are not blank."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import find_objects, label, maximum_filter
 
 GRANULE = 32
-"""Edge in level pixels of the squares that are blank or not; the deepest stage's stride."""
+"""Edge in level pixels of the squares that are computed or not; the deepest stage's stride."""
+
+GRAIN = 16
+"""Edge of the smaller squares that are of one colour or not."""
+
+ASKED = 1000
+"""Grains that are asked for their colour, at most."""
 
 PIECE = 16.0
 """What a rectangle costs beside its squares, in squares: small ones are computed less well."""
@@ -35,17 +42,37 @@ class Glass:
     seen: Bools
 
 
-def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64], reach: int) -> Glass:
+@dataclass(frozen=True)
+class Piece:
+    """A rectangle of squares to compute.
+
+    Attributes
+    ----------
+    core
+        The rectangle of which cells are taken,
+    own
+        and those of its squares that they are taken of.
+    box
+        What is to be computed for them: the core and its surroundings, where they are not
+        blank.
+    """
+
+    core: Box
+    own: Bools
+    box: Box
+
+
+def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64], sight: int) -> Glass:
     """Look for squares of one colour, the commonest there is.
 
     Parameters
     ----------
     pixels
-        `(y, x, 3)`; what is left over at the ends of whole squares is no glass.
+        `(y, x, 3)`; what is left over at the ends of whole grains is no glass.
     tolerance
         `(3,)` how far from the colour glass may lie.
-    reach
-        How many squares around its own a square sees.
+    sight
+        How many pixels around its own a square sees.
 
     Returns
     -------
@@ -53,19 +80,22 @@ def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64], reac
     """
     low, high = _extremes(pixels)
     even = np.asarray((high - low <= 2 * tolerance).all(axis=2))
+    per = GRANULE // GRAIN
     shape = tuple(-(-n // GRANULE) for n in pixels.shape[:2])
-    seen = np.ones(shape, np.bool_)
     if not even.any():
-        return Glass(None, seen)
-    # Of colours that are equally common the darkest is taken, so that no chance decides.
-    middles, counts = np.unique((low[even] + high[even]) / 2, axis=0, return_counts=True)
+        return Glass(None, np.ones(shape, np.bool_))
+    middles = (low[even] + high[even]) / 2
+    # Some thousand of them tell. Of colours that are equally common the darkest is taken.
+    middles, counts = np.unique(middles[:: 1 + len(middles) // ASKED], axis=0, return_counts=True)
     colour = middles[counts.argmax()]
     blank = ((low >= colour - tolerance) & (high <= colour + tolerance)).all(axis=2)
+    seen = np.ones((per * shape[0], per * shape[1]), np.bool_)
     seen[: blank.shape[0], : blank.shape[1]] = ~blank
-    return Glass(colour, np.asarray(maximum_filter(seen, 2 * reach + 1, mode="nearest")))
+    seen = np.asarray(maximum_filter(seen, 2 * -(-sight // GRAIN) + 1, mode="nearest"))
+    return Glass(colour, seen.reshape(shape[0], per, shape[1], per).any(axis=(1, 3)))
 
 
-def rectangles(needed: Bools, seen: Bools, reach: int) -> Iterator[tuple[Box, Box]]:
+def pieces(needed: Bools, seen: Bools, reach: int) -> Iterator[Piece]:
     """Cover the squares that are needed and not blank, at little cost.
 
     Parameters
@@ -75,31 +105,31 @@ def rectangles(needed: Bools, seen: Bools, reach: int) -> Iterator[tuple[Box, Bo
     seen
         Squares that are not blank, see `Glass`.
     reach
-        How many squares around a rectangle must be computed with it.
+        How many squares around its own a piece must be computed with.
 
     Yields
     ------
-    core : tuple of slice
-        Squares of which the cells are to be taken. No square is in two of them.
-    box : tuple of slice
-        Squares to compute: the core and its surroundings, where they are not blank.
+    Piece
+        Every square that is wanted belongs to one of them.
     """
-    wanted = needed & seen
-    whole = (slice(0, seen.shape[0]), slice(0, seen.shape[1]))
-    for core in _split(wanted, seen, whole, reach)[1]:
-        yield core, _with_surroundings(core, seen, reach)
+    labels, _ = label(seen, np.ones((3, 3)))
+    for number, (rows, columns) in enumerate(find_objects(labels), 1):
+        # Specks of dust lie apart: what lies between them is none of their business.
+        here = labels == number
+        wanted = here & needed
+        for core in _split(wanted, here, (rows, columns), reach)[1]:
+            yield Piece(core, wanted[core], _with_surroundings(core, here, reach))
 
 
 def _extremes(pixels: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the least and the greatest value of each whole square: `(rows, columns, 3)`."""
-    rows, columns = (n // GRANULE for n in pixels.shape[:2])
-    squares = pixels[: rows * GRANULE, : columns * GRANULE]
-    if not squares.size:
+    """Give the least and the greatest value of each whole grain: `(rows, columns, 3)`."""
+    rows, columns = (n // GRAIN for n in pixels.shape[:2])
+    if not rows * columns:
         none = np.empty((rows, columns, 3))
         return none, none
     # Row by row first: numpy compares long rows many values at a time.
-    lines = squares.reshape(rows, GRANULE, -1)
-    shape = (rows, columns, GRANULE, 3)
+    lines = pixels[: rows * GRAIN, : columns * GRAIN].reshape(rows, GRAIN, -1)
+    shape = (rows, columns, GRAIN, 3)
     low, high = lines.min(axis=1).reshape(shape), lines.max(axis=1).reshape(shape)
     return low.min(axis=2).astype(np.float64), high.max(axis=2).astype(np.float64)
 
@@ -114,8 +144,8 @@ def _split(wanted: Bools, seen: Bools, within: Box, reach: int) -> tuple[float, 
     part = wanted[core]
     if part.all() or cost <= PIECE + part.sum():
         return cost, [core]
-    axis = int(part.shape[1] > part.shape[0])
-    at = core[axis].start + _cut(part.sum(axis=1 - axis))
+    (_, at, axis) = min((*_best_cut(part if i == 0 else part.T, reach), i) for i in (0, 1))
+    at += core[axis].start
     first, second = list(core), list(core)
     first[axis], second[axis] = slice(core[axis].start, at), slice(at, core[axis].stop)
     halves = [_split(wanted, seen, (half[0], half[1]), reach) for half in (first, second)]
@@ -124,11 +154,28 @@ def _split(wanted: Bools, seen: Bools, within: Box, reach: int) -> tuple[float, 
     return cost, [core]
 
 
-def _cut(counts: NDArray[np.int_]) -> int:
-    """Find the emptiest line to cut at, of equally empty ones the nearest to the middle."""
-    lines = np.arange(1, len(counts))
-    far = np.abs(lines - len(counts) / 2)
-    return int(lines[np.lexsort((far, np.minimum(counts[1:], counts[:-1])))[0]])
+def _best_cut(part: Bools, reach: int) -> tuple[float, int]:
+    """Find the row before which a cut leaves the least to compute, and how much that is."""
+    if len(part) < 2:
+        return math.inf, 0
+    areas = [_areas_from_top(part, reach), _areas_from_top(part[::-1], reach)[::-1]]
+    left = areas[0][:-1] + areas[1][1:]
+    at = int(left.argmin())
+    return float(left[at]), at + 1
+
+
+def _areas_from_top(part: Bools, reach: int) -> NDArray[np.int_]:
+    """Give the area of the box around the first 1, 2, … rows, with what it needs behind a cut."""
+    count = part.shape[1]
+    full = part.any(axis=1)
+    first = np.minimum.accumulate(np.where(full, part.argmax(axis=1), count))
+    last = np.maximum.accumulate(np.where(full, count - part[:, ::-1].argmax(axis=1), 0))
+    rows = np.arange(1, len(part) + 1)
+    behind = np.where(full, reach, 0)
+    # Empty rows before the cut are not computed.
+    used = np.maximum.accumulate(np.where(full, rows, 0))
+    height = used + behind - (full.argmax() if full.any() else 0)
+    return np.asarray(np.maximum(height, 0) * np.maximum(last - first, 0))
 
 
 def _trimmed(wanted: Bools, within: Box) -> Box | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES, align_up
-from napari_lungcls.network.engines.glass import GRANULE, Box, find_glass, rectangles
+from napari_lungcls.network.engines.glass import GRANULE, Box, Piece, find_glass, pieces
 from napari_lungcls.network.engines.painting import HALO, Floats
 from napari_lungcls.network.engines.torch_layers import Blank, Edges, ShiftedTrunk
 from napari_lungcls.network.engines.torch_net import Network
@@ -71,7 +71,7 @@ class TorchPainting:
 
     def class_maps(self, pixels: NDArray[Any], zoom: int) -> dict[int, Tensor]:
         """Project the cells of a tile; see `Painting`."""
-        glass = find_glass(pixels, FAINT * self._std, REACH)
+        glass = find_glass(pixels, FAINT * self._std, min(HALO, self._spec.sight // 2))
         colour = self._mean if glass.colour is None else glass.colour
         with torch.inference_mode():
             blank = self._blank(glass.colour)
@@ -80,9 +80,9 @@ class TorchPainting:
             # One square more at the end, whose first cells belong to the tile.
             rows, columns = ((n - 2 * HALO) // GRANULE + 1 for n in pixels.shape[:2])
             needed[REACH : REACH + rows, REACH : REACH + columns] = True
-            for core, box in rectangles(needed, glass.seen, REACH):
-                for stage, cells in self._stages(pixels, colour, box, blank):
-                    self._project(cells, stage, zoom, core, box, maps[stage])
+            for piece in pieces(needed, glass.seen, REACH):
+                for stage, cells in self._stages(pixels, colour, piece.box, blank):
+                    self._project(cells, stage, zoom, piece, maps[stage])
         return maps
 
     def empty(self, shape: tuple[int, ...]) -> Tensor:
@@ -196,14 +196,12 @@ class TorchPainting:
         values = ((values - shift) * scale).to(self._dtype)
         return values.permute(2, 0, 1).unsqueeze(0), (left, right, top, bottom)
 
-    def _project(
-        self, cells: Tensor, stage: int, zoom: int, core: Box, box: Box, out: Tensor
-    ) -> None:
-        """Add what the cells of a core say to the maps of a tile that held glass."""
+    def _project(self, cells: Tensor, stage: int, zoom: int, piece: Piece, out: Tensor) -> None:
+        """Add what the cells of a piece say to the maps of a tile that held glass."""
         per = GRANULE // STAGE_STRIDES[stage]
         halo = HALO // STAGE_STRIDES[stage]
         here, there = [], []
-        for side, whole, n in zip(core, box, out.shape[1:], strict=True):
+        for side, whole, n in zip(piece.core, piece.box, out.shape[1:], strict=True):
             first, last = side.start * per, min(side.stop * per, n + halo)
             there.append(slice(first - halo, last - halo))
             here.append(slice(first - whole.start * per, last - whole.start * per))
@@ -212,6 +210,9 @@ class TorchPainting:
         # As one product of matrices: positions first, as they lie in memory.
         rows = chosen.permute(1, 2, 0).reshape(-1, chosen.shape[0])
         told = (rows @ head.T).reshape(*chosen.shape[1:], -1).permute(2, 0, 1)
+        if not piece.own.all():
+            own = torch.from_numpy(piece.own.repeat(per, 0).repeat(per, 1)).to(self._device)
+            told = told.where(own[: told.shape[1], : told.shape[2]], 0.0)
         out[:, there[0], there[1]] += told
 
 
