@@ -116,6 +116,10 @@ class Level:
         limits = self._source_shape()
         if factor == 1 and r1 <= limits[0] and c1 <= limits[1]:
             return self.plane.read(slice(r0, r1), slice(c0, c1), self._source)
+        n = int(factor)
+        whole = n == factor > 1 and r1 * n <= limits[0] and c1 * n <= limits[1]
+        if whole and self.dtype.kind == "u":
+            return self._whole_average(r0, r1, c0, c1, n)
         columns, x0 = _resampling(c0, c1, factor, limits[1])
         source_row_bytes = columns.shape[1] * 3 * 4
         step = max(1, int(STRIP_BYTES / (source_row_bytes * max(1.0, factor))))
@@ -129,6 +133,19 @@ class Level:
             )
             strips.append(_resample(source, rows, columns))
         return _as_type(np.concatenate(strips), self.dtype)
+
+    def _whole_average(self, r0: int, r1: int, c0: int, c1: int, n: int) -> NDArray[Any]:
+        """Average squares of `n` × `n` whole numbers: sums are exact, and much faster."""
+        step = max(1, STRIP_BYTES // ((c1 - c0) * n * n * 3 * 4))
+        out = np.empty((r1 - r0, c1 - c0, 3 if self.plane.stack.rgb else 1), self.dtype)
+        columns = slice(c0 * n, c1 * n)
+        for start in range(r0, r1, step):
+            stop = min(r1, start + step)
+            source = self.plane.read(slice(start * n, stop * n), columns, self._source)
+            lines = source.reshape(stop - start, n, -1).sum(axis=1, dtype=np.uint32)
+            squares = lines.reshape(stop - start, c1 - c0, n, -1).sum(axis=2, dtype=np.uint64)
+            out[start - r0 : stop - r0] = np.rint(squares / n**2)
+        return out
 
     def _source_shape(self) -> tuple[int, int]:
         shape = self.plane.stack.levels[self._source].shape

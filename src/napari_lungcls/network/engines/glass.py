@@ -92,7 +92,7 @@ def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64], sigh
     seen = np.ones((per * shape[0], per * shape[1]), np.bool_)
     seen[: blank.shape[0], : blank.shape[1]] = ~blank
     seen = np.asarray(maximum_filter(seen, 2 * -(-sight // GRAIN) + 1, mode="nearest"))
-    return Glass(colour, seen.reshape(shape[0], per, shape[1], per).any(axis=(1, 3)))
+    return Glass(colour, np.asarray(seen.reshape(shape[0], per, shape[1], per).any(axis=(1, 3))))
 
 
 def pieces(needed: Bools, seen: Bools, reach: int) -> Iterator[Piece]:
