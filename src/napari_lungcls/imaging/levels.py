@@ -136,13 +136,14 @@ class Level:
 
     def _whole_average(self, r0: int, r1: int, c0: int, c1: int, n: int) -> NDArray[Any]:
         """Average squares of `n` × `n` whole numbers: sums are exact, and much faster."""
+        small = np.uint16 if self.dtype == np.uint8 and n <= 256 else np.uint32
         step = max(1, STRIP_BYTES // ((c1 - c0) * n * n * 3 * 4))
         out = np.empty((r1 - r0, c1 - c0, 3 if self.plane.stack.rgb else 1), self.dtype)
         columns = slice(c0 * n, c1 * n)
         for start in range(r0, r1, step):
             stop = min(r1, start + step)
             source = self.plane.read(slice(start * n, stop * n), columns, self._source)
-            lines = source.reshape(stop - start, n, -1).sum(axis=1, dtype=np.uint32)
+            lines = source.reshape(stop - start, n, -1).sum(axis=1, dtype=small)
             squares = lines.reshape(stop - start, c1 - c0, n, -1).sum(axis=2, dtype=np.uint64)
             out[start - r0 : stop - r0] = np.rint(squares / n**2)
         return out
