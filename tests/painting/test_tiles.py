@@ -40,7 +40,7 @@ def cells_at(engine: Any, zoom: float, y: Any, x: Any, tile: int) -> dict[int, C
     name = 1 if zoom == 1 else 3
     painting = engine.painting()
     painting.tile = tile
-    found = list(region_cells(painting, engine.spec, level, name, y, x))
+    found = list(region_cells(painting, engine.spec, level.read, name, y, x))
     assert [cells.stride for cells in found] == [4 * 2 ** (s - 1) for s in engine.spec.stages]
     return {cells.stride: cells for cells in found}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,10 @@ from napari_lungcls.imaging.stack import Plane
 from napari_lungcls.network.engines import Painting
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.painting.grid import Block, MapGrid
-from napari_lungcls.painting.tiles import Cells, region_cells
+from napari_lungcls.painting.tiles import Cells, region_cells, tile_places
 
-KEPT_BYTES = 64 * 2**20
-"""Bytes of class maps of coarse zooms that are kept for the next blocks."""
+KEPT_BYTES = 32 * 2**20
+"""Bytes of coarse levels, and of their class maps, that are kept for the next blocks."""
 
 COARSE = 2.0
 """From this zoom on, maps are made for several blocks at once: halos would cost too much."""
@@ -59,8 +60,11 @@ class Painter:
         self.spec = spec
         self.zooms = zooms
         self.temperature = temperature
+        self._plane: Plane | None = None
         self._averages = BlockCache(KEPT_BYTES)
         self._kept: OrderedDict[object, list[Cells]] = OrderedDict()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="lungcls-read")
+        self._expected: OrderedDict[object, Future[NDArray[Any]]] = OrderedDict()
 
     def logits(
         self,
@@ -85,6 +89,7 @@ class Painter:
         -------
         array on the network's device, (classes, len(y), len(x))
         """
+        self._turn_to(plane)
         total = self.painting.bias
         spec = self.spec
         averaged = spec.window if spec.readout == "mean" else None
@@ -116,17 +121,56 @@ class Painter:
         logits = self.logits(plane, y, x, (around[0], around[1]))
         return self.painting.answer(logits, probabilities=probabilities)
 
+    def expect(self, grid: MapGrid, block: Block) -> None:
+        """Begin to read what the next block needs, while another one is computed."""
+        plane = grid.stack.plane(grid.image_plane(block.index))
+        if isinstance(plane.stack.levels[0], np.ndarray):
+            return
+        span = tuple((float(ends[0]), float(ends[-1])) for ends in grid.positions(block))
+        for effective in self.zooms:
+            if effective < COARSE:
+                level = Level(plane, effective)
+                sides = self._sides((span[0], span[1]), effective)
+                # The first tile is all there is, but for images that the model sees enlarged.
+                place = next(tile_places(self.painting.tile, *sides))
+                reading = self._reader.submit(level.read, *place)
+                self._expected[plane.index, effective, place] = reading
+        # What nobody came for is forgotten.
+        while len(self._expected) > 2 * len(self.zooms):
+            self._expected.popitem(last=False)
+
+    def __enter__(self) -> Self:
+        """Paint."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let go of the thread that reads ahead."""
+        self._reader.shutdown(cancel_futures=True)
+
+    def _turn_to(self, plane: Plane) -> None:
+        """Forget what belongs to another plane."""
+        if self._plane is None or self._plane.index != plane.index:
+            self._averages = BlockCache(KEPT_BYTES)
+            self._kept.clear()
+            self._plane = plane
+
     def _region(self, plane: Plane, zoom: int, effective: float, span: Span) -> list[Cells]:
         """Compute the class maps of one zoom that the positions of a span need."""
-        spec = self.spec
-        reach = ((spec.window if spec.readout == "mean" else 1) - 1) / 2
         # At full resolution nothing comes back but the halo; averages are asked for again.
         level = Level(plane, effective, self._averages if effective >= COARSE else None)
-        y, x = (
-            (first - reach, last + reach)
-            for first, last in (map(float, to_level(ends, effective)) for ends in span)
-        )
-        return list(region_cells(self.painting, spec, level, zoom, y, x))
+
+        def read(*place: int) -> NDArray[Any]:
+            expected = self._expected.pop((plane.index, effective, place), None)
+            return level.read(*place) if expected is None else expected.result()
+
+        sides = self._sides(span, effective)
+        return list(region_cells(self.painting, self.spec, read, zoom, *sides))
+
+    def _sides(self, span: Span, effective: float) -> Span:
+        """Give the level positions of which cells are needed for image positions."""
+        reach = ((self.spec.window if self.spec.readout == "mean" else 1) - 1) / 2
+        (top, bottom), (left, right) = (map(float, to_level(ends, effective)) for ends in span)
+        return (top - reach, bottom + reach), (left - reach, right + reach)
 
     def _coarse(self, plane: Plane, zoom: int, effective: float, span: Span) -> list[Cells]:
         """Give the class maps of a span, which were computed before or are kept now."""

@@ -13,9 +13,10 @@ from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, Painting
 from napari_lungcls.network.fitting import check_image
+from napari_lungcls.painting.background import BackgroundWriter
 from napari_lungcls.painting.grid import Block, MapGrid
 from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.order import InView, nearest_first
+from napari_lungcls.painting.order import InView, nearest_first, with_next
 from napari_lungcls.painting.painted import MemoryStore, PaintedMap
 from napari_lungcls.painting.painter import Painter
 from napari_lungcls.painting.stores import MapStore
@@ -123,15 +124,22 @@ def run_painting(
         filled = store.map if isinstance(store, MemoryStore) else None
         began, done, blind = time.perf_counter(), 0, 0
         yield PaintingProgress(0, len(blocks), None, 0.0, None, filled)
-        ordered = nearest_first(blocks, in_view) if in_view else iter(blocks)
-        for done, block in enumerate(_until(cancelled, ordered), 1):
-            cells = painter.block(grid, block, probabilities=probabilities)
-            store.write(block.index, block.rows, block.columns, *cells)
-            blind += int((cells[0] == 0).sum())
-            seconds = time.perf_counter() - began
-            yield PaintingProgress(
-                done, len(blocks), block, seconds, seconds / done * (len(blocks) - done), filled
-            )
+        with BackgroundWriter(store) as writer, painter:
+            for block, after in _ordered(blocks, in_view):
+                if cancelled():
+                    break
+                if after is not None:
+                    painter.expect(grid, after)
+                cells = painter.block(grid, block, probabilities=probabilities)
+                writer.write(block, *cells)
+                if filled is not None:
+                    # Somebody watches: what is reported must be there.
+                    writer.wait()
+                blind += int((cells[0] == 0).sum())
+                done += 1
+                seconds = time.perf_counter() - began
+                left = seconds / done * (len(blocks) - done)
+                yield PaintingProgress(done, len(blocks), block, seconds, left, filled)
         complete = done == len(blocks)
         if complete:
             store.finish()
@@ -151,9 +159,10 @@ def run_painting(
             store.abandon()
 
 
-def _until(cancelled: Callable[[], bool], blocks: Iterator[Block]) -> Iterator[Block]:
-    while not cancelled():
-        block = next(blocks, None)
-        if block is None:
-            return
-        yield block
+def _ordered(blocks: list[Block], in_view: InView | None) -> Iterator[tuple[Block, Block | None]]:
+    """Give the blocks in their order, with the next one where that is known already."""
+    if in_view is None:
+        yield from with_next(iter(blocks))
+    else:
+        for block in nearest_first(blocks, in_view):
+            yield block, None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from napari_lungcls.imaging.geometry import (
     interpolation_weights,
     middle,
 )
-from napari_lungcls.imaging.levels import Level
 from napari_lungcls.network.engines import Painting
 from napari_lungcls.network.engines.painting import HALO
 from napari_lungcls.network.spec import NetworkSpec
@@ -27,6 +27,10 @@ GRID = 32
 """Tiles begin at multiples of the deepest stage's stride, so that cells fall on one grid."""
 
 Floats = NDArray[np.float32]
+
+Place = tuple[int, int, int, int]
+"""First row and column, height and width of a part of a level."""
+Read = Callable[[int, int, int, int], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Cells:
 def region_cells(
     painting: Painting,
     spec: NetworkSpec,
-    level: Level,
+    read: Read,
     zoom: int,
     y: tuple[float, float],
     x: tuple[float, float],
@@ -96,8 +100,8 @@ def region_cells(
         The network.
     spec
         Its shape.
-    level
-        The image at the zoom, as the model sees it.
+    read
+        Reads a region of the image at the zoom, see `Level.read`.
     zoom
         The network's own name of the zoom.
     y, x
@@ -115,19 +119,24 @@ def region_cells(
         for stage in spec.stages
         for s in [STAGE_STRIDES[stage]]
     }
-    tile = painting.tile
-    for y0 in range(top, bottom, tile):
-        for x0 in range(left, right, tile):
-            height, width = min(tile, bottom - y0), min(tile, right - x0)
-            pixels = level.read(y0 - HALO, x0 - HALO, height + 2 * HALO, width + 2 * HALO)
-            for stage, found in painting.class_maps(pixels, zoom).items():
-                # One cell more than the tile is wide: the next one's first, or the region's
-                # last, which the halo also surrounds.
-                s = STAGE_STRIDES[stage]
-                i, j = (y0 - top) // s, (x0 - left) // s
-                maps[stage][:, i : i + found.shape[1], j : j + found.shape[2]] = found
+    for place in tile_places(painting.tile, y, x):
+        y0, x0 = place[0] + HALO, place[1] + HALO
+        for stage, found in painting.class_maps(read(*place), zoom).items():
+            # One cell more than the tile is wide: the next one's first, or the region's
+            # last, which the halo also surrounds.
+            s = STAGE_STRIDES[stage]
+            i, j = (y0 - top) // s, (x0 - left) // s
+            maps[stage][:, i : i + found.shape[1], j : j + found.shape[2]] = found
     for stage, values in maps.items():
         yield Cells(values, top, left, STAGE_STRIDES[stage])
+
+
+def tile_places(tile: int, y: tuple[float, float], x: tuple[float, float]) -> Iterator[Place]:
+    """Cut a region into tiles, and say what of the level is to be read for each."""
+    (top, bottom), (left, right) = _span(*y), _span(*x)
+    for y0, x0 in product(range(top, bottom, tile), range(left, right, tile)):
+        height, width = min(tile, bottom - y0), min(tile, right - x0)
+        yield y0 - HALO, x0 - HALO, height + 2 * HALO, width + 2 * HALO
 
 
 def _span(first: float, last: float) -> tuple[int, int]:
