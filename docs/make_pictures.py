@@ -1,28 +1,50 @@
-"""Make the README's picture, image | truth | map, from the folder that `lungcls demo` left.
+"""Make pictures for README and docs from the folder that `lungcls demo` left.
 
 Run `python docs/make_pictures.py lungcls-demo` after a demonstration; it writes
-docs/pictures/demo.png.
+docs/pictures/demo.png, image | truth | map, and docs/pictures/augmentation.webp, each change of
+training windows alone.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import napari_lungcls as lc
+from napari_lungcls.learning.augmentation_preview import GAP as TILE_GAP
+from napari_lungcls.learning.augmentation_preview import LINE as HEAD
+from napari_lungcls.learning.augmentation_preview import TILE, preview_augmentation
 from napari_lungcls.reporting import downsample_picture
 
 PICTURE = Path(__file__).parent / "pictures" / "demo.png"
+AUGMENTED = PICTURE.with_name("augmentation.webp")
 SIDE = 340
 """Edge of a panel: so many cells of the map, and as many pixels of the picture."""
 GAP = 12
 LINE = 26
 LARGEST = 400_000
 """Bytes that a picture in the repository may have."""
+
+OFF: dict[str, Any] = {"rotation": "none", "flip": False, "random_phase": False, "colour": 0.0}
+CHANGES: dict[str, dict[str, Any]] = {
+    "turns, flips": {"rotation": "any", "flip": True},
+    "random phase": {"random_phase": True},
+    "scale 0.3": {"scale": 0.3},
+    "elastic 6": {"elastic": 6.0},
+    "stain 0.05": {"stain": 0.05},
+    "colour 0.2": {"colour": 0.2},
+    "brightness 0.3": {"brightness": 0.3},
+    "contrast 0.3": {"contrast": 0.3},
+    "blur 2": {"blur": 2.0},
+    "noise 0.3": {"noise": 0.3},
+}
+"""Rows of the picture of augmentation; strong enough to be seen."""
+MARGIN, DRAWS = 100, 7
 
 Colours = NDArray[np.uint8]
 
@@ -80,6 +102,26 @@ def make(folder: Path, target: Path = PICTURE) -> Path:
     return target
 
 
+def make_augmented(folder: Path, target: Path = AUGMENTED) -> Path:
+    """Write the picture of augmentation: a row for each change, the first window untouched."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pairs = lc.open_pairs([folder / "studied.ome.tif"], [folder / "studied.lungcls.csv"])
+    scheme = lc.ClassScheme.preset("lung")
+    size = TILE + TILE_GAP
+    picture = Image.new("RGB", (MARGIN + DRAWS * size, len(CHANGES) * size), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
+    for i, (name, change) in enumerate(CHANGES.items()):
+        settings = lc.TrainingSettings(zooms=(1,), window=TILE, seed=5, **(OFF | change))
+        sheet = preview_augmentation(pairs, settings, scheme, per_class=1, columns=DRAWS)
+        row = sheet[HEAD + TILE_GAP :][:TILE, -DRAWS * size :]
+        picture.paste(Image.fromarray(row), (MARGIN, i * size))
+        draw.text((4, i * size + TILE // 2 - 8), name, "black", font)
+    picture.save(target, quality=80, method=6)
+    if target.stat().st_size > LARGEST:
+        raise SystemExit(f"{target} has {target.stat().st_size} bytes, more than {LARGEST}")
+    return target
+
+
 def _middle(picture: Colours, side: int) -> Colours:
     """Cut a square out of the middle, or all there is."""
     height, width = picture.shape[:2]
@@ -95,3 +137,4 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         raise SystemExit("usage: python docs/make_pictures.py FOLDER, as `lungcls demo` leaves it")
     print(make(Path(sys.argv[1])))
+    print(make_augmented(Path(sys.argv[1])))

@@ -48,7 +48,7 @@ def _default(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):
-        return f"`{','.join(map(str, value))}`"
+        return f"`{','.join(map(str, value)) or 'auto'}`"
     return f"`{value}`"
 
 

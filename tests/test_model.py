@@ -230,6 +230,33 @@ def test_classes_may_be_one_s_own() -> None:
         lc.train(IMAGE, points, settings)
 
 
+def test_a_threshold_rules_points_maps_and_figures_alike(tmp_path: Path) -> None:
+    labels = np.where(POINTS.labels == "alveoli", "air", "tissue")
+    points = lc.Points.build(POINTS.coordinates, labels)
+    settings = lc.TrainingSettings(zooms=(1,), val_fraction=0, **(SETTINGS | {"epochs": 1}))
+    plain = lc.train(IMAGE, points, settings, classes=lc.ClassScheme.of_names(["air", "tissue"]))
+    document = plain.document.model_copy(update={"temperature": 2.0})
+    # Where half of the points change sides, whichever side they are on.
+    odds = lc.Model(document, plain.state).classify(IMAGE, points.coordinates)
+    threshold = float(np.median(odds[:, 1]))
+    document = document.model_copy(update={"threshold": threshold})
+    model = lc.load(lc.Model(document, plain.state).save(tmp_path / "m.safetensors"))
+    odds = model.classify(IMAGE, points.coordinates)
+    called = odds[:, 1] >= threshold
+    codes = points.codes(model.scheme)
+    assert model.evaluate(IMAGE, points).accuracy == pytest.approx((called == codes).mean())
+    for painted in (model.paint(IMAGE, 8), model.paint(IMAGE, 8, out=tmp_path / "m.ome.zarr")):
+        assert painted.probabilities is not None
+        as_kept = np.asarray(painted.probabilities[:])[1].astype(float)
+        np.testing.assert_array_equal(np.asarray(painted.classes[:]) == 2, as_kept >= threshold)
+    bare = model.paint(IMAGE, 8, probabilities=False)
+    np.testing.assert_array_equal(bare.classes, np.asarray(painted.classes[:]))
+    assert (bare.classes != plain.paint(IMAGE, 8).classes).any()
+    answers = model.answers(IMAGE, points, painted=True, stride=8)
+    cells = ((points.coordinates + 0.5) // 8).astype(int)
+    np.testing.assert_array_equal(answers.predicted + 1, bare.classes[cells[:, 0], cells[:, 1]])
+
+
 def test_an_engine_or_device_that_is_not_there_is_refused(model: lc.Model, tmp_path: Path) -> None:
     path = model.save(tmp_path / "m.safetensors")
     # A file can be looked at without the engine; only its answers need one.

@@ -9,7 +9,7 @@ import numpy as np
 import known_network  # noqa: F401  (one thread for networks this small)
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.learning.dataset import Pair
+from napari_lungcls.learning.layout import Pair
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.training import Trained, TrainingProgress, run_training
 
@@ -41,6 +41,16 @@ def run(
             steps.append(next(generator))
         except StopIteration as end:
             return steps, end.value
+
+
+def exhausted(generator: Any) -> Trained:
+    """Run to the end, whatever is reported on the way."""
+    while True:
+        try:
+            next(generator)
+        except StopIteration as end:
+            trained: Trained = end.value
+            return trained
 
 
 def same(first: Trained, second: Trained) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_lungcls.imaging.anything import as_stack
     from napari_lungcls.imaging.sources import open_image
     from napari_lungcls.imaging.stack import ImageStack
+    from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.model import Model, load, train, training
     from napari_lungcls.painting.painted import PaintedMap
@@ -27,6 +28,7 @@ _HOMES = {
     "imaging.sources": ("open_image",),
     "imaging.anything": ("as_stack",),
     "imaging.stack": ("ImageStack",),
+    "learning.checkpoints": ("Checkpoint",),
     "learning.settings": ("TrainingSettings",),
     "model": ("Model", "load", "train", "training"),
     "painting.painted": ("PaintedMap",),
@@ -35,6 +37,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Checkpoint",
     "ClassScheme",
     "ClassSpec",
     "ImageStack",

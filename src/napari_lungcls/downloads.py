@@ -57,6 +57,12 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("napari-lungcls", appauthor=False))
 
 
+def is_cached(sources: Sequence[Published], cache: Path | None = None) -> bool:
+    """Tell whether one of `sources` lies in the cache, so that nothing need be downloaded."""
+    folder = cache or cache_folder()
+    return any((folder / source.file_name).is_file() for source in sources)
+
+
 def fetch(
     sources: Sequence[Source],
     what: str,

@@ -56,23 +56,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     aside = Path(name)
     try:
         yield aside
-        _sync(aside)
         aside.chmod(0o666 & ~_umask())
-        os.replace(aside, target)
+        replace_synced(aside, target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def replace_synced(aside: Path, target: Path) -> None:
+    """Move a complete file to its place; its content is on the disk before its name is."""
+    with aside.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    os.replace(aside, target)
 
 
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
-
-
-def _sync(path: Path) -> None:
-    """Force the file's bytes to disk, so that a rename never precedes its content."""
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
 
 
 def remove_store(path: Path) -> None:

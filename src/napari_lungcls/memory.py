@@ -30,8 +30,20 @@ def peak_memory_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def scratch(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+def scratch(
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    remedy: str = "use a larger stride, fewer planes, no probabilities, or write to a file with "
+    "--out",
+) -> NDArray[Any]:
     """Make an array of zeros; a large one lies in a file that goes when the array goes.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the array.
+    remedy
+        What to do when there is no room.
 
     Raises
     ------
@@ -45,8 +57,7 @@ def scratch(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     if size > (free := shutil.disk_usage(tempfile.gettempdir()).free):
         raise InputError(
             f"{size / 1e9:.1f} GB are needed in {tempfile.gettempdir()}, which has "
-            f"{free / 1e9:.1f} GB left; use a larger stride, fewer planes, no probabilities, "
-            "or write to a file with --out"
+            f"{free / 1e9:.1f} GB left; {remedy}"
         )
     with tempfile.TemporaryFile(prefix="lungcls-") as file:
         file.truncate(size)

@@ -20,6 +20,8 @@ from napari_lungcls.network.modelfile import read_model, write_model
 from napari_lungcls.pairing import AnyPoints, PathLike, as_pairs
 
 if TYPE_CHECKING:
+    from napari_lungcls.learning.answers import Answers
+    from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.metrics import Metrics
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.settings import TrainingSettings
@@ -235,7 +237,21 @@ class Model:
         InputError
             When a point's class is unknown, or image, points and model do not fit.
         """
-        from napari_lungcls.learning.metrics import score
+        return self.answers(
+            image, points, painted=painted, stride=stride, progress=progress
+        ).metrics()
+
+    def answers(
+        self,
+        image: Any,
+        points: AnyPoints | None = None,
+        *,
+        painted: bool = False,
+        stride: int = 4,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Answers:
+        """Answer labelled points; see `evaluate` for parameters and errors."""
+        from napari_lungcls.learning.answers import Answers
 
         pairs = as_pairs(image, points)
         codes = np.concatenate([p.codes(self.scheme) for _, p in pairs])
@@ -248,7 +264,8 @@ class Model:
                 if progress:
                     progress(done, len(codes))
             first += len(table)
-        return score(codes, odds, self.scheme.names)
+        document = self.document
+        return Answers(pairs, codes, odds, self.scheme, document.temperature, document.threshold)
 
     def _answers(
         self, stack: ImageStack, points: Points, *, painted: bool, stride: int
@@ -271,6 +288,7 @@ def training(
     *,
     classes: str | Path | ClassScheme = "lung",
     cancelled: Callable[[], bool] = _never,
+    checkpoint: Checkpoint | None = None,
 ) -> Generator[TrainingProgress, None, Model]:
     """Train, yielding progress after every batch; the model is the generator's return value.
 
@@ -284,6 +302,9 @@ def training(
         A preset's name, a scheme file, or a scheme.
     cancelled
         Asked after every batch; the best epoch so far is then returned.
+    checkpoint
+        Where the run is written down from time to time, and goes on from if it says so;
+        remove it when the model is saved.
 
     Yields
     ------
@@ -299,7 +320,9 @@ def training(
 
     chosen = settings or TrainingSettings()
     pairs, scheme = as_pairs(image, points), ClassScheme.parse(classes)
-    trained = yield from run_training(pairs, chosen, scheme, cancelled=cancelled)
+    trained = yield from run_training(
+        pairs, chosen, scheme, cancelled=cancelled, checkpoint=checkpoint
+    )
     return Model(trained.document, trained.state, device=chosen.device)
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_lungcls.learning.settings_data import AugmentationSettings
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -49,10 +51,11 @@ COMMANDS = [
 
 def test_there_are_commands_to_check():
     assert {page for page, _ in COMMANDS} == {
-        "README.md", "quickstart.md", "command-line.md", "engines.md",
+        "README.md", "quickstart.md", "command-line.md", "engines.md", "evaluation.md",
+        "agreement.md",
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
-        "train", "classify", "evaluate", "paint", "info", "demo",
+        "train", "augment", "classify", "evaluate", "agree", "paint", "info", "demo",
     }  # fmt: skip
 
 
@@ -103,13 +106,19 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
         for name, code in re.findall(r"### `(\w+)`\n\n```json\n(.*?)```", text, re.DOTALL)
     }
     points = ("--points", lab.points)
+    again = tmp_path / "again.csv"
+    again.write_bytes(lab.points.read_bytes())
     found = {
         "train": lab.trained,
+        "augment": run_cli(
+            "augment", lab.image, *points, "--out", tmp_path / "a.png", "--window", "16", "--json"
+        ),
         "evaluate": run_cli("evaluate", lab.model, lab.image, *points, "--json"),
         "classify": run_cli(
             "classify", lab.model, lab.image, *points, "--out", tmp_path / "c.csv", "--json"
         ),
         "paint": run_cli("paint", lab.model, lab.image, "--out", tmp_path / "m.ome.tif", "--json"),
+        "agree": run_cli("agree", lab.points, again, "--json"),
         "info": run_cli("info", "--json"),
     }
     assert shown.keys() == found.keys() | {"demo"}
@@ -125,6 +134,19 @@ def test_pictures_in_the_repository_are_small():
     pictures = [p for p in (ROOT / "docs" / "pictures").iterdir() if p.suffix == ".png"]
     assert pictures
     assert all(path.stat().st_size <= 400_000 for path in pictures)
+
+
+def test_the_picture_of_augmentation_shows_each_change(small_demo, tmp_path):
+    made = script("make_pictures")
+    target = made.make_augmented(small_demo[0], tmp_path / "augmentation.webp")
+    picture = np.asarray(Image.open(target).convert("RGB")).astype(int)
+    size = made.TILE + made.TILE_GAP
+    assert picture.shape == (len(made.CHANGES) * size, made.MARGIN + made.DRAWS * size, 3)
+    windows = picture[:, made.MARGIN :].reshape(len(made.CHANGES), size, made.DRAWS, size, 3)
+    off = np.abs(windows[:, :, 1:] - windows[:, :, :1]).mean((1, 2, 3, 4))
+    assert off.min() > 1
+    changed = {name for change in made.CHANGES.values() for name in change}
+    assert changed == set(AugmentationSettings.model_fields)
 
 
 def test_the_picture_is_made_of_a_demonstration(small_demo, tmp_path):

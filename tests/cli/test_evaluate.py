@@ -10,8 +10,8 @@ import pytest
 import napari_lungcls as lc
 
 KEYS = [
-    "n", "accuracy", "balanced_accuracy", "f1_macro", "auc_ovr", "per_class", "confusion",
-    "classes",
+    "n", "accuracy", "balanced_accuracy", "f1_macro", "auc_ovr", "ece", "nll", "per_class",
+    "confusion", "classes",
 ]  # fmt: skip
 
 
@@ -33,7 +33,9 @@ def test_json_has_the_keys_of_the_contract(lab, run_cli, painted):
     assert found.json["classes"] == ["alveoli", "septa", "duct"]
     assert np.sum(found.json["confusion"]) == 60
     assert list(found.json["per_class"]) == found.json["classes"]
-    assert set(found.json["per_class"]["septa"]) == {"precision", "recall", "f1", "support"}
+    assert set(found.json["per_class"]["septa"]) == {
+        "precision", "recall", "f1", "support", "auc", "average_precision",
+    }  # fmt: skip
     assert "evaluating 60/60 points" in found.err
 
 
@@ -110,9 +112,17 @@ def test_report(lab, run_cli, tmp_path):
     assert "60 points: accuracy " in found.out
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"index.html", "confusion.png", "confusion.svg", "per_class.csv"} <= names
-    assert {"learning_curves.png", "learning_curves.svg"} <= names
+    for figure in (
+        "learning_curves", "reliability", "roc", "precision_recall", "class_counts", "mistakes",
+    ):  # fmt: skip
+        assert {f"{figure}.png", f"{figure}.svg"} <= names
+    again = run_cli("evaluate", lab.model, lab.image, "--points", lab.points, "--painted", "--json")
+    wrong = 60 - np.trace(again.json["confusion"])
+    table = (tmp_path / "report" / "mistakes.csv").read_text(encoding="utf-8").splitlines()
+    assert len(table) == 1 + wrong > 1
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert "off the map painted at stride 4" in page
+    assert page.count("card panel") == min(24, wrong)
 
 
 def test_a_missing_pixel_size_is_said_aloud(lab, run_cli, tmp_path):
@@ -147,3 +157,17 @@ def test_info_alone_tells_engines_devices_versions(run_cli):
     assert "cpu" in found["engines"]["torch"]["devices"]
     assert {"python", "numpy", "torch"} <= set(found["versions"])
     assert "devices: cpu" in run_cli("info").out
+
+
+def test_predictions_are_points_again(lab, run_cli, tmp_path):
+    out = tmp_path / "said.csv"
+    command = ("evaluate", lab.model, lab.image, lab.other, "--points", lab.both, "--json")
+    found = run_cli(*command, "--predictions", out).json
+    said = lc.read_points(out)
+    assert said.columns[-5:] == ("image", "predicted", "p_alveoli", "p_septa", "p_duct")
+    right = said.column("predicted") == said.labels
+    assert right.mean() == pytest.approx(found["accuracy"])
+    again = run_cli("evaluate", lab.model, lab.image, lab.other, "--points", out, "--json").json
+    assert again == found
+    odds = [float(said.column(f"p_{name}")[row]) for row, name in enumerate(said.labels)]
+    assert found["nll"] == pytest.approx(-np.log(odds).mean(), rel=1e-4)

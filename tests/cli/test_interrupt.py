@@ -62,7 +62,8 @@ def test_training_leaves_its_best_model(lab, listing, tmp_path):
     )  # fmt: skip
     assert code == 130
     assert told.splitlines()[-1] == (
-        f"lungcls: training was interrupted; {out} holds what was learned until then"
+        f"lungcls: training was interrupted; {out} holds what was learned until then, and the "
+        "same command with --resume goes on"
     )
     assert "Traceback" not in told
     found = json.loads(said)
@@ -73,7 +74,7 @@ def test_training_leaves_its_best_model(lab, listing, tmp_path):
     odds = model.classify(np.asarray(lc.open_image(lab.image).levels[0]), [[50.0, 60.0]])
     assert odds.sum() == pytest.approx(1)
     left = {name for name in listing(tmp_path) if not name.startswith("report")}
-    assert left == {"m.safetensors"}
+    assert left == {"m.safetensors", "m.safetensors.checkpoint"}
 
 
 @pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif"])

@@ -15,10 +15,14 @@ import napari_lungcls as lc
 from napari_lungcls.network.parameters import trunk_shapes
 
 KEYS = [
-    "model", "n_train", "n_val", "n_buffered", "epochs", "seconds", "engine", "device", "val",
+    "model", "n_train", "n_val", "n_test", "n_buffered", "n_final", "epochs", "seconds", "engine",
+    "device", "split", "val", "test",
 ]  # fmt: skip
 REPORT = {"index.html", "history.csv", "learning_curves.svg", "learning_curves.png"}
-EVALUATED = {"confusion.csv", "confusion.svg", "confusion.png", "per_class.csv"}
+EVALUATED = {
+    "confusion.csv", "confusion.svg", "confusion.png", "per_class.csv",
+    "class_counts.csv", "class_counts.svg", "class_counts.png",
+}  # fmt: skip
 
 
 def test_json_has_the_keys_of_the_contract(lab):
@@ -30,8 +34,8 @@ def test_json_has_the_keys_of_the_contract(lab):
     assert (found["epochs"], found["engine"], found["device"]) == (4, "torch", "cpu")
     assert found["seconds"] > 0
     assert set(found["val"]) == {
-        "n", "accuracy", "balanced_accuracy", "f1_macro", "auc_ovr", "per_class", "confusion",
-        "classes",
+        "n", "accuracy", "balanced_accuracy", "f1_macro", "auc_ovr", "ece", "nll", "per_class",
+        "confusion", "classes",
     }  # fmt: skip
     assert found["val"]["n"] == found["n_val"]
 
@@ -60,6 +64,29 @@ def test_text_names_what_people_ask_first(lab, run_cli, tmp_path):
     assert "accuracy on" in found.out
     assert "points too near to them were left out" in found.out
     assert found.out.splitlines()[-1] == f"model: {out}"
+
+
+def test_an_unfinished_run_is_resumed(lab, run_cli, tmp_path):
+    out = tmp_path / "m.safetensors"
+    asked = iter(range(1000))
+    fast = [str(word) for word in (*lab.fast[:-1], 4)]
+    given = dict(zip((w[2:].replace("-", "_") for w in fast[::2]), fast[1::2], strict=True))
+    lc.train(
+        lab.image, lab.points, lc.TrainingSettings.check(**given),
+        checkpoint=lc.Checkpoint(f"{out}.checkpoint"), cancelled=lambda: next(asked) > 9,
+    )  # fmt: skip
+    whole = lc.train(lab.image, lab.points, lc.TrainingSettings.check(**given))
+    command = ("train", lab.image, "--points", lab.points, *fast, "--resume", "--out", out)
+    other = run_cli(*command, "--seed", "77")
+    assert other.code == 2
+    assert "another setting seed" in other.err
+    assert run_cli(*command).code == 0
+    found = load_file(out)
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(found[name], array)
+    again = run_cli(*command)
+    assert (again.code, again.out) == (2, "")
+    assert "there is no run to go on with; start it without --resume" in again.err
 
 
 def test_the_same_command_gives_the_same_numbers(lab, run_cli, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from napari_lungcls.cli import app, console
 from napari_lungcls.errors import InputError, LungclsWarning
 
-COMMANDS = ("train", "classify", "evaluate", "paint", "info", "demo")
+COMMANDS = ("train", "augment", "classify", "evaluate", "agree", "paint", "info", "demo")
 
 
 def program(*words: object):
@@ -43,7 +43,7 @@ def test_every_command_explains_itself(run_cli, name):
 
 def test_options_tell_their_defaults(run_cli):
     text = " ".join(run_cli("train", "--help").out.split())
-    assert "[default: 1,4,16]" in text
+    assert "[default: auto]" in text
     assert "[default: reflect]" in text
     assert "[default: lung]" in text
     assert "[default: on]" in text

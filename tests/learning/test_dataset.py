@@ -12,9 +12,9 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import read_windows
-from napari_lungcls.learning import dataset
 from napari_lungcls.learning.augmentation import reach
-from napari_lungcls.learning.dataset import PointSet, check_pairs, read_point_set
+from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.layout import check_pairs, place_points
 from napari_lungcls.learning.settings import TrainingSettings
 
 SCHEME = ClassScheme.of_names(["a", "b"])
@@ -33,7 +33,8 @@ def labelled(coordinates: Any, labels: Any = None) -> Points:
 
 
 def read(pairs: Any, settings: TrainingSettings = SETTINGS, size: float | None = None) -> PointSet:
-    *progress, points = read_point_set(pairs, SCHEME, settings, size)
+    layout = place_points(pairs, SCHEME, settings.zooms, size)
+    *progress, points = read_point_set(pairs, layout, settings)
     assert isinstance(points, PointSet)
     assert [done for done, _ in progress][-1] == len(points)
     assert {total for _, total in progress} == {len(points)}
@@ -50,9 +51,9 @@ def test_squares_are_wide_enough_for_any_turn_and_know_their_points() -> None:
     np.testing.assert_array_equal(points.squares, wanted)
     np.testing.assert_array_equal(points.places, places)
     np.testing.assert_array_equal(points.codes, np.arange(20) % 2)
-    np.testing.assert_array_equal(points.coordinates, where)
-    assert set(points.planes) == {0}
-    assert points.grain == 0
+    np.testing.assert_array_equal(points.layout.coordinates, where)
+    assert set(points.layout.planes) == {0}
+    assert points.layout.grain == 0
 
 
 @pytest.mark.parametrize("window", [16, 17, 24])
@@ -79,7 +80,7 @@ def test_several_images_keep_the_order_of_their_points() -> None:
         wanted, places = read_windows(stack, where, (1, 3), edge)
         np.testing.assert_array_equal(points.squares[rows], wanted)
         np.testing.assert_array_equal(points.places[rows], places)
-    planes = points.planes
+    planes = points.layout.planes
     assert planes[0] == planes[2] == planes[5]
     assert planes[1] == planes[3] == planes[4]
     assert len({planes[0], planes[1], planes[6]}) == 3
@@ -91,17 +92,17 @@ def test_an_image_that_is_given_twice_is_one_image() -> None:
     array = RNG.integers(0, 255, (80, 90), np.uint8)
     table = labelled(RNG.uniform(0, 79, (4, 2)))
     pairs = [(ImageStack(array), table), (ImageStack(array), table)]
-    assert set(read(pairs).planes) == {0}
+    assert set(read(pairs).layout.planes) == {0}
     file = {"name": "a", "source": "x/a.tif"}
     pairs = [
         (ImageStack(array, **file), table),
         (ImageStack(array.copy(), **(file | {"source": "./x/../x/a.tif"})), table),
         (ImageStack(array.copy(), **(file | {"source": "y/a.tif"})), table),
     ]
-    assert read(pairs).planes.tolist() == [0] * 8 + [1] * 4
+    assert read(pairs).layout.planes.tolist() == [0] * 8 + [1] * 4
     # Arrays without a name of their own are told apart.
     pairs = [(ImageStack(array), table), (ImageStack(array.copy()), table)]
-    assert read(pairs).planes.tolist() == [0] * 4 + [1] * 4
+    assert read(pairs).layout.planes.tolist() == [0] * 4 + [1] * 4
 
 
 def test_images_of_up_to_six_axes_have_planes() -> None:
@@ -109,7 +110,7 @@ def test_images_of_up_to_six_axes_have_planes() -> None:
     index = np.array(list(np.ndindex(2, 2, 2, 2)), float)
     where = np.column_stack([index, np.full((16, 2), 15.0)])
     points = read([(stack, labelled(where))])
-    assert sorted(points.planes) == list(range(16))
+    assert sorted(points.layout.planes) == list(range(16))
 
 
 def test_other_pixel_sizes_are_resampled_to_one() -> None:
@@ -127,10 +128,11 @@ def test_other_pixel_sizes_are_resampled_to_one() -> None:
     np.testing.assert_allclose(points.places[:6], points.places[6:], atol=1e-9)
     # Distances mean the same in both: pixels of 0.25 µm.
     np.testing.assert_allclose(
-        np.diff(points.coordinates[:6], axis=0), np.diff(points.coordinates[6:], axis=0)
+        np.diff(points.layout.coordinates[:6], axis=0),
+        np.diff(points.layout.coordinates[6:], axis=0),
     )
-    assert points.grain == 0
-    assert read(pairs, TrainingSettings(zooms=(1,), window=16), 0.25).grain == 2
+    assert points.layout.grain == 0
+    assert read(pairs, TrainingSettings(zooms=(1,), window=16), 0.25).layout.grain == 2
 
 
 def test_an_unknown_pixel_size_is_said_aloud() -> None:
@@ -145,7 +147,7 @@ def test_an_unknown_pixel_size_is_said_aloud() -> None:
 def test_what_does_not_fit_in_memory_goes_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     stack, table = image(90, 90), labelled(RNG.uniform(0, 89, (20, 2)))
     wanted = read([(stack, table)])
-    monkeypatch.setattr(dataset, "MEMORY_LIMIT", 1000)
+    monkeypatch.setattr("napari_lungcls.memory.SCRATCH_BYTES", 1000)
     found = read([(stack, table)])
     assert isinstance(found.squares, np.memmap)
     np.testing.assert_array_equal(found.squares, wanted.squares)
@@ -157,7 +159,8 @@ def test_what_does_not_fit_in_memory_goes_to_a_file(monkeypatch: pytest.MonkeyPa
 def test_progress_counts_every_point() -> None:
     stack = image(40, 40)
     table = labelled(RNG.uniform(0, 39, (600, 2)))
-    steps = [step for step in read_point_set([(stack, table)], SCHEME, SETTINGS, None)]
+    layout = place_points([(stack, table)], SCHEME, SETTINGS.zooms, None)
+    steps = [*read_point_set([(stack, table)], layout, SETTINGS)]
     assert steps[:-1] == [(256, 600), (512, 600), (600, 600)]
 
 
@@ -215,4 +218,4 @@ def test_points_are_checked_before_anything_is_read() -> None:
 
     pairs = [(ImageStack(Locked()), labelled(TWO, ["a", "x"]))]
     with pytest.raises(InputError, match="'x' is unknown"):
-        next(read_point_set(pairs, SCHEME, SETTINGS, None))
+        place_points(pairs, SCHEME, SETTINGS.zooms, None)

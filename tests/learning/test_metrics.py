@@ -1,6 +1,5 @@
 """Metrics against formulas written out by hand, and against scikit-learn where it applies."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -8,10 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    roc_auc_score,
+)
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.metrics import Metrics, score, standard_error, wilson
+from napari_lungcls.learning.metrics import Metrics, score
 
 Sample = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -47,6 +52,8 @@ def test_a_table_worked_out_by_hand() -> None:
         "recall": 0,
         "f1": 0,
         "support": 1,
+        "auc": pytest.approx(1),
+        "average_precision": pytest.approx(1),
     }
     assert result.f1_macro == pytest.approx((2 / 3 + 0.8 + 0) / 3)
     # Pairs in the right order: a 8 of 9 (0.3 against 0.5), b 8 of 8, c 5 of 5.
@@ -140,6 +147,8 @@ def test_json_round_trip_has_the_keys_of_the_contract() -> None:
         "balanced_accuracy",
         "f1_macro",
         "auc_ovr",
+        "ece",
+        "nll",
         "per_class",
         "confusion",
         "classes",
@@ -167,36 +176,31 @@ def test_no_points_is_the_users_mistake() -> None:
         score(np.empty(0, np.int64), np.empty((0, 2)), ["a", "b"])
 
 
-@given(st.integers(1, 5000), st.data())
-def test_wilson_ends_solve_the_score_equation(n: int, data: st.DataObject) -> None:
-    right = data.draw(st.integers(0, n))
-    accuracy = right / n
-    low, high = wilson(accuracy, n)
-    assert 0 <= low <= accuracy <= high <= 1
-    # Each end p is where (accuracy - p)^2 = z^2 p (1 - p) / n: Wilson's defining equation.
-    for end in (low, high):
-        assert (accuracy - end) ** 2 == pytest.approx(
-            1.959963984540054**2 * end * (1 - end) / n, rel=1e-6, abs=1e-9
-        )
+@given(samples())
+@settings(max_examples=20)
+def test_curves_and_likelihood_agree_with_scikit_learn(sample: Sample) -> None:
+    codes, odds = sample
+    result = named(sample)
+    for code, name in enumerate(result.classes):
+        positive, found = codes == code, result.per_class[name]
+        if 0 < positive.sum() < len(codes):
+            assert found.auc == pytest.approx(roc_auc_score(positive, odds[:, code]))
+            wanted = average_precision_score(positive, odds[:, code])
+            assert found.average_precision == pytest.approx(wanted)
+        else:
+            assert found.auc is found.average_precision is None
+    if odds.shape[1] > 1 and odds[np.arange(len(codes)), codes].min() > 0:
+        wanted = log_loss(codes, odds, labels=np.arange(odds.shape[1]))
+        assert result.nll == pytest.approx(wanted)
 
 
-def test_wilson_of_known_examples() -> None:
-    # Newcombe 1998, table I, method 3 (doi 10.1002/(SICI)1097-0258(19980430)17:8<857).
-    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=1e-4)
-    assert wilson(1 / 29, 29) == pytest.approx((0.0061, 0.1718), abs=1e-4)
+def test_scores_that_are_no_probabilities_have_no_calibration() -> None:
+    result = score([0, 1], [[3.0, -1.0], [0.0, 2.0]], ["a", "b"])
+    assert (result.accuracy, result.ece, result.nll) == (1.0, None, None)
 
 
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_standard_error_of_a_share(n: int, p: float) -> None:
-    error = standard_error(p, n)
-    assert 0 <= error <= 0.5 / math.sqrt(n) * (1 + 1e-9)
-    assert error == pytest.approx(standard_error(1 - p, n), abs=1e-7)
-    assert standard_error(0.5, 100) == pytest.approx(0.05)
-
-
-@pytest.mark.parametrize(("share", "n"), [(-0.1, 5), (1.1, 5), (math.nan, 5), (0.5, 0)])
-def test_no_error_of_what_is_no_share(share: float, n: int) -> None:
-    for function in (wilson, standard_error):
-        with pytest.raises(ValueError, match="share"):
-            function(share, n)
+def test_a_threshold_moves_the_answers_and_not_the_curves() -> None:
+    odds = np.array([[0.6, 0.4], [0.8, 0.2], [0.1, 0.9]])
+    plain, low = (score([1, 0, 1], odds, ["a", "b"], at) for at in (None, 0.3))
+    assert (plain.confusion, low.confusion) == ([[1, 0], [1, 1]], [[1, 0], [0, 2]])
+    assert (plain.auc_ovr, plain.ece, plain.nll) == (low.auc_ovr, low.ece, low.nll)

@@ -16,7 +16,7 @@ from napari_lungcls.learning.settings import LEAST_STEPS, TrainingSettings
 
 def test_the_contract_s_defaults() -> None:
     settings = TrainingSettings()
-    assert (settings.zooms, settings.window, settings.stages) == ((1, 4, 16), 64, (1, 2, 3, 4))
+    assert (settings.zooms, settings.window, settings.stages) == ((), 64, (1, 2, 3, 4))
     assert (settings.batch_size, settings.optimizer) == (32, "adam")
     assert (settings.val_fraction, settings.seed) == (0.2, 0)
     assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "none")
@@ -32,10 +32,22 @@ def test_the_contract_s_defaults() -> None:
         (8, (8,)),
         ([16, 1], (1, 16)),
         ((1,), (1,)),
+        ("auto", ()),
     ],
 )
 def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
     assert TrainingSettings.check(zooms=given).zooms == zooms
+
+
+@pytest.mark.parametrize(
+    ("pixel_size", "zooms"),
+    [(None, (1,)), (1.8, (1,)), (0.8, (1, 4)), (0.3, (1, 4, 16)), (0.05, (1, 4, 16, 64))],
+)
+def test_zooms_left_to_the_program_span_the_context(
+    pixel_size: float | None, zooms: tuple[int, ...]
+) -> None:
+    assert TrainingSettings().resolved(pixel_size).zooms == zooms
+    assert TrainingSettings(zooms=(2,)).resolved(pixel_size).zooms == (2,)
 
 
 def test_every_field_says_what_it_is_and_where_a_form_shows_it() -> None:
@@ -87,18 +99,20 @@ def test_settings_do_not_change() -> None:
     ("values", "message"),
     [
         ({"zooms": "1,x"}, r"--zooms x: Input should be a valid integer"),
-        ({"zooms": ""}, "--zooms"),
         ({"zooms": "0,4"}, "positive whole numbers, each once, such as 1,4,16"),
         ({"zooms": "4,4"}, "each once"),
-        ({"zooms": ()}, "each once"),
+        ({"stages": ()}, "each once"),
         ({"stages": "0"}, "--stages"),
         ({"window": 8}, "--window 8"),
         ({"epochs": 0}, "--epochs 0"),
         ({"batch_size": 1}, "--batch-size 1"),
         ({"learning_rate": 0}, "--learning-rate 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan"),
-        ({"optimizer": "lion"}, "--optimizer lion: Input should be 'adam', 'adamw' or 'sgd'"),
-        ({"schedule": "cosine"}, "--schedule cosine"),
+        (
+            {"optimizer": "lion"},
+            "--optimizer lion: Input should be 'adam', 'adamw', 'sgd' or 'rmsprop'",
+        ),
+        ({"schedule": "cosinus"}, "--schedule cosinus"),
         ({"val_fraction": 1}, "--val-fraction 1"),
         ({"val_fraction": -0.1}, "--val-fraction -0.1"),
         ({"dropout": 1}, "--dropout 1"),

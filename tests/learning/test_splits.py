@@ -17,9 +17,10 @@ from napari_lungcls.imaging.pixelsize import effective_zooms
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import plane_indices, read_windows
 from napari_lungcls.learning.augmentation import Pose, random_pose, reach, sample_windows
-from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.buffers import buffer_width
+from napari_lungcls.learning.layout import Layout, place_points
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.splits import Split, buffer_width, split_points
+from napari_lungcls.learning.splits import Split, make_splits
 from napari_lungcls.network.spec import phase, sight
 
 
@@ -29,20 +30,19 @@ def scheme_of(count: int) -> ClassScheme:
 
 def scattered(
     rng: np.random.Generator, n: int, extent: float, classes: int = 2, planes: int = 1
-) -> PointSet:
+) -> Layout:
     """Scatter points without an image: splits need none."""
-    empty = np.zeros((n, 1, 0, 0, 3), np.uint8)
-    return PointSet(
+    return Layout(
         rng.uniform(0, extent, (n, 2)),
         rng.integers(0, planes, n),
         rng.integers(0, classes, n),
-        empty,
-        np.zeros((n, 1, 2)),
+        np.zeros(n, np.int64),
     )
 
 
-def split_of(points: PointSet, chosen: TrainingSettings, classes: int, seed: int = 0) -> Split:
-    return split_points(points, chosen, scheme_of(classes), np.random.default_rng(seed))
+def split_of(points: Layout, chosen: TrainingSettings, classes: int, seed: int = 0) -> Split:
+    (split,) = make_splits(points, chosen, scheme_of(classes), np.random.default_rng(seed))
+    return split
 
 
 @settings(max_examples=40)
@@ -79,8 +79,12 @@ def test_every_split_keeps_its_promises(
     assert split.describe() == {
         "train": len(split.train),
         "validation": len(split.validation),
+        "test": 0,
         "n_buffered": split.n_buffered,
         "buffer": split.buffer,
+        "full_buffer": split.buffer,
+        "buffer_relaxed": False,
+        "by": "blocks",
     }
 
 
@@ -102,7 +106,7 @@ def test_a_seed_names_one_split() -> None:
 
 def test_without_validation_everyone_trains() -> None:
     points = scattered(np.random.default_rng(0), 50, 10)
-    split = split_of(points, TrainingSettings(val_fraction=0), 2)
+    split = split_of(points, TrainingSettings(zooms=(1,), val_fraction=0), 2)
     assert split.train.tolist() == list(range(50))
     assert (len(split.validation), split.n_buffered, split.buffer) == (0, 0, 0)
 
@@ -166,12 +170,16 @@ def widest_poses(chosen: TrainingSettings, n: int, zooms: int, rng: np.random.Ge
     """Yield random poses, and those that look farthest in each direction."""
     for _ in range(3):
         yield random_pose(chosen, n, zooms, rng)
-    shift = phase(chosen.window) if chosen.random_phase else 0
+    size, shift = chosen.window, phase(chosen.window) if chosen.random_phase else 0
     for degrees in (0, 45, 135, 225, 315) if chosen.rotation == "any" else (0,):
         c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
         for sign in (-1, 1):
-            matrix = np.broadcast_to([[c, -s], [s, c]], (n, zooms, 2, 2))
-            yield Pose(matrix, np.full((n, zooms, 2), (chosen.window - 1) / 2 + sign * shift))
+            turn = (1 + chosen.scale) * np.array([[c, -s], [s, c]])
+            place = np.full((n, zooms, 2), (size - 1) / 2 + sign * shift)
+            # All pixels are bent away from the point, as far as a bend may be long.
+            longest = chosen.elastic * (np.sqrt(0.5) if degrees % 90 else 1.0)
+            away = np.sign(np.stack(np.indices((size, size))) - place[..., None, None])
+            yield Pose(np.broadcast_to(turn, (n, zooms, 2, 2)), place, longest * away)
 
 
 SEEN = (
@@ -181,6 +189,7 @@ SEEN = (
     st.booleans(),
     st.sampled_from([1.0, 0.5, 2.0, 0.75, 1.3]),
     st.sampled_from(["point", "mean"]),
+    st.sampled_from([(0.0, 0.0), (0.2, 0.0), (0.0, 2.0), (0.2, 3.0)]),
 )
 
 
@@ -206,11 +215,23 @@ def check_nothing_is_seen_twice(
 @settings(max_examples=25)
 @given(*SEEN)
 def test_no_training_window_shows_a_pixel_that_validation_shows(
-    seed: int, zooms: Any, rotation: Any, random_phase: bool, pixel_size: float, readout: Any
+    seed: int,
+    zooms: Any,
+    rotation: Any,
+    random_phase: bool,
+    pixel_size: float,
+    readout: Any,
+    bent: tuple[float, float],
 ) -> None:
     rng = np.random.default_rng(seed)
     chosen = TrainingSettings(
-        zooms=zooms, window=16, rotation=rotation, random_phase=random_phase, readout=readout
+        zooms=zooms,
+        window=16,
+        rotation=rotation,
+        random_phase=random_phase,
+        readout=readout,
+        scale=bent[0],
+        elastic=bent[1],
     )
     # The model's pixels are those of 1 µm, the image's are not.
     shape = (2, int(700 / pixel_size), int(300 / pixel_size))
@@ -219,8 +240,7 @@ def test_no_training_window_shows_a_pixel_that_validation_shows(
         [rng.integers(0, 2, 60), *(rng.uniform(-0.5, n - 0.5, 60) for n in shape[1:])]
     )
     table = Points.build(where, [f"c{i % 2}" for i in range(60)])
-    (*_, points) = read_point_set([(stack, table)], scheme_of(2), chosen, 1.0)
-    assert isinstance(points, PointSet)
+    points = place_points([(stack, table)], scheme_of(2), chosen.zooms, 1.0)
     split = split_of(points, chosen, 2, seed)
     check_nothing_is_seen_twice(stack, where[split.train], where[split.validation], chosen, rng)
 
@@ -228,12 +248,18 @@ def test_no_training_window_shows_a_pixel_that_validation_shows(
 @settings(max_examples=40)
 @given(*SEEN)
 def test_the_buffer_is_wide_enough_where_points_lie_just_that_far_apart(
-    seed: int, zooms: Any, rotation: Any, random_phase: bool, pixel_size: float, readout: Any
+    seed: int,
+    zooms: Any,
+    rotation: Any,
+    random_phase: bool,
+    pixel_size: float,
+    readout: Any,
+    bent: tuple[float, float],
 ) -> None:
     rng = np.random.default_rng(seed)
     chosen = TrainingSettings(
         zooms=zooms, window=16, rotation=rotation, random_phase=random_phase, readout=readout,
-        val_fraction=0.5,
+        val_fraction=0.5, scale=bent[0], elastic=bent[1],
     )  # fmt: skip
     stack = ImageStack(
         np.zeros((int(99 / pixel_size), int(600 / pixel_size)), np.float32), pixel_size=pixel_size
@@ -244,8 +270,7 @@ def test_the_buffer_is_wide_enough_where_points_lie_just_that_far_apart(
     y = rng.uniform(0, 95, 4) / pixel_size
     where = np.column_stack([y, [x, x, x + apart, x + apart]])
     table = Points.build(where, ["c0", "c1", "c0", "c1"])
-    (*_, points) = read_point_set([(stack, table)], scheme_of(2), chosen, 1.0)
-    assert isinstance(points, PointSet)
+    points = place_points([(stack, table)], scheme_of(2), chosen.zooms, 1.0)
     split = split_of(points, chosen, 2, seed)
     assert len(split.train) == len(split.validation) == 2
     check_nothing_is_seen_twice(stack, where[split.train], where[split.validation], chosen, rng)

@@ -10,8 +10,17 @@ import pytest
 from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.learning.start import _normalisation
+from napari_lungcls.learning.dataset import PointSet
+from napari_lungcls.learning.layout import Layout
+from napari_lungcls.learning.start import normalisation_of
 from three_tissues import QUICK, SCHEME, run, scene
+
+
+def made(squares: Any) -> PointSet:
+    """Make points of nothing but the pixels around them."""
+    n = len(squares)
+    codes = np.zeros(n, np.int64)
+    return PointSet(Layout(np.zeros((n, 2)), codes, codes, codes), squares, np.zeros((n, 1, 2)))
 
 
 @pytest.mark.parametrize("bright", [False, True])
@@ -21,7 +30,7 @@ def test_the_normalisation_is_exact_however_many_pixels_there_are(bright: bool) 
     few = rng.integers(200 if bright else 0, 256, (40, 1, 200, 200, 3), np.uint8)
     few[..., 1] //= 2
     squares = np.tile(few, (4, 1, 1, 1, 1))
-    norm = _normalisation(squares, np.arange(160), "uint8", imagenet=False)
+    norm = normalisation_of(made(squares), np.arange(160), "uint8", imagenet=False)
     wanted = squares.reshape(-1, 3)
     np.testing.assert_allclose(norm.mean, wanted.mean(0), rtol=1e-4)
     np.testing.assert_allclose(norm.std, wanted.std(0, dtype=np.float64), rtol=1e-3)
@@ -29,10 +38,10 @@ def test_the_normalisation_is_exact_however_many_pixels_there_are(bright: bool) 
 
 def test_the_normalisation_of_flat_and_faint_images() -> None:
     flat = np.full((4, 1, 9, 9, 3), 7, np.float32)
-    assert _normalisation(flat, np.arange(4), "float32", imagenet=False).std == (1, 1, 1)
+    assert normalisation_of(made(flat), np.arange(4), "float32", imagenet=False).std == (1, 1, 1)
     faint = np.random.default_rng(0).uniform(0, 1e-8, (9, 1, 20, 20, 3)).astype(np.float32)
     faint[..., 2] = 0
-    norm = _normalisation(faint, np.arange(9), "float32", imagenet=False)
+    norm = normalisation_of(made(faint), np.arange(9), "float32", imagenet=False)
     assert norm.std[0] == pytest.approx(faint[..., 0].std(), rel=1e-3)
     assert 0 < norm.std[2] < 0.01 * norm.std[0]
 
@@ -40,17 +49,17 @@ def test_the_normalisation_of_flat_and_faint_images() -> None:
 def test_the_normalisation_sees_the_training_part_only() -> None:
     squares = np.zeros((6, 1, 9, 9, 3), np.uint8)
     squares[3:] = 200
-    assert _normalisation(squares, np.arange(3), "uint8", imagenet=False).mean == (0, 0, 0)
+    assert normalisation_of(made(squares), np.arange(3), "uint8", imagenet=False).mean == (0, 0, 0)
 
 
 def test_pretrained_weights_expect_imagenet_s_scale() -> None:
     rng = np.random.default_rng(0)
     squares = rng.integers(0, 256, (9, 1, 20, 20, 3))
-    eight = _normalisation(squares.astype(np.uint8), np.arange(9), "uint8", imagenet=True)
+    eight = normalisation_of(made(squares.astype(np.uint8)), np.arange(9), "uint8", imagenet=True)
     np.testing.assert_allclose(eight.mean, np.array([0.485, 0.456, 0.406]) * 255)
     np.testing.assert_allclose(eight.std, np.array([0.229, 0.224, 0.225]) * 255)
-    sixteen = _normalisation(
-        (squares * 257).astype(np.uint16), np.arange(9), "uint16", imagenet=True
+    sixteen = normalisation_of(
+        made((squares * 257).astype(np.uint16)), np.arange(9), "uint16", imagenet=True
     )
     np.testing.assert_allclose(sixteen.mean, np.array(eight.mean) * 257, rtol=0.02)
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.learning.dataset import Pair
+from napari_lungcls.learning.layout import Pair, place_points
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.splits import make_splits
 from napari_lungcls.learning.training import Trained, TrainingProgress
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.engines.torch_engine import TorchEngine
@@ -123,11 +124,8 @@ def test_validation_figures_are_those_of_answers_through_windows(trained: Any) -
         [odds for _, odds in classify_points(engine, result.document, stack, points.coordinates)]
     )
     # The split is drawn from the seed before anything else.
-    from napari_lungcls.learning.dataset import read_point_set
-    from napari_lungcls.learning.splits import split_points
-
-    (*_, held) = read_point_set([(stack, points)], SCHEME, QUICK, None)
-    split = split_points(held, QUICK, SCHEME, np.random.default_rng(QUICK.seed))  # type: ignore[arg-type]
+    layout = place_points([(stack, points)], SCHEME, QUICK.zooms, None)
+    (split,) = make_splits(layout, QUICK, SCHEME, np.random.default_rng(QUICK.seed))
     codes = points.codes(SCHEME)[split.validation]
     right = (found[split.validation].argmax(1) == codes).mean()
     assert right == pytest.approx(result.document.validation["accuracy"])
@@ -166,8 +164,8 @@ def unbalanced() -> Pair:
     return stack, points.select(np.sort(keep))
 
 
-@pytest.mark.parametrize("balance", [True, False])
-def test_classes_are_drawn_equally_often(monkeypatch: pytest.MonkeyPatch, balance: bool) -> None:
+@pytest.mark.parametrize("balance", ["sampling", "none"])
+def test_classes_are_drawn_equally_often(monkeypatch: pytest.MonkeyPatch, balance: str) -> None:
     drawn = spy_on_steps(monkeypatch)
     stack, points = unbalanced()
     settings = QUICK.model_copy(
@@ -180,7 +178,7 @@ def test_classes_are_drawn_equally_often(monkeypatch: pytest.MonkeyPatch, balanc
     there = Counter(points.codes(SCHEME).tolist())
     for epoch in (drawn[:steps], drawn[steps:]):
         counts = Counter(np.concatenate(epoch).tolist())
-        if balance:
+        if balance == "sampling":
             assert max(counts.values()) - min(counts.values()) <= 1
         else:
             # Every point about once: as often as it occurs.
@@ -229,16 +227,16 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run(monkeypatch: pytest.Mo
     losses = iter([1.0, 0.5, 0.7, 0.6, 0.9, 0.4])
     states: list[Any] = []
 
-    def logits(self: Any, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def logits(engine: Any, examples: Any, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Answer as if the loss of every point were the next of `losses`."""
-        states.append(self.engine.state())
-        loss, codes = next(losses), self.points.codes[rows]
+        states.append(engine.state())
+        loss, codes = next(losses), examples.codes[rows]
         rest = np.log((1 - np.exp(-loss)) / 2)
         found = np.full((len(rows), 3), rest)
         found[np.arange(len(rows)), codes] = -loss
         return found
 
-    monkeypatch.setattr("napari_lungcls.learning.training._Run._logits", logits)
+    monkeypatch.setattr("napari_lungcls.learning.loop.logits_of", logits)
     settings = QUICK.model_copy(update={"epochs": 50, "patience": 3})
     trained = run([scene()], settings)[1]
     found = [record["val_loss"] for record in trained.document.history]

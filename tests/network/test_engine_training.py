@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from engine_examples import NO_REGULARISATION, SPECS, TINY, answers, examples, same
 from known_network import BYTES, make_spec, normalised
-from napari_lungcls.network.engines import Engine, OptimizerOptions
+from napari_lungcls.errors import InputError
+from napari_lungcls.network.engines import Engine, OptimizerOptions, create_engine
 from napari_lungcls.network.readouts import readouts_at
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
 def test_training_learns_16_windows_by_heart(build: Any, optimizer: str) -> None:
     engine = build(TINY, seed=1)
     windows, places = examples(TINY, 16)
@@ -103,6 +104,79 @@ def test_a_trunk_that_was_frozen_thaws(build: Any) -> None:
         engine.train_step(windows, readouts_at(engine.spec, places), *answers(8), 0.01)
     after = engine.state()
     assert all(not np.array_equal(after[name], array) for name, array in before.items())
+
+
+def test_thawing_keeps_what_the_heads_have_learned(build: Any) -> None:
+    engine = build(TINY, state=1)
+    windows, places = examples(TINY, 8)
+    readouts = readouts_at(TINY, places)
+    trunk = {name for name in engine.state() if not name.startswith("heads.")}
+    engine.prepare(OptimizerOptions(freeze=True))
+    before = engine.state()
+    engine.train_step(windows, readouts, *answers(8), 0.01)
+    frozen = engine.state()
+    assert all(np.array_equal(frozen[name], before[name]) for name in trunk)
+    assert not any(name.startswith("trunk.") for name in engine.optimizer_state())
+    engine.thaw()
+    engine.train_step(windows, readouts, *answers(8), 0.01)
+    moments, after = engine.optimizer_state(), engine.state()
+    assert not any(np.array_equal(after[name], before[name]) for name in trunk)
+    # The heads' moments went on, those of the trunk began.
+    assert float(moments["bias.step"]) == 2
+    assert float(moments["trunk.conv1.weight.step"]) == 1
+
+
+def test_the_trunk_learns_at_its_own_rate(build: Any) -> None:
+    moved = []
+    for share in (1.0, 0.1):
+        engine = build(TINY, state=1)
+        windows, places = examples(TINY, 8)
+        before = engine.state()
+        engine.prepare(OptimizerOptions(optimizer="sgd", trunk_rate=share, clip_norm=None))
+        engine.train_step(windows, readouts_at(TINY, places), *answers(8), 0.01)
+        after = engine.state()
+        moved.append({name: after[name] - before[name] for name in before})
+    for name, whole in moved[0].items():
+        if "running" not in name:
+            factor = 1.0 if name.startswith("heads.") else 0.1
+            np.testing.assert_allclose(
+                moved[1][name], factor * whole, atol=1e-3 * np.abs(whole).max() + 1e-9
+            )
+
+
+def test_label_smoothing_is_a_mixture_of_losses(build: Any) -> None:
+    engine = build(TINY, state=1)
+    windows, places = examples(TINY, 6)
+    codes, weights = answers(6)
+    readouts = readouts_at(TINY, places)
+    logits = engine.logits(windows, readouts).astype(np.float64)
+    odds = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    wanted = -0.8 * odds[np.arange(6), codes].mean() - 0.2 * odds.mean()
+    engine.prepare(OptimizerOptions(freeze=True, label_smoothing=0.2))
+    found = engine.train_step(windows, readouts, codes, weights, 0.01).loss
+    assert found == pytest.approx(wanted, rel=1e-4)
+
+
+def test_features_are_what_the_heads_read(build: Any) -> None:
+    engine = build(SPECS["two zooms"], state=1)
+    spec, state = engine.spec, engine.state()
+    windows, places = examples(spec, 3)
+    readouts = readouts_at(spec, places)
+    features = engine.features(windows, readouts)
+    total = np.tile(state[spec.bias_name], (3, 1))
+    for stage in spec.stages:
+        for i, zoom in enumerate(spec.zooms):
+            total += features[stage][:, i] @ state[spec.head_name(zoom, stage)].T
+    np.testing.assert_allclose(total, engine.logits(windows, readouts), atol=1e-4)
+    assert all(part.shape[0] == 0 for part in engine.features(
+        windows[:0], {stage: array[:0] for stage, array in readouts.items()}
+    ).values())  # fmt: skip
+
+
+def test_a_precision_that_the_device_lacks_is_refused_at_the_start(build: Any) -> None:
+    if build(TINY).device == "cpu":
+        with pytest.raises(InputError, match="--precision fp16"):
+            build(TINY).prepare(OptimizerOptions(precision="fp16"))
 
 
 def test_batch_statistics_move_as_torchvision_moves_them(build: Any) -> None:
@@ -246,3 +320,21 @@ def test_a_gpu_trains(build: Any) -> None:
     steps = [engine.train_step(windows, readouts, codes, weights, 0.005) for _ in range(25)]
     assert steps[-1].loss < 0.2 * steps[0].loss
     assert engine.optimizer_state()
+
+
+def test_bf16_on_the_processor_learns_like_float32() -> None:
+    # Every processor computes it; those without instructions for it do so slowly.
+    engine_losses = []
+    for precision in ("fp32", "bf16"):
+        engine = create_engine("torch", TINY, device="cpu", seed=1)
+        windows, places = examples(TINY, 16)
+        engine.prepare(OptimizerOptions(precision=precision))
+        steps = [
+            engine.train_step(windows, readouts_at(TINY, places), *answers(16), 0.005)
+            for _ in range(20)
+        ]
+        engine_losses.append([step.loss for step in steps])
+        assert all(array.dtype == np.float32 for array in engine.state().values())
+    assert engine_losses[0] != engine_losses[1]
+    assert engine_losses[1][0] == pytest.approx(engine_losses[0][0], rel=0.01)
+    assert engine_losses[1][-1] < 0.2 * engine_losses[1][0]

@@ -78,14 +78,17 @@ def moved(before: State, after: State) -> dict[str, NDArray[np.float32]]:
 
 
 @pytest.mark.parametrize("clip", [None, 0.05])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
 def test_steps_have_the_same_loss_and_effect(both: Any, optimizer: str, clip: float | None) -> None:
     spec = make_spec(zooms=(1, 4), stages=(1, 2, 3), window=40)
     engines = both(spec)
     windows, places = examples(spec, 6)
     readouts, (codes, _) = readouts_at(spec, places), answers(6)
     weights = np.array([1, 2, 0.5, 0, 3, 1], np.float32)
-    options = OptimizerOptions(optimizer=optimizer, weight_decay=0.1, clip_norm=clip)
+    options = OptimizerOptions(
+        optimizer=optimizer, weight_decay=0.1, clip_norm=clip, betas=(0.8, 0.9), epsilon=1e-6,
+        momentum=0.7, label_smoothing=0.1, trunk_rate=0.5,
+    )  # fmt: skip
     before, losses = engines[0].state(), []
     for engine in engines:
         engine.prepare(options)
@@ -128,7 +131,7 @@ def test_adam_s_epsilon_is_torch_s(both: Any) -> None:
     np.testing.assert_allclose(found, wanted, atol=1e-3 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
 @pytest.mark.parametrize("freeze", [False, True])
 @pytest.mark.parametrize("back", [False, True])
 def test_one_goes_on_where_the_other_stopped(

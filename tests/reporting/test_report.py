@@ -18,7 +18,8 @@ from PIL import Image
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.metrics import Metrics, score, wilson
+from napari_lungcls.learning.intervals import wilson
+from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.reporting import Picture, Report, check_report_folder, write_report
 from napari_lungcls.reporting.page import PageParts, PagePicture, html_page
 
@@ -144,8 +145,18 @@ def test_tables(full: Path) -> None:
         ["duct", "0", "0", "2"],
     ]
     header, *body = rows(full.parent / "per_class.csv")
-    assert header == ["class", "precision", "recall", "f1", "support"]
-    assert body[0] == ["alveoli", "1.0", "0.5", str(METRICS.per_class["alveoli"].f1), "2"]
+    assert header == [
+        "class", "precision", "recall", "f1", "support", "auc", "average_precision",
+    ]  # fmt: skip
+    assert body[0] == [
+        "alveoli",
+        "1.0",
+        "0.5",
+        str(METRICS.per_class["alveoli"].f1),
+        "2",
+        str(METRICS.per_class["alveoli"].auc),
+        str(METRICS.per_class["alveoli"].average_precision),
+    ]
     assert rows(full.parent / "history.csv") == [
         [field.name for field in fields(EpochRecord)],
         ["1", "0.001", "0.9", "0.6", "0.8", "0.7", "2.5"],

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from napari_lungcls.cli import classify, demo, evaluate, info, paint, train
+from napari_lungcls.cli import agree, augment, classify, demo, evaluate, info, paint, train
 from napari_lungcls.cli.console import Interrupted
 from napari_lungcls.errors import InputError, LungclsWarning
 
@@ -31,8 +31,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("train")(train.train)
+app.command("augment")(augment.augment)
 app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
+app.command("agree")(agree.agree)
 app.command("paint")(paint.paint)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

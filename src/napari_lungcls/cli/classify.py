@@ -33,6 +33,7 @@ def classify(
     """Add the columns predicted and p_<class> to a points file."""
     from napari_lungcls.annotation import write_points
     from napari_lungcls.model import load
+    from napari_lungcls.network.deciding import decide
     from napari_lungcls.painting.classify import classified_table, classify_points
     from napari_lungcls.pairing import open_pairs
 
@@ -46,9 +47,10 @@ def classify(
         ):
             odds[rows] = found
             show(rows.stop, len(table), "")
-    write_points(out, classified_table(table, odds, loaded.scheme))
+    threshold = loaded.document.threshold
+    write_points(out, classified_table(table, odds, loaded.scheme, threshold))
     names = loaded.scheme.names
-    counts = np.bincount(odds.argmax(1), minlength=len(names))
+    counts = np.bincount(decide(odds, threshold), minlength=len(names))
     result = {
         "out": str(out),
         "n": len(table),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from napari_lungcls.cli.options import (
     ReportFolder,
     Stride,
     Tables,
+    check_file,
 )
 
 
@@ -30,6 +32,10 @@ def evaluate(
     stride: Stride = 4,
     pixel_size: PixelSize = None,
     report: ReportFolder = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option("--predictions", metavar="CSV", help="points file with every answer"),
+    ] = None,
     engine: EngineName = None,
     device: Device = "auto",
     json: Json = False,
@@ -39,21 +45,27 @@ def evaluate(
     from napari_lungcls.model import load
     from napari_lungcls.pairing import open_pairs
     from napari_lungcls.reporting import check_report_folder
+    from napari_lungcls.reporting.predictions import write_predictions
     from napari_lungcls.reporting.runs import evaluation_report
 
     if report is not None:
         check_report_folder(report)
+    if predictions is not None:
+        check_file(predictions)
     pairs = open_pairs(images, points, pixel_size)
     for stack, table in pairs:
         check_inside(stack, table.coordinates, table.source)
     loaded = load(model, engine=engine, device=device)
     with console.progress("evaluating") as show:
-        metrics = loaded.evaluate(
+        answers = loaded.answers(
             pairs,
             painted=painted,
             stride=stride,
             progress=lambda done, total: show(done, total, "points"),
         )
+    metrics = answers.metrics()
+    if predictions is not None:
+        write_predictions(predictions, answers)
     if report is not None:
         how = f"off the map painted at stride {stride}" if painted else "through windows"
         evaluation_report(
@@ -66,6 +78,7 @@ def evaluate(
                 "points": ", ".join(map(str, points)),
                 "answers read": how,
             },
+            answers,
         )
     text = "\n".join(
         [

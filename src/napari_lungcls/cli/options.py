@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -57,8 +57,10 @@ Json = Annotated[bool, typer.Option("--json", help="print one JSON document on s
 Command = Callable[..., None]
 
 
-def with_settings(model: type[BaseModel]) -> Callable[[Command], Command]:
-    """Give a command one option for each field of a settings model.
+def with_settings(
+    model: type[BaseModel], only: Collection[str] | None = None
+) -> Callable[[Command], Command]:
+    """Give a command one option for each field of a settings model, or for some of them.
 
     The command receives them in its keyword arguments `**settings`; options that the user
     did not give are not among them, so that the model's own defaults hold.
@@ -69,7 +71,8 @@ def with_settings(model: type[BaseModel]) -> Callable[[Command], Command]:
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         hints = typing.get_type_hints(command, include_extras=True)
         own = [p.replace(annotation=hints[p.name]) for p in own]
-        made = [_option(name, field) for name, field in model.model_fields.items()]
+        fields = model.model_fields.items()
+        made = [_option(name, field) for name, field in fields if only is None or name in only]
         names = {p.name for p in made}
 
         def filled(**given: Any) -> None:
@@ -120,7 +123,7 @@ def _help(field: FieldInfo, choices: tuple[Any, ...]) -> str:
     if default is None:
         return text
     if isinstance(default, tuple):
-        default = ",".join(map(str, default))
+        default = ",".join(map(str, default)) or "auto"
     if isinstance(default, bool):
         default = "on" if default else "off"
     return f"{text}  [default: {default}]"

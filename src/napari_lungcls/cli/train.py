@@ -19,6 +19,7 @@ from napari_lungcls.cli.options import (
     check_file,
     with_settings,
 )
+from napari_lungcls.learning.checkpoints import SECONDS, Checkpoint, checkpoint_path
 from napari_lungcls.learning.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -35,6 +36,18 @@ def train(
     ] = "lung",
     pixel_size: PixelSize = None,
     report: ReportFolder = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with a run that was killed or interrupted")
+    ] = False,
+    checkpoint_every: Annotated[
+        float,
+        typer.Option(
+            "--checkpoint-every",
+            metavar="SECONDS",
+            min=0,
+            help="how often the run is written down beside the model, as MODEL.checkpoint",
+        ),
+    ] = SECONDS,
     json: Json = False,
     **settings: Any,
 ) -> None:
@@ -53,31 +66,41 @@ def train(
     if report is not None:
         check_report_folder(report)
     pairs = open_pairs(images, points, pixel_size)
+    checkpoint = Checkpoint(checkpoint_path(out), resume=resume, every=checkpoint_every)
     _rehearse(chosen, scheme)
     began = time.perf_counter()
     with console.progress("training") as show, console.interruptible() as cancelled:
-        run = training(pairs, settings=chosen, classes=scheme, cancelled=cancelled)
+        run = training(
+            pairs, settings=chosen, classes=scheme, cancelled=cancelled, checkpoint=checkpoint
+        )
         model = exhaust(run, lambda p: show(p.done, p.total, p.words))
         stopped = cancelled()
     model.save(out)
+    if not stopped:
+        checkpoint.remove()
     document = model.document
     result = {
         "model": str(out),
         "n_train": document.split["train"],
         "n_val": document.split["validation"],
+        "n_test": document.split["test"],
         "n_buffered": document.split["n_buffered"],
+        "n_final": document.split["final"],
         "epochs": len(document.history),
         "seconds": round(time.perf_counter() - began, 2),
         "engine": document.engine,
         "device": document.device,
+        "split": document.split,
         "val": document.validation,
+        "test": document.test,
     }
     if report is not None:
         training_report(report, document, result)
     console.answer(result, _text(result, document.pretrained), as_json=json)
     if stopped:
         raise console.Interrupted(
-            f"training was interrupted; {out} holds what was learned until then"
+            f"training was interrupted; {out} holds what was learned until then, and the same "
+            "command with --resume goes on"
         )
 
 
@@ -93,18 +116,21 @@ def _rehearse(settings: TrainingSettings, scheme: ClassScheme) -> None:
         When one of them cannot be used.
     """
     from napari_lungcls.learning.dataset import PointSet
-    from napari_lungcls.learning.splits import Split
-    from napari_lungcls.learning.start import start_network
+    from napari_lungcls.learning.layout import Layout
+    from napari_lungcls.learning.start import open_origin, start_network
 
-    none, one = np.zeros(0, np.intp), np.zeros(1, np.intp)
-    pixel = np.zeros((1, 1, 1, 1, 3), np.uint8)
+    one = np.zeros(1, np.intp)
     place = np.zeros((1, 2))
-    points = PointSet(place, one, one, pixel, place[np.newaxis])
-    start_network(points, Split(one, none, 0, 0.0), settings, scheme, "uint8")
+    origin = open_origin(settings, scheme)
+    chosen = origin.shaped(settings).resolved(None)
+    shape = (1, len(chosen.zooms), 1, 1, 3)
+    points = PointSet(Layout(place, one, one, one), np.zeros(shape, np.uint8), place[np.newaxis])
+    dtype = origin.model[0].network.normalisation.dtype if origin.model else "uint8"
+    start_network(points, one, chosen, len(scheme), dtype, origin)
 
 
 def _text(result: dict[str, Any], pretrained: str) -> str:
-    val = result["val"]
+    val, split = result["val"], result["split"]
     lines = [
         f"trained on {result['n_train']} points for {result['epochs']} epochs in "
         f"{result['seconds']:.0f} s ({result['engine']} on {result['device']})",
@@ -115,9 +141,30 @@ def _text(result: dict[str, Any], pretrained: str) -> str:
         lines.append("no points were kept for validation")
     else:
         lines.append(
-            f"accuracy on {result['n_val']} points it has not seen: "
+            f"accuracy on {val['n']} points it has not seen: "
             f"{console.percent(val['accuracy'])} (balanced "
             f"{console.percent(val['balanced_accuracy'])}); {result['n_buffered']} points too "
             "near to them were left out"
         )
+        lines += _reservations(split)
+    for number, fold in enumerate(split.get("folds", ()), 1):
+        lines.append(f"  fold {number}: {console.percent(fold['accuracy'])}")
+    if result["test"] is not None:
+        test = result["test"]
+        lines.append(
+            f"accuracy on {test['n']} test points, looked at once: "
+            f"{console.percent(test['accuracy'])}"
+        )
+    if result["n_final"]:
+        lines.append(f"then trained on all {result['n_final']} points; the figures are the split's")
     return "\n".join([*lines, f"model: {result['model']}"])
+
+
+def _reservations(split: dict[str, Any]) -> list[str]:
+    """Say what flatters the figures, if anything does."""
+    if not split["buffer_relaxed"]:
+        return []
+    return [
+        f"this flatters: with a buffer of {split['buffer']:g} pixels in place of "
+        f"{split['full_buffer']:.0f}, windows of training and validation share pixels"
+    ]

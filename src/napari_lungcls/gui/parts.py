@@ -159,17 +159,26 @@ class RunBar(QWidget):
         What the start button says.
     pausable
         Whether there is a pause button.
+    other
+        What a second button to start with says; none if empty.
     """
 
     start_clicked = Signal()
+    other_clicked = Signal()
     cancel_clicked = Signal()
     pause_toggled = Signal(bool)
 
     def __init__(
-        self, start: str, *, pausable: bool = False, parent: QWidget | None = None
+        self,
+        start: str,
+        *,
+        pausable: bool = False,
+        other: str = "",
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.start_button, self.cancel_button = QPushButton(start), QPushButton("Cancel")
+        self.other_button = QPushButton(other)
         self.pause_button = QPushButton("Pause")
         self.pause_button.setCheckable(True)
         self.bar, self.words = QProgressBar(), note()
@@ -179,6 +188,8 @@ class RunBar(QWidget):
         column.setContentsMargins(0, SPACING, 0, 0)
         column.setSpacing(SPACING)
         row.addWidget(self.start_button, 2)
+        if other:
+            row.addWidget(self.other_button, 1)
         if pausable:
             row.addWidget(self.pause_button, 1)
         row.addWidget(self.cancel_button, 1)
@@ -186,6 +197,7 @@ class RunBar(QWidget):
         column.addWidget(self.bar)
         column.addWidget(self.words)
         self.start_button.clicked.connect(self.start_clicked)
+        self.other_button.clicked.connect(self.other_clicked)
         self.cancel_button.clicked.connect(self._on_cancel)
         self.pause_button.toggled.connect(self._on_pause)
         self._say("")
@@ -214,10 +226,14 @@ class RunBar(QWidget):
         """Enable the start button, or disable it with the reason as its tooltip."""
         self.start_button.setToolTip(reason)
         self._refused = bool(reason)
-        self.start_button.setEnabled(not reason and not self._runs)
+        self._enable()
 
     _refused = False
     _runs = False
+
+    def _enable(self) -> None:
+        for button in (self.start_button, self.other_button):
+            button.setEnabled(not self._runs and not self._refused)
 
     def _say(self, words: str) -> None:
         self.words.setText(words)
@@ -225,7 +241,7 @@ class RunBar(QWidget):
 
     def _show_running(self, runs: bool) -> None:
         self._runs = runs
-        self.start_button.setEnabled(not runs and not self._refused)
+        self._enable()
         self.cancel_button.setEnabled(runs)
         self.pause_button.setEnabled(runs)
         self.pause_button.blockSignals(True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
@@ -72,6 +72,12 @@ def effective_zooms(
     if abs(ratio - 1) <= TOLERANCE:
         ratio = 1.0
     return tuple(z * ratio for z in zooms)
+
+
+def common_pixel_size(stacks: Iterable[ImageStack]) -> float | None:
+    """Return the finest known pixel size of images; coarser ones are resampled to it."""
+    known = [stack.pixel_size for stack in stacks if stack.pixel_size is not None]
+    return min(known) if known else None
 
 
 def check_zooms(zooms: Sequence[int], effective: Sequence[float], stack: ImageStack) -> None:

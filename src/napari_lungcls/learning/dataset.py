@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,57 +9,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.annotation.points import Points
-from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.geometry import window_start
 from napari_lungcls.imaging.levels import BlockCache
-from napari_lungcls.imaging.pixelsize import check_zooms, effective_zooms
 from napari_lungcls.imaging.stack import ImageStack, stack_dtype
-from napari_lungcls.imaging.windows import batches, check_inside, plane_indices, read_windows
+from napari_lungcls.imaging.windows import batches, plane_indices, read_windows
 from napari_lungcls.learning.augmentation import reach
+from napari_lungcls.learning.layout import Layout, Pair
 from napari_lungcls.learning.settings import TrainingSettings
-
-MEMORY_LIMIT = 512 * 2**20
-"""Bytes of squares that are held in memory; more go to a temporary file."""
-
-Pair = tuple[ImageStack, Points]
+from napari_lungcls.memory import scratch
 
 
 @dataclass(frozen=True)
 class PointSet:
-    """Points of one or several images, in the order in which they were given.
+    """Points of one or several images with the pixels around them; see `Examples`.
 
     Attributes
     ----------
-    coordinates
-        `(n, 2)`: `(y, x)` in pixels of the model's pixel size, so that distances mean the
-        same in every image.
-    planes
-        `(n,)` numbers that differ between planes, of the same image or of others.
-    codes
-        `(n,)` classes.
+    layout
+        Where they lie, and their classes.
     squares
         `(n, zooms, c, c, 3)` level pixels around each point.
     places
         `(n, zooms, 2)` where in its square each point lies.
-    grain
-        Edge of an image pixel, in pixels of the model's pixel size, where images are
-        resampled to it; the largest of all images, 0 where none is resampled.
     """
 
-    coordinates: NDArray[np.float64]
-    planes: NDArray[np.int64]
-    codes: NDArray[np.int64]
+    layout: Layout
     squares: NDArray[Any]
     places: NDArray[np.float64]
-    grain: float = 0.0
+    run_length: int = 1
 
     def __len__(self) -> int:
         """Count the points."""
-        return len(self.codes)
+        return len(self.layout)
 
-    def centred(self, rows: NDArray[np.intp], window: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """`(n,)` classes."""
+        return self.layout.codes
+
+    def around(self, rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Give the squares from which training windows are sampled."""
+        return self.squares[rows], self.places[rows]
+
+    def centred(
+        self, rows: NDArray[np.intp], window: int
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Cut windows without turn or shift, as `read_windows` gives them.
 
         Returns
@@ -80,56 +73,10 @@ class PointSet:
         return windows, places - first
 
 
-def check_pairs(pairs: Sequence[Pair], scheme: ClassScheme) -> NDArray[np.int64]:
-    """Refuse points that cannot be trained on, before anything is read.
-
-    Returns
-    -------
-    ndarray, (n,)
-        The codes of all points.
-
-    Raises
-    ------
-    InputError
-        Points outside their image, unknown classes, too few points or classes, images of
-        different types.
-    """
-    if not pairs:
-        raise InputError("training needs at least one image with its points")
-    for stack, points in pairs:
-        check_inside(stack, points.coordinates, points.source)
-    codes = np.concatenate([points.codes(scheme) for _, points in pairs])
-    counts = np.bincount(codes, minlength=len(scheme))
-    sources = ", ".join(dict.fromkeys(points.source for _, points in pairs))
-    used = np.flatnonzero(counts)
-    if len(codes) < len(scheme):
-        raise InputError(
-            f"{sources}: {len(codes)} points are fewer than the {len(scheme)} classes of the "
-            f"scheme {scheme.name!r}; label at least a few points of each class"
-        )
-    if len(used) < 2:
-        raise InputError(
-            f"{sources}: all points are {scheme.names[used[0]]!r}; label at least two classes"
-        )
-    if len(used) < len(scheme):
-        absent = ", ".join(scheme.names[i] for i in np.flatnonzero(counts == 0))
-        raise InputError(
-            f"{sources}: no point is labelled {absent}; label some, or give --classes a scheme "
-            "without it"
-        )
-    types = {str(stack.dtype) for stack, _ in pairs}
-    if len(types) > 1:
-        raise InputError(
-            f"the images have different types ({', '.join(sorted(types))}); convert them to one"
-        )
-    return codes
-
-
 def read_point_set(
     pairs: Sequence[Pair],
-    scheme: ClassScheme,
+    layout: Layout,
     settings: TrainingSettings,
-    pixel_size: float | None,
 ) -> Iterator[tuple[int, int] | PointSet]:
     """Read the squares around all points.
 
@@ -141,50 +88,27 @@ def read_point_set(
     Raises
     ------
     InputError
-        When points and images cannot be trained on, or intensities are not finite.
+        When intensities are not finite.
     """
-    codes = check_pairs(pairs, scheme)
-    edge = 2 * reach(settings) + 2
-    squares = _allocate((len(codes), len(settings.zooms), edge, edge, 3), pairs[0][0])
-    places, coordinates, planes, grains = [], [], [], [0.0]
+    n, edge = len(layout), 2 * reach(settings) + 2
+    shape = (n, len(settings.zooms), edge, edge, 3)
+    squares = scratch(
+        shape, stack_dtype(pairs[0][0].dtype), "free space there, or use fewer points"
+    )
+    places = np.empty((n, len(settings.zooms), 2))
     done = 0
-    images = [_identity(stack) for stack, _ in pairs]
-    for image, (stack, points) in zip(images, pairs, strict=True):
-        zooms = effective_zooms(settings.zooms, pixel_size, stack)
-        check_zooms(settings.zooms, zooms, stack)
+    for (stack, points), zooms in zip(pairs, layout.effective, strict=True):
         cache = BlockCache()
-        index = plane_indices(stack, points.coordinates)
-        ordered = _reading_order(index, points.coordinates)
-        found = np.empty((len(points), len(zooms), 2))
+        ordered = _reading_order(plane_indices(stack, points.coordinates), points.coordinates)
         for part in batches(len(ordered), 256):
             rows = ordered[part]
             windows, where = read_windows(stack, points.coordinates[rows], zooms, edge, cache=cache)
             _check_finite(windows, stack)
             squares[done + rows] = windows
-            found[rows] = where
-            yield done + part.stop, len(codes)
-        places.append(found)
-        edge_of_pixel = settings.zooms[0] / zooms[0]
-        coordinates.append(points.coordinates[:, -2:] * edge_of_pixel)
-        if not all(zoom.is_integer() for zoom in zooms):
-            grains.append(edge_of_pixel)
-        planes += [(images.index(image), *where) for where in index.tolist()]
+            places[done + rows] = where
+            yield done + part.stop, n
         done += len(points)
-    numbers = {plane: i for i, plane in enumerate(sorted(set(planes)))}
-    yield PointSet(
-        np.concatenate(coordinates),
-        np.array([numbers[plane] for plane in planes], np.int64),
-        codes,
-        squares,
-        np.concatenate(places),
-        max(grains),
-    )
-
-
-def _identity(stack: ImageStack) -> str | int:
-    """Tell images apart: one that is given twice, labelled by two people, is one image."""
-    named = stack.source != stack.name
-    return os.path.realpath(stack.source) if named else id(stack.levels[0])
+    yield PointSet(layout, squares, places)
 
 
 def _reading_order(planes: NDArray[np.int64], coordinates: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -200,12 +124,3 @@ def _check_finite(windows: NDArray[Any], stack: ImageStack) -> None:
             f"{stack.source} holds NaN or infinite values near the points; fill them first, "
             "for example with the background's intensity"
         )
-
-
-def _allocate(shape: tuple[int, ...], stack: ImageStack) -> NDArray[Any]:
-    dtype = stack_dtype(stack.dtype)
-    if int(np.prod(shape)) * dtype.itemsize <= MEMORY_LIMIT:
-        return np.empty(shape, dtype)
-    # The file has no name and vanishes with the process, however that ends.
-    with tempfile.TemporaryFile(prefix="lungcls-squares-") as scratch:
-        return np.memmap(scratch, dtype, "w+", shape=shape)

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, Literal
 
+from pydantic import Field
+
 from napari_lungcls.network.engines import ENGINES
 
-SEES, START, RUN, AUGMENTATION, SPLIT = GROUPS = (
+SEES, START, RUN, RATE, OPTIMISER, GENERALISE, AUGMENTATION, SPLIT, ANSWER = GROUPS = (
     "What the network sees",
     "Start",
     "Run",
+    "Learning rate",
+    "Optimiser",
+    "Against overfitting",
     "Augmentation",
     "Split",
+    "Answer",
 )
 """The groups of the settings, in the order in which a form shows them."""
 
@@ -21,18 +27,29 @@ INSTALLED = [name for name in ENGINES if find_spec(name)]
 """Engines whose library is here; finding a library does not import it."""
 
 
-def shown(
+def setting(
+    default: Any,
+    title: str,
+    description: str,
     group: str,
     *,
     unit: str = "",
     in_sight: bool = False,
     choices: Sequence[str] = (),
     other: Literal["", "name", "file"] = "",
-) -> dict[str, Any]:
-    """Describe how a form shows a field, for pydantic's `json_schema_extra`.
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+) -> Any:
+    """Describe a field of the settings, and how a form shows it.
 
     Parameters
     ----------
+    default
+        What holds when nothing is given.
+    title, description
+        What a form and the command line's help call it.
     group
         One of `GROUPS`.
     unit
@@ -43,11 +60,23 @@ def shown(
         Texts to choose from, where the type does not say them.
     other
         What may be given instead of a choice: nothing, a name, or the path of a file.
+    ge, gt, le, lt
+        Limits of the number, as in pydantic's `Field`.
     """
-    return {
+    hints: dict[str, Any] = {
         "group": group,
         "unit": unit,
         "in_sight": in_sight,
         "choices": list(choices),
         "other": other,
     }
+    return Field(
+        default,
+        title=title,
+        description=description,
+        ge=ge,
+        gt=gt,
+        le=le,
+        lt=lt,
+        json_schema_extra=hints,
+    )

@@ -1,8 +1,7 @@
-"""How good predictions are: the usual figures of classification, and their uncertainty."""
+"""How good predictions are: the usual figures of classification."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,9 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.learning.calibration import (
+    are_probabilities,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
+from napari_lungcls.network.deciding import decide
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid")
-_NORMAL_975 = 1.959963984540054
 
 
 class ClassMetrics(BaseModel):
@@ -28,6 +32,11 @@ class ClassMetrics(BaseModel):
         Harmonic mean of the two; 0 when both are.
     support
         Points of this class.
+    auc
+        Area under its ROC curve; None when all points, or none, are of it, or in an older
+        model file.
+    average_precision
+        Area under its precision-recall curve, by scikit-learn's step rule; None as `auc`.
     """
 
     model_config = _CONFIG
@@ -36,6 +45,8 @@ class ClassMetrics(BaseModel):
     recall: float
     f1: float
     support: int
+    auc: float | None = None
+    average_precision: float | None = None
 
 
 class Metrics(BaseModel):
@@ -46,7 +57,7 @@ class Metrics(BaseModel):
     n
         Points.
     accuracy
-        Share of points whose most probable class is the true one.
+        Share of points whose answer is the true class.
     balanced_accuracy
         Mean recall of the classes that the truth has.
     f1_macro
@@ -54,6 +65,11 @@ class Metrics(BaseModel):
     auc_ovr
         Mean area under the one-against-rest ROC curves of the classes that the truth has;
         None when the truth has one class only, because no curve exists then.
+    ece
+        Expected calibration error, 15 bins of equal width; None when scores are no
+        probabilities, or in an older model file.
+    nll
+        Mean negative log likelihood of the true classes in nats; None as `ece`.
     per_class
         Figures by class name, of all classes of the scheme, in its order.
     confusion
@@ -69,12 +85,19 @@ class Metrics(BaseModel):
     balanced_accuracy: float
     f1_macro: float
     auc_ovr: float | None
+    ece: float | None = None
+    nll: float | None = None
     per_class: dict[str, ClassMetrics]
     confusion: list[list[int]]
     classes: list[str]
 
 
-def score(codes: ArrayLike, probabilities: ArrayLike, names: Sequence[str]) -> Metrics:
+def score(
+    codes: ArrayLike,
+    probabilities: ArrayLike,
+    names: Sequence[str],
+    threshold: float | None = None,
+) -> Metrics:
     """Compare predictions with the truth.
 
     Classes without a point raise no warning and no error: they count as 0 in `per_class`
@@ -91,6 +114,8 @@ def score(codes: ArrayLike, probabilities: ArrayLike, names: Sequence[str]) -> M
         `(n, k)`, or any scores of which the largest marks the predicted class.
     names
         The `k` classes of the scheme.
+    threshold
+        For two classes, see `decide`.
 
     Raises
     ------
@@ -102,7 +127,7 @@ def score(codes: ArrayLike, probabilities: ArrayLike, names: Sequence[str]) -> M
     truth, values = _checked(codes, probabilities, len(names))
     from sklearn.metrics import precision_recall_fscore_support
 
-    predicted = values.argmax(axis=1)
+    predicted = decide(values, threshold)
     labels = np.arange(len(names))
     # confusion_matrix of scikit-learn warns about schemes of one class.
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
@@ -111,82 +136,31 @@ def score(codes: ArrayLike, probabilities: ArrayLike, names: Sequence[str]) -> M
         truth, predicted, labels=labels, zero_division=0
     )
     in_truth = support > 0
+    sure = are_probabilities(values)
+    areas = [_areas(truth == code, values[:, code]) for code in labels]
     occurs = in_truth | (confusion.sum(axis=0) > 0)
     return Metrics(
         n=len(truth),
         accuracy=float(np.trace(confusion) / len(truth)),
         balanced_accuracy=float(recall[in_truth].mean()),
         f1_macro=float(f1[occurs].mean()),
-        auc_ovr=_auc_ovr(truth, values),
+        auc_ovr=_mean([auc for auc, _ in areas]),
+        ece=expected_calibration_error(values, truth) if sure else None,
+        nll=negative_log_likelihood(values, truth) if sure else None,
         per_class={
             name: ClassMetrics(
                 precision=float(precision[code]),
                 recall=float(recall[code]),
                 f1=float(f1[code]),
                 support=int(support[code]),
+                auc=areas[code][0],
+                average_precision=areas[code][1],
             )
             for code, name in enumerate(names)
         },
         confusion=confusion.tolist(),
         classes=list(names),
     )
-
-
-def standard_error(p: float, n: int) -> float:
-    """Give the binomial standard error `sqrt(p (1 - p) / n)` of a share `p` of `n` points.
-
-    Raises
-    ------
-    ValueError
-        When `p` is not a share or `n` is not positive.
-    """
-    _check_share(p, n)
-    return math.sqrt(p * (1 - p) / n)
-
-
-def wilson(accuracy: float, n: int, z: float = _NORMAL_975) -> tuple[float, float]:
-    """Give the Wilson score interval of an accuracy that was measured on `n` points.
-
-    Unlike `accuracy ± 2 standard errors` it stays inside 0 to 1 and has a width when all
-    points are right. It supposes independent points; neighbours are not quite.
-
-    Parameters
-    ----------
-    accuracy
-        Share of points that are right.
-    n
-        Points.
-    z
-        Quantile of the normal distribution; 1.96, the default, makes a 95 % interval.
-
-    Returns
-    -------
-    tuple
-        Lower and upper end.
-
-    Raises
-    ------
-    ValueError
-        When `accuracy` is not a share or `n` is not positive.
-
-    Notes
-    -----
-    Wilson 1927, J. Am. Stat. Assoc. 22, 209-212, doi 10.1080/01621459.1927.10502953.
-    """
-    _check_share(accuracy, n)
-    weight = z * z / n
-    centre = accuracy + weight / 2
-    half = z * math.sqrt(accuracy * (1 - accuracy) / n + weight / (4 * n))
-    low, high = (centre - half) / (1 + weight), (centre + half) / (1 + weight)
-    # With none or all right an end is exactly 0 or 1; rounding must not cross it.
-    return max(0.0, min(low, accuracy)), min(1.0, max(high, accuracy))
-
-
-def _check_share(p: float, n: int) -> None:
-    if not 0 <= p <= 1:
-        raise ValueError(f"{p} is not a share between 0 and 1")
-    if n < 1:
-        raise ValueError(f"a share of {n} points has no error")
 
 
 def _checked(
@@ -207,10 +181,17 @@ def _checked(
     return truth.astype(np.int64), values
 
 
-def _auc_ovr(truth: NDArray[np.int64], values: NDArray[np.float64]) -> float | None:
-    from sklearn.metrics import roc_auc_score
+def _areas(
+    positive: NDArray[np.bool_], scores: NDArray[np.float64]
+) -> tuple[float | None, float | None]:
+    """Give the areas under a class's ROC and precision-recall curves."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
 
-    present = np.unique(truth)
-    if len(present) < 2:
-        return None
-    return float(np.mean([roc_auc_score(truth == code, values[:, code]) for code in present]))
+    if positive.all() or not positive.any():
+        return None, None
+    return float(roc_auc_score(positive, scores)), float(average_precision_score(positive, scores))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

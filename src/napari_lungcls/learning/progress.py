@@ -27,6 +27,10 @@ class TrainingProgress:
         Figures of the epoch that has just ended, else None.
     seconds, remaining
         Time spent, and an estimate of what is left.
+    part
+        Which of several trainings this is, such as `fold 2 of 5`; empty when there is one.
+    share_of_epoch
+        How much of the epoch that has not ended is done.
     """
 
     phase: Literal["reading", "training"]
@@ -38,13 +42,16 @@ class TrainingProgress:
     record: EpochRecord | None = None
     seconds: float = 0.0
     remaining: float | None = None
+    part: str = ""
+    share_of_epoch: float = 0.0
 
     @property
     def words(self) -> str:
         """What a progress bar says beside itself."""
         if self.phase == "reading":
             return "reading windows"
-        said = f"epoch {self.epoch}/{self.epochs}"
+        said = f"{self.part}, " if self.part else ""
+        said += f"epoch {self.epoch}/{self.epochs}"
         if self.loss is not None:
             said += f", loss {self.loss:.3f}"
         if self.record is not None and self.record.val_accuracy is not None:
@@ -52,29 +59,35 @@ class TrainingProgress:
         return said
 
 
+@dataclass
 class Tally:
-    """Running means of an epoch."""
+    """Running means of an epoch.
 
-    def __init__(self) -> None:
-        """Begin with nothing counted."""
-        self._loss = self._accuracy = 0.0
-        self._n = 0
+    Attributes
+    ----------
+    loss_sum, right, n
+        Over the examples so far.
+    """
+
+    loss_sum: float = 0.0
+    right: float = 0.0
+    n: int = 0
 
     def add(self, loss: float, accuracy: float, n: int) -> None:
         """Count a batch of `n` in."""
-        self._loss += loss * n
-        self._accuracy += accuracy * n
-        self._n += n
+        self.loss_sum += loss * n
+        self.right += accuracy * n
+        self.n += n
 
     @property
     def loss(self) -> float:
         """Mean loss so far."""
-        return self._loss / self._n
+        return self.loss_sum / self.n
 
     @property
     def accuracy(self) -> float:
         """Mean accuracy so far."""
-        return self._accuracy / self._n
+        return self.right / self.n
 
 
 class Clock:
@@ -83,11 +96,11 @@ class Clock:
     def __init__(self) -> None:
         """Begin now."""
         self._began = self._steps_began = time.perf_counter()
-        self._total = 0
+        self._first = self.total = 0
 
-    def start(self, total: int) -> None:
-        """Begin the steps, `total` of them, when everything is read."""
-        self._steps_began, self._total = time.perf_counter(), total
+    def start(self, total: int, done: int = 0) -> None:
+        """Begin the steps, `total` of them, `done` of which an earlier process took."""
+        self._steps_began, self._first, self.total = time.perf_counter(), done, total
 
     @property
     def seconds(self) -> float:
@@ -96,4 +109,5 @@ class Clock:
 
     def remaining(self, done: int) -> float:
         """Estimate the seconds left after `done` steps."""
-        return (time.perf_counter() - self._steps_began) / done * (self._total - done)
+        taken = max(1, done - self._first)
+        return (time.perf_counter() - self._steps_began) / taken * (self.total - done)

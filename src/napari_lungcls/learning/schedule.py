@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.settings import TrainingSettings
 
-WARM_UP = 0.25
-"""Share of a one-cycle run in which the learning rate rises."""
 
-
-def learning_rate(settings: TrainingSettings, step: int, steps: int, epoch: int) -> float:
+def learning_rate(
+    settings: TrainingSettings, step: int, steps: int, history: Sequence[EpochRecord]
+) -> float:
     """Learning rate of a step.
 
     Parameters
@@ -20,51 +20,81 @@ def learning_rate(settings: TrainingSettings, step: int, steps: int, epoch: int)
         Names the schedule and the peak.
     step, steps
         Steps before this one, and in all.
-    epoch
-        Epochs before this one, for the schedule `step`.
+    history
+        The epochs before this one.
 
     Notes
     -----
     `one-cycle` rises from 1/25 of the peak and falls to nearly 0 along half cosines
-    (Smith and Topin 2019, doi 10.1117/12.2520589). `step` multiplies by `step_factor`
-    every `step_epochs` epochs.
+    (Smith and Topin 2019, doi 10.1117/12.2520589). `cosine` rises from 0 in a straight line
+    and falls to 0 (Loshchilov and Hutter 2017, arXiv 1608.03983; Goyal et al. 2017, arXiv
+    1706.02677). `step` multiplies by `step_factor` every `step_epochs` epochs, `plateau`
+    whenever the loss on the validation points, or without them that of training, has not
+    fallen for so many.
     """
     peak = settings.learning_rate
     if settings.schedule == "constant":
         return peak
     if settings.schedule == "step":
-        return peak * settings.step_factor ** (epoch // settings.step_epochs)
-    turn = max(1.0, WARM_UP * steps)
+        return peak * settings.step_factor ** (len(history) // settings.step_epochs)
+    if settings.schedule == "plateau":
+        return peak * settings.step_factor ** _plateaus(settings.step_epochs, history)
+    turn = settings.warm_up * steps
     if step < turn:
+        if settings.schedule == "cosine":
+            return peak * (step + 1) / (turn + 1)
         return _half_cosine(peak / 25, peak, step / turn)
-    return _half_cosine(peak, peak / 1e4, (step - turn) / max(1.0, steps - turn))
+    last = peak / 1e4 if settings.schedule == "one-cycle" else 0.0
+    return _half_cosine(peak, last, (step - turn) / max(1.0, steps - turn))
 
 
 def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2
 
 
-@dataclass
+def _plateaus(patience: int, history: Sequence[EpochRecord]) -> int:
+    """Count how often the loss stood still for `patience` epochs."""
+    lowest, waited, found = math.inf, 0, 0
+    for record in history:
+        loss = record.train_loss if record.val_loss is None else record.val_loss
+        waited = 0 if loss < lowest else waited + 1
+        lowest = min(lowest, loss)
+        if waited >= patience:
+            found, waited = found + 1, 0
+    return found
+
+
 class BestEpoch:
     """Keeps the epoch of the highest validation accuracy, and knows when to give up.
 
     Of epochs with the same accuracy the one with the lowest loss is best. The loss alone would
     be a poor judge: a few confident mistakes, such as points of a rare class, can raise it while
     the map still improves.
+
+    Parameters
+    ----------
+    patience
+        Epochs without progress after which a run is over.
+    min_epochs
+        Epochs before which it never is.
+    tolerance
+        By how much the accuracy must exceed that of the last progress to be progress.
     """
 
-    patience: int
-    accuracy: float = -1.0
-    loss: float = math.inf
-    epoch: int = -1
+    def __init__(self, patience: int, min_epochs: int = 1, tolerance: float = 0.0) -> None:
+        self.patience, self.min_epochs, self.tolerance = patience, min_epochs, tolerance
+        self.accuracy, self.loss, self.epoch = -1.0, math.inf, -1
+        self._reached, self._progress = -1.0, -1
 
     def improves(self, epoch: int, accuracy: float, loss: float) -> bool:
         """Take note of an epoch; tell whether it is the best so far."""
-        if (accuracy, -loss) > (self.accuracy, -self.loss):
+        better = (accuracy, -loss) > (self.accuracy, -self.loss)
+        if accuracy > self._reached + self.tolerance or (better and self.tolerance == 0):
+            self._reached, self._progress = accuracy, epoch
+        if better:
             self.accuracy, self.loss, self.epoch = accuracy, loss, epoch
-            return True
-        return False
+        return better
 
     def is_over(self, epoch: int) -> bool:
         """Tell whether to stop after this epoch."""
-        return epoch - self.epoch >= self.patience
+        return epoch + 1 >= self.min_epochs and epoch - self._progress >= self.patience

@@ -1,166 +1,251 @@
-"""Splits into training and validation points that no pixel of a window crosses."""
+"""Splits into training, validation and test points that no pixel of a window crosses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from sklearn.model_selection import StratifiedGroupKFold
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.augmentation import reach
-from napari_lungcls.learning.dataset import PointSet
+from napari_lungcls.learning.buffers import Mask, buffer_width, near
+from napari_lungcls.learning.layout import Layout
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.network.spec import sight
+from napari_lungcls.learning.units import By, Units, choose_units, propose
 
-Mask = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+
+
+def nobody() -> Rows:
+    """Return the rows of an empty part."""
+    return np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which points train, which validate, and which lie between and do neither.
+    """Which points train, which validate, which test, and which lie between.
 
     Attributes
     ----------
-    train, validation
-        Rows of the point set.
+    train, validation, test
+        Rows of the point set. The test part is looked at once, after everything else.
     n_buffered
-        Points too near to the validation part to be trained on honestly.
+        Points too near to another part to be used honestly.
     buffer
-        Least distance along y or x between the two parts, in pixels of full resolution.
+        Least distance along y or x between the parts, in pixels of full resolution.
+    full_buffer
+        The distance from which on no window shares a pixel with one of another part.
+    by
+        What was kept together: `group`, `image`, `blocks`; `none` without a split, `files`
+        where the data came in parts.
     """
 
-    train: NDArray[np.intp]
-    validation: NDArray[np.intp]
-    n_buffered: int
-    buffer: float
+    train: Rows
+    validation: Rows = field(default_factory=nobody)
+    test: Rows = field(default_factory=nobody)
+    n_buffered: int = 0
+    buffer: float = 0.0
+    full_buffer: float = 0.0
+    by: str = "none"
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether windows of two parts may share pixels, so that figures flatter."""
+        return self.buffer < self.full_buffer
 
     def describe(self) -> dict[str, Any]:
         """Return counts for the model file."""
-        found = asdict(self)
-        return found | {"train": len(self.train), "validation": len(self.validation)}
+        return {
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "test": len(self.test),
+            "n_buffered": self.n_buffered,
+            "buffer": self.buffer,
+            "full_buffer": self.full_buffer,
+            "buffer_relaxed": self.relaxed,
+            "by": self.by,
+        }
 
 
-def buffer_width(settings: TrainingSettings, grain: float = 0.0) -> float:
-    """Distance at which no training window shares a pixel with a validation window.
+def make_splits(
+    layout: Layout, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
+) -> list[Split]:
+    """Split points as the settings ask: once, or once for each fold of a cross-validation.
 
-    A training window reaches `reach(settings)` level pixels from its point, however it is
-    turned and shifted; a validation window (`sight`) half its edge and up to half a pixel
-    more. One level pixel is added because level pixels are averages, and two image pixels
-    (`grain`, see `PointSet`) where those are cut by or interpolated between level pixels.
-    """
-    answered = sight(settings.window, settings.readout) / 2
-    return (reach(settings) + answered + 1.5) * max(settings.zooms) + 2 * grain
+    Many ways to part the points are tried; of those that leave every class on both sides,
+    the one wins that loses the fewest points to the buffer, has the wanted share, and keeps
+    the proportions of the classes.
 
-
-def split_points(
-    points: PointSet, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
-) -> Split:
-    """Split by spatial blocks with a buffer as wide as the context.
-
-    Many ways to lay blocks over the planes are tried; of those that leave every class on
-    both sides, the one that keeps the most points wins, with a preference for the wanted
-    share of validation points.
+    Returns
+    -------
+    list of Split
+        All with the same test part; one whose `validation` is empty when nothing is asked for.
 
     Raises
     ------
     InputError
         When the points lie too close together for any honest split.
     """
-    n = len(points)
-    everyone = np.arange(n)
-    if settings.val_fraction == 0:
-        return Split(everyone, everyone[:0], 0, 0.0)
-    buffer = buffer_width(settings, points.grain)
-    found = _best_split(points, settings.val_fraction, buffer, len(scheme), rng)
+    full = buffer_width(settings, layout.grain)
+    buffer = full if settings.buffer is None else min(settings.buffer, full)
+    splitter = _Splitter(layout, settings, len(scheme), buffer, rng)
+    everyone = np.ones(len(layout), bool)
+    if settings.val_fraction == settings.test_fraction == 0 and settings.folds == 1:
+        return [Split(np.flatnonzero(everyone))]
+    found = splitter.parts(everyone)
     if found is None:
-        raise InputError(
-            f"no split keeps every class on both sides with a buffer of {buffer:.0f} pixels, "
-            f"the reach of a window of {settings.window} at zoom {max(settings.zooms)}; "
-            f"{_remedy(points, settings, len(scheme), rng)}, label points farther apart or in "
-            "another image, or train on all points with --val-fraction 0"
+        raise InputError(_refusal(layout, settings, len(scheme), buffer, rng))
+    by, masks = found
+    return [
+        Split(
+            np.flatnonzero(train),
+            np.flatnonzero(validation),
+            np.flatnonzero(test),
+            n_buffered=int((~(train | validation | test)).sum()),
+            buffer=buffer,
+            full_buffer=full,
+            by=by,
         )
-    train, validation = found
-    return Split(
-        np.flatnonzero(train),
-        np.flatnonzero(validation),
-        int(n - train.sum() - validation.sum()),
-        buffer,
+        for train, validation, test in masks
+    ]
+
+
+@dataclass
+class _Splitter:
+    """Looks for splits of one kind of settings."""
+
+    layout: Layout
+    settings: TrainingSettings
+    classes: int
+    buffer: float
+    rng: np.random.Generator
+
+    def parts(self, everyone: Mask) -> tuple[By, list[tuple[Mask, Mask, Mask]]] | None:
+        """Return what was kept together, and masks of the three parts for each fold."""
+        for by in choose_units(self.layout, self.settings.split_by):
+            rest, test = everyone, ~everyone
+            if self.settings.test_fraction:
+                held = self._hold_out(rest, by, self.settings.test_fraction)
+                if held is None:
+                    continue
+                rest, test = held
+            sides = self._sides(rest, by)
+            if sides is not None:
+                return by, [(train, validation, test) for train, validation in sides]
+        return None
+
+    def _sides(self, rest: Mask, by: By) -> list[tuple[Mask, Mask]] | None:
+        if self.settings.folds > 1:
+            return self._folds(rest, by)
+        if not self.settings.val_fraction:
+            return [(rest, np.zeros_like(rest))]
+        held = self._hold_out(rest, by, self.settings.val_fraction)
+        return None if held is None else [held]
+
+    def _hold_out(self, among: Mask, by: By, share: float) -> tuple[Mask, Mask] | None:
+        """Choose a part to hold out; None when each way lacks a class on one side."""
+        best: tuple[float, Mask, Mask] | None = None
+        for held in self._candidates(among, by, share):
+            train = among & ~held & ~near(self.layout, held, self.buffer)
+            if not (self._complete(train) and self._complete(held)):
+                continue
+            off_target = abs(held.sum() / among.sum() - share)
+            lost = 1 - (train.sum() + held.sum()) / among.sum()
+            score = lost + 2 * off_target + self._imbalance(held, among) / 4
+            if best is None or score < best[0]:
+                best = (score, train, held)
+        return None if best is None else best[1:]
+
+    def _folds(self, among: Mask, by: By) -> list[tuple[Mask, Mask]] | None:
+        """Choose folds; every point validates once, if it is not lost to the test part."""
+        count = self.settings.folds
+        best: tuple[float, list[tuple[Mask, Mask]]] | None = None
+        for units in propose(self.layout, by, 1 / count, self.buffer, self.rng):
+            held = self._fold_masks(units, among, count)
+            sides = [(among & ~v & ~near(self.layout, v, self.buffer), v) for v in held]
+            if not sides or not all(self._complete(train) for train, _ in sides):
+                continue
+            lost = sum(1 - (t.sum() + v.sum()) / among.sum() for t, v in sides) / count
+            score = lost + sum(self._imbalance(v, among) for _, v in sides) / (4 * count)
+            if best is None or score < best[0]:
+                best = (score, sides)
+        return None if best is None else best[1]
+
+    def _fold_masks(self, units: Units, among: Mask, count: int) -> list[Mask]:
+        rows = np.flatnonzero(among)
+        codes = self.layout.codes[rows]
+        if len(np.unique(units[rows])) < count or np.bincount(codes).max() < count:
+            return []
+        seed = int(self.rng.integers(2**31))
+        folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        masks = []
+        for _, held in folds.split(rows, codes, units[rows]):
+            mask = np.zeros_like(among)
+            mask[rows[held]] = True
+            masks.append(mask)
+        return masks if all(mask.any() for mask in masks) else []
+
+    def _candidates(self, among: Mask, by: By, share: float) -> Iterator[Mask]:
+        """Take units in random order until they hold the wanted share of the points."""
+        for units in propose(self.layout, by, share, self.buffer, self.rng):
+            counts = np.bincount(units[among])
+            for _ in range(40 if by != "blocks" else 2):
+                order = self.rng.permutation(np.flatnonzero(counts))
+                enough = int(np.searchsorted(np.cumsum(counts[order]), share * among.sum())) + 1
+                yield among & np.isin(units, order[:enough])
+
+    def _complete(self, part: Mask) -> bool:
+        return len(np.unique(self.layout.codes[part])) == self.classes
+
+    def _imbalance(self, part: Mask, whole: Mask) -> float:
+        """Sum the differences of the classes' shares; 0 when they are the same."""
+        shares = [
+            np.bincount(self.layout.codes[mask], minlength=self.classes) / mask.sum()
+            for mask in (part, whole)
+        ]
+        return float(np.abs(shares[0] - shares[1]).sum())
+
+
+def _refusal(
+    layout: Layout,
+    settings: TrainingSettings,
+    classes: int,
+    buffer: float,
+    rng: np.random.Generator,
+) -> str:
+    """Say why there is no split, and name the largest context that these points allow."""
+    window, zoom = settings.window, max(settings.zooms)
+    return (
+        f"no split keeps every class on both sides with a buffer of {buffer:.0f} pixels, "
+        f"the reach of a window of {window} at zoom {zoom}; "
+        f"{_largest_context(layout, settings, classes, rng)}label points farther apart or in "
+        "another image, or train on all points with --val-fraction 0"
     )
 
 
-def _best_split(
-    points: PointSet, fraction: float, buffer: float, classes: int, rng: np.random.Generator
-) -> tuple[Mask, Mask] | None:
-    """Choose among the candidates; None when each lacks a class on one side."""
-    n = len(points)
-    best: tuple[float, Mask, Mask] | None = None
-    for validation in _candidates(points, fraction, buffer, rng):
-        train = ~validation & ~_near(points, validation, buffer)
-        if not _all_classes(points.codes, train, validation, classes):
-            continue
-        off_target = abs(validation.sum() / n - fraction)
-        score = (n - train.sum() - validation.sum()) / n + 2 * off_target
-        if best is None or score < best[0]:
-            best = (score, train, validation)
-    return None if best is None else best[1:]
-
-
-def _remedy(
-    points: PointSet, settings: TrainingSettings, classes: int, rng: np.random.Generator
+def _largest_context(
+    layout: Layout, settings: TrainingSettings, classes: int, rng: np.random.Generator
 ) -> str:
-    """Name the largest context that these points can be split with."""
-    for count in range(len(settings.zooms) - 1, 0, -1):
-        fewer = settings.model_copy(update={"zooms": settings.zooms[:count]})
-        buffer = buffer_width(fewer, points.grain)
-        if _best_split(points, settings.val_fraction, buffer, classes, rng) is not None:
-            return f"use --zooms {','.join(map(str, fewer.zooms))}"
-    return "use a smaller --window"
-
-
-def _candidates(
-    points: PointSet, fraction: float, buffer: float, rng: np.random.Generator
-) -> Iterator[Mask]:
-    """Propose validation parts: whole planes, ends of the image, and blocks of many sizes."""
-    planes = np.unique(points.planes)
-    for _ in range(10 if len(planes) > 1 else 0):
-        yield _take(points.planes, fraction, rng)
-    for axis in (0, 1):
-        position = points.coordinates[:, axis]
-        yield position <= np.quantile(position, fraction)
-        yield position >= np.quantile(position, 1 - fraction)
-    extent = float(np.ptp(points.coordinates, axis=0).max()) + 1
-    edges = [extent / parts for parts in (2, 3, 4, 5, 6, 8)]
-    for edge in [e for e in edges if e > buffer / 2]:
-        for _ in range(10):
-            cell = np.floor((points.coordinates + rng.uniform(0, edge, 2)) / edge).astype(np.int64)
-            key = np.column_stack([points.planes, cell])
-            yield _take(np.unique(key, axis=0, return_inverse=True)[1].reshape(-1), fraction, rng)
-
-
-def _take(block: NDArray[np.int64], fraction: float, rng: np.random.Generator) -> Mask:
-    """Take blocks in random order until they hold the wanted share of the points."""
-    counts = np.bincount(block)
-    order = rng.permutation(len(counts))
-    enough = int(np.searchsorted(np.cumsum(counts[order]), fraction * len(block))) + 1
-    return np.isin(block, order[:enough])
-
-
-def _near(points: PointSet, validation: Mask, buffer: float) -> Mask:
-    """Tell which points lie within the buffer of a validation point of their own plane."""
-    near = np.zeros(len(points), bool)
-    for plane in np.unique(points.planes[validation]):
-        here = points.planes == plane
-        tree = cKDTree(points.coordinates[here & validation])
-        distance, _ = tree.query(points.coordinates[here], p=np.inf)
-        near[here] = distance < buffer
-    return near
-
-
-def _all_classes(codes: NDArray[np.int64], train: Mask, validation: Mask, classes: int) -> bool:
-    """Tell whether both parts hold every class."""
-    return all(len(np.unique(codes[part])) == classes for part in (train, validation))
+    """Propose the settings with the largest buffer for which there is a split."""
+    narrower = [
+        settings.model_copy(update={"zooms": settings.zooms[:count], "window": window})
+        for count in range(len(settings.zooms), 0, -1)
+        for window in {settings.window, 64, 48, 32, 24, 16}
+        if window <= settings.window
+    ]
+    for fewer in sorted(narrower, key=lambda s: (-buffer_width(s, layout.grain), -s.window)):
+        buffer = buffer_width(fewer, layout.grain)
+        changed = (fewer.zooms, fewer.window) != (settings.zooms, settings.window)
+        splitter = _Splitter(layout, fewer, classes, buffer, rng)
+        if changed and splitter.parts(np.ones(len(layout), bool)) is not None:
+            said = []
+            if fewer.zooms != settings.zooms:
+                said.append(f"--zooms {','.join(map(str, fewer.zooms))}")
+            if fewer.window != settings.window:
+                said.append(f"--window {fewer.window}")
+            return f"use {' '.join(said)}, "
+    return ""

@@ -46,12 +46,21 @@ class ModelDocument(BaseModel):
         How the points were split and how many were used.
     validation
         Metrics of the best epoch on points the network has not seen, or None.
+    test
+        Metrics on points that no decision of the training has seen, or None.
     history
         One record per epoch.
     pretrained
         What the trunk started from.
     temperature
         Logits are divided by it before the softmax.
+    calibration
+        What the temperature brought on the validation points, or None.
+    threshold
+        For two classes: probability of the second from which a point counts as it. None:
+        the likeliest class is the answer.
+    operating_point
+        Why this threshold, and what it did on the validation points, or None.
     engine, device
         What trained it.
     software
@@ -69,9 +78,13 @@ class ModelDocument(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict)
     split: dict[str, Any] = Field(default_factory=dict)
     validation: dict[str, Any] | None = None
+    test: dict[str, Any] | None = None
     history: list[dict[str, Any]] = Field(default_factory=list)
     pretrained: str = "none"
     temperature: float = Field(default=1.0, gt=0)
+    calibration: dict[str, Any] | None = None
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    operating_point: dict[str, Any] | None = None
     engine: str = ""
     device: str = ""
     software: dict[str, str] = Field(default_factory=software_versions)
@@ -83,4 +96,6 @@ class ModelDocument(BaseModel):
             raise ValueError(
                 f"the network has {self.network.classes} classes, the scheme {len(self.scheme)}"
             )
+        if self.threshold is not None and len(self.scheme) != 2:
+            raise ValueError(f"a threshold parts two classes, the scheme has {len(self.scheme)}")
         return self

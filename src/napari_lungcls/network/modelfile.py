@@ -68,6 +68,17 @@ def check_model_name(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def is_model_file(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file is a model of this program, by its metadata."""
+    if Path(path).suffix != SUFFIX or not Path(path).is_file():
+        return False
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            return METADATA_KEY in (stored.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def read_model(path: str | os.PathLike[str]) -> tuple[ModelDocument, State]:
     """Read a model file without trusting it.
 

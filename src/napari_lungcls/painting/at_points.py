@@ -58,7 +58,13 @@ def painted_at_points(
     check_inside(stack, coordinates, points)
     grid = MapGrid.over(stack, stride)
     zooms = check_image(stack, document)
-    painter = Painter(engine.painting(), engine.spec, zooms, temperature=document.temperature)
+    painter = Painter(
+        engine.painting(),
+        engine.spec,
+        zooms,
+        temperature=document.temperature,
+        threshold=document.threshold,
+    )
     planes = plane_indices(stack, coordinates)
     cells = np.clip(map_cell(coordinates[:, -2:], stride), 0, np.asarray(grid.shape[-2:]) - 1)
     for block in grid.blocks():

@@ -13,6 +13,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.levels import BlockCache
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import batches, check_inside, read_windows
+from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.fitting import check_image
@@ -72,7 +73,10 @@ def classify_points(
 
 
 def classified_table(
-    points: Points, probabilities: NDArray[np.float32], scheme: ClassScheme
+    points: Points,
+    probabilities: NDArray[np.float32],
+    scheme: ClassScheme,
+    threshold: float | None = None,
 ) -> Points:
     """Add the columns `predicted` and `p_<class>` to points.
 
@@ -84,7 +88,9 @@ def classified_table(
         `(n, classes)`.
     scheme
         Names the classes.
+    threshold
+        Of the model, see `decide`.
     """
     names = np.array(scheme.names, object)
     columns = {f"p_{name}": probabilities[:, k] for k, name in enumerate(scheme.names)}
-    return points.with_columns(predicted=names[probabilities.argmax(axis=1)], **columns)
+    return points.with_columns(predicted=names[decide(probabilities, threshold)], **columns)

@@ -40,6 +40,8 @@ class Painter:
         Image pixels per level pixel for each of the network's zooms, see `effective_zooms`.
     temperature
         Logits are divided by it.
+    threshold
+        Parts two classes, see `decide`.
 
     Notes
     -----
@@ -55,11 +57,13 @@ class Painter:
         zooms: tuple[float, ...],
         *,
         temperature: float = 1.0,
+        threshold: float | None = None,
     ) -> None:
         self.painting = painting
         self.spec = spec
         self.zooms = zooms
         self.temperature = temperature
+        self.threshold = threshold
         self._plane: Plane | None = None
         self._averages = BlockCache(KEPT_BYTES)
         self._kept: OrderedDict[object, list[Cells]] = OrderedDict()
@@ -111,7 +115,8 @@ class Painter:
         Returns
         -------
         classes : ndarray, (y, x), uint8
-            Code of the likeliest class, plus 1; 0 where the network saw no numbers.
+            Code of the likeliest class, or as the threshold says, plus 1; 0 where the network
+            saw no numbers.
         probabilities : ndarray, (classes, y, x), float16, or None
             0 for all classes where none is painted.
         """
@@ -119,7 +124,7 @@ class Painter:
         around = tuple((float(ends[0]), float(ends[-1])) for ends in group)
         plane = grid.stack.plane(grid.image_plane(block.index))
         logits = self.logits(plane, y, x, (around[0], around[1]))
-        return self.painting.answer(logits, probabilities=probabilities)
+        return self.painting.answer(logits, probabilities=probabilities, threshold=self.threshold)
 
     def expect(self, grid: MapGrid, block: Block) -> None:
         """Begin to read what the next block needs, while another one is computed."""

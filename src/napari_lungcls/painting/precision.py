@@ -87,7 +87,13 @@ def _changed(
     """Count the sampled cells that change their class, and those that are no toss-up."""
     zooms = check_image(grid.stack, document)
     painters = [
-        Painter(painting, engine.spec, zooms, temperature=document.temperature)
+        Painter(
+            painting,
+            engine.spec,
+            zooms,
+            temperature=document.temperature,
+            threshold=document.threshold,
+        )
         for painting in (exact, fast)
     ]
     changed = decided = 0
@@ -104,7 +110,7 @@ def _changed(
 def _patch(painter: Painter, grid: MapGrid, y: int, x: int) -> Answers:
     positions = map_positions(0, PATCH // STEP, STEP)
     logits = painter.logits(_plane(grid), y + positions, x + positions)
-    return painter.painting.answer(logits, probabilities=True)
+    return painter.painting.answer(logits, probabilities=True, threshold=painter.threshold)
 
 
 def _places(grid: MapGrid) -> list[tuple[int, int]]:

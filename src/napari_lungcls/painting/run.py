@@ -118,7 +118,11 @@ def run_painting(
     try:
         zooms = check_image(grid.stack, document)
         painter = Painter(
-            painting or engine.painting(), engine.spec, zooms, temperature=document.temperature
+            painting or engine.painting(),
+            engine.spec,
+            zooms,
+            temperature=document.temperature,
+            threshold=document.threshold,
         )
         blocks = list(grid.blocks())
         filled = store.map if isinstance(store, MemoryStore) else None

@@ -6,6 +6,7 @@ import html
 import io
 import math
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -25,13 +27,13 @@ _MUTED = "#8b949e"
 _FAINT = "#59636e"  # on _LOW: contrast 5.5
 _TRAINING, _VALIDATION = "#c77700", "#2f81f7"
 _LOW, _HIGH = (0xEE, 0xF3, 0xFA), (0x0B, 0x3D, 0x91)
-_NO_COLOR = "#b0b0b0"
+NO_COLOR = "#b0b0b0"
 _LONGEST_NAME = 22
 _MOST_NUMBERED = 20  # classes; with more, cells are too small for numbers
 _STRIP = 6.0  # points between the matrix and the colours of its classes
 
 
-def confusion_figure(metrics: Metrics, colors: Mapping[str, str]) -> Figure:
+def confusion_figure(metrics: Metrics, colors: Mapping[str, str], note: str = "") -> Figure:
     """Draw the confusion matrix: counts, and their shares of the true class.
 
     Parameters
@@ -40,6 +42,8 @@ def confusion_figure(metrics: Metrics, colors: Mapping[str, str]) -> Figure:
         What to show; rows are the truth, columns the predictions.
     colors
         `#rrggbb` by class name; a class without one is marked grey.
+    note
+        On how many points it rests.
     """
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
@@ -51,11 +55,11 @@ def confusion_figure(metrics: Metrics, colors: Mapping[str, str]) -> Figure:
     numbered = count <= _MOST_NUMBERED
     cell = min(0.95, max(0.66, 4.2 / count)) if numbered else 13 / count
     # Inches for the labels, by the longest; the layout then fits the cells exactly.
-    longest = max(len(_short(name)) for name in metrics.classes)
+    longest = max(len(short(name)) for name in metrics.classes)
     width, height = cell * count + 0.8 + 0.08 * longest, cell * count + 0.8 + 0.055 * longest
     figure = Figure(figsize=(max(3.0, width), max(2.2, height)), layout="constrained")
     axes = figure.add_subplot()
-    _style(axes)
+    style(axes)
     if numbered:
         for row, column in np.ndindex(count, count):
             share = float(shares[row, column]) if support[row] else None
@@ -68,6 +72,7 @@ def confusion_figure(metrics: Metrics, colors: Mapping[str, str]) -> Figure:
     axes.tick_params(labelsize=min(9.0, 60 * cell))
     axes.set_xlabel("predicted class", color=INK, labelpad=8)
     axes.set_ylabel("true class", color=INK, labelpad=8)
+    add_note(figure, note)
     return figure
 
 
@@ -116,7 +121,7 @@ def _mark_classes(axes: Axes, names: Sequence[str], colors: Mapping[str, str]) -
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=0, pad=2 * _STRIP + 2)
-    shown = [_short(name) for name in names]
+    shown = [short(name) for name in names]
     slanted = max(len(name) for name in shown) > 9 or count > 6
     axes.set_xticks(range(count), shown)
     axes.set_yticks(range(count), shown)
@@ -126,7 +131,7 @@ def _mark_classes(axes: Axes, names: Sequence[str], colors: Mapping[str, str]) -
     for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
         label.set_parse_math(False)
     for code, name in enumerate(names):
-        _draw_strip(axes, code, count, colors.get(name, _NO_COLOR))
+        _draw_strip(axes, code, count, colors.get(name, NO_COLOR))
 
 
 def _draw_strip(axes: Axes, code: int, count: int, color: str) -> None:
@@ -154,8 +159,20 @@ def _draw_strip(axes: Axes, code: int, count: int, color: str) -> None:
             )
 
 
-def curves_figure(history: Sequence[EpochRecord]) -> Figure:
-    """Draw loss and accuracy over the epochs, training against validation."""
+def curves_figure(
+    history: Sequence[EpochRecord], note: str = "", validation_points: int | None = None
+) -> Figure:
+    """Draw loss and accuracy over the epochs, training against validation.
+
+    Parameters
+    ----------
+    history
+        The epochs.
+    note
+        On how many points they rest.
+    validation_points
+        For the band of 95 % Wilson intervals around the validation accuracy; none if unknown.
+    """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -166,20 +183,26 @@ def curves_figure(history: Sequence[EpochRecord]) -> Figure:
     _draw_curves(
         accuracy, epochs, [r.train_accuracy for r in history], [r.val_accuracy for r in history]
     )
+    if validation_points:
+        _draw_band(accuracy, history, validation_points)
     loss.set_ylabel("loss", color=INK)
     loss.set_ylim(bottom=0)
     accuracy.set_ylabel("accuracy", color=INK)
     accuracy.set_ylim(_accuracy_floor(history), 1.0)
-    legend = figure.legend(
-        *loss.get_legend_handles_labels(),
-        loc="outside upper left",
-        ncols=2,
-        frameon=False,
-        fontsize=9,
-    )
+    # Losses fall, so the upper right corner is free.
+    legend = loss.legend(loc="upper right", frameon=False, fontsize=9)
     for text in legend.get_texts():
         text.set_color(INK)
+    add_note(figure, note)
     return figure
+
+
+def _draw_band(axes: Axes, history: Sequence[EpochRecord], points: int) -> None:
+    known = [(r.epoch, wilson(r.val_accuracy, points)) for r in history if r.val_accuracy]
+    if known:
+        epochs, ends = zip(*known, strict=True)
+        low, high = zip(*ends, strict=True)
+        axes.fill_between(epochs, low, high, color=_VALIDATION, alpha=0.16, linewidth=0)
 
 
 def _draw_curves(
@@ -187,7 +210,7 @@ def _draw_curves(
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    _style(axes)
+    style(axes)
     values = [math.nan if value is None else value for value in validation]
     marker = "o" if len(epochs) <= 30 else ""
     # A curve may touch the frame (accuracy 1), where a clipped marker would look cut.
@@ -216,7 +239,19 @@ def _accuracy_floor(history: Sequence[EpochRecord]) -> float:
     return min(0.9, max(0.0, math.floor(10 * lowest - 0.2) / 10))
 
 
-def _style(axes: Axes) -> None:
+def add_note(figure: Figure, note: str) -> None:
+    """Write above a figure on what it rests, in lines that it is wide enough for."""
+    if not note:
+        return
+    # 8.5 points are about 15 letters to the inch.
+    lines = textwrap.wrap(note, max(24, int(15.5 * figure.get_figwidth())))
+    height = figure.get_figheight() + 0.16 * len(lines)
+    figure.set_figheight(height)
+    title = figure.suptitle("\n".join(lines), x=0.02, ha="left", fontsize=8.5, color=INK)
+    title.set_parse_math(False)
+
+
+def style(axes: Axes) -> None:
     """Set every colour, because a user's own matplotlib settings may say otherwise."""
     axes.patch.set_alpha(0)
     axes.tick_params(colors=INK, labelsize=9)
@@ -224,7 +259,8 @@ def _style(axes: Axes) -> None:
         spine.set_color(_MUTED)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """Cut a name that is too long for a figure."""
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from napari_lungcls.learning.metrics import Metrics, wilson
+from napari_lungcls.learning.intervals import wilson
+from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.reporting.style import CSS
 
 GENERATOR = '<meta name="generator" content="napari-lungcls">'
@@ -26,7 +27,11 @@ class PagePicture(NamedTuple):
 
 
 class PageParts(NamedTuple):
-    """What the page is made of; figures are SVG elements, ready to stand in it."""
+    """What the page is made of.
+
+    Figures are SVG elements, ready to stand in it, and so is what `sections` hold below their
+    headings.
+    """
 
     title: str
     facts: Mapping[str, str]
@@ -37,6 +42,7 @@ class PageParts(NamedTuple):
     notes: Sequence[str]
     colors: Mapping[str, str]
     files: Sequence[str]
+    sections: Sequence[tuple[str, str]] = ()
 
 
 def html_page(parts: PageParts) -> str:
@@ -47,6 +53,7 @@ def html_page(parts: PageParts) -> str:
         _notes(parts.notes),
         _pictures(parts.pictures, parts.colors),
         _results(parts.metrics, parts.confusion, parts.colors),
+        *(_section(heading, content) for heading, content in parts.sections),
         _section(
             "Learning curves",
             f'<figure class="curves">{parts.curves}</figure>' if parts.curves else "",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.files import replacing
 
 UNPAINTED = (208, 208, 208)
 
@@ -103,6 +105,18 @@ def png_bytes(picture: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def write_picture(path: str | os.PathLike[str], picture: NDArray[np.uint8]) -> None:
+    """Write a `(y, x, 3)` uint8 picture to a PNG file.
+
+    Raises
+    ------
+    InputError
+        When nothing can be written there.
+    """
+    with replacing(path) as aside:
+        aside.write_bytes(png_bytes(picture))
 
 
 def data_uri(png: bytes) -> str:

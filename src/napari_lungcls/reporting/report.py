@@ -15,9 +15,14 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.files import check_writable, replacing
+from napari_lungcls.learning.answers import Answers
+from napari_lungcls.learning.calibration import Calibration
 from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
-from napari_lungcls.reporting import figures, page, pictures, tables
+from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.reporting import figures, page, pictures, sections, tables
+from napari_lungcls.reporting.sections import Sections, basis_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +35,12 @@ _FIXED = tuple(
         ("per_class", ("csv",)),
         ("history", ("csv",)),
         ("learning_curves", ("svg", "png")),
+        ("reliability", ("csv", "svg", "png")),
+        ("roc", ("csv", "svg", "png")),
+        ("precision_recall", ("csv", "svg", "png")),
+        ("one_vs_rest", ("csv",)),
+        ("class_counts", ("csv", "svg", "png")),
+        ("mistakes", ("csv", "svg", "png")),
     )
     for suffix in suffixes
 )
@@ -82,6 +93,17 @@ class Report:
         Sentences for the reader, such as warnings.
     scheme
         Gives the classes their colours.
+    answers
+        What the model said at the points of `metrics`: curves, reliability, mistakes.
+    document
+        Of that model; without it mistakes have no windows and are left out.
+    calibration
+        Shown where there are no answers to judge it by.
+    counts
+        Points of each class of the scheme, by part ("training", "validation").
+    basis
+        What every figure must say beside its number of points, such as that the buffer
+        was relaxed.
     """
 
     title: str
@@ -91,6 +113,11 @@ class Report:
     pictures: Sequence[Picture] = ()
     notes: Sequence[str] = ()
     scheme: ClassScheme | None = None
+    answers: Answers | None = None
+    document: ModelDocument | None = None
+    calibration: Calibration | None = None
+    counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    basis: str = ""
 
     @property
     def colors(self) -> dict[str, str]:
@@ -144,8 +171,10 @@ def write_report(directory: str | os.PathLike[str], report: Report) -> Path:
         When the folder cannot take a report; see `check_report_folder`.
     """
     folder = check_report_folder(directory)
-    files: dict[str, bytes] = {}
+    made = Sections()
+    files = made.files
     confusion, curves = _add_figures(files, report)
+    _add_sections(made, report)
     shown = _add_pictures(files, report.pictures)
     text = page.html_page(
         page.PageParts(
@@ -158,6 +187,7 @@ def write_report(directory: str | os.PathLike[str], report: Report) -> Path:
             notes=report.notes,
             colors=report.colors,
             files=list(files),
+            sections=made.html,
         )
     )
     try:
@@ -182,13 +212,49 @@ def _add_figures(files: dict[str, bytes], report: Report) -> tuple[str, str]:
     if report.metrics is not None:
         files["confusion.csv"] = tables.confusion_csv(report.metrics).encode("utf-8")
         files["per_class.csv"] = tables.per_class_csv(report.metrics).encode("utf-8")
-        drawn = figures.confusion_figure(report.metrics, report.colors)
+        low, high = wilson(report.metrics.accuracy, report.metrics.n)
+        note = (
+            f"{report.metrics.n} points. Accuracy {report.metrics.accuracy:.3f}, 95 % Wilson "
+            f"interval {low:.3f} to {high:.3f}. {report.basis}"
+        ).strip()
+        drawn = figures.confusion_figure(report.metrics, report.colors, note)
         confusion = _add_figure(files, "confusion", drawn, "Confusion matrix")
     if report.history:
         files["history.csv"] = tables.history_csv(report.history).encode("utf-8")
-        drawn = figures.curves_figure(report.history)
+        counted = {name: sum(numbers) for name, numbers in report.counts.items()}
+        drawn = figures.curves_figure(
+            report.history, _learning_note(report, counted), counted.get("validation")
+        )
         curves = _add_figure(files, "learning_curves", drawn, "Loss and accuracy by epoch")
     return confusion, curves
+
+
+def _learning_note(report: Report, counted: Mapping[str, int]) -> str:
+    """Say on how many points the learning curves rest, as far as that is known."""
+    parts = [
+        f"{counted[name]} {name} points" for name in ("training", "validation") if counted.get(name)
+    ]
+    said = f"{' and '.join(parts)}. " if parts else ""
+    if counted.get("validation"):
+        said += "The band is the 95 % Wilson interval. "
+    if report.history and all(record.val_accuracy is None for record in report.history):
+        said += "Training points only: this does not show how well unseen points are answered. "
+    basis = report.basis or (basis_of(report.document) if report.document else "")
+    return f"{said}{basis}".strip()
+
+
+def _add_sections(made: Sections, report: Report) -> None:
+    """Put what follows the accuracy onto the page."""
+    answers, colors = report.answers, report.colors
+    if answers is not None:
+        sections.add_reliability(made, answers, report.basis)
+        sections.add_curves(made, answers, colors, report.basis)
+    elif report.calibration is not None:
+        sections.add_calibration(made, report.calibration, report.basis)
+    if report.counts and report.scheme is not None:
+        sections.add_counts(made, report.counts, report.scheme.names, colors)
+    if answers is not None and report.document is not None:
+        sections.add_mistakes(made, answers, report.document, colors, report.basis)
 
 
 def _add_figure(files: dict[str, bytes], name: str, figure: Figure, description: str) -> str:

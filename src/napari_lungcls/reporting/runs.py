@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_lungcls.learning.answers import Answers
+from napari_lungcls.learning.calibration import Calibration
 from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.reporting.report import Report, write_report
+from napari_lungcls.reporting.sections import basis_of
 
 
 def history_of(document: ModelDocument) -> list[EpochRecord]:
@@ -43,14 +47,60 @@ def training_facts(document: ModelDocument) -> dict[str, str]:
         "engine": f"{document.engine} on {document.device}",
         "created": document.created,
     }
+    if document.test is not None:
+        test = Metrics.model_validate(document.test)
+        low, high = wilson(test.accuracy, test.n)
+        facts["accuracy on the test part"] = (
+            f"{test.accuracy:.3f} on {test.n} points that nothing was chosen by, 95 % interval "
+            f"{low:.3f} to {high:.3f}"
+        )
     return facts
 
 
+def calibration_of(document: ModelDocument) -> Calibration | None:
+    """Return what temperature scaling did, if it was done."""
+    found = document.calibration
+    return None if found is None else Calibration.model_validate(found)
+
+
+def counts_of(document: ModelDocument) -> dict[str, list[int]]:
+    """Return the points of each class in each part of the split, as far as they are known."""
+    known = document.split.get("class_counts")
+    if isinstance(known, dict):
+        return {"training" if part == "train" else part: list(n) for part, n in known.items()}
+    metrics = validation_of(document)
+    if metrics is None:
+        return {}
+    return {"validation": [metrics.per_class[name].support for name in document.scheme.names]}
+
+
 def training_report(
-    directory: str | os.PathLike[str], document: ModelDocument, result: Mapping[str, Any]
+    directory: str | os.PathLike[str],
+    document: ModelDocument,
+    result: Mapping[str, Any],
+    answers: Answers | None = None,
 ) -> Path:
-    """Write the report of a training run."""
+    """Write the report of a training run.
+
+    Parameters
+    ----------
+    directory
+        See `write_report`.
+    document
+        Of the model.
+    result
+        What the command answers: `model` and `seconds`.
+    answers
+        Of the model at the validation points, for curves and mistakes.
+    """
     notes = []
+    basis = basis_of(document)
+    if basis:
+        notes.append(basis)
+    if document.split.get("final"):
+        notes.append(
+            "The model was then trained on all points; the figures are those of the split before."
+        )
     if document.validation is None:
         notes.append("All points were trained on, so there are no figures on unseen points.")
     facts = training_facts(document) | {
@@ -66,6 +116,11 @@ def training_report(
             history=history_of(document),
             notes=notes,
             scheme=document.scheme,
+            answers=answers,
+            document=document,
+            calibration=calibration_of(document),
+            counts=counts_of(document),
+            basis=basis,
         ),
     )
 
@@ -75,8 +130,14 @@ def evaluation_report(
     document: ModelDocument,
     metrics: Metrics,
     facts: Mapping[str, str],
+    answers: Answers | None = None,
 ) -> Path:
     """Write the report of an evaluation, with the learning curves of the model."""
+    counts = {"evaluated": [metrics.per_class[name].support for name in document.scheme.names]}
+    if document.threshold is not None:
+        facts = dict(facts) | {
+            "threshold": f"{document.scheme.names[1]} from probability {document.threshold:.4g}"
+        }
     return write_report(
         directory,
         Report(
@@ -85,5 +146,8 @@ def evaluation_report(
             metrics=metrics,
             history=history_of(document),
             scheme=document.scheme,
+            answers=answers,
+            document=document,
+            counts=counts,
         ),
     )

@@ -55,6 +55,14 @@ thead th { color: var(--soft); font-weight: 500; font-size: .875rem; overflow-wr
   border-radius: .25rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: 1rem 0 0; padding: 0;
   list-style: none; }
+table.spaced { margin-top: 1.5rem; }
+.cards { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
+.card { padding: .6rem; }
+.windows { display: flex; gap: .35rem; }
+.windows img { display: block; width: 9.5rem; height: 9.5rem; border-radius: .2rem;
+  image-rendering: pixelated; }
+.said { display: grid; grid-template-columns: max-content 1fr max-content; gap: 0 .6rem;
+  color: var(--ink); font-variant-numeric: tabular-nums; }
 ul.notes { margin: 0; padding-left: 1.25rem; }
 footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 footer a { margin-right: 1rem; white-space: nowrap; }

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
 
+from napari_lungcls.learning.calibration import ReliabilityBin
+from napari_lungcls.learning.discrimination import ClassCurves
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.metrics import ClassMetrics, Metrics
+
+if TYPE_CHECKING:
+    from napari_lungcls.reporting.mistakes import Mistake
 
 
 def confusion_csv(metrics: Metrics) -> str:
@@ -22,7 +29,10 @@ def per_class_csv(metrics: Metrics) -> str:
     columns = list(ClassMetrics.model_fields)
     return _csv(
         ["class", *columns],
-        ([name, *figures.model_dump().values()] for name, figures in metrics.per_class.items()),
+        (
+            [name, *("" if v is None else v for v in figures.model_dump().values())]
+            for name, figures in metrics.per_class.items()
+        ),
     )
 
 
@@ -40,3 +50,91 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return buffer.getvalue()
+
+
+def reliability_csv(shown: Sequence[tuple[str, Sequence[ReliabilityBin]]]) -> str:
+    """Write the bins of a reliability diagram; bins without points have no figures."""
+    columns = ["low", "high", "n", "confidence", "accuracy"]
+    rows: list[list[object]] = []
+    for name, bins in shown:
+        for row in bins:
+            values = [getattr(row, column) for column in columns]
+            values += row.interval or [None, None]
+            rows.append([name, *("" if value is None else value for value in values)])
+    return _csv(["answers", *columns, "accuracy_low", "accuracy_high"], rows)
+
+
+def one_vs_rest_csv(curves: Sequence[ClassCurves]) -> str:
+    """Write the areas under the curves with their intervals, a row per class."""
+    header = ["class", "positives", "n", "auc", "auc_low", "auc_high"]
+    header += ["average_precision", "average_precision_low", "average_precision_high"]
+    return _csv(
+        header,
+        (
+            [
+                *(c.name, c.positives, c.n),
+                *(c.auc, *c.auc_interval),
+                *(c.average_precision, *c.average_precision_interval),
+            ]
+            for c in curves
+        ),
+    )
+
+
+def roc_csv(curves: Sequence[ClassCurves]) -> str:
+    """Write the corners of the ROC curves; where none is called so, the threshold is empty."""
+    header = ["class", "false_positive_rate", "true_positive_rate", "threshold"]
+    return _csv(
+        header,
+        (
+            [c.name, false, true, at if math.isfinite(at) else ""]
+            for c in curves
+            for false, true, at in zip(
+                c.false_positive_rate.tolist(),
+                c.true_positive_rate.tolist(),
+                c.roc_thresholds.tolist(),
+                strict=True,
+            )
+        ),
+    )
+
+
+def precision_recall_csv(curves: Sequence[ClassCurves]) -> str:
+    """Write the corners of the precision-recall curves; the last of each has no threshold."""
+    return _csv(
+        ["class", "recall", "precision", "threshold"],
+        (
+            [c.name, recall, precision, at]
+            for c in curves
+            for recall, precision, at in zip(
+                c.recall.tolist(),
+                c.precision.tolist(),
+                [*c.precision_thresholds.tolist(), ""],
+                strict=True,
+            )
+        ),
+    )
+
+
+def counts_csv(counts: Mapping[str, Sequence[int]], names: Sequence[str]) -> str:
+    """Write how many points each class has, a column per part."""
+    return _csv(
+        ["class", *counts],
+        ([name, *numbers] for name, *numbers in zip(names, *counts.values(), strict=True)),
+    )
+
+
+def mistakes_csv(found: Sequence[Mistake]) -> str:
+    """Write every mistake, the worst first."""
+    axes = max((len(mistake.where) for mistake in found), default=2)
+    header = ["image", *(f"axis-{k}" for k in range(axes)), "class", "predicted"]
+    return _csv(
+        [*header, "p_class", "p_predicted"],
+        (
+            [
+                *(m.image, *m.where, *[""] * (axes - len(m.where))),
+                *(m.truth, m.answer, m.p_truth, m.p_answer),
+            ]
+            for m in found
+        ),
+    )

@@ -32,6 +32,12 @@ def test_one_answer_names_the_class_and_its_rivals_by_rank():
     assert one_answer(odds, NAMES) == "septa, 93 % sure (alveoli 5 %, duct 2 %)"
 
 
+def test_a_threshold_decides_and_the_probability_is_told_as_it_is():
+    odds = np.array([0.7, 0.3], np.float32)
+    assert one_answer(odds, ("air", "tissue"), 0.2) == "tissue, 30 % sure (air 70 %)"
+    assert many_answers(odds[np.newaxis], ("air", "tissue"), 0.2) == "1 point: 100 % tissue"
+
+
 def test_one_class_has_no_rivals():
     assert one_answer(np.array([1.0], np.float32), ("lung",)) == "lung, 100 % sure"
 

@@ -33,7 +33,7 @@ def test_the_settings_that_matter_are_in_sight():
     fields = {field.name: field for field in form_fields(TrainingSettings)}
     shown = {name for name, field in fields.items() if field.in_sight}
     assert shown - {"engine"} == {
-        "zooms", "window", "device", "pretrained", "epochs", "val_fraction",
+        "zooms", "window", "device", "pretrained", "epochs", "val_fraction", "final",
     }  # fmt: skip
     assert {field.group for field in fields.values()} == set(GROUPS)
     assert fields["window"].label == "Window (px)"
@@ -62,6 +62,7 @@ def test_a_problem_is_one_line_that_names_the_field(values, line):
 
 def test_values_are_written_as_people_write_them():
     assert as_text((1, 4, 16)) == "1, 4, 16"
+    assert as_text(()) == "auto"
     assert as_text(1e-4) == "0.0001"
     assert as_text(False) == "off"
     assert [digits(v) for v in (0.2, 0.05, 1e-3, 0.00125, 3.0)] == [2, 2, 3, 5, 2]

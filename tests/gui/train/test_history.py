@@ -7,12 +7,25 @@ from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.progress import TrainingProgress
 
 
-def step(done: int, loss: float, record: EpochRecord | None = None) -> TrainingProgress:
-    return TrainingProgress("training", done, 8, done // 4, 2, loss, record)
+def step(
+    done: int, loss: float, record: EpochRecord | None = None, part: str = ""
+) -> TrainingProgress:
+    share = done % 4 / 4
+    return TrainingProgress(
+        "training", done, 8, done // 4, 2, loss, record, share_of_epoch=share, part=part
+    )
 
 
 def ended(epoch: int, loss: float, val: float | None = 0.5) -> EpochRecord:
     return EpochRecord(epoch, 0.001, loss, 0.7, val, val, 1.0)
+
+
+def test_the_next_of_several_trainings_begins_anew():
+    history = History()
+    history.add(step(4, 1.0, ended(1, 1.0), "fold 1 of 2"))
+    assert history.loss() == ([1.0], [1.0])
+    history.add(step(1, 3.0, part="fold 2 of 2"))
+    assert history.loss() == ([0.25], [3.0])
 
 
 def test_the_loss_is_drawn_within_epochs_too():

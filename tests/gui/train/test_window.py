@@ -127,6 +127,21 @@ def test_without_validation_there_is_no_figure(window, add_scene, train):
     assert window.outcome.table.isHidden()
 
 
+def test_a_preview_is_a_model_of_every_point(window, viewer, add_scene, qtbot):
+    add_scene()
+    qtbot.waitUntil(window.run.other_button.isEnabled, timeout=60_000)
+    window.run.other_button.click()
+    assert not window.run.start_button.isEnabled()
+    assert not window.run.other_button.isEnabled()
+    qtbot.waitUntil(lambda: window.job is None, timeout=60_000)
+    document = session(viewer).current.model.document
+    assert document.settings["freeze"]
+    assert (document.split["validation"], len(document.history)) == (0, 1)
+    assert window.outcome.words.text().startswith("A preview: heads on a frozen trunk")
+    assert window.run.other_button.isEnabled()
+    assert not window.form.settings().freeze
+
+
 def test_a_refused_split_offers_its_remedy(window, viewer, add_scene, train):
     add_scene()
     window.form.set("zooms", (1, 16))

@@ -135,11 +135,12 @@ class Controller:
         """End a request, and say what was found."""
         self.requests.finish(request)
         found, asked, names = request.odds, len(request.coordinates), request.model.scheme.names
+        threshold = request.model.document.threshold
         if not len(found):
             return "cancelled"
         if request.click:
-            return words.one_answer(found[0], names)
-        told = words.many_answers(found, names)
+            return words.one_answer(found[0], names, threshold)
+        told = words.many_answers(found, names, threshold)
         return (
             told if len(found) == asked else f"cancelled after {len(found):,} of {asked:,}. {told}"
         )

@@ -14,6 +14,7 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.annotation.points import CLASS_COLUMN
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.probe.requests import Request
+from napari_lungcls.network.deciding import decide
 
 KIND = "predictions"
 CONFIDENCE = "confidence"
@@ -38,7 +39,7 @@ def make(viewer: "napari.Viewer", image: Image, scheme: ClassScheme) -> PointsLa
     it guesses. Squares, as points set by hand are discs.
     """
     arguments = layers.class_arguments([], scheme)
-    arguments["features"] = _features(np.empty((0, len(scheme)), np.float32), scheme)
+    arguments["features"] = _features(np.empty((0, len(scheme)), np.float32), scheme, None)
     arguments["feature_defaults"] |= dict.fromkeys((CONFIDENCE, *_odds_columns(scheme)), 0.0)
     layer = PointsLayer(
         np.empty((0, image.ndim)),
@@ -74,17 +75,20 @@ def add_quietly(viewer: "napari.Viewer", layer: PointsLayer, instead_of: Image) 
 
 def append(layer: PointsLayer, request: Request, odds: NDArray[np.float32]) -> None:
     """Put the next answers to a request at the end of a layer."""
-    scheme, rows = request.model.scheme, slice(len(request.odds), len(request.odds) + len(odds))
+    scheme, threshold = request.model.scheme, request.model.document.threshold
+    rows = slice(len(request.odds), len(request.odds) + len(odds))
     where = layers.to_layer(request.coordinates[rows], request.image, layer)
-    features = pd.concat([layer.features, _features(odds, scheme)], ignore_index=True)
+    features = pd.concat([layer.features, _features(odds, scheme, threshold)], ignore_index=True)
     sizes = np.append(layer.size, np.full(len(odds), request.size))
     layer.data = np.vstack([layer.data, where])
     layer.features = features
     layer.size = sizes
 
 
-def _features(odds: NDArray[np.float32], scheme: ClassScheme) -> pd.DataFrame:
-    codes = odds.argmax(axis=1)
+def _features(
+    odds: NDArray[np.float32], scheme: ClassScheme, threshold: float | None
+) -> pd.DataFrame:
+    codes = decide(odds, threshold)
     columns = {
         CLASS_COLUMN: layers.categories([scheme.names[code] for code in codes], scheme),
         CONFIDENCE: odds.max(axis=1, initial=0.0),

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.network.deciding import decide
+
 MOST_NAMED = 4
 """Classes named in a line; more would not be read."""
 
@@ -23,7 +25,9 @@ def points(count: int) -> str:
     return "1 point" if count == 1 else f"{count:,} points"
 
 
-def one_answer(odds: NDArray[np.float32], names: Sequence[str]) -> str:
+def one_answer(
+    odds: NDArray[np.float32], names: Sequence[str], threshold: float | None = None
+) -> str:
     """Say what a point is: `septa, 93 % sure (alveoli 5 %, duct 2 %)`.
 
     Parameters
@@ -32,14 +36,19 @@ def one_answer(odds: NDArray[np.float32], names: Sequence[str]) -> str:
         `(classes,)`, adding up to 1.
     names
         Names of the classes.
+    threshold
+        Of the model, see `decide`.
     """
-    first, *rest = np.argsort(-odds, kind="stable")
+    first = int(decide(odds, threshold))
+    rest = [k for k in np.argsort(-odds, kind="stable") if k != first]
     others = [f"{names[k]} {percent(float(odds[k]))}" for k in rest[: MOST_NAMED - 1]]
     more = f" ({', '.join(others)})" if others else ""
     return f"{names[first]}, {percent(float(odds[first]))} sure{more}"
 
 
-def many_answers(odds: NDArray[np.float32], names: Sequence[str]) -> str:
+def many_answers(
+    odds: NDArray[np.float32], names: Sequence[str], threshold: float | None = None
+) -> str:
     """Say how points share out: `221 points: 61 % alveoli, 28 % septa, 11 % duct`.
 
     Parameters
@@ -48,8 +57,10 @@ def many_answers(odds: NDArray[np.float32], names: Sequence[str]) -> str:
         `(n, classes)`.
     names
         Names of the classes.
+    threshold
+        Of the model, see `decide`.
     """
-    counts = np.bincount(odds.argmax(axis=1), minlength=len(names))
+    counts = np.bincount(decide(odds, threshold), minlength=len(names))
     order = [k for k in np.argsort(-counts, kind="stable") if counts[k]]
     parts = [f"{percent(counts[k] / len(odds))} {names[k]}" for k in order[:MOST_NAMED]]
     if len(order) > MOST_NAMED:

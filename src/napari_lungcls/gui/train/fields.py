@@ -77,7 +77,7 @@ def problem(error: ValidationError, model: type[BaseModel]) -> str:
 def as_text(value: Any) -> str:
     """Write a value as a line of a form holds it: `1, 4, 16`."""
     if isinstance(value, tuple | list):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "auto"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):

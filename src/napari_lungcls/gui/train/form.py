@@ -42,6 +42,7 @@ class SettingsForm(QWidget):
     ) -> None:
         super().__init__(parent)
         self._model, self._defaults = model, dict(defaults or {})
+        self._groups: dict[str, QVBoxLayout] = {}
         fields = form_fields(model)
         self.controls: dict[str, Control] = {field.name: make_control(field) for field in fields}
         self.message = note()
@@ -97,6 +98,10 @@ class SettingsForm(QWidget):
         """Show another value of one field."""
         self.controls[name].put(value)
 
+    def add_below(self, group: str, widget: QWidget) -> None:
+        """Put a widget below the fields of a group."""
+        self._groups[group].addWidget(widget)
+
     def reset(self) -> None:
         """Put the defaults back."""
         self.fill(self._model(**self._defaults))
@@ -118,7 +123,10 @@ class SettingsForm(QWidget):
         widest = max((QLabel(f.label).sizeHint().width() for f in fields), default=0)
         for group in dict.fromkeys(field.group for field in fields):
             column.addWidget(heading(group))
-            column.addLayout(self._rows([f for f in fields if f.group == group], widest))
+            own = self._groups[group] = QVBoxLayout()
+            own.setSpacing(SPACING)
+            own.addLayout(self._rows([f for f in fields if f.group == group], widest))
+            column.addLayout(own)
         column.addWidget(self.defaults)
         return content
 

@@ -21,10 +21,13 @@ class History:
         Figures of the epochs that have ended.
     planned
         Epochs that the run is to have, as far as it has said so.
+    part
+        Which of several trainings these are; the next one begins anew.
     """
 
     records: list[Mapping[str, Any]] = field(default_factory=list)
     planned: int = 0
+    part: str = ""
     _first: list[tuple[float, float]] = field(default_factory=list)
     _now: tuple[float, float] | None = None
 
@@ -35,6 +38,8 @@ class History:
 
     def add(self, progress: TrainingProgress) -> bool:
         """Take a report in; tell whether there is something new to draw."""
+        if progress.part != self.part:
+            self.part, self.records, self._first, self._now = progress.part, [], [], None
         self.planned = progress.epochs or self.planned
         if progress.record is not None:
             self.records.append(asdict(progress.record))
@@ -42,7 +47,7 @@ class History:
             return True
         if progress.loss is None or not progress.total:
             return False
-        now = (progress.done * progress.epochs / progress.total, progress.loss)
+        now = (progress.epoch + progress.share_of_epoch, progress.loss)
         if not self.records:
             self._first.append(now)
         self._now = now

@@ -13,6 +13,7 @@ from napari_lungcls.gui.parts import RunBar, heading, panel_layout
 from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import words
+from napari_lungcls.gui.train.augmentation import AugmentationPreview
 from napari_lungcls.gui.train.curves import Curves
 from napari_lungcls.gui.train.engines import EngineCheck
 from napari_lungcls.gui.train.form import SettingsForm
@@ -22,10 +23,17 @@ from napari_lungcls.gui.train.outcome import Outcome
 from napari_lungcls.gui.train.pairs import PairList
 from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.gui.workers import Job, start
+from napari_lungcls.learning.form_hints import AUGMENTATION
+from napari_lungcls.learning.preview import preview_settings
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model, training
 
+PREVIEW = (
+    "A first model in seconds, to see a map while you label: the trunk stays as it is and only "
+    "the heads are fitted, to every point. Train when you have labelled enough."
+)
+"""Tooltip of the button."""
 WIDTH = 300
 """Narrowest width in pixels at which nothing is clipped."""
 
@@ -49,7 +57,11 @@ class TrainModel(QWidget):
         self.pairs = PairList(napari_viewer)
         chosen = preferences()
         self.form = SettingsForm(defaults={"engine": chosen.engine, "device": chosen.device})
-        self.run = RunBar("Train")
+        self.preview = AugmentationPreview()
+        self.form.add_below(AUGMENTATION, self.preview)
+        self.run = RunBar("Train", other="Preview")
+        self.run.other_button.setObjectName("train_preview")
+        self.run.other_button.setToolTip(PREVIEW)
         self.run.start_button.setObjectName("train_start")
         self.run.cancel_button.setObjectName("train_cancel")
         self.run.cancel_button.setToolTip("Stop now; the best network so far is kept.")
@@ -62,6 +74,13 @@ class TrainModel(QWidget):
 
     def start(self) -> None:
         """Train on the chosen pairs with the settings of the form."""
+        self._start(self.form.settings)
+
+    def start_preview(self) -> None:
+        """Fit heads to a trunk as it is: a first model in seconds."""
+        self._start(lambda: preview_settings(self.form.settings()))
+
+    def _start(self, settings: Callable[[], TrainingSettings]) -> None:
         if self.job is not None:
             return
         try:
@@ -74,7 +93,7 @@ class TrainModel(QWidget):
         self.curves.show()
         self.outcome.clear()
         self.run.begin("starting…")
-        work = _Work(material, self.form.settings())
+        work = _Work(material, settings())
         self.job = start(
             work,
             owner=self,
@@ -114,6 +133,14 @@ class TrainModel(QWidget):
         self.curves.setVisible(bool(self.curves.history.records))
         self.outcome.refuse(f"{line[:1].upper()}{line[1:].rstrip('.')}.", remedies)
 
+    def _show_augmented(self) -> None:
+        try:
+            material = gather(self.pairs.pairs)
+        except InputError as error:
+            self.preview.refuse(str(error))
+            return
+        self.preview.draw(material, self.form.settings())
+
     def _apply(self, remedy: Remedy) -> None:
         self.form.set(remedy.field, remedy.value)
         self.outcome.clear()
@@ -121,7 +148,9 @@ class TrainModel(QWidget):
     def _allow(self) -> None:
         """Enable the start button, or say why not."""
         engine = str(self.form.controls["engine"].get())
-        reason = obstacle(self.pairs.pairs) or self.form.problem or self.engines.reason(engine)
+        missing = obstacle(self.pairs.pairs) or self.form.problem
+        self.preview.allow(missing)
+        reason = missing or self.engines.reason(engine)
         self.run.allow(reason)
         if self.job is None:
             self.run.end(reason)
@@ -143,7 +172,9 @@ class TrainModel(QWidget):
         self.pairs.changed.connect(self._allow)
         self.form.changed.connect(self._allow)
         self.engines.found.connect(self._allow)
+        self.preview.asked.connect(self._show_augmented)
         self.run.start_clicked.connect(self.start)
+        self.run.other_clicked.connect(self.start_preview)
         self.run.cancel_clicked.connect(self.cancel)
         self.outcome.remedy_chosen.connect(self._apply)
         shared, themed = session(self._viewer).changed, self._viewer.events.theme

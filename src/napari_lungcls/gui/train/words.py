@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from napari_lungcls.gui.wording import OPTION, spaced
-from napari_lungcls.learning.metrics import Metrics, wilson
+from napari_lungcls.learning.intervals import wilson
+from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.document import ModelDocument
@@ -107,16 +108,35 @@ def model_name(scheme: str, taken: Collection[str], now: datetime | None = None)
 
 def _validation(document: ModelDocument) -> str:
     metrics = metrics_of(document)
+    split = document.split
+    if metrics is None and document.settings.get("freeze"):
+        return "A preview: heads on a frozen trunk, fitted to every point. Train for more."
     if metrics is None:
-        known = document.split.get("validation")
+        known = split.get("validation")
         return NO_FIGURE if known == 0 else "" if document.history else "It says no accuracy."
+    said = [f"Validation: {_accuracy(metrics)}."]
+    if lost := split.get("n_buffered", 0):
+        said.append(f"{count(lost, 'point')} lost to the buffer.")
+    if split.get("buffer_relaxed"):
+        said.append(
+            "This flatters: the buffer is narrower than windows reach, so that training has seen "
+            "pixels of validation."
+        )
+    if folds := split.get("folds"):
+        said.append(f"Over {len(folds)} folds.")
+    if document.test is not None:
+        said.append(f"Test: {_accuracy(Metrics.model_validate(document.test))}.")
+    if split.get("final"):
+        said.append(f"The model then learned from all {split['final']} points.")
+    return " ".join(said)
+
+
+def _accuracy(metrics: Metrics) -> str:
     low, high = (100 * end for end in wilson(metrics.accuracy, metrics.n))
-    lost = document.split.get("n_buffered", 0)
-    said = (
-        f"Validation: {percent(metrics.accuracy)} of {count(metrics.n, 'point')} right "
-        f"(95 % interval {low:.1f} to {high:.1f} %)."
+    return (
+        f"{percent(metrics.accuracy)} of {count(metrics.n, 'point')} right "
+        f"(95 % interval {low:.1f} to {high:.1f} %)"
     )
-    return f"{said} {count(lost, 'point')} lost to the buffer." if lost else said
 
 
 def _run(document: ModelDocument, planned: int | None, *, cancelled: bool) -> str:

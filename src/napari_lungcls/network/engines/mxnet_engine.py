@@ -103,16 +103,26 @@ class MxnetEngine:
         """Begin training: a fresh optimiser."""
         self._options = options
         self._dropout = np.random.PCG64(options.seed)
+        if options.precision not in ("auto", "fp32"):
+            raise InputError(
+                f"--precision {options.precision}: the engine mxnet trains in fp32 only; use "
+                "that, or --engine torch"
+            )
+        statistics = ("running_mean", "running_var")
         learning = {"bias": self._heads.bias}
         learning |= {f"heads.{stage}": self._head(stage) for stage in self._spec.stages}
-        if not options.freeze:
-            statistics = ("running_mean", "running_var")
-            learning |= {
-                f"trunk.{name}": parameter
-                for name, parameter in self._trunk.items()
-                if not name.endswith(statistics)
-            }
+        learning |= {
+            f"trunk.{name}": parameter
+            for name, parameter in self._trunk.items()
+            if not name.endswith(statistics)
+        }
         self._optimizer = Optimizer(options, learning)
+
+    def thaw(self) -> None:
+        """Let the trunk learn from the next step on."""
+        self._options = self._options.model_copy(update={"freeze": False})
+        if self._optimizer is not None:
+            self._optimizer.frozen = False
 
     def train_step(
         self,
@@ -139,8 +149,10 @@ class MxnetEngine:
         with mx.autograd.record():
             features = frozen or self._features(*inputs)
             logits = self._heads(*[self._drop(vectors) for vectors in features])
-            odds = mx.nd.pick(mx.nd.log_softmax(logits), chosen)
-            loss = -(odds * share).sum()
+            odds = mx.nd.log_softmax(logits)
+            spread = self._options.label_smoothing
+            losses = (spread - 1) * mx.nd.pick(odds, chosen) - spread * odds.mean(axis=1)
+            loss = (losses * share).sum()
         loss.backward()
         self._unbias(before, len(windows), windows.shape[2])
         self._optimizer.step(learning_rate)
@@ -178,6 +190,16 @@ class MxnetEngine:
         found = _numpy(self._heads(*self._features(*self._inputs(windows, readouts))))
         found[blind_windows(windows)] = np.nan
         return found
+
+    def features(self, windows: NDArray[Any], readouts: Readouts) -> dict[int, NDArray[np.float32]]:
+        """Return what the heads read: stage to `(n, zooms, channels)`."""
+        check_windows(self._spec, windows, readouts)
+        if len(windows) == 0:
+            heads = {stage: self._head(stage).shape for stage in self._spec.stages}
+            return {s: np.zeros((0, zooms, c), np.float32) for s, (zooms, _, c) in heads.items()}
+        found = self._features(*self._inputs(windows, readouts))
+        each = (_numpy(vectors).swapaxes(0, 1) for vectors in found)
+        return dict(zip(self._spec.stages, each, strict=True))
 
     def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
         """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""

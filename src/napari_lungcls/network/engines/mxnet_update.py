@@ -12,12 +12,17 @@ from numpy.typing import NDArray
 from napari_lungcls.network.engines.mxnet_net import mx, to_device
 from napari_lungcls.network.engines.protocol import OptimizerOptions, State
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-"""PyTorch's defaults for Adam and AdamW."""
+_MOMENTS = {
+    "sgd": ("momentum_buffer",),
+    "rmsprop": ("square_avg",),
+    "adam": ("exp_avg", "exp_avg_sq"),
+    "adamw": ("exp_avg", "exp_avg_sq"),
+}
+"""What each optimiser remembers of a parameter, as PyTorch calls it."""
 
 
 class Optimizer:
-    """Adam, AdamW, or SGD with Nesterov's momentum.
+    """Adam, AdamW, RMSprop, or SGD with Nesterov's momentum.
 
     Parameters
     ----------
@@ -38,21 +43,28 @@ class Optimizer:
         self._options = options
         self._parameters = dict(parameters)
         self._moments: dict[str, dict[str, Any]] = {}
-        self._steps = 0
+        self._steps: dict[str, int] = {}
+        self.frozen = options.freeze
+        """Whether parameters of the trunk stay as they are."""
 
     def step(self, learning_rate: float) -> None:
         """Take one step down the gradients that the last backward pass left."""
-        self._steps += 1
-        factor = self._clip_factor()
-        for name, parameter in self._parameters.items():
+        learning = {
+            name: parameter
+            for name, parameter in self._parameters.items()
+            if not (self.frozen and name.startswith("trunk."))
+        }
+        factor = self._clip_factor(learning)
+        for name, parameter in learning.items():
             weight, gradient = parameter.data(), parameter.grad()
             if name not in self._moments:
                 self._moments[name] = {key: mx.nd.zeros_like(weight) for key in self._keys}
-            moments = self._moments[name]
-            if self._options.optimizer == "sgd":
-                self._sgd(weight, gradient, moments, learning_rate, factor)
-            else:
-                self._adam(weight, gradient, moments, learning_rate, factor)
+            self._steps[name] = self._steps.get(name, 0) + 1
+            rate = learning_rate * (self._options.trunk_rate if name.startswith("trunk.") else 1.0)
+            move = {"sgd": self._sgd, "rmsprop": self._rmsprop}.get(
+                self._options.optimizer, self._adam
+            )
+            move(weight, gradient * factor, self._moments[name], rate, self._steps[name])
 
     def state(self) -> State:
         """Return moments and step counts as `<parameter>.<moment>`."""
@@ -61,12 +73,12 @@ class Optimizer:
             for key, array in moments.items():
                 found[f"{name}.{key}"] = array.asnumpy()
             if self._options.optimizer != "sgd":
-                found[f"{name}.step"] = np.array(self._steps, np.float32)
+                found[f"{name}.step"] = np.array(self._steps[name], np.float32)
         return found
 
     def load(self, state: Mapping[str, NDArray[np.float32]]) -> None:
         """Take over what `state` returned."""
-        self._moments = {}
+        self._moments, self._steps = {}, {}
         for name, parameter in self._parameters.items():
             if not all(f"{name}.{key}" in state for key in self._keys):
                 continue
@@ -74,51 +86,59 @@ class Optimizer:
             self._moments[name] = {
                 key: to_device(state[f"{name}.{key}"], context) for key in self._keys
             }
-        steps = [int(state[key]) for key in state if key.endswith(".step")]
-        self._steps = max(steps, default=0)
+            self._steps[name] = int(state.get(f"{name}.step", 0))
 
     @property
     def _keys(self) -> tuple[str, ...]:
-        sgd = self._options.optimizer == "sgd"
-        return ("momentum_buffer",) if sgd else ("exp_avg", "exp_avg_sq")
+        return _MOMENTS[self._options.optimizer]
 
-    def _clip_factor(self) -> float:
+    def _clip_factor(self, learning: Mapping[str, Any]) -> float:
         """Return what all gradients are multiplied by, so that their common norm is bounded."""
         if self._options.clip_norm is None:
             return 1.0
-        gradients = [parameter.grad() for parameter in self._parameters.values()]
+        gradients = [parameter.grad() for parameter in learning.values()]
         squares = mx.nd.multi_sum_sq(*gradients, num_arrays=len(gradients)).asnumpy()
         norm = math.sqrt(squares.sum(dtype=np.float64))
         return min(1.0, self._options.clip_norm / (norm + 1e-6))
 
     def _adam(
-        self, weight: Any, gradient: Any, moments: Mapping[str, Any], rate: float, factor: float
+        self, weight: Any, gradient: Any, moments: Mapping[str, Any], rate: float, step: int
     ) -> None:
         decay = self._options.weight_decay
         if self._options.optimizer == "adamw" and decay:
             weight *= 1 - rate * decay
             decay = 0.0
+        beta1, beta2 = self._options.betas
         # Dividing by √(v / c₂) + ε is dividing by (√v + ε · √c₂) / √c₂.
-        root = math.sqrt(1 - BETA2**self._steps)
+        root = math.sqrt(1 - beta2**step)
         mx.nd.adam_update(
             weight,
             gradient,
             moments["exp_avg"],
             moments["exp_avg_sq"],
-            lr=rate * root / (1 - BETA1**self._steps),
-            beta1=BETA1,
-            beta2=BETA2,
-            epsilon=EPSILON * root,
+            lr=rate * root / (1 - beta1**step),
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=self._options.epsilon * root,
             wd=decay,
-            rescale_grad=factor,
             lazy_update=False,
             out=weight,
         )
 
-    def _sgd(
-        self, weight: Any, gradient: Any, moments: Mapping[str, Any], rate: float, factor: float
+    def _rmsprop(
+        self, weight: Any, gradient: Any, moments: Mapping[str, Any], rate: float, _step: int
     ) -> None:
-        gradient = gradient * factor + weight * self._options.weight_decay
+        """Divide by the root of the squares' average (Hinton 2012, lecture 6e of Coursera)."""
+        gradient = gradient + weight * self._options.weight_decay
+        squares, alpha = moments["square_avg"], self._options.betas[1]
+        squares *= alpha
+        squares += (1 - alpha) * gradient * gradient
+        weight -= rate * gradient / (squares.sqrt() + self._options.epsilon)
+
+    def _sgd(
+        self, weight: Any, gradient: Any, moments: Mapping[str, Any], rate: float, _step: int
+    ) -> None:
+        gradient = gradient + weight * self._options.weight_decay
         velocity = moments["momentum_buffer"]
         velocity *= self._options.momentum
         velocity += gradient

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
+from napari_lungcls.network.deciding import decide
 
 if TYPE_CHECKING:
     from napari_lungcls.network.engines.protocol import Engine
@@ -59,15 +60,15 @@ class Painting(Protocol):
         """
 
     def answer(
-        self, logits: Any, *, probabilities: bool
+        self, logits: Any, *, probabilities: bool, threshold: float | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
         """Turn logits `(classes, y, x)` into the cells of a map.
 
         Returns
         -------
         classes : ndarray, (y, x), uint8
-            Code of the likeliest class, plus 1; 0 where a logit is no number, because the
-            network saw intensities that are none.
+            Code of the likeliest class, or as the threshold says (see `decide`), plus 1; 0
+            where a logit is no number, because the network saw intensities that are none.
         probabilities : ndarray, (classes, y, x), float16, or None
             0 for all classes where none is painted.
         """
@@ -115,27 +116,48 @@ class HostPainting:
         return result
 
     def answer(
-        self, logits: Floats, *, probabilities: bool
+        self, logits: Floats, *, probabilities: bool, threshold: float | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
         """Turn logits into cells; see `Painting`."""
-        return classes_and_probabilities(logits, probabilities=probabilities)
+        return classes_and_probabilities(logits, probabilities=probabilities, threshold=threshold)
 
 
 def classes_and_probabilities(
-    logits: Floats, *, probabilities: bool = True
+    logits: Floats, *, probabilities: bool = True, threshold: float | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
-    """Turn logits `(k, h, w)` into the cells of a map; see `Painting.answer`."""
+    """Turn logits `(k, h, w)` into the cells of a map.
+
+    Parameters
+    ----------
+    logits
+        Divided by the temperature already.
+    probabilities
+        Whether to give them.
+    threshold
+        See `decide`; it meets the probabilities as a map keeps them, in half precision.
+
+    Returns
+    -------
+    classes : ndarray, (h, w), uint8
+        Code of the likeliest class, or as the threshold says, plus 1; 0 where a logit is no
+        number, because the network saw intensities that are none.
+    probabilities : ndarray, (k, h, w), float16, or None
+        Softmax of the logits, 0 for all classes where none is painted.
+    """
     blind = ~np.isfinite(logits).all(axis=0)
     if blind.any():
         logits = np.where(blind, np.float32(0), logits)
-    classes = (logits.argmax(axis=0) + 1).astype(np.uint8)
-    classes[blind] = 0
-    if not probabilities:
+    if threshold is None and not probabilities:
+        classes = (decide(logits, axis=0) + 1).astype(np.uint8)
+        classes[blind] = 0
         return classes, None
     odds = np.exp(logits - logits.max(axis=0))
     odds /= odds.sum(axis=0)
-    odds[:, blind] = 0
-    return classes, odds.astype(np.float16)
+    half = odds.astype(np.float16)
+    answered = decide(logits if threshold is None else half, threshold, axis=0)
+    classes = (answered + 1).astype(np.uint8)
+    classes[blind], half[:, blind] = 0, 0
+    return classes, half if probabilities else None
 
 
 def _between(rows: Floats, values: Floats, columns: Floats) -> Floats:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_lungcls.network.engines.painting import Painting, Precision
+from napari_lungcls.network.engines.painting import Painting
+from napari_lungcls.network.engines.painting import Precision as Precision
 from napari_lungcls.network.spec import NetworkSpec
 
 State = dict[str, NDArray[np.float32]]
@@ -21,16 +22,46 @@ Readouts = Mapping[int, NDArray[np.float32]]
 
 
 class OptimizerOptions(BaseModel):
-    """What an engine has to know to take a training step."""
+    """What an engine has to know to take a training step.
+
+    Attributes
+    ----------
+    optimizer
+        `sgd` has Nesterov's momentum.
+    betas
+        Decay of the first and second moment; RMSprop has the second only.
+    epsilon
+        Added to the root of the second moment.
+    momentum, weight_decay, clip_norm
+        As their names say; `clip_norm` None leaves gradients as they are.
+    label_smoothing
+        Share of each label that is spread over all classes (Szegedy et al. 2016,
+        doi 10.1109/CVPR.2016.308).
+    dropout
+        Share of the features that the heads do not see.
+    freeze
+        Whether the trunk stays as it is, its statistics too, until `thaw`.
+    trunk_rate
+        Factor on the learning rate of the trunk.
+    precision
+        `auto` is what the device is fastest with at no harm.
+    seed
+        Of the dropout.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
+    momentum: float = Field(default=0.9, gt=0, lt=1)
     clip_norm: float | None = Field(default=1.0, gt=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     freeze: bool = False
+    trunk_rate: float = Field(default=1.0, gt=0)
+    precision: Precision = "fp32"
     seed: int = 0
 
 
@@ -67,7 +98,16 @@ class Engine(Protocol):
         """Take arrays over; with `partial`, those that are missing stay as they are."""
 
     def prepare(self, options: OptimizerOptions) -> None:
-        """Begin training: a fresh optimiser."""
+        """Begin training: a fresh optimiser.
+
+        Raises
+        ------
+        InputError
+            When this engine or device has no counterpart of an option.
+        """
+
+    def thaw(self) -> None:
+        """Let the trunk learn from the next step on."""
 
     def train_step(
         self,
@@ -84,7 +124,8 @@ class Engine(Protocol):
 
         Moments are `<parameter>.<moment>`: `bias`, `heads.<stage>` `(zooms, classes,
         channels)` and `trunk.<torchvision's name>` have `exp_avg`, `exp_avg_sq` and `step`,
-        or `momentum_buffer`. What only the engine itself understands has other names.
+        or `square_avg` and `step`, or `momentum_buffer`. What only the engine itself
+        understands has other names.
         """
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None:
@@ -96,6 +137,9 @@ class Engine(Protocol):
 
     def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
         """Answer for windows: `(n, classes)` before the softmax."""
+
+    def features(self, windows: NDArray[Any], readouts: Readouts) -> dict[int, NDArray[np.float32]]:
+        """Return what the heads read: stage to `(n, zooms, channels)`."""
 
     def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
         """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias.

@@ -29,6 +29,7 @@ from napari_lungcls.network.engines.protocol import (
 from napari_lungcls.network.engines.torch_net import Network, Trunk, folded
 from napari_lungcls.network.engines.torch_painting import TorchPainting
 from napari_lungcls.network.engines.torch_precision import chosen
+from napari_lungcls.network.engines.torch_update import MixedPrecision, make_optimizer, set_rate
 from napari_lungcls.network.spec import NetworkSpec
 
 _DROPOUT = "dropout.mt19937"
@@ -53,6 +54,7 @@ class TorchEngine:
         self._painter: Trunk | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._options = OptimizerOptions()
+        self._mixed = MixedPrecision("fp32", self._device)
         self._dropout = torch.Generator()
 
     @property
@@ -85,20 +87,13 @@ class TorchEngine:
         self._options = options
         self._dropout = torch.Generator().manual_seed(options.seed)
         self._network.trunk.requires_grad_(not options.freeze)
-        parameters = list(self._learning().values())
-        decay = options.weight_decay
-        if options.optimizer == "sgd":
-            self._optimizer = torch.optim.SGD(
-                parameters,
-                lr=0.0,
-                momentum=options.momentum,
-                weight_decay=decay,
-                nesterov=True,
-            )
-        elif options.optimizer == "adamw":
-            self._optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=decay)
-        else:
-            self._optimizer = torch.optim.Adam(parameters, lr=0.0, weight_decay=decay)
+        self._mixed = MixedPrecision(options.precision, self._device)
+        self._optimizer = make_optimizer(options, *self._learning())
+
+    def thaw(self) -> None:
+        """Let the trunk learn from the next step on."""
+        self._options = self._options.model_copy(update={"freeze": False})
+        self._network.trunk.requires_grad_(True)
 
     def train_step(
         self,
@@ -113,23 +108,24 @@ class TorchEngine:
             raise RuntimeError("prepare() comes before train_step()")
         check_windows(self._spec, windows, readouts)
         check_answers(self._spec, len(windows), codes, weights)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+        set_rate(self._optimizer, learning_rate)
         self._painter = None
         self._network.train()
         # A frozen trunk also keeps its BatchNorm statistics.
         self._network.trunk.train(not self._options.freeze)
-        with torch.set_grad_enabled(not self._options.freeze):
+        with torch.set_grad_enabled(not self._options.freeze), self._mixed.computing():
             features = self._network.features(self._windows(windows), self._tensors(readouts))
-        logits = self._network.classify({s: self._drop(f) for s, f in features.items()})
-        losses = F.cross_entropy(logits, self._tensor(codes.astype(np.int64)), reduction="none")
+        logits = self._network.classify({s: self._drop(f.float()) for s, f in features.items()})
+        losses = F.cross_entropy(
+            logits,
+            self._tensor(codes.astype(np.int64)),
+            reduction="none",
+            label_smoothing=self._options.label_smoothing,
+        )
         weight = self._tensor(weights)
         loss = (losses * weight).sum() / weight.sum()
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self._options.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._options.clip_norm)
-        self._optimizer.step()
+        self._mixed.step(loss, self._optimizer, self._options.clip_norm)
         self._network.eval()
         return Step(float(loss.detach()), _numpy(logits))
 
@@ -137,7 +133,7 @@ class TorchEngine:
         """Return all that continues the optimiser: moments, step counts, dropout's generator."""
         found: State = {_DROPOUT: self._dropout.get_state().numpy().astype(np.float32)}
         if self._optimizer is not None:
-            names = list(self._learning())
+            names = self._names()
             for i, entry in self._optimizer.state_dict()["state"].items():
                 for key, value in entry.items():
                     if isinstance(value, Tensor):
@@ -152,7 +148,7 @@ class TorchEngine:
             self._dropout.set_state(torch.from_numpy(state[_DROPOUT].astype(np.uint8)))
         else:
             warn_of_foreign_checkpoint(self.name)
-        numbers = {name: i for i, name in enumerate(self._learning())}
+        numbers = {name: i for i, name in enumerate(self._names())}
         entries: dict[int, dict[str, Tensor]] = {}
         for label, value in state.items():
             name, _, key = label.rpartition(".")
@@ -167,6 +163,13 @@ class TorchEngine:
         with torch.inference_mode():
             features = self._network.features(self._windows(windows), self._tensors(readouts))
             return _numpy(self._network.classify(features))
+
+    def features(self, windows: NDArray[Any], readouts: Readouts) -> dict[int, NDArray[np.float32]]:
+        """Return what the heads read: stage to `(n, zooms, channels)`."""
+        check_windows(self._spec, windows, readouts)
+        with torch.inference_mode():
+            found = self._network.features(self._windows(windows), self._tensors(readouts))
+            return {stage: _numpy(vectors) for stage, vectors in found.items()}
 
     def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
         """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""
@@ -189,12 +192,18 @@ class TorchEngine:
         """Return the heads' common bias, `(classes,)`."""
         return _numpy(self._network.bias).copy()
 
-    def _learning(self) -> dict[str, Tensor]:
-        """Return what the optimiser moves, in its order: `bias`, `heads.1`, `trunk.conv1.weight`.
+    def _learning(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return what the optimiser moves by name: `bias` and `heads.1`, `trunk.conv1.weight`.
 
         Checkpoints of all engines name moments by these names.
         """
-        return {name: p for name, p in self._network.named_parameters() if p.requires_grad}
+        named: dict[str, Tensor] = dict(self._network.named_parameters())
+        trunk = {name: p for name, p in named.items() if name.startswith("trunk.")}
+        return {name: p for name, p in named.items() if name not in trunk}, trunk
+
+    def _names(self) -> list[str]:
+        """Return the names of the parameters in the optimiser's order."""
+        return [name for group in self._learning() for name in group]
 
     def _head(self, stage: int) -> Tensor:
         """Return the heads of a stage as 1 × 1 convolutions: `(zooms, classes, channels, 1, 1)`."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES, align_up
 from napari_lungcls.network.engines.glass import GRANULE, Box, Piece, find_glass, pieces
-from napari_lungcls.network.engines.painting import HALO, Floats
+from napari_lungcls.network.engines.painting import HALO, Floats, classes_and_probabilities
 from napari_lungcls.network.engines.torch_layers import Blank, Edges, ShiftedTrunk
 from napari_lungcls.network.engines.torch_net import Network
 
@@ -101,9 +101,12 @@ class TorchPainting:
             return result
 
     def answer(
-        self, logits: Tensor, *, probabilities: bool
+        self, logits: Tensor, *, probabilities: bool, threshold: float | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
         """Turn logits into cells; see `Painting`."""
+        if threshold is not None:
+            told = logits.cpu().numpy()
+            return classes_and_probabilities(told, probabilities=probabilities, threshold=threshold)
         with torch.inference_mode():
             blind = ~logits.isfinite().all(dim=0)
             logits = torch.where(blind, 0.0, logits)

@@ -1,0 +1,183 @@
+"""Where labelled points lie, over all images: all that a split has to know of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.annotation.points import Points
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.pixelsize import check_zooms, effective_zooms
+from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.imaging.windows import check_inside, plane_indices
+
+GROUP_COLUMN = "group"
+"""Column of a points file that names the animal or slide of each point."""
+
+Pair = tuple[ImageStack, Points]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Points of one or several images, in the order in which they were given.
+
+    Attributes
+    ----------
+    coordinates
+        `(n, 2)`: `(y, x)` in pixels of the model's pixel size, so that distances mean the
+        same in every image.
+    planes
+        `(n,)` numbers that differ between planes, of the same image or of others.
+    codes
+        `(n,)` classes.
+    images
+        `(n,)` numbers of the images; one that is given twice is one image.
+    groups
+        `(n,)` numbers of the groups that the points name, or None when none does.
+    grain
+        Edge of an image pixel, in pixels of the model's pixel size, where images are
+        resampled to it; the largest of all images, 0 where none is resampled.
+    effective
+        For each pair, pixels of its image per level pixel, see `effective_zooms`.
+    """
+
+    coordinates: NDArray[np.float64]
+    planes: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    images: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
+    grain: float = 0.0
+    effective: tuple[tuple[float, ...], ...] = ()
+
+    def __len__(self) -> int:
+        """Count the points."""
+        return len(self.codes)
+
+
+def place_points(
+    pairs: Sequence[Pair], scheme: ClassScheme, zooms: tuple[int, ...], pixel_size: float | None
+) -> Layout:
+    """Check points and say where they lie, without reading a pixel.
+
+    Parameters
+    ----------
+    pairs
+        Images with their points.
+    scheme
+        The classes.
+    zooms
+        Of the network.
+    pixel_size
+        Micrometres per pixel of the model, or None.
+
+    Raises
+    ------
+    InputError
+        When points and images cannot be trained on.
+    """
+    codes = check_pairs(pairs, scheme)
+    images = [_identity(stack) for stack, _ in pairs]
+    coordinates, grains, places, seen = [], [0.0], [], []
+    for image, (stack, points) in zip(images, pairs, strict=True):
+        effective = effective_zooms(zooms, pixel_size, stack)
+        check_zooms(zooms, effective, stack)
+        seen.append(effective)
+        edge_of_pixel = zooms[0] / effective[0]
+        coordinates.append(points.coordinates[:, -2:] * edge_of_pixel)
+        if not all(zoom.is_integer() for zoom in effective):
+            grains.append(edge_of_pixel)
+        index = plane_indices(stack, points.coordinates)
+        places += [(images.index(image), *where) for where in index.tolist()]
+    return Layout(
+        np.concatenate(coordinates),
+        _numbers(places),
+        codes,
+        np.array([place[0] for place in places], np.int64),
+        _groups(pairs),
+        max(grains),
+        tuple(seen),
+    )
+
+
+def check_pairs(pairs: Sequence[Pair], scheme: ClassScheme) -> NDArray[np.int64]:
+    """Refuse points that cannot be trained on, before anything is read.
+
+    Returns
+    -------
+    ndarray, (n,)
+        The codes of all points.
+
+    Raises
+    ------
+    InputError
+        Points outside their image, unknown classes, too few points or classes, images of
+        different types.
+    """
+    if not pairs:
+        raise InputError("training needs at least one image with its points")
+    for stack, points in pairs:
+        check_inside(stack, points.coordinates, points.source)
+    codes = np.concatenate([points.codes(scheme) for _, points in pairs])
+    check_codes(codes, scheme, ", ".join(dict.fromkeys(points.source for _, points in pairs)))
+    types = {str(stack.dtype) for stack, _ in pairs}
+    if len(types) > 1:
+        raise InputError(
+            f"the images have different types ({', '.join(sorted(types))}); convert them to one"
+        )
+    return codes
+
+
+def check_codes(codes: NDArray[np.int64], scheme: ClassScheme, sources: str) -> None:
+    """Refuse labels from which a network cannot learn every class of the scheme.
+
+    Raises
+    ------
+    InputError
+        Too few labels, one class only, or a class without any.
+    """
+    counts = np.bincount(codes, minlength=len(scheme))
+    used = np.flatnonzero(counts)
+    if len(codes) < len(scheme):
+        raise InputError(
+            f"{sources}: {len(codes)} points are fewer than the {len(scheme)} classes of the "
+            f"scheme {scheme.name!r}; label at least a few points of each class"
+        )
+    if len(used) < 2:
+        raise InputError(
+            f"{sources}: all points are {scheme.names[used[0]]!r}; label at least two classes"
+        )
+    if len(used) < len(scheme):
+        absent = ", ".join(scheme.names[i] for i in np.flatnonzero(counts == 0))
+        raise InputError(
+            f"{sources}: no point is labelled {absent}; label some, or give --classes a scheme "
+            "without it"
+        )
+
+
+def _groups(pairs: Sequence[Pair]) -> NDArray[np.int64] | None:
+    """Count the groups of all points through; points without one belong to their image's."""
+    named = [points for _, points in pairs if GROUP_COLUMN in points.table]
+    if not any((points.table[GROUP_COLUMN] != "").any() for points in named):
+        return None
+    names: list[tuple[str, ...]] = []
+    for stack, points in pairs:
+        own = points.table[GROUP_COLUMN] if GROUP_COLUMN in points.table else [""] * len(points)
+        names += [("group", str(n)) if n else ("image", str(_identity(stack))) for n in own]
+    return _numbers(names)
+
+
+def _numbers(keys: Sequence[tuple[object, ...]]) -> NDArray[np.int64]:
+    """Give equal keys equal numbers, in the order of the keys."""
+    known = {key: i for i, key in enumerate(sorted(set(keys)))}
+    return np.array([known[key] for key in keys], np.int64)
+
+
+def _identity(stack: ImageStack) -> str | int:
+    """Tell images apart: one that is given twice, labelled by two people, is one image."""
+    named = stack.source != stack.name
+    return os.path.realpath(stack.source) if named else id(stack.levels[0])

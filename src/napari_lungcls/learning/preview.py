@@ -1,0 +1,30 @@
+"""A first map while someone is still labelling: heads on a trunk that stays as it is."""
+
+from __future__ import annotations
+
+from napari_lungcls.downloads import is_cached
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.network.weight_sources import IMAGENET
+
+
+def preview_settings(settings: TrainingSettings) -> TrainingSettings:
+    """Turn settings into those of a preview, which takes seconds.
+
+    The trunk is frozen, every point is used, and nothing is downloaded: without weights of the
+    user's choice, ImageNet's are taken if they lie in the cache, else random ones, whose
+    features still tell textures apart.
+    """
+    pretrained = settings.pretrained
+    if pretrained == "imagenet" and not is_cached(IMAGENET):
+        pretrained = "none"
+    if pretrained == "none" and is_cached(IMAGENET):
+        pretrained = "imagenet"
+    changes = {
+        "freeze": True,
+        "pretrained": pretrained,
+        "val_fraction": 0.0,
+        "test_fraction": 0.0,
+        "folds": 1,
+        "final": False,
+    }
+    return settings.model_copy(update=changes)

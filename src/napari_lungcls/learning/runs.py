@@ -1,0 +1,254 @@
+"""A whole run: one training for each split, perhaps one on everything, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.learning.checkpoints import Checkpoint
+from napari_lungcls.learning.examples import Examples
+from napari_lungcls.learning.heads import fit_heads, poses_for
+from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.loop import Logits, Loop, Part, logits_of
+from napari_lungcls.learning.metrics import score
+from napari_lungcls.learning.progress import Clock, TrainingProgress
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.splits import Split, nobody
+from napari_lungcls.learning.start import Origin, start_network
+from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.engines import Engine, State
+from napari_lungcls.network.spec import NetworkSpec
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run works on.
+
+    Attributes
+    ----------
+    examples
+        Everything labelled.
+    splits
+        One, or one for each fold.
+    dtype
+        Type of the images.
+    pixel_size
+        Micrometres per pixel that the model sees, or None.
+    fingerprint
+        What tells this run from others.
+    """
+
+    examples: Examples
+    splits: tuple[Split, ...]
+    dtype: str
+    pixel_size: float | None
+    fingerprint: dict[str, Any]
+
+
+class Run:
+    """Trains what the settings ask for, part after part.
+
+    Parameters
+    ----------
+    material, settings, scheme, origin
+        What to learn, how, and from which start.
+    checkpoint
+        Where the run is written down from time to time.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        settings: TrainingSettings,
+        scheme: ClassScheme,
+        origin: Origin,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self._material, self._settings, self._scheme = material, settings, scheme
+        self._origin, self._checkpoint = origin, checkpoint
+        self._parts = _parts(material, settings)
+        self._finished: list[dict[str, Any]] = []
+        self._answers: dict[str, NDArray[Any]] = {}
+        self._kept: tuple[NetworkSpec, State] | None = None
+        self._computed = ("", "")
+
+    @property
+    def state(self) -> State:
+        """The network to keep: of everything, if that was trained to its end, or of one split."""
+        assert self._kept is not None
+        return self._kept[1]
+
+    def go(
+        self, clock: Clock, cancelled: Callable[[], bool]
+    ) -> Generator[TrainingProgress, None, None]:
+        """Run all parts that are left; `state` and `document` then hold the result."""
+        self._take_up()
+        steps = [_steps(part, self._settings) for part in self._parts]
+        before = sum(steps[: len(self._finished)])
+        clock.start(sum(steps), before)
+        for number in range(len(self._finished), len(self._parts)):
+            complete = yield from self._train(number, clock, before, cancelled)
+            if not complete:
+                return
+            before += steps[number]
+
+    def _train(
+        self, number: int, clock: Clock, before: int, cancelled: Callable[[], bool]
+    ) -> Generator[TrainingProgress, None, bool]:
+        """Train one part; tell whether it went to its end."""
+        examples, settings, part = self._material.examples, self._settings, self._parts[number]
+        seed = (settings.seed, number)
+        engine = start_network(
+            examples, part.train, settings, len(self._scheme), self._material.dtype, self._origin
+        )
+        self._computed = (engine.name, engine.device)
+        if settings.freeze:
+            history, logits = yield from fit_heads(
+                engine, examples, part, settings, seed, clock, before, cancelled
+            )
+            best, complete = engine.state(), True
+        else:
+            loop = Loop(examples, part, settings, engine, seed)
+            yield from self._watch(loop, loop.run(clock, before, cancelled), number)
+            history, logits, best, complete = loop.history, loop.logits, loop.best, loop.is_over
+        if complete or self._kept is None:
+            self._close(number, engine, best, history, logits)
+        return complete
+
+    def document(self) -> ModelDocument:
+        """Describe the model that the run made."""
+        settings = self._settings
+        assert self._kept is not None
+        split = self._material.splits[0]
+        judged = self._judged()
+        return ModelDocument(
+            network=self._kept[0],
+            scheme=self._scheme,
+            pixel_size=self._material.pixel_size,
+            settings=settings.model_dump(mode="json"),
+            split=split.describe()
+            | {"val_fraction": settings.val_fraction, "test_fraction": settings.test_fraction}
+            | self._folds()
+            | {"final": len(self._material.examples.codes) if self._is_final else 0},
+            validation=self._metrics(judged, "validation"),
+            test=self._metrics(judged[:1], "test"),
+            history=self._finished[0]["history"] if self._finished else [],
+            pretrained=self._origin.said,
+            engine=self._computed[0],
+            device=self._computed[1],
+        )
+
+    @property
+    def _is_final(self) -> bool:
+        """Whether the model was trained on everything, after the splits."""
+        return len(self._finished) > len(self._material.splits)
+
+    def _take_up(self) -> None:
+        """Take over from a checkpoint what is done already."""
+        if self._checkpoint is None or self._checkpoint.document is None:
+            return
+        self._finished = list(self._checkpoint.document.finished)
+        for name, array in self._checkpoint.results.items():
+            self._answers[name] = array
+        if self._finished:
+            spec = NetworkSpec.model_validate(self._finished[0]["network"])
+            prefix = "kept."
+            kept = {n.removeprefix(prefix): self._answers.pop(n) for n in [*self._answers]
+                    if n.startswith(prefix)}  # fmt: skip
+            self._kept = (spec, kept)
+
+    def _watch(
+        self, loop: Loop, steps: Generator[TrainingProgress, None, None], number: int
+    ) -> Generator[TrainingProgress, None, None]:
+        """Pass progress on, and write the run down from time to time and when it ends early."""
+        checkpoint = self._checkpoint
+        if checkpoint is None:
+            yield from steps
+            return
+        if checkpoint.document is not None and number == len(checkpoint.document.finished):
+            checkpoint.restore(loop)
+        for step in steps:
+            if checkpoint.is_due():
+                self._write(checkpoint, loop)
+            yield step
+        if not loop.is_over:
+            self._write(checkpoint, loop)
+
+    def _write(self, checkpoint: Checkpoint, loop: Loop) -> None:
+        results = dict(self._answers)
+        if self._kept is not None:
+            results |= {f"kept.{name}": array for name, array in self._kept[1].items()}
+        checkpoint.write(self._material.fingerprint, self._finished, loop, results)
+
+    def _close(
+        self, number: int, engine: Engine, best: State, history: list[EpochRecord],
+        logits: Logits | None,
+    ) -> None:  # fmt: skip
+        """Keep what a part found: network, history, and the answers of the points held out."""
+        splits = self._material.splits
+        if number == 0 or number == len(splits):
+            self._kept = (engine.spec, best)
+        self._finished.append(
+            {
+                "network": engine.spec.model_dump(mode="json"),
+                "history": [asdict(record) for record in history],
+            }
+        )
+        if number < len(splits) and logits is not None:
+            self._answers[f"validation.{number}"] = logits
+        if number == 0 and len(splits[0].test) and history:
+            engine.load(best)
+            self._answers["test.0"] = logits_of(engine, self._material.examples, splits[0].test)
+
+    def _judged(self) -> list[tuple[int, Split]]:
+        """Return the splits whose training has ended, with their numbers."""
+        return list(enumerate(self._material.splits))[: len(self._finished)]
+
+    def _metrics(self, judged: list[tuple[int, Split]], part: str) -> dict[str, Any] | None:
+        """Score the answers for all points that were held out, over all folds."""
+        found = [(self._answers.get(f"{part}.{i}"), getattr(split, part)) for i, split in judged]
+        asked = [(logits, rows) for logits, rows in found if logits is not None]
+        if not asked:
+            return None
+        logits = np.concatenate([answers for answers, _ in asked]).astype(np.float64)
+        codes = self._material.examples.codes[np.concatenate([rows for _, rows in asked])]
+        odds = softmax(logits, axis=1)
+        return score(codes, odds, self._scheme.names).model_dump(mode="json")
+
+    def _folds(self) -> dict[str, Any]:
+        """Describe each fold, where there are several."""
+        if len(self._material.splits) == 1:
+            return {}
+        folds = []
+        for number, split in self._judged():
+            found = self._metrics([(number, split)], "validation")
+            folds.append(split.describe() | {"accuracy": found["accuracy"] if found else None})
+        return {"folds": folds}
+
+
+def _parts(material: Material, settings: TrainingSettings) -> tuple[Part, ...]:
+    """List the trainings of a run in their order."""
+    count = len(material.splits)
+    parts = [
+        Part(f"fold {i} of {count}" if count > 1 else "", split.train, split.validation)
+        for i, split in enumerate(material.splits, 1)
+    ]
+    held_out = any(len(s.train) < len(material.examples.codes) for s in material.splits)
+    if held_out and (settings.final or count > 1):
+        everyone = np.arange(len(material.examples.codes))
+        parts.append(Part("all points", everyone, nobody()))
+    return tuple(parts)
+
+
+def _steps(part: Part, settings: TrainingSettings) -> int:
+    """Count the steps of a part, if it does not stop early."""
+    n = len(part.train)
+    if settings.freeze:
+        return n * poses_for(n)
+    return settings.epochs_for(n) * settings.steps_per_epoch(n)

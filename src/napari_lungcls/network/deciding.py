@@ -1,0 +1,45 @@
+"""From probabilities to an answer: the one place that knows about thresholds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def decide(
+    probabilities: ArrayLike, threshold: float | None = None, *, axis: int = -1
+) -> NDArray[np.intp]:
+    """Give the class that each point or cell is called.
+
+    Parameters
+    ----------
+    probabilities
+        With the classes along `axis`. Without a threshold any scores will do of which the
+        largest marks the class.
+    threshold
+        Probability of the second class from which a point counts as it; for two classes
+        only. None: the likeliest class, of equals the first.
+    axis
+        Where the classes are.
+
+    Returns
+    -------
+    ndarray of int
+        Codes, without that axis.
+
+    Raises
+    ------
+    ValueError
+        When a threshold meets more or fewer than two classes.
+    """
+    values: NDArray[Any] = np.asarray(probabilities)
+    if threshold is None:
+        likeliest: NDArray[np.intp] = values.argmax(axis=axis)
+        return likeliest
+    if values.shape[axis] != 2:
+        raise ValueError(f"a threshold parts two classes, not {values.shape[axis]}")
+    # As Python numbers compare: float16 and float32 must not round the threshold first.
+    second: NDArray[np.float64] = values.take(1, axis=axis).astype(np.float64)
+    return (second >= threshold).astype(np.intp)

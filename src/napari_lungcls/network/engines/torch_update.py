@@ -1,0 +1,105 @@
+"""How PyTorch takes a training step: the optimiser, and numbers of lower precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.network.engines.protocol import OptimizerOptions, Precision
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def make_optimizer(
+    options: OptimizerOptions, heads: Mapping[str, Tensor], trunk: Mapping[str, Tensor]
+) -> torch.optim.Optimizer:
+    """Build the optimiser over heads and trunk; `set_rate` comes before its first step."""
+    groups = [
+        {"params": list(heads.values()), "share": 1.0},
+        {"params": list(trunk.values()), "share": options.trunk_rate},
+    ]
+    decay, epsilon = options.weight_decay, options.epsilon
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(
+            groups, lr=0.0, momentum=options.momentum, weight_decay=decay, nesterov=True
+        )
+    if options.optimizer == "rmsprop":
+        return torch.optim.RMSprop(
+            groups, lr=0.0, alpha=options.betas[1], eps=epsilon, weight_decay=decay
+        )
+    kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=0.0, betas=options.betas, eps=epsilon, weight_decay=decay)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Give every group its share of the learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * group["share"]
+
+
+class MixedPrecision:
+    """Computes forward passes in `precision`, and takes steps in float32.
+
+    Parameters
+    ----------
+    precision
+        `auto` is `bf16` on graphics cards and processors that compute with it, `fp16` on older
+        graphics cards, and else `fp32`.
+    device
+        Where the network is.
+
+    Raises
+    ------
+    InputError
+        When the device does not compute in that precision.
+
+    Notes
+    -----
+    Micikevicius et al. 2018 (arXiv 1710.03740): float16 needs its loss scaled, bfloat16 does
+    not, having the range of float32.
+    """
+
+    def __init__(self, precision: Precision, device: torch.device) -> None:
+        self._device = device
+        chosen = _fastest(device) if precision == "auto" else precision
+        if chosen == "fp16" and device.type == "cpu":
+            raise InputError("--precision fp16 needs a graphics card; use bf16 or fp32")
+        if chosen != "fp32" and device.type == "mps":
+            raise InputError("--precision on mps can only be fp32; use that, or auto")
+        self.name = chosen
+        self._scaler = torch.amp.GradScaler(device.type, enabled=chosen == "fp16")
+
+    def computing(self) -> Any:
+        """Give the context in which the forward pass runs."""
+        kind = _DTYPES.get(self.name, torch.bfloat16)
+        return torch.autocast(self._device.type, kind, enabled=self.name != "fp32")
+
+    def step(self, loss: Tensor, optimizer: torch.optim.Optimizer, clip_norm: float | None) -> None:
+        """Go down the gradient of a loss; its norm is clipped in the loss's own units."""
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if clip_norm is not None:
+            self._scaler.unscale_(optimizer)
+            learning = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(learning, clip_norm)
+        self._scaler.step(optimizer)
+        self._scaler.update()
+
+
+def _fastest(device: torch.device) -> Precision:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    if device.type == "cpu" and _computes_bf16():
+        return "bf16"
+    return "fp32"
+
+
+def _computes_bf16() -> bool:
+    """Tell whether this processor multiplies bfloat16 numbers, and does not imitate it."""
+    known: dict[str, Any] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # older releases cannot tell
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))

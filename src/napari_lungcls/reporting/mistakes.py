@@ -1,0 +1,192 @@
+"""The worst mistakes with what the network saw there."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.errors import LungclsWarning
+from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.imaging.windows import read_windows
+from napari_lungcls.learning.answers import Answers
+from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.fitting import check_image
+from napari_lungcls.network.spec import Normalisation
+from napari_lungcls.reporting.figures import INK, NO_COLOR, short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 24
+"""Mistakes with a picture; the table has all."""
+
+_SIDE = 192  # screen pixels that a window should have
+
+
+@dataclass(frozen=True, eq=False)
+class Mistake:
+    """A point that the model got wrong.
+
+    Attributes
+    ----------
+    image
+        Name of the image.
+    where
+        `(…, y, x)` in pixels.
+    truth, answer
+        Names of classes.
+    p_truth, p_answer
+        Their probabilities.
+    windows
+        `(side, side, 3)` uint8 for each zoom, with the point marked; empty if not read.
+    """
+
+    image: str
+    where: tuple[float, ...]
+    truth: str
+    answer: str
+    p_truth: float
+    p_answer: float
+    windows: Sequence[NDArray[np.uint8]] = ()
+
+    @property
+    def place(self) -> str:
+        """The coordinates in words."""
+        return "(" + ", ".join(f"{value:g}" for value in self.where) + ")"
+
+
+def worst_mistakes(answers: Answers, document: ModelDocument, shown: int = SHOWN) -> list[Mistake]:
+    """Give every mistake, the least probable truth first, and the windows of the first ones.
+
+    Parameters
+    ----------
+    answers
+        Of a model.
+    document
+        Of the same model: its zooms and windows.
+    shown
+        How many get their windows, so that memory and page stay small.
+    """
+    predicted, names = answers.predicted, answers.scheme.names
+    truth_odds = answers.probabilities[np.arange(len(answers)), answers.codes]
+    wrong = np.flatnonzero(predicted != answers.codes)
+    order = wrong[np.argsort(truth_odds[wrong], kind="stable")]
+    seen = _windows(answers, document, order[:shown])
+    where = [tuple(map(float, at)) for _, table in answers.pairs for at in table.coordinates]
+    images = [Path(stack.source).name for stack, table in answers.pairs for _ in range(len(table))]
+    return [
+        Mistake(
+            images[row],
+            where[row],
+            names[answers.codes[row]],
+            names[predicted[row]],
+            float(truth_odds[row]),
+            float(answers.probabilities[row, predicted[row]]),
+            seen.get(int(row), ()),
+        )
+        for row in order
+    ]
+
+
+def gallery_figure(
+    mistakes: Sequence[Mistake], zooms: Sequence[int], colors: Mapping[str, str], note: str = ""
+) -> Figure:
+    """Draw mistakes with their windows on one sheet."""
+    from matplotlib.figure import Figure
+
+    from napari_lungcls.reporting.figures import add_note
+
+    across = max(1, 6 // len(zooms))
+    down = -(-len(mistakes) // across)
+    columns = min(across, len(mistakes)) * len(zooms)
+    figure = Figure(figsize=(1.75 * max(columns, 2), 2.3 * down), layout="constrained")
+    grid = figure.subplots(down, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for k, mistake in enumerate(mistakes):
+        row, first = k // across, k % across * len(zooms)
+        for z, window in enumerate(mistake.windows):
+            axes = grid[row, first + z]
+            axes.imshow(window, interpolation="nearest")
+        head = grid[row, first]
+        texts = (
+            (f"{short(mistake.answer)} {100 * mistake.p_answer:.0f} %", mistake.answer, 13),
+            (f"{short(mistake.truth)} {100 * mistake.p_truth:.0f} %", mistake.truth, 2),
+        )
+        for (text, name, up), said in zip(texts, ("said", "is"), strict=True):
+            head.annotate(
+                "■", (0, 1), (0, up), xycoords="axes fraction", textcoords="offset points",
+                color=colors.get(name, NO_COLOR), fontsize=9, va="bottom", annotation_clip=False,
+            )  # fmt: skip
+            drawn = head.annotate(
+                f"{said} {text}", (0, 1), (10, up), xycoords="axes fraction",
+                textcoords="offset points", color=INK, fontsize=7.5, va="bottom",
+            )  # fmt: skip
+            drawn.set_parse_math(False)
+        place = head.annotate(
+            f"{short(mistake.image)} {mistake.place}", (0, 0), (0, -3), xycoords="axes fraction",
+            textcoords="offset points", color=INK, fontsize=6.5, va="top",
+        )  # fmt: skip
+        place.set_parse_math(False)
+    add_note(figure, note)
+    return figure
+
+
+def _windows(
+    answers: Answers, document: ModelDocument, rows: NDArray[np.intp]
+) -> dict[int, list[NDArray[np.uint8]]]:
+    """Read the windows of some rows, image by image."""
+    found: dict[int, list[NDArray[np.uint8]]] = {}
+    spec = document.network
+    for stack, table, part in answers.parts():
+        mine = rows[(rows >= part.start) & (rows < part.stop)]
+        if not len(mine):
+            continue
+        seen, places = read_windows(
+            stack, table.coordinates[mine - part.start], _zooms(stack, document), spec.sight
+        )
+        for row, squares, at in zip(mine, seen, places, strict=True):
+            found[int(row)] = [
+                _marked(_visible(square, spec.normalisation), place)
+                for square, place in zip(squares, at, strict=True)
+            ]
+    return found
+
+
+def _zooms(stack: ImageStack, document: ModelDocument) -> tuple[float, ...]:
+    with warnings.catch_warnings():
+        # What there is to say about pixel sizes was said when the points were answered.
+        warnings.simplefilter("ignore", LungclsWarning)
+        return check_image(stack, document)
+
+
+def _visible(square: NDArray[Any], normalisation: Normalisation) -> NDArray[np.uint8]:
+    """Bring intensities of any type into what a screen shows."""
+    if square.dtype == np.uint8:
+        return square
+    mean, std = np.asarray(normalisation.mean), np.asarray(normalisation.std)
+    scaled = 128 + 50 * (square.astype(np.float32) - mean) / std
+    shown: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return shown
+
+
+def _marked(square: NDArray[np.uint8], place: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Enlarge a window by a whole factor and put four ticks around the point."""
+    factor = max(1, round(_SIDE / len(square)))
+    large = square.repeat(factor, 0).repeat(factor, 1)
+    y, x = (int(v) for v in np.floor((place + 0.5) * factor))
+    near, far = 7, 17
+    # Dark around light: one of them shows on any tissue.
+    for width, value in ((2, 0), (1, 255)):
+        grow = width - 1
+        for first, last in ((-far, -near), (near, far)):
+            a, b = first - grow, last + grow
+            large[max(0, y + a) : max(0, y + b), max(0, x - width) : x + width] = value
+            large[max(0, y - width) : y + width, max(0, x + a) : max(0, x + b)] = value
+    return large

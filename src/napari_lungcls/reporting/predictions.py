@@ -1,0 +1,45 @@
+"""Writing what a model said at each point as a points file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from napari_lungcls.annotation import write_points
+from napari_lungcls.annotation.joining import join_points
+from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.learning.answers import Answers
+from napari_lungcls.painting.classify import classified_table
+
+
+def write_predictions(path: str | os.PathLike[str], answers: Answers) -> Path:
+    """Write a row per point: its own columns, `image`, `predicted` and `p_<class>`.
+
+    `image` is relative to the file, so that the table can be used as points again.
+
+    Raises
+    ------
+    InputError
+        When images of different dimensions cannot share a table, or it cannot be written.
+    """
+    folder = Path(path).absolute().parent
+    tables = [
+        classified_table(
+            points.with_columns(image=_name(stack, folder)),
+            answers.probabilities[rows],
+            answers.scheme,
+            answers.threshold,
+        )
+        for stack, points, rows in answers.parts()
+    ]
+    return write_points(path, join_points(tables))
+
+
+def _name(stack: ImageStack, folder: Path) -> str:
+    source = Path(stack.source)
+    if not source.exists():
+        return stack.name
+    try:
+        return os.path.relpath(source.absolute(), folder)
+    except ValueError:  # another drive of Windows
+        return str(source.absolute())
