@@ -219,6 +219,18 @@ def test_a_region_is_the_same_part_of_the_whole() -> None:
     np.testing.assert_allclose(part, whole[:, 10:25, 20:50], atol=1e-4)
 
 
+def test_a_block_alone_is_the_block_among_others() -> None:
+    spec = make_spec(zooms=(1, 3))
+    stack = ImageStack(np.random.default_rng(0).integers(0, 255, (150, 200), np.uint8))
+    grid = MapGrid.over(stack, 4)
+    painter = Painter(random_engine(spec, 3).painting(), spec, (1.0, 3.0))
+    part = Block((), slice(8, 20), slice(30, 41))
+    (_, among), (_, alone) = (painter.block(grid, part, alone=flag) for flag in (False, True))
+    assert among is not None
+    assert alone is not None
+    np.testing.assert_allclose(alone, among, atol=2e-3)
+
+
 def test_temperature_divides() -> None:
     engine = random_engine(make_spec(), 3)
     stack = ImageStack(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8))

@@ -109,8 +109,20 @@ class Painter:
                 total = total + self.painting.read_off(cells.values, rows, columns)
         return total / self.temperature
 
-    def block(self, grid: MapGrid, block: Block, *, probabilities: bool = True) -> Answers:
+    def block(
+        self, grid: MapGrid, block: Block, *, probabilities: bool = True, alone: bool = False
+    ) -> Answers:
         """Paint the cells of one block of a map.
+
+        Parameters
+        ----------
+        grid, block
+            The map, and which of its cells.
+        probabilities
+            Whether they are wanted.
+        alone
+            Read nothing but what this block needs, though the next ones need it again: for
+            blocks, or parts of them, whose neighbours cannot be read.
 
         Returns
         -------
@@ -123,7 +135,7 @@ class Painter:
         (y, x), group = grid.positions(block), grid.positions(grid.group(block))
         around = tuple((float(ends[0]), float(ends[-1])) for ends in group)
         plane = grid.stack.plane(grid.image_plane(block.index))
-        logits = self.logits(plane, y, x, (around[0], around[1]))
+        logits = self.logits(plane, y, x, None if alone else (around[0], around[1]))
         return self.painting.answer(logits, probabilities=probabilities, threshold=self.threshold)
 
     def expect(self, grid: MapGrid, block: Block) -> None:
