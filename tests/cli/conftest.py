@@ -147,6 +147,13 @@ class Bench:
             "--out", out or self.folder / "m.safetensors", *self.lab.fast, *more,
         ]  # fmt: skip
 
+    def tune(self, *more: object, out: Any = None) -> list[object]:
+        """Search with something else in place of what is right."""
+        return [
+            "tune", self.lab.image, "--points", self.lab.points,
+            "--out", out or self.folder / "tuned", *self.lab.fast, *more,
+        ]  # fmt: skip
+
     def rows(self, text: str) -> list[object]:
         """Train on a table."""
         return self.train(points=self.file("p.csv", text))

@@ -115,6 +115,57 @@ CASES: dict[str, Case] = {
     ),
     "backward region": (lambda b: b.paint("--region", "9:3,0:5"), ("region rows 9:3", "0:200")),
     "planes of one plane": (lambda b: b.paint("--planes", "0:1"), ("a.png is one plane",)),
+    "settings that do not exist": (
+        lambda b: b.train("--settings", b.file("s.yaml", "epochs: 2\nlr: 0.1\n")),
+        ("s.yaml: there is no setting lr", "docs/training.md"),
+    ),
+    "settings out of range": (
+        lambda b: b.train("--settings", b.file("s.json", '{"learning_rate": 20}')),
+        ("s.json: learning-rate 20", "less than or equal to 10"),
+    ),
+    "settings that are a list": (
+        lambda b: b.train("--settings", b.file("s.yaml", "- epochs")),
+        ("s.yaml", "'name: value'"),
+    ),
+    "settings of another kind": (
+        lambda b: b.train("--settings", b.file("s.txt", "")),
+        ("s.txt", ".yaml or .json"),
+    ),
+    "search into a file": (
+        lambda b: b.tune(out=b.file("plain", "text")),
+        ("plain is a file", "name of a folder"),
+    ),
+    "search without results": (
+        lambda b: ["tune", b.lab.image, "--points", b.lab.points],
+        ("--out", "--storage"),
+    ),
+    "search for what is given": (
+        lambda b: b.tune("--search", "window=16/32"),
+        ("--search window and --window", "leave one out"),
+    ),
+    "search by an unknown objective": (
+        lambda b: b.tune("--objective", "loss"),
+        ("--objective loss", "accuracy, f1_macro, auc_ovr"),
+    ),
+    "search with no trial": (lambda b: b.tune("--trials", "0"), ("--trials 0", "at least 1")),
+    "search with no time": (lambda b: b.tune("--timeout", "0"), ("--timeout 0", "positive")),
+    "search with folds": (lambda b: b.tune("--folds", "3"), ("--folds 3", "leave --folds out")),
+    "search in no space": (
+        lambda b: b.tune("--space", b.file("space.yaml", "window: small")),
+        ("space.yaml: window", "valid integer"),
+    ),
+    "search kept in a missing folder": (
+        lambda b: b.tune("--storage", b.folder / "none" / "study"),
+        ("none does not exist", "create it first"),
+    ),
+    "search kept in a file of another kind": (
+        lambda b: b.tune("--storage", b.file("study", "hello\n")),
+        ("study is no journal", "give another file"),
+    ),
+    "search kept nowhere": (
+        lambda b: b.tune("--storage", f"sqlite:///{b.folder}/none/study.db"),
+        ("--storage sqlite", "unable to open database file"),
+    ),
     "bad planes": (lambda b: b.paint("--planes", "3"), ("--planes 3", "such as 0:100")),
 }  # fmt: skip
 

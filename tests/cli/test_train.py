@@ -18,10 +18,13 @@ KEYS = [
     "model", "n_train", "n_val", "n_test", "n_buffered", "n_final", "epochs", "seconds", "engine",
     "device", "split", "val", "test",
 ]  # fmt: skip
-REPORT = {"index.html", "history.csv", "learning_curves.svg", "learning_curves.png"}
+REPORT = {
+    "index.html", "history.csv", "learning_curves.svg", "learning_curves.png",
+    "class_counts.csv", "class_counts.svg", "class_counts.png",
+}  # fmt: skip
 EVALUATED = {
     "confusion.csv", "confusion.svg", "confusion.png", "per_class.csv",
-    "class_counts.csv", "class_counts.svg", "class_counts.png",
+    "reliability.csv", "reliability.svg", "reliability.png",
 }  # fmt: skip
 
 

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from napari_lungcls.annotation import Points
+from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.learning.layout import Pair, place_points
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import make_splits
-from napari_lungcls.learning.training import Trained, TrainingProgress
+from napari_lungcls.learning.training import Trained, TrainingProgress, run_training
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.engines.torch_engine import TorchEngine
 from napari_lungcls.network.modelfile import parameter_shapes
 from napari_lungcls.painting.classify import classify_points
-from three_tissues import QUICK, SCHEME, run, same, scene
+from three_tissues import QUICK, SCHEME, exhausted, run, same, scene
 
 
 def timeless(trained: Trained) -> list[dict[str, Any]]:
@@ -120,8 +120,10 @@ def test_validation_figures_are_those_of_answers_through_windows(trained: Any) -
     stack, points = scene()
     engine = create_engine("torch", result.document.network, device="cpu")
     engine.load(result.state)
+    # The loss of an epoch knows nothing of the temperature that is fitted in the end.
+    plain = result.document.model_copy(update={"temperature": 1.0})
     found = np.concatenate(
-        [odds for _, odds in classify_points(engine, result.document, stack, points.coordinates)]
+        [odds for _, odds in classify_points(engine, plain, stack, points.coordinates)]
     )
     # The split is drawn from the seed before anything else.
     layout = place_points([(stack, points)], SCHEME, QUICK.zooms, None)
@@ -288,3 +290,45 @@ def test_a_gpu_learns_the_same() -> None:
     assert trained.document.device.startswith("cuda")
     assert trained.document.validation is not None
     assert trained.document.validation["accuracy"] > 0.9
+
+
+def test_what_is_chosen_on_the_validation_points_stands_in_the_model() -> None:
+    stack, points = scene()
+    assert points.labels is not None
+    labels = np.where(points.labels == "dark", "dark", "light")
+    pairs = [(stack, Points.build(points.coordinates, labels))]
+    scheme = ClassScheme.of_names(["dark", "light"])
+    settings = QUICK.model_copy(update={"aim": "recall", "recall": 0.9, "test_fraction": 0.2})
+    document = exhausted(run_training(pairs, settings, scheme)).document
+    assert document.calibration is not None
+    assert document.temperature == document.calibration["temperature"] != 1
+    assert document.operating_point is not None
+    assert document.threshold == document.operating_point["value"]
+    assert document.validation is not None
+    assert document.validation["per_class"]["light"]["recall"] >= 0.9
+    assert document.test is not None
+    assert document.test["n"] == document.split["test"] > 0
+    assert sum(document.split["class_counts"]["test"]) == document.split["test"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"aim": "balanced"}, "is for two classes, and the scheme .* has 3"),
+        ({"aim": "recall", "val_fraction": 0}, "is for two classes"),
+    ],
+)
+def test_an_aim_needs_two_classes(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run([scene()], QUICK.model_copy(update=changes))
+
+
+def test_cross_validation_judges_every_point_and_ends_with_all() -> None:
+    steps, trained = run([scene()], QUICK.model_copy(update={"folds": 3, "epochs": 1}))
+    split = trained.document.split
+    assert split["final"] == 90
+    assert trained.document.validation is not None
+    assert trained.document.validation["n"] == sum(f["validation"] for f in split["folds"]) == 90
+    assert list(dict.fromkeys(s.part for s in steps if s.phase == "training")) == [
+        "fold 1 of 3", "fold 2 of 3", "fold 3 of 3", "all points",
+    ]  # fmt: skip

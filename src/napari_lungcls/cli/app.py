@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from napari_lungcls.cli import agree, augment, classify, demo, evaluate, info, paint, train
+from napari_lungcls.cli import agree, augment, classify, demo, evaluate, info, paint, train, tune
 from napari_lungcls.cli.console import Interrupted
 from napari_lungcls.errors import InputError, LungclsWarning
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("augment")(augment.augment)
+app.command("tune")(tune.tune)
 app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
 app.command("agree")(agree.agree)

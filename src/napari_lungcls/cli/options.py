@@ -52,6 +52,17 @@ Stride = Annotated[
 ReportFolder = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="folder for a report")
 ]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        metavar="FILE",
+        help="YAML or JSON file of settings; options that are given as well win",
+    ),
+]
+Classes = Annotated[
+    str, typer.Option("--classes", metavar="NAME|FILE", help="preset or scheme file")
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
 
 Command = Callable[..., None]
@@ -161,3 +172,30 @@ def check_new(path: Path, *, overwrite: bool) -> Path:
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already; choose another name, or give --overwrite")
     return check_writable(path)
+
+
+def check_folder(path: Path) -> Path:
+    """Find out before the work starts whether a folder of results can be made or filled.
+
+    Raises
+    ------
+    InputError
+        When it is a file, or neither it nor a folder to make it in can be written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file; give the name of a folder")
+    check_writable(path / "any" if path.is_dir() else path)
+    return path
+
+
+def one_of(option: str, given: str, choices: Any) -> Any:
+    """Return a word of the command line if it is one of the choices of a `Literal`.
+
+    Raises
+    ------
+    InputError
+        Naming all of them.
+    """
+    if given not in get_args(choices):
+        raise InputError(f"{option} {given}: choose from {', '.join(get_args(choices))}")
+    return given

@@ -11,10 +11,12 @@ import typer
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import (
+    Classes,
     Images,
     Json,
     PixelSize,
     ReportFolder,
+    SettingsFile,
     Tables,
     check_file,
     with_settings,
@@ -31,9 +33,7 @@ def train(
     images: Images,
     points: Tables,
     out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="model file to write")],
-    classes: Annotated[
-        str, typer.Option("--classes", metavar="NAME|FILE", help="preset or scheme file")
-    ] = "lung",
+    classes: Classes = "lung",
     pixel_size: PixelSize = None,
     report: ReportFolder = None,
     resume: Annotated[
@@ -48,26 +48,28 @@ def train(
             help="how often the run is written down beside the model, as MODEL.checkpoint",
         ),
     ] = SECONDS,
+    settings_file: SettingsFile = None,
     json: Json = False,
     **settings: Any,
 ) -> None:
     """Train a network on labelled points."""
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.generators import exhaust
+    from napari_lungcls.learning.settings_file import chosen_settings
     from napari_lungcls.model import training
     from napari_lungcls.network.modelfile import check_model_name
     from napari_lungcls.pairing import open_pairs
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.runs import training_report
 
-    chosen = TrainingSettings.check(**settings)
+    chosen = chosen_settings(settings_file, settings)
     scheme = ClassScheme.parse(classes)
     check_file(check_model_name(out))
     if report is not None:
         check_report_folder(report)
     pairs = open_pairs(images, points, pixel_size)
     checkpoint = Checkpoint(checkpoint_path(out), resume=resume, every=checkpoint_every)
-    _rehearse(chosen, scheme)
+    rehearse(chosen, scheme)
     began = time.perf_counter()
     with console.progress("training") as show, console.interruptible() as cancelled:
         run = training(
@@ -104,7 +106,7 @@ def train(
         )
 
 
-def _rehearse(settings: TrainingSettings, scheme: ClassScheme) -> None:
+def rehearse(settings: TrainingSettings, scheme: ClassScheme) -> None:
     """Start the network on one black pixel, before the real points are read.
 
     Engine, device, weights and a shape that no network can have are found out in this way,

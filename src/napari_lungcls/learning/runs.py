@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.learning.checkpoints import Checkpoint
@@ -16,11 +15,11 @@ from napari_lungcls.learning.examples import Examples
 from napari_lungcls.learning.heads import fit_heads, poses_for
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.loop import Logits, Loop, Part, logits_of
-from napari_lungcls.learning.metrics import score
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, nobody
 from napari_lungcls.learning.start import Origin, start_network
+from napari_lungcls.learning.verdict import Held, judge
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State
 from napari_lungcls.network.spec import NetworkSpec
@@ -125,23 +124,38 @@ class Run:
         """Describe the model that the run made."""
         settings = self._settings
         assert self._kept is not None
-        split = self._material.splits[0]
         judged = self._judged()
+        test = self._held(judged[:1], "test")
+        verdict = judge(self._held(judged, "validation"), test, settings, self._scheme)
         return ModelDocument(
             network=self._kept[0],
             scheme=self._scheme,
             pixel_size=self._material.pixel_size,
             settings=settings.model_dump(mode="json"),
-            split=split.describe()
-            | {"val_fraction": settings.val_fraction, "test_fraction": settings.test_fraction}
-            | self._folds()
-            | {"final": len(self._material.examples.codes) if self._is_final else 0},
-            validation=self._metrics(judged, "validation"),
-            test=self._metrics(judged[:1], "test"),
+            split=self._described(),
             history=self._finished[0]["history"] if self._finished else [],
             pretrained=self._origin.said,
             engine=self._computed[0],
             device=self._computed[1],
+            **vars(verdict),
+        )
+
+    def _described(self) -> dict[str, Any]:
+        """Describe the split: of the first fold where there are several, and of each."""
+        settings, codes = self._settings, self._material.examples.codes
+        split, count = self._material.splits[0], len(self._scheme)
+        parts = {"train": split.train, "validation": split.validation, "test": split.test}
+        return (
+            split.describe()
+            | {"val_fraction": settings.val_fraction, "test_fraction": settings.test_fraction}
+            | {"final": len(codes) if self._is_final else 0}
+            | {
+                "class_counts": {
+                    name: np.bincount(codes[rows], minlength=count).tolist()
+                    for name, rows in parts.items()
+                }
+            }
+            | self._folds()
         )
 
     @property
@@ -210,16 +224,14 @@ class Run:
         """Return the splits whose training has ended, with their numbers."""
         return list(enumerate(self._material.splits))[: len(self._finished)]
 
-    def _metrics(self, judged: list[tuple[int, Split]], part: str) -> dict[str, Any] | None:
-        """Score the answers for all points that were held out, over all folds."""
+    def _held(self, judged: list[tuple[int, Split]], part: str) -> Held | None:
+        """Give the answers for all points that were held out, over all folds."""
         found = [(self._answers.get(f"{part}.{i}"), getattr(split, part)) for i, split in judged]
         asked = [(logits, rows) for logits, rows in found if logits is not None]
         if not asked:
             return None
         logits = np.concatenate([answers for answers, _ in asked]).astype(np.float64)
-        codes = self._material.examples.codes[np.concatenate([rows for _, rows in asked])]
-        odds = softmax(logits, axis=1)
-        return score(codes, odds, self._scheme.names).model_dump(mode="json")
+        return logits, self._material.examples.codes[np.concatenate([rows for _, rows in asked])]
 
     def _folds(self) -> dict[str, Any]:
         """Describe each fold, where there are several."""
@@ -227,8 +239,9 @@ class Run:
             return {}
         folds = []
         for number, split in self._judged():
-            found = self._metrics([(number, split)], "validation")
-            folds.append(split.describe() | {"accuracy": found["accuracy"] if found else None})
+            held = self._held([(number, split)], "validation")
+            right = None if held is None else float((held[0].argmax(1) == held[1]).mean())
+            folds.append(split.describe() | {"accuracy": right})
         return {"folds": folds}
 
 

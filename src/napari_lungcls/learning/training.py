@@ -21,6 +21,7 @@ from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
 from napari_lungcls.learning.start import open_origin
+from napari_lungcls.learning.verdict import check_aim
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import State
 
@@ -76,6 +77,7 @@ def run_training(
         When images, points and settings do not go together.
     """
     clock = Clock()
+    check_aim(settings, scheme)
     for stack, _ in pairs:
         check_changes(settings, str(stack.dtype), stack.source, rgb=stack.rgb)
     origin = open_origin(settings, scheme)

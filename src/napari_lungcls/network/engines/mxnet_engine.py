@@ -75,6 +75,11 @@ class MxnetEngine:
         """Where it runs."""
         return self._device
 
+    @property
+    def precision(self) -> str:
+        """What training steps are computed in."""
+        return "fp32"
+
     def state(self) -> State:
         """Return copies of all arrays."""
         found = {name: parameter.data().asnumpy() for name, parameter in self._trunk.items()}

@@ -91,6 +91,10 @@ class Engine(Protocol):
     def device(self) -> str:
         """Where it runs, such as `cpu` or `cuda:0`."""
 
+    @property
+    def precision(self) -> str:
+        """What training steps are computed in: `fp32`, `bf16` or `fp16`."""
+
     def state(self) -> State:
         """Return copies of all arrays."""
 

@@ -67,6 +67,11 @@ class TorchEngine:
         """Where it runs."""
         return str(self._device)
 
+    @property
+    def precision(self) -> str:
+        """What training steps are computed in."""
+        return self._mixed.name
+
     def state(self) -> State:
         """Return copies of all arrays."""
         arrays = self._network.named_arrays()

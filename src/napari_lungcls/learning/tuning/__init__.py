@@ -1,0 +1,1 @@
+"""Search for good settings: the space, the shared study, its trials. Optuna is an extra."""

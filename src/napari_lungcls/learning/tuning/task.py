@@ -1,0 +1,240 @@
+"""What a study tunes: points, classes, space, and the one split that judges all trials."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.imaging.pixelsize import common_pixel_size
+from napari_lungcls.learning.augmentation import check_changes, reach
+from napari_lungcls.learning.buffers import buffer_width
+from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.layout import Layout, Pair, place_points
+from napari_lungcls.learning.runs import Material
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.splits import Split, make_splits
+from napari_lungcls.learning.start import SHAPE, Origin, open_origin
+from napari_lungcls.learning.tuning.dimensions import AUGMENTATION
+from napari_lungcls.learning.tuning.space import Space, default_space
+from napari_lungcls.network.spec import NetworkSpec, Normalisation
+
+Objective = Literal["accuracy", "f1_macro", "auc_ovr"]
+
+TEST_FRACTION = 0.2
+"""Share of the points for the test part, where the user does not say."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One search; `Task.prepare` makes it.
+
+    Attributes
+    ----------
+    pairs, scheme
+        Images with their points, and the classes.
+    base
+        The settings that all trials share, with the zooms that they begin with.
+    space
+        What the trials change.
+    objective
+        What they are judged by, on the validation points.
+    origin, pixel_size
+        What every network starts from, and what it sees.
+    layout, split
+        Where the points lie, and which part of them each trial learns from. The buffer is
+        that of the widest windows in the space, so that all trials have the same points.
+    widest
+        Settings with which everything is read that any trial can see.
+    """
+
+    pairs: tuple[Pair, ...]
+    scheme: ClassScheme
+    base: TrainingSettings
+    space: Space
+    objective: Objective
+    origin: Origin
+    pixel_size: float | None
+    layout: Layout
+    split: Split
+    widest: TrainingSettings
+
+    @classmethod
+    def prepare(
+        cls,
+        pairs: Sequence[Pair],
+        scheme: ClassScheme,
+        given: TrainingSettings,
+        objective: Objective,
+        space: Space | None = None,
+        search: Space | None = None,
+        fixed: Sequence[str] = (),
+    ) -> Task:
+        """Check what is to be tuned, and split the points, without reading a pixel.
+
+        Parameters
+        ----------
+        pairs, scheme
+            Images with their points, and the classes.
+        given
+            The settings as the user gives them.
+        objective
+            What to judge by.
+        space
+            What to search; a usual space if not given.
+        search
+            What to search as well, or elsewhere than the space says.
+        fixed
+            Settings that stay as they are, whatever the space says.
+
+        Raises
+        ------
+        InputError
+            When points, settings and space do not go together.
+        """
+        given = _judgeable(given)
+        origin = open_origin(given, scheme)
+        pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
+        base = origin.shaped(given).resolved(pixel_size)
+        space = space or default_space(base)
+        space = space.replaced(search) if search else space
+        space = space.without([*fixed, *(SHAPE if origin.model else ())])
+        if not space.dimensions:
+            raise InputError("nothing is left to search; leave out some options, or give --search")
+        if AUGMENTATION in space.dimensions and space.settings(base, {AUGMENTATION: 0.0}) == base:
+            raise InputError(
+                "the search varies the strength of the augmentation, but all strengths are 0; "
+                "give some, such as --colour 0.05"
+            )
+        corners = list(space.corners(base))
+        for corner in corners:
+            _check_shape(corner, len(scheme))
+            for stack, _ in pairs:
+                check_changes(corner, str(stack.dtype), stack.source, rgb=stack.rgb)
+        zooms = tuple(sorted({zoom for corner in corners for zoom in corner.zooms}))
+        layout = place_points(pairs, scheme, zooms, pixel_size)
+        widest = max(corners, key=lambda corner: buffer_width(corner, layout.grain))
+        rng = np.random.default_rng(base.seed)
+        (split,) = make_splits(layout, widest, scheme, rng)
+        _warn_of_losses(split, len(layout), widest)
+        wide = max(corners, key=reach).model_copy(update={"zooms": zooms})
+        return cls(
+            tuple(pairs), scheme, base, space, objective, origin, pixel_size, layout, split, wide
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Say in plain values what all processes that share a study must agree on."""
+        points = hashlib.sha256(self.layout.coordinates.tobytes() + self.layout.codes.tobytes())
+        split = self.split
+        parts = hashlib.sha256(b"-".join(r.tobytes() for r in (split.train, split.validation)))
+        base = self.base.model_dump(mode="json", exclude={"engine", "device", "precision"})
+        searched = self.space.model_dump(mode="json")["dimensions"]
+        return {
+            "objective": self.objective,
+            "classes": list(self.scheme.names),
+            "images": [[s.name, list(s.shape), str(s.dtype)] for s, _ in self.pairs],
+            "number of points": len(self.layout),
+            "set of points": points.hexdigest(),
+            **{f"setting {k}": v for k, v in base.items() if k not in searched},
+            "search space": searched,
+            "split": parts.hexdigest(),
+        }
+
+    def read(self) -> Iterator[tuple[int, int] | PointSet]:
+        """Read the windows of all trials at once; see `read_point_set`."""
+        return read_point_set(self.pairs, self.layout, self.widest)
+
+    def material(self, points: PointSet, settings: TrainingSettings) -> Material:
+        """Return what a trial with these settings learns from, as if read for it alone."""
+        levels = [self.widest.zooms.index(zoom) for zoom in settings.zooms]
+        seen = Narrowed(points, np.array(levels, np.intp), 2 * reach(settings) + 2)
+        dtype = str(self.pairs[0][0].dtype)
+        return Material(seen, (self.split,), dtype, self.pixel_size, {})
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """Some levels of a point set, and of each as much as a trial would have read.
+
+    Attributes
+    ----------
+    points
+        The set, read for the widest windows.
+    levels
+        Which of its zooms to give.
+    edge
+        Of the squares to give, in level pixels.
+    """
+
+    points: PointSet
+    levels: NDArray[np.intp]
+    edge: int
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """`(n,)` classes."""
+        return self.points.codes
+
+    @property
+    def run_length(self) -> int:
+        """As of the points."""
+        return self.points.run_length
+
+    def around(self, rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Give the squares from which training windows are sampled."""
+        return self.centred(rows, self.edge)
+
+    def centred(
+        self, rows: NDArray[np.intp], window: int
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Cut windows without turn or shift."""
+        windows, places = self.points.centred(rows, window)
+        return windows[:, self.levels], places[:, self.levels]
+
+
+def _judgeable(given: TrainingSettings) -> TrainingSettings:
+    """Refuse settings by which trials cannot be judged, and hold out a test part."""
+    if given.folds > 1:
+        raise InputError(
+            f"--folds {given.folds}: trials are judged on one validation part; leave --folds out"
+        )
+    if not given.val_fraction:
+        raise InputError("--val-fraction 0: trials are judged on validation points; keep some")
+    if not given.test_fraction:
+        if "test_fraction" in given.model_fields_set:
+            raise InputError("--test-fraction 0: the best trial is judged on a test part; keep one")
+        return given.model_copy(update={"test_fraction": TEST_FRACTION})
+    return given
+
+
+def _warn_of_losses(split: Split, n: int, widest: TrainingSettings) -> None:
+    if split.n_buffered > n / 2:
+        warnings.warn(
+            f"{split.n_buffered} of {n} points lie too near to another part for the widest windows "
+            f"of the search, {widest.window} at zoom {max(widest.zooms)}, and are used in no "
+            f"trial; {len(split.train)} are left to learn from: narrow the search, such as with "
+            "--zooms 1",
+            LungclsWarning,
+            stacklevel=3,
+        )
+
+
+def _check_shape(settings: TrainingSettings, classes: int) -> None:
+    shape = {name: getattr(settings, name) for name in SHAPE}
+    try:
+        NetworkSpec(
+            classes=classes,
+            normalisation=Normalisation(mean=(0.0,) * 3, std=(1.0,) * 3),
+            **shape,
+        )
+    except ValidationError as error:
+        reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise InputError(f"the search would try networks that cannot be made: {reason}") from error

@@ -1,0 +1,263 @@
+"""A search for settings as scripts and the command line use it: run trials, then conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_lungcls.annotation import ClassScheme
+from napari_lungcls.errors import InputError
+from napari_lungcls.files import replacing
+from napari_lungcls.learning.progress import TrainingProgress
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.settings_file import write_settings
+from napari_lungcls.learning.training import run_training
+from napari_lungcls.learning.tuning.space import Space
+from napari_lungcls.network.modelfile import write_model
+from napari_lungcls.pairing import open_pairs
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+    from napari_lungcls.learning.tuning.storage import Pruner
+    from napari_lungcls.learning.tuning.task import Objective, Task
+    from napari_lungcls.learning.tuning.worker import TuningProgress, Worker
+
+JOURNAL = "study.journal"
+"""The study in the folder of results, where no other storage is named."""
+
+
+def require_optuna() -> None:
+    """Refuse to search without Optuna.
+
+    Raises
+    ------
+    InputError
+        Saying how to install it.
+    """
+    if find_spec("optuna") is None:
+        raise InputError(
+            "the search for settings needs Optuna; install it with: "
+            'python -m pip install "napari-lungcls[tune]"'
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """What shall be tuned, and how; the same for all processes that share a study.
+
+    Attributes
+    ----------
+    images, points, pixel_size
+        As `open_pairs` takes them.
+    scheme
+        The classes.
+    settings
+        What the trials share.
+    out
+        A folder for the results, made when the study is joined.
+    space
+        What they change; a usual space if None.
+    search
+        What else they change, or change elsewhere.
+    fixed
+        Settings that stay as they are, whatever the space says.
+    storage, study
+        Where the study is kept, in `out` if not given, and its name.
+    objective
+        What trials are judged by, on the validation points.
+    pruner
+        What ends hopeless trials early.
+    trials
+        Trials in all, of all processes and calls.
+    timeout
+        Seconds after which no further trial begins, or None.
+    jobs
+        Processes that work at once on this machine.
+    """
+
+    images: tuple[str, ...]
+    points: tuple[str, ...]
+    scheme: ClassScheme
+    settings: TrainingSettings
+    storage: str | None = None
+    out: Path | None = None
+    space: Space | None = None
+    search: Space = field(default_factory=lambda: Space(dimensions={}))
+    fixed: tuple[str, ...] = ()
+    pixel_size: float | None = None
+    study: str = "lungcls"
+    objective: Objective = "accuracy"
+    pruner: Pruner = "median"
+    trials: int = 50
+    timeout: float | None = None
+    jobs: int = 1
+
+    @property
+    def where(self) -> str:
+        """Where the study is kept."""
+        if self.storage is not None:
+            return self.storage
+        assert self.out is not None
+        return str(self.out / JOURNAL)
+
+
+class Search:
+    """A search on its way: images and points opened, split, and the study joined.
+
+    Parameters
+    ----------
+    request
+        What to do.
+
+    Raises
+    ------
+    InputError
+        When images, points, settings, space and study do not go together.
+    """
+
+    def __init__(self, request: Request) -> None:
+        require_optuna()
+        from napari_lungcls.learning.tuning.joining import join_study
+        from napari_lungcls.learning.tuning.storage import speaking_of
+        from napari_lungcls.learning.tuning.task import Task
+
+        self.request = request
+        pairs = open_pairs(request.images, request.points, request.pixel_size)
+        self.task: Task = Task.prepare(
+            pairs,
+            request.scheme,
+            request.settings,
+            request.objective,
+            request.space,
+            request.search,
+            request.fixed,
+        )
+        if request.storage is None:
+            self._make_folder()
+        with speaking_of(request.where):
+            self.study: Study = join_study(self.task, request.where, request.study, request.pruner)
+        self._make_folder()
+
+    def _make_folder(self) -> None:
+        if self.request.out is not None:
+            self.request.out.mkdir(exist_ok=True)
+
+    def trials(
+        self, cancelled: Callable[[], bool] = lambda: False
+    ) -> Generator[TuningProgress, None, None]:
+        """Run trials until there are as many as asked for, with those of other processes.
+
+        Parameters
+        ----------
+        cancelled
+            Asked after every batch; trials that run are then left to be repeated.
+
+        Raises
+        ------
+        InputError
+            When images or the storage cannot be read any more.
+        """
+        from napari_lungcls.learning.tuning.processes import run_in_processes
+        from napari_lungcls.learning.tuning.storage import speaking_of
+
+        with speaking_of(self.request.where):
+            worker = self._worker()
+            if self.request.jobs == 1:
+                yield from worker.run(self.request.timeout, cancelled)
+            else:
+                yield from run_in_processes(work, self.request, worker.progress, cancelled)
+
+    def counts(self) -> dict[str, Any]:
+        """Return how many trials there are, and how they ended."""
+        from napari_lungcls.learning.tuning.outcome import ended
+        from napari_lungcls.learning.tuning.storage import speaking_of
+
+        with speaking_of(self.request.where):
+            return {"study": self.study.study_name} | ended(self.study)
+
+    def conclude(
+        self, cancelled: Callable[[], bool] = lambda: False
+    ) -> Generator[TrainingProgress, None, dict[str, Any]]:
+        """Train with the best settings, judge on the test part, and write all results.
+
+        Parameters
+        ----------
+        cancelled
+            Asked after every batch; see `run_training`.
+
+        Returns
+        -------
+        dict
+            Counts, the best trial, its settings' file, figures on the test part, the model.
+
+        Raises
+        ------
+        InputError
+            When no trial was completed, or the folder cannot be written.
+        """
+        from napari_lungcls.learning.tuning.outcome import importance, outcome, trials_csv
+        from napari_lungcls.learning.tuning.storage import speaking_of
+
+        task, study, out = self.task, self.study, self.request.out
+        assert out is not None
+        with speaking_of(self.request.where):
+            found = outcome(study)
+            table = trials_csv(study, task.space)
+            shares = importance(study, list(task.space.dimensions), task.base.seed)
+        best = task.space.settings(task.base, found.best.params)
+        settings = write_settings(out / "settings.yaml", best)
+        _write(out / "trials.csv", table.encode("utf-8"))
+        _draw(out, found.complete, task.objective, shares)
+        trained = yield from run_training(
+            task.pairs, best, task.scheme, cancelled=cancelled, split=task.split
+        )
+        model = write_model(out / "model.safetensors", trained.document, trained.state)
+        return (
+            self.counts()
+            | found.describe()
+            | {"settings": str(settings), "test": trained.document.test, "model": str(model)}
+        )
+
+    def _worker(self) -> Worker:
+        from napari_lungcls.learning.tuning.queue import Queue
+        from napari_lungcls.learning.tuning.worker import Worker
+
+        first = self.task.space.values(self.task.base)
+        queue = Queue(self.study, self.task.space, first, self.request.trials)
+        return Worker(self.task, self.study, queue, self.request.trials)
+
+
+def work(request: Request, cancelled: Callable[[], bool]) -> None:
+    """Run trials in a process of its own, for `run_in_processes`."""
+    for _ in Search(replace(request, jobs=1)).trials(cancelled):
+        pass
+
+
+def _draw(
+    out: Path, values: list[tuple[int, float]], objective: str, shares: dict[str, float]
+) -> None:
+    """Draw what can be drawn; figures of an earlier call that cannot any more are removed."""
+    from napari_lungcls.reporting.figures import png_of, svg_file, svg_of
+    from napari_lungcls.reporting.searches import history_figure, importance_figure
+
+    numbers, heights = zip(*values, strict=True)
+    history = history_figure(numbers, heights, objective)
+    for name, figure in (
+        ("history", history),
+        ("importance", importance_figure(shares) if shares else None),
+    ):
+        if figure is None:
+            for suffix in ("svg", "png"):
+                (out / f"{name}.{suffix}").unlink(missing_ok=True)
+            continue
+        _write(out / f"{name}.svg", svg_file(svg_of(figure, name)).encode("utf-8"))
+        _write(out / f"{name}.png", png_of(figure))
+
+
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as aside:
+        aside.write_bytes(content)

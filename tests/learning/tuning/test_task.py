@@ -1,0 +1,112 @@
+"""A task: all trials have one split, and see what they would have read for themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.generators import exhaust
+from napari_lungcls.learning.buffers import buffer_width
+from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.layout import place_points
+from napari_lungcls.learning.progress import Clock
+from napari_lungcls.learning.runs import Run
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.training import run_training
+from napari_lungcls.learning.tuning.space import Space
+from napari_lungcls.learning.tuning.task import TEST_FRACTION, Task
+from three_tissues import QUICK, SCHEME, scene
+
+BASE = QUICK.model_copy(update={"zooms": (1,), "epochs": 1})
+SPACE = Space.build({"window": [16, 24], "zooms": ["1", "2", "1,2"], "dropout": [0.1]}, "test")
+
+
+def points_of(steps: Any) -> PointSet:
+    *_, points = steps
+    assert isinstance(points, PointSet)
+    return points
+
+
+def task(*pairs: Any, base: TrainingSettings = BASE, **options: Any) -> Task:
+    return Task.prepare(pairs or [scene()], SCHEME, base, "accuracy", SPACE, **options)
+
+
+def test_every_trial_sees_what_it_would_have_read() -> None:
+    # The second image is resampled to the pixel size of the first, by a factor that is no
+    # whole number.
+    ours = task(scene(pixel_size=1.0), scene(1, pixel_size=1.37, source="b.tif"))
+    points = points_of(ours.read())
+    rows = np.random.default_rng(0).permutation(len(points))[:40]
+    for values in ({"zooms": "2", "window": 16}, {"zooms": "1,2"}, {"window": 24}):
+        settings = ours.space.settings(ours.base, values)
+        own = place_points(ours.pairs, SCHEME, settings.zooms, ours.pixel_size)
+        alone = points_of(read_point_set(ours.pairs, own, settings))
+        seen = ours.material(points, settings).examples
+        for got, wanted in (
+            (seen.around(rows), alone.around(rows)),
+            (seen.centred(rows, settings.window), alone.centred(rows, settings.window)),
+        ):
+            np.testing.assert_array_equal(got[0], wanted[0])
+            np.testing.assert_allclose(got[1], wanted[1], atol=1e-9)
+
+
+def test_a_trial_is_the_training_of_its_settings() -> None:
+    ours = task()
+    settings = ours.space.settings(ours.base, {"zooms": "2", "dropout": 0.1})
+    points = points_of(ours.read())
+    run = Run(ours.material(points, settings), settings, SCHEME, ours.origin)
+    exhaust(run.go(Clock(), lambda: False))
+    trained = exhaust(run_training(ours.pairs, settings, SCHEME, split=ours.split))
+    ((one,), (other,)) = run.document().history, trained.document.history
+    assert one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-6)
+    assert run.document().network == trained.document.network
+
+
+def test_one_split_is_wide_enough_for_all_trials() -> None:
+    ours = task()
+    where, planes, split = ours.layout.coordinates, ours.layout.planes, ours.split
+    assert len(split.test) >= TEST_FRACTION * len(ours.layout) / 2
+    assert planes.max() == 0
+    parts = (split.train, split.validation, split.test)
+    nearest = min(
+        np.abs(where[a][:, None] - where[b][None]).max(-1).min()
+        for a, b in zip(parts, parts[1:] + parts[:1], strict=True)
+    )
+    widest = ours.space.settings(ours.base, {"window": 24, "zooms": "1,2"})
+    assert nearest >= split.buffer == buffer_width(widest)
+    assert not split.relaxed
+    # Settings that say nothing about windows leave it as it is, whatever machine computes.
+    other = task(base=BASE.model_copy(update={"learning_rate": 0.01, "device": "cuda"}))
+    assert other.fingerprint()["split"] == ours.fingerprint()["split"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"folds": 3}, "leave --folds out"),
+        ({"val_fraction": 0.0}, "--val-fraction 0"),
+        ({"test_fraction": 0.0}, "--test-fraction 0"),
+        ({"stages": (1, 2, 3, 4)}, "window of 16 is too small"),
+    ],
+)
+def test_what_no_trial_can_be_judged_by_is_refused(change: Any, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        task(base=TrainingSettings.check(**BASE.model_dump(exclude={"test_fraction"}) | change))
+
+
+def test_a_search_for_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="nothing is left to search"):
+        task(fixed=["window", "zooms", "dropout"])
+    plain = BASE.model_copy(update={"colour": 0.0})
+    factor = Space.build({"augmentation": {"low": 0, "high": 2}}, "test")
+    with pytest.raises(InputError, match="all strengths are 0"):
+        task(base=plain, search=factor)
+
+
+def test_a_search_that_costs_most_points_says_so() -> None:
+    wide = Space.build({"window": [16, 48], "zooms": ["1,2"]}, "test")
+    with pytest.warns(LungclsWarning, match="points lie too near .* --zooms 1"):
+        task(search=wide)
