@@ -1,8 +1,11 @@
 """The main job on real tissue: trained on its points, right on fresh ones, both ways."""
 
+import numpy as np
 import pytest
 
 import napari_lungcls as lc
+from napari_lungcls.imaging.windows import read_windows
+from napari_lungcls.network.readouts import readouts_at
 from real_section import IMAGE, POINTS, fresh_points
 
 pytestmark = pytest.mark.skipif(
@@ -35,3 +38,15 @@ def test_paints_a_region_with_all_classes(model, section):
     fractions = painted.fractions()
     assert sum(fractions.values()) == pytest.approx(1)
     assert min(fractions.values()) > 0.01
+
+
+def test_a_map_says_what_windows_around_its_cells_say(model, section):
+    """At cells whose centres are pixels, through windows twice as wide as in training."""
+    painted = model.paint(section, 5, region=(slice(1200, 1400), slice(3300, 3500)))
+    cells = np.random.default_rng(0).integers(0, 40, (60, 2))
+    points = np.array([1200, 3300]) + cells * 5 + 2.0
+    windows, places = read_windows(section, points, (1,), 192)
+    logits = model.engine.logits(windows, readouts_at(model.engine.spec, places, size=192))
+    same = painted.classes[tuple(cells.T)] == logits.argmax(1) + 1
+    assert same.mean() >= 0.95
+    assert same[painted.probabilities[:, *cells.T].max(0) > 0.9].mean() >= 0.98

@@ -10,7 +10,8 @@ import zarr
 import napari_lungcls as lc
 
 KEYS = [
-    "out", "shape", "stride", "seconds", "megapixels_per_second", "peak_rss_mb", "fractions",
+    "out", "shape", "stride", "precision", "seconds", "megapixels_per_second",
+    "peak_rss_mb", "fractions",
 ]  # fmt: skip
 
 

@@ -55,7 +55,9 @@ def test_maps_are_painted_the_same(both: Any, name: str) -> None:
     plane = ImageStack(image.astype(np.uint8), rgb=True).plane(())
     zooms = tuple(map(float, spec.zooms))
     # Several tiles and shapes of tiles, twice: engines may keep plans for those that return.
-    painters = [Painter(engine, zooms, tile=96) for engine in both(spec)]
+    painters = [Painter(engine.painting(), spec, zooms) for engine in both(spec)]
+    for painter in painters:
+        painter.painting.tile = 96
     y, x = np.arange(3.0, 170, 5), np.arange(1.0, 230, 5)
     for _ in range(2):
         wanted, found = (painter.logits(plane, y, x) for painter in painters)

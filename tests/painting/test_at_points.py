@@ -76,13 +76,14 @@ def test_points_read_the_cells_that_a_whole_map_has(
 def test_only_blocks_with_points_are_painted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MapGrid, "block", 16)
     calls = []
-    original = type(ENGINE).class_maps
+    maker = type(ENGINE.painting())
+    original = maker.class_maps
 
     def counted(self: Any, tile: Any, zoom: int) -> Any:
         calls.append(zoom)
         return original(self, tile, zoom)
 
-    monkeypatch.setattr(type(ENGINE), "class_maps", counted)
+    monkeypatch.setattr(maker, "class_maps", counted)
     points = np.array([[0, 10, 10], [0, 12, 12], [1, 80, 130]], float)
     parts = list(painted_at_points(ENGINE, DOCUMENT, STACK, points, stride=2))
     assert [rows.tolist() for rows, _ in parts] == [[0, 1], [2]]

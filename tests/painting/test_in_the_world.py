@@ -117,7 +117,8 @@ def test_a_finer_image_of_the_same_scene_is_painted_alike() -> None:
     # Shift the logits so that every class wins somewhere.
     grid = MapGrid.over(ImageStack(coarse), 4)
     (block,) = grid.blocks()
-    logits = Painter(engine, (1.0, 4.0)).logits(grid.stack.plane(), *grid.positions(block))
+    painter = Painter(engine.painting(), engine.spec, (1.0, 4.0))
+    logits = painter.logits(grid.stack.plane(), *grid.positions(block))
     engine.load({"heads.bias": engine.bias() - np.median(logits, (1, 2))}, partial=True)
     fine = coarse.repeat(2, 0).repeat(2, 1)
     maps = [

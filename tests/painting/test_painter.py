@@ -21,9 +21,10 @@ from known_network import (
 )
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import read_windows
+from napari_lungcls.network.engines.painting import classes_and_probabilities
 from napari_lungcls.network.readouts import readouts_at
-from napari_lungcls.painting.grid import MapGrid
-from napari_lungcls.painting.painter import Painter, classes_and_probabilities
+from napari_lungcls.painting.grid import Block, MapGrid
+from napari_lungcls.painting.painter import Painter
 
 ALL = (1, 2, 3, 4)
 
@@ -42,15 +43,22 @@ def plain_level(image: NDArray[Any], zoom: int) -> NDArray[np.float64]:
     )
 
 
+def around(grid: MapGrid, block: Block) -> Any:
+    """First and last positions of the group of blocks that a block belongs to."""
+    return tuple((ends[0], ends[-1]) for ends in grid.positions(grid.group(block)))
+
+
 def painted(engine: Any, stack: ImageStack, stride: int, **options: Any) -> NDArray[np.float32]:
     """Paint all logits of one plane block by block: `(classes, h, w)`."""
     zooms = options.pop("zooms", tuple(float(z) for z in engine.spec.zooms))
     grid = MapGrid.over(stack, stride, options.pop("region", None))
-    painter = Painter(engine, zooms, **options)
+    painting = engine.painting()
+    painting.tile = options.pop("tile", painting.tile)
+    painter = Painter(painting, engine.spec, zooms, **options)
     found = np.full((engine.spec.classes, *grid.shape[-2:]), np.nan, np.float32)
     for block in grid.blocks():
         found[:, block.rows, block.columns] = painter.logits(
-            stack.plane(block.index), *grid.positions(block)
+            stack.plane(block.index), *grid.positions(block), around(grid, block)
         )
     assert np.isfinite(found).all()
     return found
@@ -211,6 +219,18 @@ def test_a_region_is_the_same_part_of_the_whole() -> None:
     np.testing.assert_allclose(part, whole[:, 10:25, 20:50], atol=1e-4)
 
 
+def test_a_block_alone_is_the_block_among_others() -> None:
+    spec = make_spec(zooms=(1, 3))
+    stack = ImageStack(np.random.default_rng(0).integers(0, 255, (150, 200), np.uint8))
+    grid = MapGrid.over(stack, 4)
+    painter = Painter(random_engine(spec, 3).painting(), spec, (1.0, 3.0))
+    part = Block((), slice(8, 20), slice(30, 41))
+    (_, among), (_, alone) = (painter.block(grid, part, alone=flag) for flag in (False, True))
+    assert among is not None
+    assert alone is not None
+    np.testing.assert_allclose(alone, among, atol=2e-3)
+
+
 def test_temperature_divides() -> None:
     engine = random_engine(make_spec(), 3)
     stack = ImageStack(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8))
@@ -278,8 +298,7 @@ def test_holes_in_an_image_leave_holes_of_the_trunk_s_sight_in_its_map() -> None
     image[100, 100] = np.nan
     grid = MapGrid.over(ImageStack(image), 4)
     (block,) = grid.blocks()
-    logits = Painter(engine, (1.0,)).logits(grid.stack.plane(), *grid.positions(block))
-    classes, _ = classes_and_probabilities(logits)
+    classes, _ = Painter(engine.painting(), engine.spec, (1.0,)).block(grid, block)
     hole = np.argwhere(classes == 0)
     assert 1 < len(hole) < 15**2
     assert np.abs(hole * 4 + 1.5 - 100).max() < 32

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from known_network import STRIDES, make_spec, random_engine, read_off
 from napari_lungcls.imaging.levels import Level
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.painting.tiles import GRID, HALO, Cells, region_cells
+from napari_lungcls.network.engines.painting import HALO, HostPainting
+from napari_lungcls.painting.tiles import GRID, Cells, region_cells
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (230, 210, 3), np.uint8)
 # Two stages see 50 level pixels far, less than the halo: tiles are exact.
@@ -20,10 +22,25 @@ EXACT = random_engine(make_spec(zooms=(1, 3)))
 DEEP = random_engine(make_spec(stages=(1, 2, 3, 4), window=64))
 
 
+def at(cells: Cells, y: Any, x: Any) -> Any:
+    """Read off cells, as every engine does it."""
+    hosts, torches = (
+        painting.read_off(values, *cells.weights(y, x))
+        for painting, values in (
+            (HostPainting(EXACT), cells.values),
+            (EXACT.painting(), torch.from_numpy(cells.values)),
+        )
+    )
+    np.testing.assert_allclose(torches, hosts, atol=1e-5)
+    return hosts
+
+
 def cells_at(engine: Any, zoom: float, y: Any, x: Any, tile: int) -> dict[int, Cells]:
     level = Level(ImageStack(IMAGE).plane(), zoom)
     name = 1 if zoom == 1 else 3
-    found = list(region_cells(engine, level, name, y, x, tile))
+    painting = engine.painting()
+    painting.tile = tile
+    found = list(region_cells(painting, engine.spec, level.read, name, y, x))
     assert [cells.stride for cells in found] == [4 * 2 ** (s - 1) for s in engine.spec.stages]
     return {cells.stride: cells for cells in found}
 
@@ -72,6 +89,12 @@ def test_a_region_reaches_past_what_is_asked_for(data: st.DataObject) -> None:
 
         spec = EXACT.spec
 
+        def painting(self) -> Any:
+            return HostPainting(self)
+
+        def bias(self) -> Any:
+            return np.zeros(3, np.float32)
+
         def class_maps(self, tile: Any, zoom: int) -> dict[int, Any]:
             return {
                 s: np.zeros((3, *(-(-n // STRIDES[s]) for n in tile.shape[:2]))) for s in (1, 2)
@@ -102,7 +125,7 @@ def test_cells_are_interpolated_between_their_centres(
     cells = Cells(values, top, left, stride)
     y = np.array(data.draw(st.lists(st.floats(0, 5 * stride), min_size=1, max_size=4))) + top
     x = np.array(data.draw(st.lists(st.floats(0, 6 * stride), min_size=1, max_size=4))) + left
-    found = cells.at(y, x)
+    found = at(cells, y, x)
     assert found.dtype == np.float32
     for i, row in enumerate(y):
         for j, column in enumerate(x):
@@ -113,10 +136,10 @@ def test_cells_are_interpolated_between_their_centres(
 def test_a_cell_that_is_no_number_spoils_its_neighbourhood_only() -> None:
     values = np.random.default_rng(0).normal(size=(2, 5, 6)).astype(np.float32)
     y, x = np.arange(0, 16.5, 0.5), np.arange(0, 20.5, 0.5)
-    wanted = Cells(values, 0, 0, 4).at(y, x)
+    wanted = at(Cells(values, 0, 0, 4), y, x)
     broken = values.copy()
     broken[1, 2, 3] = np.nan
-    found = Cells(broken, 0, 0, 4).at(y, x)
+    found = at(Cells(broken, 0, 0, 4), y, x)
     # Between the centres of the cells beside it, 4 positions away, it takes part.
     hole = (np.abs(y - 8) < 4)[:, None] & (np.abs(x - 12) < 4)
     assert np.isnan(found[:, hole]).all()

@@ -19,6 +19,7 @@ from napari_lungcls.cli.options import (
     Stride,
     check_new,
 )
+from napari_lungcls.network.engines.painting import Precision
 
 
 def paint(
@@ -45,6 +46,10 @@ def paint(
         bool, typer.Option("--overwrite", help="replace the output if it exists")
     ] = False,
     pixel_size: PixelSize = None,
+    precision: Annotated[
+        Precision,
+        typer.Option("--precision", help="what the network computes with; auto checks the fastest"),
+    ] = "auto",
     engine: EngineName = None,
     device: Device = "auto",
     json: Json = False,
@@ -72,6 +77,7 @@ def paint(
             planes=part,
             probabilities=probabilities,
             overwrite=overwrite,
+            precision=precision,
             cancelled=cancelled,
         )
         painted = exhaust(run, lambda p: show(p.done, p.total, "blocks"))
@@ -82,6 +88,7 @@ def paint(
         "out": str(out),
         "shape": list(painted.header.shape),
         "stride": stride,
+        "precision": painted.header.provenance["precision"],
         "seconds": round(seconds, 2),
         "megapixels_per_second": round(grid.pixels / seconds / 1e6, 3),
         "peak_rss_mb": round(peak_memory_mb(), 1),

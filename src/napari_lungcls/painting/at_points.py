@@ -15,7 +15,7 @@ from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.fitting import check_image
 from napari_lungcls.painting.grid import MapGrid
-from napari_lungcls.painting.painter import Painter, classes_and_probabilities
+from napari_lungcls.painting.painter import Painter
 
 
 def painted_at_points(
@@ -57,7 +57,14 @@ def painted_at_points(
     """
     check_inside(stack, coordinates, points)
     grid = MapGrid.over(stack, stride)
-    painter = Painter(engine, check_image(stack, document), temperature=document.temperature)
+    zooms = check_image(stack, document)
+    painter = Painter(
+        engine.painting(),
+        engine.spec,
+        zooms,
+        temperature=document.temperature,
+        threshold=document.threshold,
+    )
     planes = plane_indices(stack, coordinates)
     cells = np.clip(map_cell(coordinates[:, -2:], stride), 0, np.asarray(grid.shape[-2:]) - 1)
     for block in grid.blocks():
@@ -71,8 +78,7 @@ def painted_at_points(
         rows = np.flatnonzero(inside)
         if not len(rows):
             continue
-        logits = painter.logits(stack.plane(block.index), *grid.positions(block))
-        classes, odds = classes_and_probabilities(logits, threshold=document.threshold)
+        classes, odds = painter.block(grid, block)
         assert odds is not None
         y, x = cells[rows, 0] - block.rows.start, cells[rows, 1] - block.columns.start
         if (blind := np.flatnonzero(classes[y, x] == 0)).size:

@@ -20,6 +20,9 @@ from napari_lungcls.painting.header import MapHeader
 BLOCK_PIXELS = 2048
 """Edge of a block in image pixels, where the limits of cells allow."""
 
+GROUP = 2
+"""Blocks along each side of a group; see `MapGrid.group`."""
+
 MAX_STRIDE = 64
 
 Region = tuple[slice, slice]
@@ -109,12 +112,24 @@ class MapGrid:
         return min(max(BLOCK_PIXELS // self.stride, 64), 1024)
 
     def blocks(self) -> Iterator[Block]:
-        """All blocks, plane by plane."""
+        """All blocks, plane by plane, and those of a group one after the other."""
         height, width = self.shape[-2:]
-        edge = self.block
+        edge, wide = self.block, self.block * GROUP
         for index in np.ndindex(*self.leading):
-            for i, j in product(range(0, height, edge), range(0, width, edge)):
-                yield Block(index, slice(i, min(height, i + edge)), slice(j, min(width, j + edge)))
+            for top, left in product(range(0, height, wide), range(0, width, wide)):
+                bottom, right = min(height, top + wide), min(width, left + wide)
+                for i, j in product(range(top, bottom, edge), range(left, right, edge)):
+                    rows, columns = slice(i, min(bottom, i + edge)), slice(j, min(right, j + edge))
+                    yield Block(index, rows, columns)
+
+    def group(self, block: Block) -> Block:
+        """Give the rectangle of blocks whose coarse zooms are painted together."""
+        wide = self.block * GROUP
+        rows, columns = (
+            slice(side.start // wide * wide, min(n, (side.start // wide + 1) * wide))
+            for side, n in zip((block.rows, block.columns), self.shape[-2:], strict=True)
+        )
+        return Block(block.index, rows, columns)
 
     def image_plane(self, index: tuple[int, ...]) -> tuple[int, ...]:
         """Index of an image plane by its index in the map."""

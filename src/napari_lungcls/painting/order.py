@@ -40,6 +40,15 @@ def nearest_first(blocks: Sequence[Block], in_view: InView) -> Iterator[Block]:
         left = np.delete(left, first)
 
 
+def with_next(blocks: Iterator[Block]) -> Iterator[tuple[Block, Block | None]]:
+    """Give every block with the one after it, None after the last."""
+    block = next(blocks, None)
+    while block is not None:
+        after = next(blocks, None)
+        yield block, after
+        block = after
+
+
 _Numbers = NDArray[np.float64]
 
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self
+
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.imaging.geometry import to_level
-from napari_lungcls.imaging.levels import Level
+from napari_lungcls.imaging.levels import BlockCache, Level
 from napari_lungcls.imaging.stack import Plane
-from napari_lungcls.network.deciding import decide
-from napari_lungcls.network.engines import Engine
-from napari_lungcls.painting.tiles import TILE, region_cells
+from napari_lungcls.network.engines import Painting
+from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.painting.grid import Block, MapGrid
+from napari_lungcls.painting.tiles import Cells, region_cells, tile_places
 
-Floats = NDArray[np.float32]
+KEPT_BYTES = 32 * 2**20
+"""Bytes of coarse levels, and of their class maps, that are kept for the next blocks."""
+
+COARSE = 2.0
+"""From this zoom on, maps are made for several blocks at once: halos would cost too much."""
+
+Answers = tuple[NDArray[np.uint8], NDArray[np.float16] | None]
+Span = tuple[tuple[float, float], tuple[float, float]]
 
 
 class Painter:
@@ -20,14 +32,16 @@ class Painter:
 
     Parameters
     ----------
-    engine
-        The network.
+    painting
+        The network, made for painting.
+    spec
+        Its shape.
     zooms
         Image pixels per level pixel for each of the network's zooms, see `effective_zooms`.
     temperature
         Logits are divided by it.
-    tile
-        Edge of the tiles that the trunk sees, without their halo.
+    threshold
+        Parts two classes, see `decide`.
 
     Notes
     -----
@@ -38,78 +52,153 @@ class Painter:
 
     def __init__(
         self,
-        engine: Engine,
+        painting: Painting,
+        spec: NetworkSpec,
         zooms: tuple[float, ...],
         *,
         temperature: float = 1.0,
-        tile: int = TILE,
+        threshold: float | None = None,
     ) -> None:
-        self.engine = engine
+        self.painting = painting
+        self.spec = spec
         self.zooms = zooms
         self.temperature = temperature
-        self.tile = tile
-        self._bias = engine.bias()[:, np.newaxis, np.newaxis]
+        self.threshold = threshold
+        self._plane: Plane | None = None
+        self._averages = BlockCache(KEPT_BYTES)
+        self._kept: OrderedDict[object, list[Cells]] = OrderedDict()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="lungcls-read")
+        self._expected: OrderedDict[object, Future[NDArray[Any]]] = OrderedDict()
 
-    def logits(self, plane: Plane, y: NDArray[np.float64], x: NDArray[np.float64]) -> Floats:
+    def logits(
+        self,
+        plane: Plane,
+        y: NDArray[np.float64],
+        x: NDArray[np.float64],
+        around: Span | None = None,
+    ) -> Any:
         """Logits at the grid of image positions `y` × `x`, both ascending.
+
+        Parameters
+        ----------
+        plane
+            The image.
+        y, x
+            Positions of the cells.
+        around
+            First and last position of all that is painted soon, with this: maps of coarse
+            zooms are made for it at once, and kept.
 
         Returns
         -------
-        ndarray, (classes, len(y), len(x))
+        array on the network's device, (classes, len(y), len(x))
         """
-        total: Floats = np.tile(self._bias, (1, len(y), len(x)))
-        spec = self.engine.spec
+        self._turn_to(plane)
+        total = self.painting.bias
+        spec = self.spec
         averaged = spec.window if spec.readout == "mean" else None
-        around = ((averaged or 1) - 1) / 2
         for zoom, effective in zip(spec.zooms, self.zooms, strict=True):
             at_y, at_x = to_level(y, effective), to_level(x, effective)
-            found = region_cells(
-                self.engine,
-                Level(plane, effective),
-                zoom,
-                (at_y[0] - around, at_y[-1] + around),
-                (at_x[0] - around, at_x[-1] + around),
-                self.tile,
-            )
+            if around is None or effective < COARSE:
+                span = (float(y[0]), float(y[-1])), (float(x[0]), float(x[-1]))
+                found = self._region(plane, zoom, effective, span)
+            else:
+                found = self._coarse(plane, zoom, effective, around)
             for cells in found:
-                total += cells.at(at_y, at_x, averaged)
-        return total / np.float32(self.temperature)
+                rows, columns = cells.weights(at_y, at_x, averaged)
+                total = total + self.painting.read_off(cells.values, rows, columns)
+        return total / self.temperature
 
+    def block(
+        self, grid: MapGrid, block: Block, *, probabilities: bool = True, alone: bool = False
+    ) -> Answers:
+        """Paint the cells of one block of a map.
 
-def classes_and_probabilities(
-    logits: Floats, *, probabilities: bool = True, threshold: float | None = None
-) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
-    """Turn logits `(k, h, w)` into the cells of a map.
+        Parameters
+        ----------
+        grid, block
+            The map, and which of its cells.
+        probabilities
+            Whether they are wanted.
+        alone
+            Read nothing but what this block needs, though the next ones need it again: for
+            blocks, or parts of them, whose neighbours cannot be read.
 
-    Parameters
-    ----------
-    logits
-        Divided by the temperature already.
-    probabilities
-        Whether to give them.
-    threshold
-        See `decide`; it meets the probabilities as a map keeps them, in half precision.
+        Returns
+        -------
+        classes : ndarray, (y, x), uint8
+            Code of the likeliest class, or as the threshold says, plus 1; 0 where the network
+            saw no numbers.
+        probabilities : ndarray, (classes, y, x), float16, or None
+            0 for all classes where none is painted.
+        """
+        (y, x), group = grid.positions(block), grid.positions(grid.group(block))
+        around = tuple((float(ends[0]), float(ends[-1])) for ends in group)
+        plane = grid.stack.plane(grid.image_plane(block.index))
+        logits = self.logits(plane, y, x, None if alone else (around[0], around[1]))
+        return self.painting.answer(logits, probabilities=probabilities, threshold=self.threshold)
 
-    Returns
-    -------
-    classes : ndarray, (h, w), uint8
-        Code of the likeliest class, or as the threshold says, plus 1; 0 where a logit is no
-        number, because the
-        network saw intensities that are none.
-    probabilities : ndarray, (k, h, w), float16, or None
-        Softmax of the logits, 0 for all classes where none is painted.
-    """
-    blind = ~np.isfinite(logits).all(axis=0)
-    if blind.any():
-        logits = np.where(blind, np.float32(0), logits)
-    if threshold is None and not probabilities:
-        classes = (decide(logits, axis=0) + 1).astype(np.uint8)
-        classes[blind] = 0
-        return classes, None
-    odds = np.exp(logits - logits.max(axis=0))
-    odds /= odds.sum(axis=0)
-    half = odds.astype(np.float16)
-    answered = decide(logits if threshold is None else half, threshold, axis=0)
-    classes = (answered + 1).astype(np.uint8)
-    classes[blind], half[:, blind] = 0, 0
-    return classes, half if probabilities else None
+    def expect(self, grid: MapGrid, block: Block) -> None:
+        """Begin to read what the next block needs, while another one is computed."""
+        plane = grid.stack.plane(grid.image_plane(block.index))
+        if isinstance(plane.stack.levels[0], np.ndarray):
+            return
+        span = tuple((float(ends[0]), float(ends[-1])) for ends in grid.positions(block))
+        for effective in self.zooms:
+            if effective < COARSE:
+                level = Level(plane, effective)
+                sides = self._sides((span[0], span[1]), effective)
+                # The first tile is all there is, but for images that the model sees enlarged.
+                place = next(tile_places(self.painting.tile, *sides))
+                reading = self._reader.submit(level.read, *place)
+                self._expected[plane.index, effective, place] = reading
+        # What nobody came for is forgotten.
+        while len(self._expected) > 2 * len(self.zooms):
+            self._expected.popitem(last=False)
+
+    def __enter__(self) -> Self:
+        """Paint."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let go of the thread that reads ahead."""
+        self._reader.shutdown(cancel_futures=True)
+
+    def _turn_to(self, plane: Plane) -> None:
+        """Forget what belongs to another plane."""
+        if self._plane is None or self._plane.index != plane.index:
+            self._averages = BlockCache(KEPT_BYTES)
+            self._kept.clear()
+            self._plane = plane
+
+    def _region(self, plane: Plane, zoom: int, effective: float, span: Span) -> list[Cells]:
+        """Compute the class maps of one zoom that the positions of a span need."""
+        # At full resolution nothing comes back but the halo; averages are asked for again.
+        level = Level(plane, effective, self._averages if effective >= COARSE else None)
+
+        def read(*place: int) -> NDArray[Any]:
+            expected = self._expected.pop((plane.index, effective, place), None)
+            return level.read(*place) if expected is None else expected.result()
+
+        sides = self._sides(span, effective)
+        return list(region_cells(self.painting, self.spec, read, zoom, *sides))
+
+    def _sides(self, span: Span, effective: float) -> Span:
+        """Give the level positions of which cells are needed for image positions."""
+        reach = ((self.spec.window if self.spec.readout == "mean" else 1) - 1) / 2
+        (top, bottom), (left, right) = (map(float, to_level(ends, effective)) for ends in span)
+        return (top - reach, bottom + reach), (left - reach, right + reach)
+
+    def _coarse(self, plane: Plane, zoom: int, effective: float, span: Span) -> list[Cells]:
+        """Give the class maps of a span, which were computed before or are kept now."""
+        key = (plane.index, zoom, span)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        else:
+            self._kept[key] = self._region(plane, zoom, effective, span)
+            while len(self._kept) > 1 and self._bytes() > KEPT_BYTES:
+                self._kept.popitem(last=False)
+        return self._kept[key]
+
+    def _bytes(self) -> int:
+        return sum(cells.values.nbytes for maps in self._kept.values() for cells in maps)

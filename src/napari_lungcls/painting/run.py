@@ -11,13 +11,14 @@ from typing import Any
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.engines import Engine, Painting
 from napari_lungcls.network.fitting import check_image
+from napari_lungcls.painting.background import BackgroundWriter
 from napari_lungcls.painting.grid import Block, MapGrid
 from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.order import InView, nearest_first
+from napari_lungcls.painting.order import InView, nearest_first, with_next
 from napari_lungcls.painting.painted import MemoryStore, PaintedMap
-from napari_lungcls.painting.painter import Painter, classes_and_probabilities
+from napari_lungcls.painting.painter import Painter
 from napari_lungcls.painting.stores import MapStore
 
 
@@ -45,7 +46,9 @@ class PaintingProgress:
     map: PaintedMap | None
 
 
-def map_header(grid: MapGrid, document: ModelDocument, *, probabilities: bool) -> MapHeader:
+def map_header(
+    grid: MapGrid, document: ModelDocument, *, probabilities: bool, precision: str = "fp32"
+) -> MapHeader:
     """Describe the map that a model paints on a grid."""
     scheme: ClassScheme = document.scheme
     provenance: dict[str, Any] = {
@@ -53,6 +56,7 @@ def map_header(grid: MapGrid, document: ModelDocument, *, probabilities: bool) -
         "model_created": document.created,
         "zooms": list(document.network.zooms),
         "pixel_size": grid.stack.pixel_size,
+        "precision": precision,
         "software": document.software.get("napari-lungcls", ""),
     }
     return grid.header(scheme, probabilities=probabilities, provenance=provenance)
@@ -64,6 +68,7 @@ def run_painting(
     grid: MapGrid,
     store: MapStore,
     *,
+    painting: Painting | None = None,
     probabilities: bool = True,
     cancelled: Callable[[], bool] = lambda: False,
     in_view: InView | None = None,
@@ -79,6 +84,8 @@ def run_painting(
     store
         Takes the blocks. It is finished when all are painted, finished as it is when
         cancelled (cells not painted are 0), and abandoned after an error.
+    painting
+        The network made for painting; in fp32 if not given. See `choose_painting`.
     probabilities
         Whether to write them.
     cancelled
@@ -109,26 +116,34 @@ def run_painting(
     """
     finished = False
     try:
+        zooms = check_image(grid.stack, document)
         painter = Painter(
-            engine, check_image(grid.stack, document), temperature=document.temperature
+            painting or engine.painting(),
+            engine.spec,
+            zooms,
+            temperature=document.temperature,
+            threshold=document.threshold,
         )
         blocks = list(grid.blocks())
         filled = store.map if isinstance(store, MemoryStore) else None
         began, done, blind = time.perf_counter(), 0, 0
         yield PaintingProgress(0, len(blocks), None, 0.0, None, filled)
-        ordered = nearest_first(blocks, in_view) if in_view else iter(blocks)
-        for done, block in enumerate(_until(cancelled, ordered), 1):
-            plane = grid.stack.plane(grid.image_plane(block.index))
-            logits = painter.logits(plane, *grid.positions(block))
-            cells = classes_and_probabilities(
-                logits, probabilities=probabilities, threshold=document.threshold
-            )
-            store.write(block.index, block.rows, block.columns, *cells)
-            blind += int((cells[0] == 0).sum())
-            seconds = time.perf_counter() - began
-            yield PaintingProgress(
-                done, len(blocks), block, seconds, seconds / done * (len(blocks) - done), filled
-            )
+        with BackgroundWriter(store) as writer, painter:
+            for block, after in _ordered(blocks, in_view):
+                if cancelled():
+                    break
+                if after is not None:
+                    painter.expect(grid, after)
+                cells = painter.block(grid, block, probabilities=probabilities)
+                writer.write(block, *cells)
+                if filled is not None:
+                    # Somebody watches: what is reported must be there.
+                    writer.wait()
+                blind += int((cells[0] == 0).sum())
+                done += 1
+                seconds = time.perf_counter() - began
+                left = seconds / done * (len(blocks) - done)
+                yield PaintingProgress(done, len(blocks), block, seconds, left, filled)
         complete = done == len(blocks)
         if complete:
             store.finish()
@@ -148,9 +163,10 @@ def run_painting(
             store.abandon()
 
 
-def _until(cancelled: Callable[[], bool], blocks: Iterator[Block]) -> Iterator[Block]:
-    while not cancelled():
-        block = next(blocks, None)
-        if block is None:
-            return
-        yield block
+def _ordered(blocks: list[Block], in_view: InView | None) -> Iterator[tuple[Block, Block | None]]:
+    """Give the blocks in their order, with the next one where that is known already."""
+    if in_view is None:
+        yield from with_next(iter(blocks))
+    else:
+        for block in nearest_first(blocks, in_view):
+            yield block, None

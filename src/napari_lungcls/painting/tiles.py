@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +19,18 @@ from napari_lungcls.imaging.geometry import (
     interpolation_weights,
     middle,
 )
-from napari_lungcls.imaging.levels import Level
-from napari_lungcls.network.engines import Engine
-
-HALO = 64
-"""Level pixels around a tile that are computed and thrown away."""
-
-TILE = 512
-"""Edge of a tile without its halo, in level pixels."""
+from napari_lungcls.network.engines import Painting
+from napari_lungcls.network.engines.painting import HALO
+from napari_lungcls.network.spec import NetworkSpec
 
 GRID = 32
 """Tiles begin at multiples of the deepest stage's stride, so that cells fall on one grid."""
 
 Floats = NDArray[np.float32]
+
+Place = tuple[int, int, int, int]
+"""First row and column, height and width of a part of a level."""
+Read = Callable[[int, int, int, int], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,15 @@ class Cells:
         Level pixels between cells.
     """
 
-    values: Floats
+    values: Any
     top: int
     left: int
     stride: int
 
-    def at(
+    def weights(
         self, y: NDArray[np.float64], x: NDArray[np.float64], window: int | None = None
-    ) -> Floats:
-        """Read off the cells at the grid of level positions `y` × `x`.
+    ) -> tuple[Floats, Floats]:
+        """Weigh the cells for the grid of level positions `y` × `x`.
 
         Parameters
         ----------
@@ -66,17 +67,11 @@ class Cells:
 
         Returns
         -------
-        ndarray, (classes, len(y), len(x))
-            No numbers where, and only where, a cell that is none takes part.
+        rows, columns : ndarray, (len(y), cells along y) and (len(x), cells along x)
+            `rows @ values @ columns.T` are the values at the points.
         """
         rows = self._weights(y - self.top, self.values.shape[1], window)
-        columns = self._weights(x - self.left, self.values.shape[2], window)
-        finite = np.asarray(np.isfinite(self.values).all(axis=0))
-        if finite.all():
-            return _between(rows, self.values, columns)
-        result = _between(rows, np.where(finite, self.values, np.float32(0)), columns)
-        result[:, _between(rows, (~finite).astype(np.float32), columns) > 0] = np.nan
-        return result
+        return rows, self._weights(x - self.left, self.values.shape[2], window)
 
     def _weights(self, position: NDArray[np.float64], count: int, window: int | None) -> Floats:
         if window is None:
@@ -89,33 +84,28 @@ class Cells:
         return mean
 
 
-def _between(rows: Floats, values: Floats, columns: Floats) -> Floats:
-    result: Floats = rows @ (values @ columns.T)
-    return result
-
-
 def region_cells(
-    engine: Engine,
-    level: Level,
+    painting: Painting,
+    spec: NetworkSpec,
+    read: Read,
     zoom: int,
     y: tuple[float, float],
     x: tuple[float, float],
-    tile: int = TILE,
 ) -> Iterator[Cells]:
     """Class maps of every stage over a region of one level.
 
     Parameters
     ----------
-    engine
+    painting
         The network.
-    level
-        The image at the zoom, as the model sees it.
+    spec
+        Its shape.
+    read
+        Reads a region of the image at the zoom, see `Level.read`.
     zoom
         The network's own name of the zoom.
     y, x
         First and last level position that will be asked for.
-    tile
-        Edge of a tile without its halo; a multiple of `GRID`.
 
     Yields
     ------
@@ -125,27 +115,28 @@ def region_cells(
     top, bottom = _span(*y)
     left, right = _span(*x)
     maps = {
-        stage: np.empty(
-            (engine.spec.classes, (bottom - top) // s + 1, (right - left) // s + 1), np.float32
-        )
-        for stage in engine.spec.stages
+        stage: painting.empty((spec.classes, (bottom - top) // s + 1, (right - left) // s + 1))
+        for stage in spec.stages
         for s in [STAGE_STRIDES[stage]]
     }
-    for y0 in range(top, bottom, tile):
-        for x0 in range(left, right, tile):
-            height, width = min(tile, bottom - y0), min(tile, right - x0)
-            pixels = level.read(y0 - HALO, x0 - HALO, height + 2 * HALO, width + 2 * HALO)
-            for stage, found in engine.class_maps(pixels, zoom).items():
-                # One cell more than the tile is wide: the next one's first, or the region's
-                # last, which the halo also surrounds.
-                s = STAGE_STRIDES[stage]
-                i, j, halo = (y0 - top) // s, (x0 - left) // s, HALO // s
-                rows, columns = height // s + 1, width // s + 1
-                maps[stage][:, i : i + rows, j : j + columns] = found[
-                    :, halo : halo + rows, halo : halo + columns
-                ]
+    for place in tile_places(painting.tile, y, x):
+        y0, x0 = place[0] + HALO, place[1] + HALO
+        for stage, found in painting.class_maps(read(*place), zoom).items():
+            # One cell more than the tile is wide: the next one's first, or the region's
+            # last, which the halo also surrounds.
+            s = STAGE_STRIDES[stage]
+            i, j = (y0 - top) // s, (x0 - left) // s
+            maps[stage][:, i : i + found.shape[1], j : j + found.shape[2]] = found
     for stage, values in maps.items():
         yield Cells(values, top, left, STAGE_STRIDES[stage])
+
+
+def tile_places(tile: int, y: tuple[float, float], x: tuple[float, float]) -> Iterator[Place]:
+    """Cut a region into tiles, and say what of the level is to be read for each."""
+    (top, bottom), (left, right) = _span(*y), _span(*x)
+    for y0, x0 in product(range(top, bottom, tile), range(left, right, tile)):
+        height, width = min(tile, bottom - y0), min(tile, right - x0)
+        yield y0 - HALO, x0 - HALO, height + 2 * HALO, width + 2 * HALO
 
 
 def _span(first: float, last: float) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.network.engines.painting import Painting, Precision
 from napari_lungcls.network.engines.protocol import (
     Engine,
     OptimizerOptions,
@@ -27,6 +28,8 @@ __all__ = [
     "Engine",
     "EngineUnavailableError",
     "OptimizerOptions",
+    "Painting",
+    "Precision",
     "Readouts",
     "State",
     "Step",

@@ -26,6 +26,7 @@ from napari_lungcls.network.engines.mxnet_devices import (
 from napari_lungcls.network.engines.mxnet_net import Features, Heads, mx, to_device
 from napari_lungcls.network.engines.mxnet_painting import TilePainter
 from napari_lungcls.network.engines.mxnet_update import Optimizer
+from napari_lungcls.network.engines.painting import HostPainting, Painting, Precision
 from napari_lungcls.network.engines.protocol import (
     OptimizerOptions,
     Readouts,
@@ -219,6 +220,14 @@ class MxnetEngine:
             for stage, cells in found.items():
                 cells[:, blind_cells(tile, stage)] = np.nan
         return found
+
+    def painting(self, precision: Precision = "fp32") -> Painting:
+        """Return the network, made for painting; it computes in float32 only."""
+        if precision not in ("auto", "fp32"):
+            raise InputError(
+                f"the engine mxnet does not paint in {precision}; leave the precision at auto"
+            )
+        return HostPainting(self)
 
     def bias(self) -> NDArray[np.float32]:
         """Return the heads' common bias, `(classes,)`."""

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_lungcls.network.engines.painting import Painting
+from napari_lungcls.network.engines.painting import Precision as Precision
 from napari_lungcls.network.spec import NetworkSpec
 
 State = dict[str, NDArray[np.float32]]
@@ -17,10 +19,6 @@ State = dict[str, NDArray[np.float32]]
 
 Readouts = Mapping[int, NDArray[np.float32]]
 """For each stage the weights `(n, zooms, cells)` that turn its cells into one vector."""
-
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-"""Numbers that a training step computes with; parameters are float32 always."""
 
 
 class OptimizerOptions(BaseModel):
@@ -152,6 +150,15 @@ class Engine(Protocol):
 
         `tile` is `(y, x, 3)` level pixels of one of the network's zooms; cell `i` of a
         stage with stride `s` is centred on the tile's pixel `s·i`.
+        """
+
+    def painting(self, precision: Precision = "fp32") -> Painting:
+        """Return the network as it is now, made for painting; see `painting.Painting`.
+
+        Raises
+        ------
+        InputError
+            When the device does not compute in the precision.
         """
 
     def bias(self) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from napari_lungcls.network.engines.checks import (
     check_windows,
     warn_of_foreign_checkpoint,
 )
+from napari_lungcls.network.engines.painting import Painting, Precision
 from napari_lungcls.network.engines.protocol import (
     OptimizerOptions,
     Readouts,
@@ -26,6 +27,8 @@ from napari_lungcls.network.engines.protocol import (
     Step,
 )
 from napari_lungcls.network.engines.torch_net import Network, Trunk, folded
+from napari_lungcls.network.engines.torch_painting import TorchPainting
+from napari_lungcls.network.engines.torch_precision import chosen
 from napari_lungcls.network.engines.torch_update import MixedPrecision, make_optimizer, set_rate
 from napari_lungcls.network.spec import NetworkSpec
 
@@ -185,6 +188,10 @@ class TorchEngine:
                 stage: _numpy(F.conv2d(cells[stage], self._head(stage)[i])[0])
                 for stage in self._spec.stages
             }
+
+    def painting(self, precision: Precision = "fp32") -> Painting:
+        """Return the network as it is now, made for painting."""
+        return TorchPainting(self._network, self._device, chosen(precision, self._device))
 
     def bias(self) -> NDArray[np.float32]:
         """Return the heads' common bias, `(classes,)`."""

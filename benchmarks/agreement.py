@@ -1,0 +1,74 @@
+"""Whether a painted map says what the network says through a window around each cell.
+
+Draws cells at random over a whole section, reads the painted class of each, and asks the network
+again through a window of 192 level pixels around the cell's centre, twice as wide on each side as
+what it was trained with.
+
+    python benchmarks/agreement.py MODEL.safetensors SECTION.jpg [--points 2000]
+
+prints JSON: the share of cells with the same class, of all and of those whose top probability
+through the window is over 0.9.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+import napari_lungcls as lc
+from napari_lungcls.imaging.windows import batches, read_windows
+from napari_lungcls.network.fitting import check_image
+from napari_lungcls.network.readouts import readouts_at
+
+STRIDE = 5
+"""Odd, so that the centre of a cell is that of a pixel."""
+BATCH = 32
+SURE = 0.9
+
+
+def main() -> None:
+    """Paint, ask, compare."""
+    parser = argparse.ArgumentParser(description="a painted map against windows")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("section", type=Path)
+    parser.add_argument("--points", type=int, default=2000)
+    parser.add_argument("--window", type=int, default=192)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    model, stack = lc.load(args.model, device=args.device), lc.open_image(args.section)
+    painted = model.paint(stack, STRIDE, precision=args.precision)
+    rng = np.random.default_rng(0)
+    cells = np.column_stack([rng.integers(0, n, args.points) for n in painted.classes.shape])
+    classes = painted.classes[cells[:, 0], cells[:, 1]] - 1
+    logits = _through_windows(model, stack, cells * STRIDE + STRIDE // 2.0, args.window)
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    odds /= odds.sum(1, keepdims=True)
+    same, sure = classes == logits.argmax(1), odds.max(1) > SURE
+    result = {
+        "points": args.points,
+        "precision": args.precision,
+        "agree": round(float(same.mean()), 4),
+        "sure": int(sure.sum()),
+        "agree_where_sure": round(float(same[sure].mean()), 4),
+    }
+    print(json.dumps(result, indent=2))
+
+
+def _through_windows(
+    model: lc.Model, stack: lc.ImageStack, points: np.ndarray, edge: int
+) -> np.ndarray:
+    """Ask the network at points, through windows of `edge` level pixels."""
+    zooms, spec = check_image(stack, model.document), model.engine.spec
+    logits = []
+    for rows in batches(len(points), BATCH):
+        windows, places = read_windows(stack, points[rows], zooms, edge)
+        logits.append(model.engine.logits(windows, readouts_at(spec, places, size=edge)))
+    return np.concatenate(logits) / model.document.temperature
+
+
+if __name__ == "__main__":
+    main()

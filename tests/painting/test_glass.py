@@ -1,0 +1,100 @@
+"""Blank glass is left out, and the map is the one that painting it would give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import maximum_filter
+
+from known_network import make_document, make_spec, random_engine
+from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.model import Model
+from napari_lungcls.network.engines import torch_painting
+from napari_lungcls.network.engines.glass import GRANULE, Glass, find_glass, pieces
+
+# Two stages see 49 level pixels far; windows of 64 see 48 and are what glass is judged by.
+SPEC = make_spec(zooms=(1, 3), window=66)
+MODEL = Model(make_document(SPEC), random_engine(SPEC, 3).state(), device="cpu")
+
+
+def slide(seed: int, colour: int, dtype: Any = np.uint8) -> np.ndarray:
+    """Glass of one colour with a few specks and a piece of tissue."""
+    rng = np.random.default_rng(seed)
+    image = np.full((330, 510, 3), colour, dtype)
+    image[200:300, 350:480] = rng.integers(0, 255, (100, 130, 3))
+    for y, x in rng.integers(0, 320, (3, 2)):
+        image[y : y + 3, x : x + 4] = rng.integers(0, 255, 3)
+    return image
+
+
+def unskipped(pixels: Any, tolerance: Any, sight: int) -> Glass:
+    rows, columns = (-(-n // GRANULE) for n in pixels.shape[:2])
+    return Glass(None, np.ones((rows, columns), np.bool_))
+
+
+@pytest.mark.parametrize(("colour", "dtype"), [(255, np.uint8), (12, np.float32)])
+def test_leaving_glass_out_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, colour: int, dtype: Any
+) -> None:
+    spec = SPEC.model_copy(
+        update={"normalisation": SPEC.normalisation.model_copy(update={"dtype": dtype.__name__})}
+    )
+    model = Model(make_document(spec), MODEL.state, device="cpu")
+    computed = []
+    original = torch_painting.TorchPainting._stages
+
+    def counted(self: Any, pixels: Any, colour: Any, box: Any, blank: Any) -> Any:
+        computed.append((box[0].stop - box[0].start) * (box[1].stop - box[1].start))
+        return original(self, pixels, colour, box, blank)
+
+    monkeypatch.setattr(torch_painting.TorchPainting, "_stages", counted)
+    found = model.paint(ImageStack(slide(0, colour, dtype)), 4)
+    with_glass, _ = sum(computed), computed.clear()
+    monkeypatch.setattr(torch_painting, "find_glass", unskipped)
+    wanted = model.paint(ImageStack(slide(0, colour, dtype)), 4)
+    assert with_glass < 0.8 * sum(computed)
+    np.testing.assert_array_equal(found.classes, wanted.classes)
+    np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=2e-3)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 1000), st.integers(0, 12), st.integers(1, 30), st.integers(3, 20))
+def test_every_square_that_is_not_blank_belongs_to_one_piece(
+    seed: int, specks: int, rows: int, columns: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    seen, needed = np.zeros((rows, columns), bool), rng.random((rows, columns)) < 0.9
+    seen[rng.integers(0, rows, specks), rng.integers(0, columns, specks)] = True
+    seen = maximum_filter(seen, 3)
+    taken = np.zeros((rows, columns), int)
+    for piece in pieces(needed, seen, 2):
+        taken[piece.core] += piece.own
+        # All within reach of the piece that is not blank is computed with it.
+        own = np.zeros((rows, columns), bool)
+        own[piece.core] = piece.own
+        near, box = maximum_filter(own, 5) & seen, np.zeros((rows, columns), bool)
+        box[piece.box] = True
+        touching = maximum_filter(own, 3) & seen
+        assert not (touching & ~box).any()
+        assert box[piece.core].all()
+        assert near.any()
+    np.testing.assert_array_equal(taken, needed & seen)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 1000), st.floats(0, 3))
+def test_glass_is_what_lies_close_to_its_colour(seed: int, noise: float) -> None:
+    rng = np.random.default_rng(seed)
+    image = np.full((128, 160, 3), 200.0) + rng.uniform(-noise, noise, (128, 160, 3))
+    y, x = rng.integers(0, 128), rng.integers(0, 160)
+    image[y, x] = 50
+    glass = find_glass(image, np.full(3, 2.0), 32)
+    assert glass.seen[y // GRANULE, x // GRANULE]
+    far = np.abs(np.arange(4) * GRANULE + 16 - y)[:, None] > 32 + 32
+    if noise < 1:
+        assert glass.colour == pytest.approx(200, abs=1)
+        assert not glass.seen[np.broadcast_to(far, glass.seen.shape)].any()
