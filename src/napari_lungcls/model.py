@@ -125,6 +125,7 @@ class Model:
         planes: slice | None = None,
         probabilities: bool = True,
         overwrite: bool = False,
+        resume: bool = False,
         cancelled: Callable[[], bool] = _never,
         in_view: InView | None = None,
     ) -> Generator[PaintingProgress, None, PaintedMap]:
@@ -146,6 +147,9 @@ class Model:
             Whether to keep the probabilities of all classes.
         overwrite
             Whether `out` may exist.
+        resume
+            Continue the painting of `out` that was killed or cancelled, or for which a part
+            of the image could not be read; where there is none, begin one.
         cancelled
             Asked before every block; what is painted until then is kept.
         in_view
@@ -159,10 +163,12 @@ class Model:
         Raises
         ------
         InputError
-            When the image does not suit the model or the output cannot be written.
+            When the image does not suit the model, the output cannot be written, or the
+            unfinished painting had another model, image or other settings.
         """
         from napari_lungcls.painting.grid import MapGrid
         from napari_lungcls.painting.painted import MemoryStore
+        from napari_lungcls.painting.resume import describe_job
         from napari_lungcls.painting.run import map_header, run_painting
         from napari_lungcls.painting.stores import open_store, read_map
 
@@ -174,7 +180,11 @@ class Model:
             yield from run_painting(self.engine, self.document, grid, memory, **run)  # type: ignore[arg-type]
             return memory.map
         engine = self.engine
-        store = open_store(out, header, chunk=grid.block, overwrite=overwrite)
+        job = describe_job(engine, self.document, grid, probabilities=probabilities)
+        store = open_store(
+            out, header, chunk=grid.block, overwrite=overwrite, job=job, resume=resume
+        )
+        run["blocks"] = store.left(grid.blocks())
         yield from run_painting(engine, self.document, grid, store, **run)  # type: ignore[arg-type]
         return read_map(out)
 

@@ -11,6 +11,7 @@ import napari_lungcls as lc
 
 KEYS = [
     "out", "shape", "stride", "seconds", "megapixels_per_second", "peak_rss_mb", "fractions",
+    "damaged",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,11 @@ from napari_lungcls.cli.options import (
     Stride,
     check_new,
 )
+from napari_lungcls.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_lungcls.painting.damage import Damage
+    from napari_lungcls.painting.run import PaintingProgress
 
 
 def paint(
@@ -44,6 +49,12 @@ def paint(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace the output if it exists")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="continue an unfinished painting; begin one if there is none"
+        ),
+    ] = False,
     pixel_size: PixelSize = None,
     engine: EngineName = None,
     device: Device = "auto",
@@ -54,11 +65,12 @@ def paint(
     from napari_lungcls.imaging.sources import open_image
     from napari_lungcls.memory import peak_memory_mb
     from napari_lungcls.model import load
+    from napari_lungcls.painting.damage import as_json
     from napari_lungcls.painting.grid import MapGrid, parse_range, parse_region
 
     area = None if region is None else parse_region(region)
     part = None if planes is None else parse_range(planes, "--planes")
-    check_new(out, overwrite=overwrite)
+    _check_output(out, overwrite=overwrite, resume=resume)
     stack = open_image(image).with_pixel_size(pixel_size)
     grid = MapGrid.over(stack, stride, area, part)
     loaded = load(model, engine=engine, device=device)
@@ -72,28 +84,68 @@ def paint(
             planes=part,
             probabilities=probabilities,
             overwrite=overwrite,
+            resume=resume,
             cancelled=cancelled,
         )
-        painted = exhaust(run, lambda p: show(p.done, p.total, "blocks"))
+        steps = _Steps(show)
+        painted = exhaust(run, steps)
         stopped = cancelled()
     seconds = time.perf_counter() - began
+    pixels = grid.pixels * steps.share
     fractions = painted.fractions()
     result = {
         "out": str(out),
         "shape": list(painted.header.shape),
         "stride": stride,
         "seconds": round(seconds, 2),
-        "megapixels_per_second": round(grid.pixels / seconds / 1e6, 3),
+        "megapixels_per_second": round(pixels / seconds / 1e6, 3),
         "peak_rss_mb": round(peak_memory_mb(), 1),
         "fractions": fractions,
+        "damaged": as_json(steps.damage),
     }
     shares = ", ".join(f"{name} {console.percent(share)}" for name, share in fractions.items())
     console.answer(
         result,
-        f"{grid.pixels / 1e6:.3g} megapixels in {seconds:.1f} s: {shares}\nmap: {out}",
+        f"{pixels / 1e6:.3g} megapixels in {seconds:.1f} s: {shares}\nmap: {out}",
         as_json=json,
     )
     if stopped:
         raise console.Interrupted(
-            f"painting was interrupted; {out} holds what was painted until then"
+            f"painting was interrupted; {out} holds what was painted until then, and --resume "
+            "continues it"
         )
+    if steps.damage:
+        raise console.Incomplete(
+            f"{out} is not painted where {image} cannot be read ({len(steps.damage)} places)"
+        )
+
+
+class _Steps:
+    """Shows the progress of a painting and keeps what is said about it at the end."""
+
+    def __init__(self, show: console.Report) -> None:
+        self._show = show
+        self._before: int | None = None
+        self.share = 1.0
+        self.damage: Damage = {}
+
+    def __call__(self, step: PaintingProgress) -> None:
+        """Take one step; `share` is the part of the map that was painted in this run."""
+        if self._before is None:
+            self._before = step.done
+        self.share = (step.done - self._before) / step.total
+        self.damage = step.damage
+        self._show(step.done, step.total, "blocks")
+
+
+def _check_output(out: Path, *, overwrite: bool, resume: bool) -> None:
+    """Find out before the work starts whether there is room for the map."""
+    from napari_lungcls.painting.resume import find_unfinished
+
+    if overwrite and resume:
+        raise InputError(
+            "give --resume to continue a painting or --overwrite to begin anew, not both"
+        )
+    if not overwrite and not resume and (found := find_unfinished(out)):
+        raise found.in_the_way(out)
+    check_new(out, overwrite=overwrite or resume)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.damage import DAMAGE, DamagedInput, damaged_places
 
 
 class ImageStack:
@@ -187,8 +188,20 @@ class Plane:
         ndarray, (y, x, channel)
             Channel has length 3 for RGB (alpha is dropped), else 1. Integers other than
             uint8 and uint16, booleans and other floats come as float32.
+
+        Raises
+        ------
+        DamagedInput
+            When a part of it cannot be read.
         """
-        region = np.asarray(self.stack.levels[level][(*self.index, rows, columns)])
+        array = self.stack.levels[level]
+        try:
+            region = np.asarray(array[(*self.index, rows, columns)])
+        except DAMAGE as error:
+            where = damaged_places(
+                array, self.index, (rows, columns), self.stack.factors[level], self.shape
+            )
+            raise DamagedInput(self.stack.source, error, where) from error
         region = region[..., :3] if self.stack.rgb else region[..., np.newaxis]
         return region.astype(stack_dtype(self.stack.dtype), copy=False)
 

@@ -147,6 +147,8 @@ class MemoryStore:
         columns: slice,
         classes: NDArray[np.uint8],
         probabilities: NDArray[np.float16] | None = None,
+        *,
+        complete: bool = True,
     ) -> None:
         """Take one block: `classes` is `(h, w)`, `probabilities` `(k, h, w)`."""
         place = (*index, rows, columns)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import LungclsWarning
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.fitting import check_image
+from napari_lungcls.painting.damage import Damage, Painted, complaint, paint_readable
 from napari_lungcls.painting.grid import Block, MapGrid
 from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.order import InView, nearest_first
@@ -35,6 +36,8 @@ class PaintingProgress:
         Time spent, and an estimate of what is left, None before the first block.
     map
         The map as it is filled, where that can be read meanwhile: in memory, not in files.
+    damage
+        What of the image could not be read so far.
     """
 
     done: int
@@ -43,6 +46,7 @@ class PaintingProgress:
     seconds: float
     remaining: float | None
     map: PaintedMap | None
+    damage: Damage = field(default_factory=dict)
 
 
 def map_header(grid: MapGrid, document: ModelDocument, *, probabilities: bool) -> MapHeader:
@@ -67,6 +71,7 @@ def run_painting(
     probabilities: bool = True,
     cancelled: Callable[[], bool] = lambda: False,
     in_view: InView | None = None,
+    blocks: Sequence[Block] | None = None,
 ) -> Generator[PaintingProgress, None, bool]:
     """Paint all blocks of a grid into a store.
 
@@ -86,6 +91,8 @@ def run_painting(
     in_view
         Asked before every block for the cell that is looked at; see `nearest_first`. Without
         it blocks are painted in their order.
+    blocks
+        Those that are still to be painted; all if not given.
 
     Yields
     ------
@@ -100,36 +107,48 @@ def run_painting(
     Raises
     ------
     InputError
-        When model and image do not go together.
+        When model and image do not go together, or nothing of the image can be read.
 
     Warns
     -----
     LungclsWarning
-        When cells were left out because the image holds NaN or infinite values there.
+        When cells were left out because the image holds NaN or infinite values there, or
+        cannot be read there.
     """
     finished = False
     try:
         painter = Painter(
             engine, check_image(grid.stack, document), temperature=document.temperature
         )
-        blocks = list(grid.blocks())
-        filled = store.map if isinstance(store, MemoryStore) else None
-        began, done, blind = time.perf_counter(), 0, 0
-        yield PaintingProgress(0, len(blocks), None, 0.0, None, filled)
-        ordered = nearest_first(blocks, in_view) if in_view else iter(blocks)
-        for done, block in enumerate(_until(cancelled, ordered), 1):
+
+        def paint(block: Block) -> Painted:
             plane = grid.stack.plane(grid.image_plane(block.index))
             logits = painter.logits(plane, *grid.positions(block))
-            cells = classes_and_probabilities(
+            return classes_and_probabilities(
                 logits, probabilities=probabilities, threshold=document.threshold
             )
-            store.write(block.index, block.rows, block.columns, *cells)
-            blind += int((cells[0] == 0).sum())
+
+        total = grid.block_count
+        left = list(grid.blocks()) if blocks is None else list(blocks)
+        before = total - len(left)
+        filled = store.map if isinstance(store, MemoryStore) else None
+        began, done, blind, seen = time.perf_counter(), 0, 0, before > 0
+        damage: Damage = {}
+        yield PaintingProgress(before, total, None, 0.0, None, filled)
+        ordered = nearest_first(left, in_view) if in_view else iter(left)
+        for done, block in enumerate(_until(cancelled, ordered), 1):
+            cells, found = paint_readable(paint, block, grid.stride)
+            store.write(block.index, block.rows, block.columns, *cells, complete=not found)
+            if not found:
+                blind += int((cells[0] == 0).sum())
+            seen = seen or not found or bool(cells[0].any())
+            damage = damage | found
             seconds = time.perf_counter() - began
-            yield PaintingProgress(
-                done, len(blocks), block, seconds, seconds / done * (len(blocks) - done), filled
-            )
-        complete = done == len(blocks)
+            remaining = seconds / done * (len(left) - done)
+            yield PaintingProgress(before + done, total, block, seconds, remaining, filled, damage)
+        complete = done == len(left)
+        if complete and damage and not seen:
+            raise InputError(f"{grid.stack.source}: {next(iter(damage.values()))}")
         if complete:
             store.finish()
         else:
@@ -142,6 +161,8 @@ def run_painting(
                 LungclsWarning,
                 stacklevel=2,
             )
+        if damage:
+            warnings.warn(complaint(grid.stack.source, damage), LungclsWarning, stacklevel=2)
         return complete
     finally:
         if not finished:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.files import replacing
 from napari_lungcls.imaging.source_units import micrometres
+from napari_lungcls.painting import record
 from napari_lungcls.painting.cells import (
     NAMESPACE,
     PROBABILITIES,
@@ -21,7 +23,11 @@ from napari_lungcls.painting.cells import (
     probability_axes,
 )
 from napari_lungcls.painting.header import MapHeader
+from napari_lungcls.painting.reading import read_tiff
+from napari_lungcls.painting.record import Record
+from napari_lungcls.painting.resume import Unfinished
 from napari_lungcls.painting.store_base import BlockStore
+from napari_lungcls.painting.store_cells import CellArrays
 
 TILE = 512
 """Edge of the tiles, in cells; a multiple of 16. Smaller maps are one tile."""
@@ -37,32 +43,50 @@ class TiffStore(BlockStore):
     The document that restores the header is an annotation in the OME-XML.
     """
 
-    def _publish(self) -> None:
-        header = self.header
+    def _publish(self, left: dict[str, Any] | None) -> None:
+        header, said = self.header, json.dumps(document(self.header, left))
         first = {
+            # Of the content and not of the hour, so that the same map gives the same file.
+            "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, said)),
             "Name": self.target.name.split(".")[0],
             "axes": class_map_axes(header).upper(),
             "MapAnnotation": {
                 "Namespace": NAMESPACE,
-                "Value": {"document": json.dumps(document(header))},
+                "Value": {"document": said},
             },
             **physical_sizes(header),
         }
-        cells = sum(a.size for a in (self.classes, self.probabilities) if a is not None)
+        classes, odds = self.cells.classes, self.cells.probabilities
+        cells = sum(a.size for a in (classes, odds) if a is not None)
         with (
             replacing(self.target) as aside,
             tifffile.TiffWriter(aside, bigtiff=4 * cells > LARGE, ome=True) as tif,
         ):
             options = {"photometric": "palette", "colormap": colormap(header)}
-            _write(tif, self.classes, "uint8", first, **options)
-            if self.probabilities is not None:
+            _write(tif, classes, "uint8", first, **options)
+            if odds is not None:
                 second = {
                     "Name": PROBABILITIES,
                     "axes": probability_axes(header).upper(),
                     "Channel": {"Name": list(header.scheme.names)},
                     **physical_sizes(header),
                 }
-                _write(tif, self.probabilities, "float32", second, photometric="minisblack")
+                _write(tif, odds, "float32", second, photometric="minisblack")
+
+    def _take_up(self, found: Unfinished) -> None:
+        order = found.order
+        cells = CellArrays.create(self.folder, order.header, order.chunk)
+        old = read_tiff(self.target, str(self.target))
+        for done, (index, rows, columns) in zip(
+            found.done, blocks(order.header.shape, order.chunk), strict=True
+        ):
+            if done:
+                place = (*index, rows, columns)
+                odds = old.probabilities
+                odds = None if odds is None else odds[(slice(None), *place)]
+                cells.write(index, rows, columns, old.classes[place], odds)
+        taken = order.model_copy(update={"replaces": True})
+        Record.create(self.folder / record.NAME, taken, found.done).close()
 
     def _may_replace(self) -> bool:
         return self.target.is_file()

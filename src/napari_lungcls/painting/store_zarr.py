@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.files import remove_store
 from napari_lungcls.imaging.source_units import ngff_name
+from napari_lungcls.painting import record
 from napari_lungcls.painting.cells import (
     NAMESPACE,
     PROBABILITIES,
@@ -26,7 +27,10 @@ from napari_lungcls.painting.cells import (
     probability_axes,
 )
 from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.store_base import BlockStore, create
+from napari_lungcls.painting.record import Record
+from napari_lungcls.painting.resume import Unfinished
+from napari_lungcls.painting.store_base import BlockStore
+from napari_lungcls.painting.store_cells import create
 
 VERSION = "0.4"
 SMALLEST = 512
@@ -45,20 +49,21 @@ class ZarrStore(BlockStore):
     image, float16, with the classes along `c`.
     """
 
-    def _publish(self) -> None:
+    def _publish(self, left: dict[str, Any] | None) -> None:
         header, name = self.header, self.target.name.split(".")[0]
-        count = add_levels(self.group, self.classes, halve_classes, self.chunk)
-        self.group.attrs.update(
+        group, cells = self.cells.group, self.cells
+        count = add_levels(group, cells.classes, halve_classes, self.chunk)
+        group.attrs.update(
             {
                 "multiscales": [multiscale(header, class_map_axes(header), count, name)],
                 "image-label": image_label(header),
-                NAMESPACE: document(header),
+                NAMESPACE: document(header, left),
             }
         )
-        if self.probabilities is not None:
-            inner = self.group[PROBABILITIES]
+        if cells.probabilities is not None:
+            inner = group[PROBABILITIES]
             assert isinstance(inner, zarr.Group)
-            count = add_levels(inner, self.probabilities, halve_probabilities, self.chunk)
+            count = add_levels(inner, cells.probabilities, halve_probabilities, self.chunk)
             axes = probability_axes(header)
             inner.attrs.update(
                 {
@@ -67,6 +72,12 @@ class ZarrStore(BlockStore):
                 }
             )
         replace_folder(self.folder, self.target)
+        # Last of all: until the map has its name, what is painted must not be lost.
+        (self.target / record.NAME).unlink(missing_ok=True)
+
+    def _take_up(self, found: Unfinished) -> None:
+        Record.create(self.target / record.NAME, found.order, found.done).close()
+        os.replace(self.target, self.folder)
 
     def _may_replace(self) -> bool:
         return any((self.target / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))
