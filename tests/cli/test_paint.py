@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
@@ -153,3 +155,28 @@ def test_text_for_people(lab, run_cli, tmp_path):
     assert found.out.startswith("0.04 megapixels in ")
     assert "alveoli " in found.out
     assert found.out.endswith(f"map: {tmp_path / 'map.ome.tif'}\n")
+
+
+def test_damage_is_told_and_filled_once_it_is_repaired(lab, run_cli, tmp_path):
+    image, out = tmp_path / "image.zarr", tmp_path / "map.ome.zarr"
+    pixels = np.asarray(lc.open_image(lab.image).levels[0])
+    array = zarr.create_array(image, shape=pixels.shape, chunks=(64, 64, 3), dtype="uint8")
+    array[:] = pixels
+    chunk = image / "c" / "3" / "3" / "0"
+    good = chunk.read_bytes()
+    chunk.write_bytes(good[:40])
+    command = ("paint", lab.model, image, "--out", out, "--json")
+    found = run_cli(*command)
+    assert found.code == 3
+    (place,) = json.loads(found.out)["damaged"]
+    assert (place["plane"], place["rows"], place["columns"]) == ([], [192, 200], [192, 200])
+    assert "image.zarr: cannot be read" in place["reason"]
+    warned, last = found.err.splitlines()[-2:]
+    assert "a part of it cannot be read (rows 192:200, columns 192:200)" in warned
+    assert last == f"lungcls: {out} is not painted where {image} cannot be read, see above"
+    assert "is unfinished (0 of 1 blocks" in run_cli(*command).complaint
+    chunk.write_bytes(good)
+    assert run_cli(*command, "--resume").json["damaged"] == []
+    assert (np.asarray(lc.read_map(out).classes) > 0).all()
+    assert "nothing to resume" in run_cli(*command, "--resume").complaint
+    assert "not both" in run_cli(*command, "--resume", "--overwrite").complaint

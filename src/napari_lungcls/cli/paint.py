@@ -115,9 +115,7 @@ def paint(
             "continues it"
         )
     if steps.damage:
-        raise console.Incomplete(
-            f"{out} is not painted where {image} cannot be read ({len(steps.damage)} places)"
-        )
+        raise console.Incomplete(f"{out} is not painted where {image} cannot be read, see above")
 
 
 class _Steps:

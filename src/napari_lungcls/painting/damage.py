@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_lungcls.imaging.damage import DamagedInput, Place
 from napari_lungcls.painting.grid import Block
 
-PIECE = 256
+PIECE = 128
 """Edge in image pixels of the pieces that are painted or left out as a whole."""
 
 Damage = dict[Place, str]

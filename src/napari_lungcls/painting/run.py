@@ -55,6 +55,7 @@ def map_header(grid: MapGrid, document: ModelDocument, *, probabilities: bool) -
     provenance: dict[str, Any] = {
         "image": grid.stack.source,
         "model_created": document.created,
+        "first_plane": 0 if grid.planes is None else grid.planes.start,
         "zooms": list(document.network.zooms),
         "pixel_size": grid.stack.pixel_size,
         "software": document.software.get("napari-lungcls", ""),
