@@ -13,7 +13,7 @@ import napari_lungcls as lc
 
 KEYS = [
     "out", "shape", "stride", "seconds", "megapixels_per_second", "peak_rss_mb", "fractions",
-    "damaged",
+    "geojson", "damaged",
 ]  # fmt: skip
 
 
@@ -148,6 +148,20 @@ def test_overwrite_replaces_a_map_and_nothing_else(lab, run_cli, tmp_path):
     refused = run_cli("paint", lab.model, lab.image, "--out", precious, "--overwrite")
     assert refused.complaint.startswith(f"{precious}: exists already")
     assert (precious / "letters.txt").read_text() == "dear"
+
+
+def test_polygons_beside_the_map(lab, run_cli, tmp_path):
+    out, polygons = tmp_path / "map.ome.tif", tmp_path / "map.geojson"
+    command = ("paint", lab.model, lab.image, "--out", out, "--geojson")
+    found = run_cli(*command, polygons, "--json").json
+    assert found["geojson"] == str(polygons)
+    features = json.loads(polygons.read_text(encoding="utf-8"))["features"]
+    names = {f["properties"]["classification"]["name"] for f in features}
+    assert names == {name for name, share in found["fractions"].items() if share}
+    out.unlink()
+    assert "map.geojson: exists already" in run_cli(*command, polygons).complaint
+    wrong = run_cli(*command, tmp_path / "p.json")
+    assert "polygons are written as .geojson; name the file so" in wrong.complaint
 
 
 def test_text_for_people(lab, run_cli, tmp_path):

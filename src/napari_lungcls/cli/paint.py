@@ -17,6 +17,7 @@ from napari_lungcls.cli.options import (
     ModelFile,
     PixelSize,
     Stride,
+    check_file,
     check_new,
 )
 from napari_lungcls.errors import InputError
@@ -32,6 +33,12 @@ def paint(
     out: Annotated[
         Path, typer.Option("--out", metavar="MAP", help="MAP.ome.zarr or MAP.ome.tif to write")
     ],
+    geojson: Annotated[
+        Path | None,
+        typer.Option(
+            "--geojson", metavar="FILE", help="also write polygons of the classes, for QuPath"
+        ),
+    ] = None,
     stride: Stride = 4,
     region: Annotated[
         str | None,
@@ -66,11 +73,14 @@ def paint(
     from napari_lungcls.memory import peak_memory_mb
     from napari_lungcls.model import load
     from napari_lungcls.painting.damage import as_json
+    from napari_lungcls.painting.geojson import check_geojson
     from napari_lungcls.painting.grid import MapGrid, parse_range, parse_region
 
     area = None if region is None else parse_region(region)
     part = None if planes is None else parse_range(planes, "--planes")
     _check_output(out, overwrite=overwrite, resume=resume)
+    if geojson is not None:
+        check_geojson(check_file(geojson), overwrite=overwrite or resume)
     stack = open_image(image).with_pixel_size(pixel_size)
     grid = MapGrid.over(stack, stride, area, part)
     loaded = load(model, engine=engine, device=device)
@@ -89,6 +99,9 @@ def paint(
         )
         steps = _Steps(show)
         painted = exhaust(run, steps)
+        if geojson is not None and not cancelled():
+            outline = lambda done, total: show(done, total, "parts outlined")  # noqa: E731
+            painted.save(geojson, overwrite=True, progress=outline, cancelled=cancelled)
         stopped = cancelled()
     seconds = time.perf_counter() - began
     pixels = grid.pixels * steps.share
@@ -101,6 +114,7 @@ def paint(
         "megapixels_per_second": round(pixels / seconds / 1e6, 3),
         "peak_rss_mb": round(peak_memory_mb(), 1),
         "fractions": fractions,
+        "geojson": None if geojson is None or stopped else str(geojson),
         "damaged": as_json(steps.damage),
     }
     shares = ", ".join(f"{name} {console.percent(share)}" for name, share in fractions.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -178,10 +178,20 @@ class BlockStore(ABC):
             with writing(self.target):
                 self._record.mark(self._record.order.number(index, rows, columns))
 
-    def finish(self) -> None:
+    @property
+    @abstractmethod
+    def finishing_steps(self) -> int:
+        """Number of steps of `finish`."""
+
+    def finish(self, tick: Callable[[], None] = lambda: None) -> None:
         """Make the output of what was written; cells that were not stay 0.
 
         While blocks are not complete, the output says so and can be resumed.
+
+        Parameters
+        ----------
+        tick
+            Called after each of the `finishing_steps`; when it raises, nothing is made.
         """
         if not self._open:
             return
@@ -190,7 +200,7 @@ class BlockStore(ABC):
             self._record.close()
             left = record.pack(self._record)
         with writing(self.target):
-            self._publish(left)
+            self._publish(left, tick)
         self._close(keep=False)
 
     def abandon(self, *, keep: bool = False) -> None:
@@ -210,7 +220,7 @@ class BlockStore(ABC):
         self._claim.release()
 
     @abstractmethod
-    def _publish(self, left: dict[str, Any] | None) -> None:
+    def _publish(self, left: dict[str, Any] | None, tick: Callable[[], None]) -> None:
         """Turn the folder into the output, under its final name; `left` goes into its document."""
 
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,13 @@ class TiffStore(BlockStore):
     The document that restores the header is an annotation in the OME-XML.
     """
 
-    def _publish(self, left: dict[str, Any] | None) -> None:
+    @property
+    def finishing_steps(self) -> int:
+        """Number of tiles of both images."""
+        arrays = [a for a in (self.cells.classes, self.cells.probabilities) if a is not None]
+        return sum(1 for a in arrays for _ in blocks(a.shape, _edge(a)))
+
+    def _publish(self, left: dict[str, Any] | None, tick: Callable[[], None]) -> None:
         header, said = self.header, json.dumps(document(self.header, left))
         first = {
             # Of the content and not of the hour, so that the same map gives the same file.
@@ -63,7 +69,7 @@ class TiffStore(BlockStore):
             tifffile.TiffWriter(aside, bigtiff=4 * cells > LARGE, ome=True) as tif,
         ):
             options = {"photometric": "palette", "colormap": colormap(header)}
-            _write(tif, classes, "uint8", first, **options)
+            _write(tif, classes, "uint8", first, tick, **options)
             if odds is not None:
                 second = {
                     "Name": PROBABILITIES,
@@ -71,7 +77,7 @@ class TiffStore(BlockStore):
                     "Channel": {"Name": list(header.scheme.names)},
                     **physical_sizes(header),
                 }
-                _write(tif, odds, "float32", second, photometric="minisblack")
+                _write(tif, odds, "float32", second, tick, photometric="minisblack")
 
     def _take_up(self, found: Unfinished) -> None:
         order = found.order
@@ -113,13 +119,23 @@ def colormap(header: MapHeader) -> NDArray[np.uint16]:
     return np.ascontiguousarray(colors.T)
 
 
+def _edge(cells: Any) -> int:
+    """Edge of the tiles of an array."""
+    return min(TILE, 16 * -(-int(max(cells.shape[-2:])) // 16))
+
+
 def _write(
-    tif: tifffile.TiffWriter, cells: Any, dtype: str, metadata: dict[str, Any], **options: Any
+    tif: tifffile.TiffWriter,
+    cells: Any,
+    dtype: str,
+    metadata: dict[str, Any],
+    tick: Callable[[], None],
+    **options: Any,
 ) -> None:
     """Write one array as one image, tile by tile."""
-    edge = min(TILE, 16 * -(-max(cells.shape[-2:]) // 16))
+    edge = _edge(cells)
     tif.write(
-        _tiles(cells, dtype, edge),
+        _tiles(cells, dtype, edge, tick),
         shape=cells.shape,
         dtype=dtype,
         tile=(edge, edge),
@@ -129,10 +145,11 @@ def _write(
     )
 
 
-def _tiles(cells: Any, dtype: str, edge: int) -> Iterator[NDArray[Any]]:
+def _tiles(cells: Any, dtype: str, edge: int, tick: Callable[[], None]) -> Iterator[NDArray[Any]]:
     """Give all tiles in the order of the file, filled up with 0 at the edges."""
     for index, rows, columns in blocks(cells.shape, edge):
         region = np.asarray(cells[(*index, rows, columns)])
         tile = np.zeros((edge, edge), dtype)
         tile[: region.shape[0], : region.shape[1]] = region
         yield tile
+        tick()
