@@ -214,7 +214,7 @@ def test_a_damaged_chunk_is_a_hole_in_the_map_that_can_be_filled(
         *_, last = MODEL.painting(stack, out=out)
     ((place, reason),) = last.damage.items()
     assert (place.plane, place.rows, place.columns) == ((1,), (64, 100), (64, 128))
-    assert "image.zarr: cannot be read" in reason
+    assert reason.startswith("cannot be read")
     chunk.write_bytes(good)
     wanted = whole(out.name, stack)
     holes, cells = np.asarray(read_map(out).classes), np.asarray(read_map(wanted).classes)

@@ -62,6 +62,16 @@ def paint(
             "--resume", help="continue an unfinished painting; begin one if there is none"
         ),
     ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", metavar="ADDRESS", help="paint on the Dask cluster of this scheduler"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", help="paint with N processes on this computer"),
+    ] = None,
     pixel_size: PixelSize = None,
     engine: EngineName = None,
     device: Device = "auto",
@@ -76,6 +86,8 @@ def paint(
     from napari_lungcls.painting.geojson import check_geojson
     from napari_lungcls.painting.grid import MapGrid, parse_range, parse_region
 
+    if scheduler is not None and workers is not None:
+        raise InputError("give --scheduler for a cluster or --workers for this computer, not both")
     area = None if region is None else parse_region(region)
     part = None if planes is None else parse_range(planes, "--planes")
     _check_output(out, overwrite=overwrite, resume=resume)
@@ -95,6 +107,8 @@ def paint(
             probabilities=probabilities,
             overwrite=overwrite,
             resume=resume,
+            scheduler=scheduler,
+            workers=workers,
             cancelled=cancelled,
         )
         steps = _Steps(show)

@@ -41,10 +41,9 @@ class DamagedInput(InputError):
 
     def __init__(self, source: str, error: Exception, places: tuple[Place, ...]) -> None:
         self.places = places
-        self.reason = str(error) or type(error).__name__
+        self.reason = (str(error) or type(error).__name__).removeprefix(f"{source}: ")
         named = "; ".join(map(str, places[:3])) + ("; …" if len(places) > 3 else "")
-        about = self.reason if source in self.reason else f"{source}: {self.reason}"
-        super().__init__(f"{about} (at {named})")
+        super().__init__(f"{source}: {self.reason} (at {named})")
 
 
 def damaged_places(

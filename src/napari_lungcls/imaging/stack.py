@@ -73,6 +73,8 @@ class ImageStack:
         self.unit = unit
         self.scale = _per_axis(scale, self.ndim, 1.0, "scale")
         self.translate = _per_axis(translate, self.ndim, 0.0, "translate")
+        self.path: str | None = None
+        """Where another process finds the same image; None when it is not a file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -119,7 +121,7 @@ class ImageStack:
         """Return the same image with another pixel size; None changes nothing."""
         if pixel_size is None:
             return self
-        return ImageStack(
+        other = ImageStack(
             self.levels,
             rgb=self.rgb,
             pixel_size=pixel_size,
@@ -129,6 +131,8 @@ class ImageStack:
             name=self.name,
             source=self.source,
         )
+        other.path = self.path
+        return other
 
     def _plane_shape(self, level: Any) -> tuple[int, int]:
         height, width = level.shape[-3:-1] if self.rgb else level.shape[-2:]

@@ -148,26 +148,47 @@ def run_painting(
             remaining = seconds / done * (len(left) - done)
             yield PaintingProgress(before + done, total, block, seconds, remaining, filled, damage)
         complete = done == len(left)
-        if complete and damage and not seen:
-            raise InputError(f"{grid.stack.source}: {next(iter(damage.values()))}")
-        if complete:
-            store.finish()
-        else:
-            store.abandon(keep=True)
+        conclude(grid, store, complete=complete, blind=blind, damage=damage, seen=seen)
         finished = True
-        if blind:
-            warnings.warn(
-                f"{grid.stack.source} holds NaN or infinite values; {blind} cells that see them "
-                "are not painted",
-                LungclsWarning,
-                stacklevel=2,
-            )
-        if damage:
-            warnings.warn(complaint(grid.stack.source, damage), LungclsWarning, stacklevel=2)
         return complete
     finally:
         if not finished:
             store.abandon()
+
+
+def conclude(
+    grid: MapGrid, store: MapStore, *, complete: bool, blind: int, damage: Damage, seen: bool
+) -> None:
+    """Finish a map and say what it lacks.
+
+    Parameters
+    ----------
+    grid, store
+        The map.
+    complete
+        Whether every block had its turn.
+    blind
+        Cells that were left out because the image holds no numbers there.
+    damage
+        What of the image could not be read.
+    seen
+        Whether anything at all was painted.
+    """
+    if complete and damage and not seen:
+        raise InputError(f"{grid.stack.source}: {next(iter(damage.values()))}")
+    if complete:
+        store.finish()
+    else:
+        store.abandon(keep=True)
+    if blind:
+        warnings.warn(
+            f"{grid.stack.source} holds NaN or infinite values; {blind} cells that see them "
+            "are not painted",
+            LungclsWarning,
+            stacklevel=3,
+        )
+    if damage:
+        warnings.warn(complaint(grid.stack.source, damage), LungclsWarning, stacklevel=3)
 
 
 def _until(cancelled: Callable[[], bool], blocks: Iterator[Block]) -> Iterator[Block]:

@@ -178,6 +178,10 @@ class BlockStore(ABC):
             with writing(self.target):
                 self._record.mark(self._record.order.number(index, rows, columns))
 
+    def sweep(self) -> None:
+        """Remove what other processes that died left of chunks; nobody may be writing."""
+        CellArrays.sweep(self.folder)
+
     @property
     @abstractmethod
     def finishing_steps(self) -> int:

@@ -22,6 +22,9 @@ _CODEC = numcodecs.Blosc(cname="zstd", clevel=3, shuffle=numcodecs.Blosc.SHUFFLE
 FIRST = "0"
 """Name of the array with the cells; `1`, `2`, … are coarser levels of a finished map."""
 
+MODEL = "model.safetensors"
+"""The model, for workers of a cluster."""
+
 _TORN = "*.partial"
 """What zarr leaves of a chunk when a process is killed while it writes one."""
 
@@ -95,9 +98,15 @@ class CellArrays:
 
     @staticmethod
     def tidy(folder: Path) -> None:
-        """Remove coarser levels, and what killed processes left of chunks."""
+        """Remove coarser levels, and what killed processes left."""
+        (folder / MODEL).unlink(missing_ok=True)
         for level in (*folder.glob("[1-9]*"), *(folder / PROBABILITIES).glob("[1-9]*")):
             remove_store(level)
+        CellArrays.sweep(folder)
+
+    @staticmethod
+    def sweep(folder: Path) -> None:
+        """Remove what processes that were killed left of chunks."""
         for torn in folder.rglob(_TORN):
             torn.unlink(missing_ok=True)
 
