@@ -75,12 +75,15 @@ class _Prepared:
         self.grid = MapGrid.over(stack, task.stride, task.region, task.planes)
         zooms = check_image(stack, document)
         self.painter = Painter(engine, zooms, temperature=document.temperature)
+        self.threshold = document.threshold
         self.cells = CellArrays.open(Path(task.folder), task.header)
 
     def paint(self, block: Block) -> Painted:
         plane = self.grid.stack.plane(self.grid.image_plane(block.index))
         logits = self.painter.logits(plane, *self.grid.positions(block))
-        return classes_and_probabilities(logits, probabilities=self.cells.header.probabilities)
+        return classes_and_probabilities(
+            logits, probabilities=self.cells.header.probabilities, threshold=self.threshold
+        )
 
 
 _ready: list[_Prepared] = []

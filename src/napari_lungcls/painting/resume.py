@@ -146,7 +146,7 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str | None:
 def _model_hash(engine: Engine, document: ModelDocument) -> str:
     """Hash what a model's answers depend on."""
     said = document.model_dump(
-        mode="json", include={"network", "scheme", "pixel_size", "temperature"}
+        mode="json", include={"network", "scheme", "pixel_size", "temperature", "threshold"}
     )
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for name, array in sorted(engine.state().items()):
