@@ -194,3 +194,12 @@ def test_damage_is_told_and_filled_once_it_is_repaired(lab, run_cli, tmp_path):
     assert (np.asarray(lc.read_map(out).classes) > 0).all()
     assert "nothing to resume" in run_cli(*command, "--resume").complaint
     assert "not both" in run_cli(*command, "--resume", "--overwrite").complaint
+
+
+def test_a_cluster_is_one_and_answers(lab, run_cli, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("napari_lungcls.painting.cluster.CONNECT", 0.1)
+    command = ("paint", lab.model, lab.image, "--out", tmp_path / "map.ome.zarr", "--scheduler")
+    assert "does not answer" in run_cli(*command, "tcp://127.0.0.1:9").complaint
+    assert "not both" in run_cli(*command, "tcp://127.0.0.1:9", "--workers", "2").complaint
+    assert not any(tmp_path.iterdir())

@@ -218,6 +218,19 @@ def test_late_errors_leave_nothing(tmp_path, suffix, place, monkeypatch, header,
     assert left_in(tmp_path) == []
 
 
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif", ".geojson"])
+def test_saving_reports_every_step_and_can_be_stopped_at_each(tmp_path, suffix, header, random_map):
+    wanted, told = random_map(header((2, 520, 20))), []
+    wanted.save(tmp_path / f"m{suffix}", progress=lambda *step: told.append(step))
+    total = told[-1][1]
+    assert told == [(i, total) for i in range(total + 1)]
+    for last in (0, total // 2, total - 1):
+        answers = iter([False] * last)
+        path = tmp_path / f"n{suffix}"
+        assert wanted.save(path, cancelled=lambda answers=answers: next(answers, True)) is None
+        assert left_in(tmp_path) == [f"m{suffix}"]
+
+
 def test_maps_stay_on_disk(tmp_path, header):
     shape = (6000, 7000)
     store = open_store(tmp_path / "m.zarr", header(shape, probabilities=False))

@@ -66,6 +66,7 @@ def connected(scheduler: str | Client | None, workers: int | None = None) -> Ite
         address: Any = scheduler
         if scheduler is None:
             address = stack.enter_context(_local(1 if workers is None else workers))
+        stack.enter_context(_quiet(logging.getLogger("distributed.client")))
         try:
             client = stack.enter_context(distributed.Client(address, timeout=CONNECT))
         except (OSError, ValueError) as error:
@@ -74,6 +75,17 @@ def connected(scheduler: str | Client | None, workers: int | None = None) -> Ite
                 "the scheduler prints, such as tcp://host:8786"
             ) from error
         yield client
+
+
+@contextlib.contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Keep tracebacks from a user who is told in one line that the scheduler is lost."""
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _local(workers: int) -> Any:
@@ -166,6 +178,7 @@ def _reports(
     After a wish to end nothing more is handed out, and what workers have begun is waited for.
     """
     from distributed import wait
+    from distributed.client import FuturesCancelledError
 
     waiting = list(reversed(blocks))
     pending: dict[Future[Report], Block] = {}
@@ -178,11 +191,9 @@ def _reports(
             while waiting and not stopped and len(pending) < AHEAD * max(1, threads):
                 block = waiting.pop()
                 pending[client.submit(paint_block, task, block, pure=False)] = block
-            try:
-                done = wait(list(pending), timeout=POLL, return_when="FIRST_COMPLETED").done
-            except TimeoutError:
-                continue
-            for future in done:
+            with contextlib.suppress(TimeoutError, FuturesCancelledError):
+                wait(list(pending), timeout=POLL, return_when="FIRST_COMPLETED")
+            for future in [f for f in pending if f.status != "pending"]:
                 block = pending.pop(future)
                 report = _report(client, future)
                 if report is None:

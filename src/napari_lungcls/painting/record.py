@@ -24,6 +24,11 @@ NAME = UNFINISHED
 _DONE, _OPEN = b"1", b"0"
 
 
+def hidden_folder(target: Path) -> Path:
+    """Where a map lies until it is finished."""
+    return target.with_name(f".{target.name}.partial")
+
+
 class Order(BaseModel):
     """What was asked for when a painting began.
 

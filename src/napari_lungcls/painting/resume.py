@@ -58,7 +58,7 @@ class Unfinished:
 
 def find_unfinished(target: Path) -> Unfinished | None:
     """Look for an unfinished painting of an output, beside it and in it."""
-    aside = target.with_name(f".{target.name}.partial") / record.NAME
+    aside = record.hidden_folder(target) / record.NAME
     if (found := record.Record.find(aside)) is not None:
         found.close()
         if found.done.any():

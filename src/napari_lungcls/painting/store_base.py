@@ -17,7 +17,7 @@ from napari_lungcls.painting import record
 from napari_lungcls.painting.cells import class_axis, class_map_axes
 from napari_lungcls.painting.grid import Block
 from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.record import Order, Record
+from napari_lungcls.painting.record import Order, Record, hidden_folder
 from napari_lungcls.painting.resume import Unfinished, check_same, find_unfinished
 from napari_lungcls.painting.store_cells import CellArrays, writing
 
@@ -234,11 +234,6 @@ class BlockStore(ABC):
     @abstractmethod
     def _may_replace(self) -> bool:
         """Whether what lies at the output is of the kind that this store makes."""
-
-
-def hidden_folder(target: Path) -> Path:
-    """Where a map lies until it is finished."""
-    return target.with_name(f".{target.name}.partial")
 
 
 def _claim(target: Path) -> Claim:

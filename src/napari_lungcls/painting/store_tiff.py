@@ -151,5 +151,6 @@ def _tiles(cells: Any, dtype: str, edge: int, tick: Callable[[], None]) -> Itera
         region = np.asarray(cells[(*index, rows, columns)])
         tile = np.zeros((edge, edge), dtype)
         tile[: region.shape[0], : region.shape[1]] = region
-        yield tile
+        # Before and not after: nobody asks this generator for more than the last tile.
         tick()
+        yield tile
