@@ -62,7 +62,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return painted
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL and no fork")
+@pytest.mark.skipif(sys.platform != "linux", reason="forks a process that has begun to compute")
 def test_killed_at_random_moments_it_continues_and_gives_the_same_bytes(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, whole: Any
 ) -> None:
@@ -229,19 +229,19 @@ def test_a_piece_around_the_damage_is_lost_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MapGrid, "block", 512)
-    pixels = np.random.default_rng(0).uniform(0, 250, (700, 700)).astype(np.float32)
+    pixels = np.random.default_rng(0).uniform(0, 250, (450, 450)).astype(np.float32)
     array = zarr.create_array(
         tmp_path / "i.zarr", shape=pixels.shape, chunks=(100, 100), dtype="float32"
     )
     array[:] = pixels
     stack = open_image(tmp_path / "i.zarr")
     wanted = np.asarray(MODEL.paint(stack).classes)
-    (tmp_path / "i.zarr" / "c" / "6" / "6").write_bytes(b"rubbish")
-    with pytest.warns(LungclsWarning, match="rows 600:700, columns 600:700"):
+    (tmp_path / "i.zarr" / "c" / "4" / "4").write_bytes(b"rubbish")
+    with pytest.warns(LungclsWarning, match="rows 400:450, columns 400:450"):
         cells = np.asarray(MODEL.paint(stack).classes)
     hole = cells == 0
-    assert hole[150:, 150:].all()
-    assert hole.mean() < 0.3
+    assert hole[100:, 100:].all()
+    assert hole.mean() < 0.5
     assert (cells[~hole] == wanted[~hole]).mean() > 0.999
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.engines import create_engine
@@ -15,7 +17,7 @@ from napari_lungcls.painting.damage import Damage, Painted, paint_readable
 from napari_lungcls.painting.grid import Block, MapGrid
 from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.painter import Painter, classes_and_probabilities
-from napari_lungcls.painting.store_cells import CellArrays
+from napari_lungcls.painting.store_cells import CellArrays, writing
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,12 @@ class _Prepared:
     """Model, image and output, opened once in each process."""
 
     def __init__(self, task: Task) -> None:
+        folder = Path(task.folder)
+        if not folder.is_dir():
+            raise InputError(
+                f"{folder}: a worker on {socket.gethostname()} does not see this folder; the "
+                "workers need the same file system as the command"
+            )
         self.token = task.token
         document, state = read_model(task.model)
         engine = create_engine(task.engine, document.network, device=task.device)
@@ -76,7 +84,7 @@ class _Prepared:
         zooms = check_image(stack, document)
         self.painter = Painter(engine, zooms, temperature=document.temperature)
         self.threshold = document.threshold
-        self.cells = CellArrays.open(Path(task.folder), task.header)
+        self.cells = CellArrays.open(folder, task.header)
 
     def paint(self, block: Block) -> Painted:
         plane = self.grid.stack.plane(self.grid.image_plane(block.index))
@@ -99,6 +107,7 @@ def paint_block(task: Task, block: Block) -> Report:
             _ready.append(_Prepared(task))
         prepared = _ready[0]
         (classes, odds), damage = paint_readable(prepared.paint, block, task.stride)
-        prepared.cells.write(block.index, block.rows, block.columns, classes, odds)
+        with writing(Path(task.folder)):
+            prepared.cells.write(block.index, block.rows, block.columns, classes, odds)
     empty = int((classes == 0).sum())
     return Report(damage, 0 if damage else empty, not damage or empty < classes.size)

@@ -141,6 +141,8 @@ def unpack(value: Any) -> tuple[Order, NDArray[np.bool_]] | None:
     try:
         order = Order.model_validate(value["order"])
         packed = np.frombuffer(base64.b64decode(value["done"]), np.uint8)
+        if len(packed) != -(-order.count // 8):
+            return None
         done = np.unpackbits(packed, count=order.count).astype(bool)
     except (TypeError, KeyError, ValueError):
         return None

@@ -17,6 +17,7 @@ from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.painting import record
 from napari_lungcls.painting.grid import MapGrid
+from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.reading import read_document
 from napari_lungcls.painting.record import Order
 
@@ -110,8 +111,13 @@ _WORDS = {
 }
 
 
-def check_same(order: Order, job: dict[str, Any], chunk: int, target: Path) -> None:
+def check_same(
+    order: Order, job: dict[str, Any], header: MapHeader, chunk: int, target: Path
+) -> None:
     """Refuse to continue a painting as another one.
+
+    The map's own description may differ in nothing but what made it: an image that was moved
+    is the same image.
 
     Raises
     ------
@@ -119,13 +125,17 @@ def check_same(order: Order, job: dict[str, Any], chunk: int, target: Path) -> N
         When model, image or settings differ from those that it was begun with.
     """
     other = _difference(order.job, job)
-    if other is None and order.chunk != chunk:
+    if other is None and (order.chunk != chunk or _bare(order.header) != _bare(header)):
         other = "another version of this program"
     if other is not None:
         raise InputError(
             f"{target}: its unfinished painting was begun with {other}; resume it with that, or "
             "give --overwrite instead of --resume to begin anew"
         )
+
+
+def _bare(header: MapHeader) -> MapHeader:
+    return header.model_copy(update={"provenance": {}})
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str | None:

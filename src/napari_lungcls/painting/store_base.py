@@ -86,7 +86,7 @@ class BlockStore(ABC):
             with writing(self.target):
                 found = find_unfinished(self.target)
                 if found is not None and resume and job is not None:
-                    check_same(found.order, job, chunk, self.target)
+                    check_same(found.order, job, header, chunk, self.target)
                     self._check_free(None, overwrite=found.published or found.order.replaces)
                     self._continue(found)
                 else:
