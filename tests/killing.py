@@ -1,9 +1,9 @@
 """Paint a small map in processes that are killed at random moments, until it is complete.
 
-Run as a program: `python killing.py KILLS MODEL OUT...`. It prints for each output a list of runs:
-blocks that were complete before it, blocks that it said were complete when it began (None when it
-was killed before), blocks that it reported, and whether it was killed. The processes that are killed
-are copies of this one, so torch is imported once.
+Run as a program: `python killing.py KILLS MODEL OUT...`. It prints a list of runs for each output:
+blocks that were complete before it, blocks that it said were complete when it began (None when
+it was killed before), blocks that it reported, and whether it was killed. The processes that are
+killed are copies of this one, so torch is imported once.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ import torch
 
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.model import Model, load
-from napari_lungcls.painting.cells import UNFINISHED
 from napari_lungcls.painting.grid import MapGrid
-from napari_lungcls.painting.record import Record, hidden_folder
+from napari_lungcls.painting.record import Record, record_file
 
 torch.set_num_threads(1)
 
@@ -48,7 +47,7 @@ def paint(model: Model, out: Path, log: Path) -> None:
 
 def complete(out: Path) -> int:
     """Count the blocks that the record of an unfinished map calls complete."""
-    record = Record.find(hidden_folder(out) / UNFINISHED)
+    record = Record.find(record_file(out))
     if record is None:
         return 0
     record.close()

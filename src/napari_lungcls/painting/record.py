@@ -18,15 +18,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from napari_lungcls.painting.cells import UNFINISHED
 from napari_lungcls.painting.header import MapHeader
 
-NAME = UNFINISHED
-"""Name of the record's file in the folder of an unfinished map."""
-
 _DONE, _OPEN = b"1", b"0"
 
 
 def hidden_folder(target: Path) -> Path:
     """Where a map lies until it is finished."""
     return target.with_name(f".{target.name}.partial")
+
+
+def record_file(target: Path) -> Path:
+    """Where its record lies: beside the folder, which becomes the output in one step.
+
+    It counts only with the folder. Whoever makes a folder removes an older record first.
+    """
+    return target.with_name(f".{target.name}.{UNFINISHED}")
 
 
 class Order(BaseModel):

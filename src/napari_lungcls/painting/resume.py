@@ -16,6 +16,7 @@ from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.painting import record
+from napari_lungcls.painting.cells import UNFINISHED
 from napari_lungcls.painting.grid import MapGrid
 from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.reading import read_document
@@ -59,8 +60,8 @@ class Unfinished:
 
 def find_unfinished(target: Path) -> Unfinished | None:
     """Look for an unfinished painting of an output, beside it and in it."""
-    aside = record.hidden_folder(target) / record.NAME
-    if (found := record.Record.find(aside)) is not None:
+    aside = record.hidden_folder(target).is_dir()
+    if aside and (found := record.Record.find(record.record_file(target))) is not None:
         found.close()
         if found.done.any():
             return Unfinished(found.order, found.done, published=False)
@@ -70,7 +71,7 @@ def find_unfinished(target: Path) -> Unfinished | None:
         said = read_document(target)
     except InputError:
         return None
-    packed = record.unpack(said.get(record.NAME)) if isinstance(said, dict) else None
+    packed = record.unpack(said.get(UNFINISHED)) if isinstance(said, dict) else None
     return None if packed is None else Unfinished(*packed, published=True)
 
 

@@ -17,7 +17,7 @@ from napari_lungcls.painting import record
 from napari_lungcls.painting.cells import class_axis, class_map_axes
 from napari_lungcls.painting.grid import Block
 from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.record import Order, Record, hidden_folder
+from napari_lungcls.painting.record import Order, Record, hidden_folder, record_file
 from napari_lungcls.painting.resume import Unfinished, check_same, find_unfinished
 from napari_lungcls.painting.store_cells import CellArrays, writing
 
@@ -26,10 +26,10 @@ class BlockStore(ABC):
     """Takes painted blocks into a hidden folder and makes the output at the end.
 
     The folder `.NAME.partial` beside the output is a zarr group, compressed, so that
-    neither memory nor disk holds the whole map uncompressed. With a `job` it also has a
-    record of the blocks that are complete, outlives a process that is killed or fails, and
-    with `resume` the next one goes on; without a job the next one removes it. The file
-    `.NAME.lock` keeps a second process away meanwhile.
+    neither memory nor disk holds the whole map uncompressed. With a `job` the file
+    `.NAME.unfinished` records the blocks that are complete; both outlive a process that is
+    killed or fails, and with `resume` the next one goes on. Without a job the next one removes
+    the folder. The file `.NAME.lock` keeps a second process away meanwhile.
 
     Parameters
     ----------
@@ -113,25 +113,25 @@ class BlockStore(ABC):
 
     def _begin(self, job: dict[str, Any] | None, *, replaces: bool) -> None:
         """Make the hidden folder anew."""
-        remove_store(self.folder)
+        self._remove()
         try:
             self.cells = CellArrays.create(self.folder, self.header, self.chunk)
             if job is not None:
                 order = Order(header=self.header, chunk=self.chunk, job=job, replaces=replaces)
-                self._record = Record.create(self.folder / record.NAME, order)
+                self._record = Record.create(record_file(self.target), order)
         except OSError:
-            remove_store(self.folder)
+            self._remove()
             raise
 
     def _continue(self, found: Unfinished) -> None:
         """Take up an unfinished painting."""
         if found.published:
-            remove_store(self.folder)
+            self._remove()
             self._take_up(found)
         CellArrays.tidy(self.folder)
         self.header = found.order.header
         self.cells = CellArrays.open(self.folder, self.header)
-        self._record = Record.find(self.folder / record.NAME)
+        self._record = Record.find(record_file(self.target))
 
     def left(self, blocks: Iterable[Block]) -> list[Block]:
         """Give those blocks that are not complete."""
@@ -220,8 +220,13 @@ class BlockStore(ABC):
         if self._record is not None:
             self._record.close()
         if not keep:
-            remove_store(self.folder)
+            self._remove()
         self._claim.release()
+
+    def _remove(self) -> None:
+        """Remove what lies beside the output, the record first: it counts with the folder only."""
+        record_file(self.target).unlink(missing_ok=True)
+        remove_store(self.folder)
 
     @abstractmethod
     def _publish(self, left: dict[str, Any] | None, tick: Callable[[], None]) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from napari_lungcls.files import replacing
 from napari_lungcls.imaging.source_units import micrometres
-from napari_lungcls.painting import record
 from napari_lungcls.painting.cells import (
     NAMESPACE,
     PROBABILITIES,
@@ -24,7 +23,7 @@ from napari_lungcls.painting.cells import (
 )
 from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.reading import read_tiff
-from napari_lungcls.painting.record import Record
+from napari_lungcls.painting.record import Record, record_file
 from napari_lungcls.painting.resume import Unfinished
 from napari_lungcls.painting.store_base import BlockStore
 from napari_lungcls.painting.store_cells import CellArrays
@@ -92,7 +91,7 @@ class TiffStore(BlockStore):
                 odds = None if odds is None else odds[(slice(None), *place)]
                 cells.write(index, rows, columns, old.classes[place], odds)
         taken = order.model_copy(update={"replaces": True})
-        Record.create(self.folder / record.NAME, taken, found.done).close()
+        Record.create(record_file(self.target), taken, found.done).close()
 
     def _may_replace(self) -> bool:
         return self.target.is_file()

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from napari_lungcls.files import remove_store
 from napari_lungcls.imaging.source_units import ngff_name
-from napari_lungcls.painting import record
 from napari_lungcls.painting.cells import (
     NAMESPACE,
     PROBABILITIES,
@@ -27,7 +26,7 @@ from napari_lungcls.painting.cells import (
     probability_axes,
 )
 from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.record import Record
+from napari_lungcls.painting.record import Record, record_file
 from napari_lungcls.painting.resume import Unfinished
 from napari_lungcls.painting.store_base import BlockStore
 from napari_lungcls.painting.store_cells import create
@@ -78,11 +77,9 @@ class ZarrStore(BlockStore):
                 }
             )
         replace_folder(self.folder, self.target)
-        # Last of all: until the map has its name, what is painted must not be lost.
-        (self.target / record.NAME).unlink(missing_ok=True)
 
     def _take_up(self, found: Unfinished) -> None:
-        Record.create(self.target / record.NAME, found.order, found.done).close()
+        Record.create(record_file(self.target), found.order, found.done).close()
         os.replace(self.target, self.folder)
 
     def _may_replace(self) -> bool:
