@@ -20,6 +20,8 @@ from napari_lungcls.network.modelfile import read_model, write_model
 from napari_lungcls.pairing import AnyPoints, PathLike, as_pairs
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from napari_lungcls.learning.answers import Answers
     from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.metrics import Metrics
@@ -127,8 +129,11 @@ class Model:
         probabilities: bool = True,
         overwrite: bool = False,
         precision: Precision = "auto",
+        resume: bool = False,
         cancelled: Callable[[], bool] = _never,
         in_view: InView | None = None,
+        scheduler: str | Client | None = None,
+        workers: int | None = None,
     ) -> Generator[PaintingProgress, None, PaintedMap]:
         """Paint, yielding progress; the map is the generator's return value.
 
@@ -152,11 +157,20 @@ class Model:
             What the network computes with: `fp32`, `bf16` (CPUs with AVX512-BF16 or AMX, GPUs
             since Ampere), `fp16` (GPUs), or `auto`: the fastest, if on a sample of the map it
             gives the classes that fp32 gives. The map's provenance says which it was.
+        resume
+            Continue the painting of `out` that was killed or cancelled, or for which a part
+            of the image could not be read; where there is none, begin one.
         cancelled
             Asked before every block; what is painted until then is kept.
         in_view
             Asked before every block for the cell `(…, y, x)` of the map that is looked at;
-            blocks near it are painted first.
+            blocks near it are painted first. Not on a cluster.
+        scheduler
+            A Dask cluster that paints: the address of its scheduler, or a client. Its workers
+            must see the image and `out` under the same paths.
+        workers
+            Processes on this computer that paint; for several GPUs, or images that take
+            longer to decode than to paint.
 
         Yields
         ------
@@ -165,11 +179,13 @@ class Model:
         Raises
         ------
         InputError
-            When the image does not suit the model or the output cannot be written.
+            When the image does not suit the model, the output cannot be written, or the
+            unfinished painting had another model, image or other settings.
         """
         from napari_lungcls.painting.grid import MapGrid
         from napari_lungcls.painting.painted import MemoryStore
         from napari_lungcls.painting.precision import choose_painting
+        from napari_lungcls.painting.resume import describe_job
         from napari_lungcls.painting.run import map_header, run_painting
         from napari_lungcls.painting.stores import open_store, read_map
 
@@ -185,11 +201,41 @@ class Model:
             "in_view": in_view,
         }
         if out is None:
+            if scheduler is not None or workers is not None:
+                raise InputError("a cluster paints into files; say where with out")
             memory = MemoryStore(header)
             yield from run_painting(self.engine, self.document, grid, memory, **run)  # type: ignore[arg-type]
             return memory.map
         engine = self.engine
-        store = open_store(out, header, chunk=grid.block, overwrite=overwrite)
+        place: dict[str, Any] = {
+            "chunk": grid.block,
+            "overwrite": overwrite,
+            "job": describe_job(
+                engine,
+                self.document,
+                grid,
+                probabilities=probabilities,
+                precision=painting.precision,
+            ),
+            "resume": resume,
+        }
+        if scheduler is not None or workers is not None:
+            from napari_lungcls.painting.cluster import connected, run_on_cluster
+
+            with connected(scheduler, workers) as client:
+                store = open_store(out, header, **place)
+                yield from run_on_cluster(
+                    client,
+                    engine,
+                    self.document,
+                    grid,
+                    store,
+                    device=self._device,
+                    cancelled=cancelled,
+                )
+            return read_map(out)
+        store = open_store(out, header, **place)
+        run["blocks"] = store.left(grid.blocks())
         yield from run_painting(engine, self.document, grid, store, **run)  # type: ignore[arg-type]
         return read_map(out)
 

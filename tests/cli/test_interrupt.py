@@ -92,7 +92,8 @@ def test_painting_leaves_a_readable_map(lab, tmp_path, suffix):
     stack.unlink()
     assert code == 130
     assert told.splitlines()[-1] == (
-        f"lungcls: painting was interrupted; {out} holds what was painted until then"
+        f"lungcls: painting was interrupted; {out} holds what was painted until then, and "
+        "--resume continues it"
     )
     assert "Traceback" not in told
     found = json.loads(said)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
@@ -11,7 +13,7 @@ import napari_lungcls as lc
 
 KEYS = [
     "out", "shape", "stride", "precision", "seconds", "megapixels_per_second",
-    "peak_rss_mb", "fractions",
+    "peak_rss_mb", "fractions", "geojson", "damaged",
 ]  # fmt: skip
 
 
@@ -148,8 +150,56 @@ def test_overwrite_replaces_a_map_and_nothing_else(lab, run_cli, tmp_path):
     assert (precious / "letters.txt").read_text() == "dear"
 
 
+def test_polygons_beside_the_map(lab, run_cli, tmp_path):
+    out, polygons = tmp_path / "map.ome.tif", tmp_path / "map.geojson"
+    command = ("paint", lab.model, lab.image, "--out", out, "--geojson")
+    found = run_cli(*command, polygons, "--json").json
+    assert found["geojson"] == str(polygons)
+    features = json.loads(polygons.read_text(encoding="utf-8"))["features"]
+    names = {f["properties"]["classification"]["name"] for f in features}
+    assert names == {name for name, share in found["fractions"].items() if share}
+    out.unlink()
+    assert "map.geojson: exists already" in run_cli(*command, polygons).complaint
+    wrong = run_cli(*command, tmp_path / "p.json")
+    assert "polygons are written as .geojson; name the file so" in wrong.complaint
+
+
 def test_text_for_people(lab, run_cli, tmp_path):
     found = run_cli("paint", lab.model, lab.image, "--out", tmp_path / "map.ome.tif")
     assert found.out.startswith("0.04 megapixels in ")
     assert "alveoli " in found.out
     assert found.out.endswith(f"map: {tmp_path / 'map.ome.tif'}\n")
+
+
+def test_damage_is_told_and_filled_once_it_is_repaired(lab, run_cli, tmp_path):
+    image, out = tmp_path / "image.zarr", tmp_path / "map.ome.zarr"
+    pixels = np.asarray(lc.open_image(lab.image).levels[0])
+    array = zarr.create_array(image, shape=pixels.shape, chunks=(64, 64, 3), dtype="uint8")
+    array[:] = pixels
+    chunk = image / "c" / "3" / "3" / "0"
+    good = chunk.read_bytes()
+    chunk.write_bytes(good[:40])
+    command = ("paint", lab.model, image, "--out", out, "--json")
+    found = run_cli(*command)
+    assert found.code == 3
+    (place,) = json.loads(found.out)["damaged"]
+    assert (place["plane"], place["rows"], place["columns"]) == ([], [192, 200], [192, 200])
+    assert place["reason"].startswith("cannot be read")
+    warned, last = found.err.splitlines()[-2:]
+    assert "a part of it cannot be read (rows 192:200, columns 192:200)" in warned
+    assert last == f"lungcls: {out} is not painted where {image} cannot be read, see above"
+    assert "is unfinished (0 of 1 blocks" in run_cli(*command).complaint
+    chunk.write_bytes(good)
+    assert run_cli(*command, "--resume").json["damaged"] == []
+    assert (np.asarray(lc.read_map(out).classes) > 0).all()
+    assert "nothing to resume" in run_cli(*command, "--resume").complaint
+    assert "not both" in run_cli(*command, "--resume", "--overwrite").complaint
+
+
+def test_a_cluster_is_one_and_answers(lab, run_cli, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("napari_lungcls.painting.cluster.CONNECT", 0.1)
+    command = ("paint", lab.model, lab.image, "--out", tmp_path / "map.ome.zarr", "--scheduler")
+    assert "does not answer" in run_cli(*command, "tcp://127.0.0.1:9").complaint
+    assert "not both" in run_cli(*command, "tcp://127.0.0.1:9", "--workers", "2").complaint
+    assert not any(tmp_path.iterdir())

@@ -26,8 +26,16 @@ class Recorder:
     events: list[str] = field(default_factory=list)
 
     def write(
-        self, index: Any, rows: slice, columns: slice, classes: Any, probabilities: Any = None
+        self,
+        index: Any,
+        rows: slice,
+        columns: slice,
+        classes: Any,
+        probabilities: Any = None,
+        *,
+        complete: bool = True,
     ) -> None:
+        assert complete
         if len(self.events) == self.fail_at:
             raise OSError("disk full")
         assert classes.shape == (rows.stop - rows.start, columns.stop - columns.start)

@@ -94,7 +94,7 @@ def test_abandoned_maps(tmp_path, suffix, keep, header, random_map):
     wanted = random_map(header((2, 20, 30)))
     store = open_store(tmp_path / f"m{suffix}", wanted.header, chunk=16)
     write_blocks(store, wanted, list(blocks((2, 20, 30), 16))[:3])
-    assert left_in(tmp_path) == [f".m{suffix}.partial"]
+    assert left_in(tmp_path) == [f".m{suffix}.lock", f".m{suffix}.partial"]
     store.abandon(keep=keep)
     assert left_in(tmp_path) == ([f"m{suffix}"] if keep else [])
     with pytest.raises(RuntimeError, match="finished and takes no more blocks"):
@@ -180,7 +180,7 @@ def test_a_run_after_a_killed_one(tmp_path, suffix, header, random_map, assert_s
     source = Path(__file__).parents[2] / "src"
     done = subprocess.run(run, env={**os.environ, "PYTHONPATH": str(source)}, check=False)
     assert done.returncode == -signal.SIGTERM
-    assert left_in(tmp_path) == [f".{path.name}.partial"]
+    assert left_in(tmp_path) == [f".{path.name}.lock", f".{path.name}.partial"]
     wanted.save(path)
     assert left_in(tmp_path) == [path.name]
     assert_same(read_map(path), wanted)
@@ -216,6 +216,19 @@ def test_late_errors_leave_nothing(tmp_path, suffix, place, monkeypatch, header,
     with pytest.raises(InputError, match=r"cannot be written \(quota\)"):
         wanted.save(tmp_path / f"m{suffix}")
     assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif", ".geojson"])
+def test_saving_reports_every_step_and_can_be_stopped_at_each(tmp_path, suffix, header, random_map):
+    wanted, told = random_map(header((2, 520, 20))), []
+    wanted.save(tmp_path / f"m{suffix}", progress=lambda *step: told.append(step))
+    total = told[-1][1]
+    assert told == [(i, total) for i in range(total + 1)]
+    for last in (0, total // 2, total - 1):
+        answers = iter([False] * last)
+        path = tmp_path / f"n{suffix}"
+        assert wanted.save(path, cancelled=lambda answers=answers: next(answers, True)) is None
+        assert left_in(tmp_path) == [f"m{suffix}"]
 
 
 def test_maps_stay_on_disk(tmp_path, header):

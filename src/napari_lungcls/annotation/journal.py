@@ -17,11 +17,11 @@ import platformdirs
 from numpy.typing import ArrayLike
 
 from napari_lungcls.annotation.edits import Edit, diff
-from napari_lungcls.annotation.locks import lock
 from napari_lungcls.annotation.records import Header, Line, Matrix, edit_record
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import Snapshot
 from napari_lungcls.errors import InputError
+from napari_lungcls.locks import lock
 
 SUFFIX = ".lungcls-journal"
 FOLDER_VARIABLE = "LUNGCLS_JOURNALS"

@@ -13,11 +13,11 @@ from typing import NoReturn
 import numpy as np
 
 from napari_lungcls.annotation.journal import PATIENCE, SUFFIX, folder
-from napari_lungcls.annotation.locks import is_running, lock
 from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.records import Header, Line, State, parsed
 from napari_lungcls.annotation.snapshots import Snapshot
 from napari_lungcls.errors import InputError
+from napari_lungcls.locks import is_running, lock
 
 _MAX_LINE = 1 << 28
 

@@ -23,10 +23,11 @@ from napari_lungcls.cli import (
     train,
     tune,
 )
-from napari_lungcls.cli.console import Interrupted
+from napari_lungcls.cli.console import Incomplete, Interrupted
 from napari_lungcls.errors import InputError, LungclsWarning
 
 BAD_INPUT = 2
+INCOMPLETE = 3
 INTERRUPTED = 130
 
 # Newer versions of typer bring their own copy of click, older ones import it; the base of
@@ -57,7 +58,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process.
 
     Exit codes are 0 for success, 2 for bad usage and bad input with one line on stderr,
-    and 130 after an interrupt; 1 is a defect of this program, said in one line as well.
+    3 when a part of the input could not be read and the result lacks it, and 130 after an
+    interrupt; 1 is a defect of this program, said in one line as well.
     With `--debug` errors show where they come from.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -76,6 +78,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except Interrupted as end:
         print(f"lungcls: {_one_line(str(end))}", file=sys.stderr)
         code = INTERRUPTED
+    except Incomplete as lack:
+        print(f"lungcls: {_one_line(str(lack))}", file=sys.stderr)
+        code = INCOMPLETE
     except (InputError, UsageError) as error:
         if debug:
             raise

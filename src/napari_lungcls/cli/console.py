@@ -26,6 +26,10 @@ class Interrupted(Exception):
     """The user ended the command; the message says what is left of it."""
 
 
+class Incomplete(Exception):
+    """A result lacks what could not be read of the input; the message says what."""
+
+
 @contextmanager
 def progress(title: str) -> Iterator[Report]:
     """Show how far a long job is.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,9 +17,15 @@ from napari_lungcls.cli.options import (
     ModelFile,
     PixelSize,
     Stride,
+    check_file,
     check_new,
 )
+from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines.painting import Precision
+
+if TYPE_CHECKING:
+    from napari_lungcls.painting.damage import Damage
+    from napari_lungcls.painting.run import PaintingProgress
 
 
 def paint(
@@ -28,6 +34,12 @@ def paint(
     out: Annotated[
         Path, typer.Option("--out", metavar="MAP", help="MAP.ome.zarr or MAP.ome.tif to write")
     ],
+    geojson: Annotated[
+        Path | None,
+        typer.Option(
+            "--geojson", metavar="FILE", help="also write polygons of the classes, for QuPath"
+        ),
+    ] = None,
     stride: Stride = 4,
     region: Annotated[
         str | None,
@@ -45,6 +57,22 @@ def paint(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace the output if it exists")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="continue an unfinished painting; begin one if there is none"
+        ),
+    ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", metavar="ADDRESS", help="paint on the Dask cluster of this scheduler"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", help="paint with N processes on this computer"),
+    ] = None,
     pixel_size: PixelSize = None,
     precision: Annotated[
         Precision,
@@ -59,11 +87,17 @@ def paint(
     from napari_lungcls.imaging.sources import open_image
     from napari_lungcls.memory import peak_memory_mb
     from napari_lungcls.model import load
+    from napari_lungcls.painting.damage import as_json
+    from napari_lungcls.painting.geojson import check_geojson
     from napari_lungcls.painting.grid import MapGrid, parse_range, parse_region
 
+    if scheduler is not None and workers is not None:
+        raise InputError("give --scheduler for a cluster or --workers for this computer, not both")
     area = None if region is None else parse_region(region)
     part = None if planes is None else parse_range(planes, "--planes")
-    check_new(out, overwrite=overwrite)
+    _check_output(out, overwrite=overwrite, resume=resume)
+    if geojson is not None:
+        check_geojson(check_file(geojson), overwrite=overwrite or resume)
     stack = open_image(image).with_pixel_size(pixel_size)
     grid = MapGrid.over(stack, stride, area, part)
     loaded = load(model, engine=engine, device=device)
@@ -78,11 +112,19 @@ def paint(
             probabilities=probabilities,
             overwrite=overwrite,
             precision=precision,
+            resume=resume,
+            scheduler=scheduler,
+            workers=workers,
             cancelled=cancelled,
         )
-        painted = exhaust(run, lambda p: show(p.done, p.total, "blocks"))
+        steps = _Steps(show)
+        painted = exhaust(run, steps)
+        if geojson is not None and not cancelled():
+            outline = lambda done, total: show(done, total, "parts outlined")  # noqa: E731
+            painted.save(geojson, overwrite=True, progress=outline, cancelled=cancelled)
         stopped = cancelled()
     seconds = time.perf_counter() - began
+    pixels = grid.pixels * steps.share
     fractions = painted.fractions()
     result = {
         "out": str(out),
@@ -90,17 +132,53 @@ def paint(
         "stride": stride,
         "precision": painted.header.provenance["precision"],
         "seconds": round(seconds, 2),
-        "megapixels_per_second": round(grid.pixels / seconds / 1e6, 3),
+        "megapixels_per_second": round(pixels / seconds / 1e6, 3),
         "peak_rss_mb": round(peak_memory_mb(), 1),
         "fractions": fractions,
+        "geojson": None if geojson is None or stopped else str(geojson),
+        "damaged": as_json(steps.damage),
     }
     shares = ", ".join(f"{name} {console.percent(share)}" for name, share in fractions.items())
     console.answer(
         result,
-        f"{grid.pixels / 1e6:.3g} megapixels in {seconds:.1f} s: {shares}\nmap: {out}",
+        f"{pixels / 1e6:.3g} megapixels in {seconds:.1f} s: {shares}\nmap: {out}",
         as_json=json,
     )
     if stopped:
         raise console.Interrupted(
-            f"painting was interrupted; {out} holds what was painted until then"
+            f"painting was interrupted; {out} holds what was painted until then, and --resume "
+            "continues it"
         )
+    if steps.damage:
+        raise console.Incomplete(f"{out} is not painted where {image} cannot be read, see above")
+
+
+class _Steps:
+    """Shows the progress of a painting and keeps what is said about it at the end."""
+
+    def __init__(self, show: console.Report) -> None:
+        self._show = show
+        self._before: int | None = None
+        self.share = 1.0
+        self.damage: Damage = {}
+
+    def __call__(self, step: PaintingProgress) -> None:
+        """Take one step; `share` is the part of the map that was painted in this run."""
+        if self._before is None:
+            self._before = step.done
+        self.share = (step.done - self._before) / step.total
+        self.damage = step.damage
+        self._show(step.done, step.total, "blocks")
+
+
+def _check_output(out: Path, *, overwrite: bool, resume: bool) -> None:
+    """Find out before the work starts whether there is room for the map."""
+    from napari_lungcls.painting.resume import find_unfinished
+
+    if overwrite and resume:
+        raise InputError(
+            "give --resume to continue a painting or --overwrite to begin anew, not both"
+        )
+    if not overwrite and not resume and (found := find_unfinished(out)):
+        raise found.in_the_way(out)
+    check_new(out, overwrite=overwrite or resume)

@@ -40,7 +40,12 @@ def open_image(path: str | os.PathLike[str]) -> ImageStack:
     """
     source = os.fspath(path)
     name, inside = split_dataset(source)
-    file = Path(name)
+    stack = _open(Path(name), inside, source)
+    stack.path = os.path.abspath(name) + (f":{inside}" if inside else "")
+    return stack
+
+
+def _open(file: Path, inside: str | None, source: str) -> ImageStack:
     if not file.exists():
         raise InputError(f"{source}: there is no such file; check the path")
     if file.is_dir():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.damage import DAMAGE, DamagedInput, damaged_places
 
 
 class ImageStack:
@@ -72,6 +73,8 @@ class ImageStack:
         self.unit = unit
         self.scale = _per_axis(scale, self.ndim, 1.0, "scale")
         self.translate = _per_axis(translate, self.ndim, 0.0, "translate")
+        self.path: str | None = None
+        """Where another process finds the same image; None when it is not a file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -118,7 +121,7 @@ class ImageStack:
         """Return the same image with another pixel size; None changes nothing."""
         if pixel_size is None:
             return self
-        return ImageStack(
+        other = ImageStack(
             self.levels,
             rgb=self.rgb,
             pixel_size=pixel_size,
@@ -128,6 +131,8 @@ class ImageStack:
             name=self.name,
             source=self.source,
         )
+        other.path = self.path
+        return other
 
     def _plane_shape(self, level: Any) -> tuple[int, int]:
         height, width = level.shape[-3:-1] if self.rgb else level.shape[-2:]
@@ -187,8 +192,20 @@ class Plane:
         ndarray, (y, x, channel)
             Channel has length 3 for RGB (alpha is dropped), else 1. Integers other than
             uint8 and uint16, booleans and other floats come as float32.
+
+        Raises
+        ------
+        DamagedInput
+            When a part of it cannot be read.
         """
-        region = np.asarray(self.stack.levels[level][(*self.index, rows, columns)])
+        array = self.stack.levels[level]
+        try:
+            region = np.asarray(array[(*self.index, rows, columns)])
+        except DAMAGE as error:
+            where = damaged_places(
+                array, self.index, (rows, columns), self.stack.factors[level], self.shape
+            )
+            raise DamagedInput(self.stack.source, error, where) from error
         region = region[..., :3] if self.stack.rgb else region[..., np.newaxis]
         return region.astype(stack_dtype(self.stack.dtype), copy=False)
 

@@ -35,11 +35,27 @@ class BackgroundWriter:
         block: Block,
         classes: NDArray[np.uint8],
         probabilities: NDArray[np.float16] | None,
+        *,
+        complete: bool = True,
     ) -> None:
-        """Begin to write a block when the one before is written."""
+        """Begin to write a block when the one before is written.
+
+        Parameters
+        ----------
+        block, classes, probabilities
+            Its cells.
+        complete
+            Whether nothing of it is left out for which the image could not be read.
+        """
         self.wait()
         self._writing = self._thread.submit(
-            self._store.write, block.index, block.rows, block.columns, classes, probabilities
+            self._store.write,
+            block.index,
+            block.rows,
+            block.columns,
+            classes,
+            probabilities,
+            complete=complete,
         )
 
     def wait(self) -> None:

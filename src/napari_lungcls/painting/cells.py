@@ -15,6 +15,8 @@ from napari_lungcls.painting.header import MapHeader
 NAMESPACE = "napari-lungcls"
 """Under this name the document lies in the attributes of a zarr group and in OME-XML."""
 FORMAT = 1
+UNFINISHED = "unfinished"
+"""What a map that is not complete says about its painting."""
 PROBABILITIES = "probabilities"
 """Name of the subgroup, and of the second image of a TIFF."""
 
@@ -60,9 +62,18 @@ def blocks(shape: Sequence[int], edge: int) -> Iterator[Block]:
             yield index, rows, slice(left, min(left + edge, width))
 
 
-def document(header: MapHeader) -> dict[str, Any]:
-    """Everything that reading a map back needs, as JSON."""
-    return {"format": FORMAT, "header": header.model_dump(mode="json")}
+def document(header: MapHeader, left: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that reading a map back needs, as JSON.
+
+    Parameters
+    ----------
+    header
+        The map.
+    left
+        What continuing it needs, see `record.pack`; None when it is complete.
+    """
+    said: dict[str, Any] = {"format": FORMAT, "header": header.model_dump(mode="json")}
+    return said if left is None else {**said, UNFINISHED: left}
 
 
 def parse_document(value: Any, source: str) -> MapHeader:

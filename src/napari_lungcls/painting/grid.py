@@ -111,6 +111,12 @@ class MapGrid:
         """Edge of a block in cells."""
         return min(max(BLOCK_PIXELS // self.stride, 64), 1024)
 
+    @property
+    def block_count(self) -> int:
+        """Number of all blocks."""
+        *leading, height, width = self.shape
+        return math.prod(leading) * -(-height // self.block) * -(-width // self.block)
+
     def blocks(self) -> Iterator[Block]:
         """All blocks, plane by plane, and those of a group one after the other."""
         height, width = self.shape[-2:]

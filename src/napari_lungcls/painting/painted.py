@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.memory import scratch
 from napari_lungcls.painting.cells import blocks, check_cells
 from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.stores import open_store
 
 BLOCK = 1024
 """Edge of the blocks, in cells, that are held at once."""
@@ -97,26 +97,43 @@ class PaintedMap:
         painted = max(1, int(counts[1:].sum()))
         return {name: float(counts[i]) / painted for i, name in enumerate(names, start=1)}
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the map as `.ome.zarr` or `.ome.tif`, block by block.
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Path | None:
+        """Write the map, block by block.
+
+        Parameters
+        ----------
+        path
+            `.ome.zarr` (or `.zarr`), `.ome.tif` (`.tif`, …), or `.geojson` for polygons of
+            the classes, as QuPath reads them.
+        overwrite
+            Whether an existing output is replaced.
+        progress
+            Called with the steps done and in all.
+        cancelled
+            Asked after every step.
+
+        Returns
+        -------
+        Path or None
+            What was written; None when it was cancelled, and then nothing was.
 
         Raises
         ------
         InputError
             When the suffix is another, the output exists, or it cannot be written.
         """
-        store = open_store(path, self.header, overwrite=overwrite)
-        try:
-            for index, rows, columns in blocks(self.header.shape, BLOCK):
-                place = (*index, rows, columns)
-                cells = None
-                if self.probabilities is not None:
-                    cells = np.asarray(self.probabilities[(slice(None), *place)])
-                store.write(index, rows, columns, np.asarray(self.classes[place]), cells)
-            store.finish()
-        finally:
-            store.abandon()
-        return Path(path)
+        from napari_lungcls.painting.saving import save_map
+
+        return save_map(
+            self, Path(path), overwrite=overwrite, progress=progress, cancelled=cancelled
+        )
 
 
 class MemoryStore:
@@ -147,6 +164,8 @@ class MemoryStore:
         columns: slice,
         classes: NDArray[np.uint8],
         probabilities: NDArray[np.float16] | None = None,
+        *,
+        complete: bool = True,
     ) -> None:
         """Take one block: `classes` is `(h, w)`, `probabilities` `(k, h, w)`."""
         place = (*index, rows, columns)

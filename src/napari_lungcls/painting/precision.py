@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import LungclsWarning
+from napari_lungcls.imaging.damage import DamagedInput
 from napari_lungcls.imaging.geometry import map_positions
 from napari_lungcls.imaging.stack import Plane
 from napari_lungcls.network.document import ModelDocument
@@ -98,7 +99,10 @@ def _changed(
     ]
     changed = decided = 0
     for y, x in _places(grid):
-        (classes, odds), (others, _) = (_patch(painter, grid, y, x) for painter in painters)
+        try:
+            (classes, odds), (others, _) = (_patch(painter, grid, y, x) for painter in painters)
+        except DamagedInput:
+            continue  # the painting itself will say where
         assert odds is not None
         second, first = np.sort(odds.astype(np.float32), axis=0)[-2:]
         sure = (first - second >= TOSS_UP) & (classes > 0)
@@ -130,7 +134,10 @@ def _spread(grid: MapGrid, y: int, x: int) -> float:
     height, width = grid.stack.plane_shape
     rows = slice(min(y + quarter, height - 1), min(y + 3 * quarter, height))
     columns = slice(min(x + quarter, width - 1), min(x + 3 * quarter, width))
-    found: NDArray[np.float32] = _plane(grid).read(rows, columns).astype(np.float32)
+    try:
+        found: NDArray[np.float32] = _plane(grid).read(rows, columns).astype(np.float32)
+    except DamagedInput:
+        return -1.0
     spread = float(found.std(axis=(0, 1)).max())
     return spread if np.isfinite(spread) else 0.0
 

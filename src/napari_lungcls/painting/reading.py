@@ -24,6 +24,23 @@ from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.painted import PaintedMap
 
 
+def read_document(target: Path) -> Any:
+    """Give the document of the map at `target`; None when it has none.
+
+    Raises
+    ------
+    InputError
+        When it cannot be opened.
+    """
+    if target.is_dir():
+        return open_node(target, str(target)).attrs.asdict().get(NAMESPACE)
+    try:
+        with tifffile.TiffFile(target) as tif:
+            return _annotation(tif)
+    except READ_ERRORS as error:
+        raise InputError(f"{target}: is not a TIFF that can be read ({error})") from error
+
+
 def read_zarr(target: Path, source: str) -> PaintedMap:
     """Open the OME-Zarr folder `target`, called `source` in errors."""
     node = open_node(target, source)

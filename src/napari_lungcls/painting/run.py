@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import LungclsWarning
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, Painting
 from napari_lungcls.network.fitting import check_image
 from napari_lungcls.painting.background import BackgroundWriter
+from napari_lungcls.painting.damage import Damage, Painted, complaint, paint_readable
 from napari_lungcls.painting.grid import Block, MapGrid
 from napari_lungcls.painting.header import MapHeader
 from napari_lungcls.painting.order import InView, nearest_first, with_next
@@ -36,6 +37,8 @@ class PaintingProgress:
         Time spent, and an estimate of what is left, None before the first block.
     map
         The map as it is filled, where that can be read meanwhile: in memory, not in files.
+    damage
+        What of the image could not be read so far.
     """
 
     done: int
@@ -44,6 +47,7 @@ class PaintingProgress:
     seconds: float
     remaining: float | None
     map: PaintedMap | None
+    damage: Damage = field(default_factory=dict)
 
 
 def map_header(
@@ -54,6 +58,7 @@ def map_header(
     provenance: dict[str, Any] = {
         "image": grid.stack.source,
         "model_created": document.created,
+        "first_plane": 0 if grid.planes is None else grid.planes.start,
         "zooms": list(document.network.zooms),
         "pixel_size": grid.stack.pixel_size,
         "precision": precision,
@@ -72,6 +77,7 @@ def run_painting(
     probabilities: bool = True,
     cancelled: Callable[[], bool] = lambda: False,
     in_view: InView | None = None,
+    blocks: Sequence[Block] | None = None,
 ) -> Generator[PaintingProgress, None, bool]:
     """Paint all blocks of a grid into a store.
 
@@ -93,6 +99,8 @@ def run_painting(
     in_view
         Asked before every block for the cell that is looked at; see `nearest_first`. Without
         it blocks are painted in their order.
+    blocks
+        Those that are still to be painted; all if not given.
 
     Yields
     ------
@@ -107,12 +115,13 @@ def run_painting(
     Raises
     ------
     InputError
-        When model and image do not go together.
+        When model and image do not go together, or nothing of the image can be read.
 
     Warns
     -----
     LungclsWarning
-        When cells were left out because the image holds NaN or infinite values there.
+        When cells were left out because the image holds NaN or infinite values there, or
+        cannot be read there.
     """
     finished = False
     try:
@@ -124,39 +133,39 @@ def run_painting(
             temperature=document.temperature,
             threshold=document.threshold,
         )
-        blocks = list(grid.blocks())
+
+        def paint(block: Block, alone: bool) -> Painted:
+            return painter.block(grid, block, probabilities=probabilities, alone=alone)
+
+        total = grid.block_count
+        todo = list(grid.blocks()) if blocks is None else list(blocks)
+        before = total - len(todo)
         filled = store.map if isinstance(store, MemoryStore) else None
-        began, done, blind = time.perf_counter(), 0, 0
-        yield PaintingProgress(0, len(blocks), None, 0.0, None, filled)
+        began, done, blind, seen = time.perf_counter(), 0, 0, before > 0
+        damage: Damage = {}
+        yield PaintingProgress(before, total, None, 0.0, None, filled)
         with BackgroundWriter(store) as writer, painter:
-            for block, after in _ordered(blocks, in_view):
+            for block, after in _ordered(todo, in_view):
                 if cancelled():
                     break
                 if after is not None:
                     painter.expect(grid, after)
-                cells = painter.block(grid, block, probabilities=probabilities)
-                writer.write(block, *cells)
+                cells, found = paint_readable(paint, block, grid.stride)
+                writer.write(block, *cells, complete=not found)
                 if filled is not None:
                     # Somebody watches: what is reported must be there.
                     writer.wait()
-                blind += int((cells[0] == 0).sum())
+                if not found:
+                    blind += int((cells[0] == 0).sum())
+                seen = seen or not found or bool(cells[0].any())
+                damage = damage | found
                 done += 1
                 seconds = time.perf_counter() - began
-                left = seconds / done * (len(blocks) - done)
-                yield PaintingProgress(done, len(blocks), block, seconds, left, filled)
-        complete = done == len(blocks)
-        if complete:
-            store.finish()
-        else:
-            store.abandon(keep=True)
+                left = seconds / done * (len(todo) - done)
+                yield PaintingProgress(before + done, total, block, seconds, left, filled, damage)
+        complete = done == len(todo)
+        conclude(grid, store, complete=complete, blind=blind, damage=damage, seen=seen)
         finished = True
-        if blind:
-            warnings.warn(
-                f"{grid.stack.source} holds NaN or infinite values; {blind} cells that see them "
-                "are not painted",
-                LungclsWarning,
-                stacklevel=2,
-            )
         return complete
     finally:
         if not finished:
@@ -170,3 +179,38 @@ def _ordered(blocks: list[Block], in_view: InView | None) -> Iterator[tuple[Bloc
     else:
         for block in nearest_first(blocks, in_view):
             yield block, None
+
+
+def conclude(
+    grid: MapGrid, store: MapStore, *, complete: bool, blind: int, damage: Damage, seen: bool
+) -> None:
+    """Finish a map and say what it lacks.
+
+    Parameters
+    ----------
+    grid, store
+        The map.
+    complete
+        Whether every block had its turn.
+    blind
+        Cells that were left out because the image holds no numbers there.
+    damage
+        What of the image could not be read.
+    seen
+        Whether anything at all was painted.
+    """
+    if complete and damage and not seen:
+        raise InputError(f"{grid.stack.source}: {next(iter(damage.values()))}")
+    if complete:
+        store.finish()
+    else:
+        store.abandon(keep=True)
+    if blind:
+        warnings.warn(
+            f"{grid.stack.source} holds NaN or infinite values; {blind} cells that see them "
+            "are not painted",
+            LungclsWarning,
+            stacklevel=3,
+        )
+    if damage:
+        warnings.warn(complaint(grid.stack.source, damage), LungclsWarning, stacklevel=3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,11 @@ from napari_lungcls.painting.cells import (
     probability_axes,
 )
 from napari_lungcls.painting.header import MapHeader
+from napari_lungcls.painting.reading import read_tiff
+from napari_lungcls.painting.record import Record, record_file
+from napari_lungcls.painting.resume import Unfinished
 from napari_lungcls.painting.store_base import BlockStore
+from napari_lungcls.painting.store_cells import CellArrays
 
 TILE = 512
 """Edge of the tiles, in cells; a multiple of 16. Smaller maps are one tile."""
@@ -37,32 +42,56 @@ class TiffStore(BlockStore):
     The document that restores the header is an annotation in the OME-XML.
     """
 
-    def _publish(self) -> None:
-        header = self.header
+    @property
+    def finishing_steps(self) -> int:
+        """Number of tiles of both images."""
+        arrays = [a for a in (self.cells.classes, self.cells.probabilities) if a is not None]
+        return sum(1 for a in arrays for _ in blocks(a.shape, _edge(a)))
+
+    def _publish(self, left: dict[str, Any] | None, tick: Callable[[], None]) -> None:
+        header, said = self.header, json.dumps(document(self.header, left))
         first = {
+            # Of the content and not of the hour, so that the same map gives the same file.
+            "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, said)),
             "Name": self.target.name.split(".")[0],
             "axes": class_map_axes(header).upper(),
             "MapAnnotation": {
                 "Namespace": NAMESPACE,
-                "Value": {"document": json.dumps(document(header))},
+                "Value": {"document": said},
             },
             **physical_sizes(header),
         }
-        cells = sum(a.size for a in (self.classes, self.probabilities) if a is not None)
+        classes, odds = self.cells.classes, self.cells.probabilities
+        cells = sum(a.size for a in (classes, odds) if a is not None)
         with (
             replacing(self.target) as aside,
             tifffile.TiffWriter(aside, bigtiff=4 * cells > LARGE, ome=True) as tif,
         ):
             options = {"photometric": "palette", "colormap": colormap(header)}
-            _write(tif, self.classes, "uint8", first, **options)
-            if self.probabilities is not None:
+            _write(tif, classes, "uint8", first, tick, **options)
+            if odds is not None:
                 second = {
                     "Name": PROBABILITIES,
                     "axes": probability_axes(header).upper(),
                     "Channel": {"Name": list(header.scheme.names)},
                     **physical_sizes(header),
                 }
-                _write(tif, self.probabilities, "float32", second, photometric="minisblack")
+                _write(tif, odds, "float32", second, tick, photometric="minisblack")
+
+    def _take_up(self, found: Unfinished) -> None:
+        order = found.order
+        cells = CellArrays.create(self.folder, order.header, order.chunk)
+        old = read_tiff(self.target, str(self.target))
+        for done, (index, rows, columns) in zip(
+            found.done, blocks(order.header.shape, order.chunk), strict=True
+        ):
+            if done:
+                place = (*index, rows, columns)
+                odds = old.probabilities
+                odds = None if odds is None else odds[(slice(None), *place)]
+                cells.write(index, rows, columns, old.classes[place], odds)
+        taken = order.model_copy(update={"replaces": True})
+        Record.create(record_file(self.target), taken, found.done).close()
 
     def _may_replace(self) -> bool:
         return self.target.is_file()
@@ -89,13 +118,23 @@ def colormap(header: MapHeader) -> NDArray[np.uint16]:
     return np.ascontiguousarray(colors.T)
 
 
+def _edge(cells: Any) -> int:
+    """Edge of the tiles of an array."""
+    return min(TILE, 16 * -(-int(max(cells.shape[-2:])) // 16))
+
+
 def _write(
-    tif: tifffile.TiffWriter, cells: Any, dtype: str, metadata: dict[str, Any], **options: Any
+    tif: tifffile.TiffWriter,
+    cells: Any,
+    dtype: str,
+    metadata: dict[str, Any],
+    tick: Callable[[], None],
+    **options: Any,
 ) -> None:
     """Write one array as one image, tile by tile."""
-    edge = min(TILE, 16 * -(-max(cells.shape[-2:]) // 16))
+    edge = _edge(cells)
     tif.write(
-        _tiles(cells, dtype, edge),
+        _tiles(cells, dtype, edge, tick),
         shape=cells.shape,
         dtype=dtype,
         tile=(edge, edge),
@@ -105,10 +144,12 @@ def _write(
     )
 
 
-def _tiles(cells: Any, dtype: str, edge: int) -> Iterator[NDArray[Any]]:
+def _tiles(cells: Any, dtype: str, edge: int, tick: Callable[[], None]) -> Iterator[NDArray[Any]]:
     """Give all tiles in the order of the file, filled up with 0 at the edges."""
     for index, rows, columns in blocks(cells.shape, edge):
         region = np.asarray(cells[(*index, rows, columns)])
         tile = np.zeros((edge, edge), dtype)
         tile[: region.shape[0], : region.shape[1]] = region
+        # Before and not after: nobody asks this generator for more than the last tile.
+        tick()
         yield tile

@@ -7,7 +7,7 @@ napari, Fiji, QuPath, ilastik, OMERO and everything built on zarr-python 2 read 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,10 @@ from napari_lungcls.painting.cells import (
     probability_axes,
 )
 from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.store_base import BlockStore, create
+from napari_lungcls.painting.record import Record, record_file
+from napari_lungcls.painting.resume import Unfinished
+from napari_lungcls.painting.store_base import BlockStore
+from napari_lungcls.painting.store_cells import create
 
 VERSION = "0.4"
 SMALLEST = 512
@@ -45,20 +48,27 @@ class ZarrStore(BlockStore):
     image, float16, with the classes along `c`.
     """
 
-    def _publish(self) -> None:
+    @property
+    def finishing_steps(self) -> int:
+        """Number of blocks of all coarser levels."""
+        arrays = [a for a in (self.cells.classes, self.cells.probabilities) if a is not None]
+        return sum(_count(shape, self.chunk) for a in arrays for shape in _coarser(a.shape))
+
+    def _publish(self, left: dict[str, Any] | None, tick: Callable[[], None]) -> None:
         header, name = self.header, self.target.name.split(".")[0]
-        count = add_levels(self.group, self.classes, halve_classes, self.chunk)
-        self.group.attrs.update(
+        group, cells = self.cells.group, self.cells
+        count = add_levels(group, cells.classes, halve_classes, self.chunk, tick)
+        group.attrs.update(
             {
                 "multiscales": [multiscale(header, class_map_axes(header), count, name)],
                 "image-label": image_label(header),
-                NAMESPACE: document(header),
+                NAMESPACE: document(header, left),
             }
         )
-        if self.probabilities is not None:
-            inner = self.group[PROBABILITIES]
+        if cells.probabilities is not None:
+            inner = group[PROBABILITIES]
             assert isinstance(inner, zarr.Group)
-            count = add_levels(inner, self.probabilities, halve_probabilities, self.chunk)
+            count = add_levels(inner, cells.probabilities, halve_probabilities, self.chunk, tick)
             axes = probability_axes(header)
             inner.attrs.update(
                 {
@@ -67,6 +77,10 @@ class ZarrStore(BlockStore):
                 }
             )
         replace_folder(self.folder, self.target)
+
+    def _take_up(self, found: Unfinished) -> None:
+        Record.create(record_file(self.target), found.order, found.done).close()
+        os.replace(self.target, self.folder)
 
     def _may_replace(self) -> bool:
         return any((self.target / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))
@@ -87,7 +101,13 @@ def replace_folder(source: Path, target: Path) -> None:
     remove_store(old)
 
 
-def add_levels(group: zarr.Group, first: zarr.Array[Any], halve: Halve, edge: int) -> int:
+def add_levels(
+    group: zarr.Group,
+    first: zarr.Array[Any],
+    halve: Halve,
+    edge: int,
+    tick: Callable[[], None],
+) -> int:
     """Add arrays `1`, `2`, … each half as high and wide, until the last is small.
 
     Returns
@@ -97,16 +117,27 @@ def add_levels(group: zarr.Group, first: zarr.Array[Any], halve: Halve, edge: in
     """
     level: Any = first
     count = 1
-    while max(level.shape[-2:]) >= SMALLEST:
-        shape = (*level.shape[:-2], *(-(-n // 2) for n in level.shape[-2:]))
+    for shape in _coarser(first.shape):
         coarser = create(group, str(count), shape, level.dtype.str, edge)
         for index, rows, columns in blocks(shape, edge):
             y, x = slice(2 * rows.start, 2 * rows.stop), slice(2 * columns.start, 2 * columns.stop)
             region = np.asarray(level[(*index, y, x)])
             if region.any():
                 coarser[(*index, rows, columns)] = halve(region)
+            tick()
         level, count = coarser, count + 1
     return count
+
+
+def _coarser(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Give the shapes of the coarser levels."""
+    while max(shape[-2:]) >= SMALLEST:
+        shape = (*shape[:-2], *(-(-n // 2) for n in shape[-2:]))
+        yield shape
+
+
+def _count(shape: tuple[int, ...], edge: int) -> int:
+    return sum(1 for _ in blocks(shape, edge))
 
 
 def halve_classes(cells: NDArray[np.uint8]) -> NDArray[np.uint8]:

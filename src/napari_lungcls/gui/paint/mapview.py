@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_lungcls.generators import stepwise
 from napari_lungcls.gui.dialogs import ask_folder, ask_open, ask_save
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import is_map, map_colors, map_layers, map_of, open_map, quieten
@@ -22,7 +23,7 @@ from napari_lungcls.gui.paint.hover import Hover
 from napari_lungcls.gui.paint.legend import Legend
 from napari_lungcls.gui.parts import SPACING, LayerBox, note
 from napari_lungcls.gui.reading.maps import image_for, layer_name
-from napari_lungcls.gui.workers import Job, start_call
+from napari_lungcls.gui.workers import Job, start, start_call
 from napari_lungcls.painting.painted import PaintedMap
 
 NO_MAP = "no map is open"
@@ -32,8 +33,11 @@ SHARES, HIDDEN = "shares", "hidden"
 
 UNCORRECTED = "Shares of the painted cells, not corrected for the network's errors."
 OFF_MAP = "Point at the map to see its probabilities."
-SUFFIXES = (".ome.zarr", ".ome.tif", ".ome.tiff", ".zarr", ".tif", ".tiff")
-FILTERS = "OME-Zarr, any size (*.ome.zarr);;OME-TIFF, small maps (*.ome.tif)"
+SUFFIXES = (".ome.zarr", ".ome.tif", ".ome.tiff", ".zarr", ".tif", ".tiff", ".geojson")
+FILTERS = (
+    "OME-Zarr, any size (*.ome.zarr);;OME-TIFF, small maps (*.ome.tif);;"
+    "Polygons for QuPath (*.geojson)"
+)
 
 
 class MapView(QWidget):
@@ -94,7 +98,7 @@ class MapView(QWidget):
         Parameters
         ----------
         path
-            `.ome.zarr` or `.ome.tif`.
+            `.ome.zarr`, `.ome.tif` or `.geojson`.
         overwrite
             Whether an existing file or folder is replaced.
         """
@@ -103,9 +107,16 @@ class MapView(QWidget):
             return None
         name = Path(path).name
         self._begin(f"Saving {name}…")
-        self._job = start_call(
-            lambda: painted.save(path, overwrite=overwrite),
+        self._job = start(
+            lambda cancelled: stepwise(
+                lambda report: painted.save(
+                    path, overwrite=overwrite, progress=report, cancelled=cancelled
+                )
+            ),
             owner=self,
+            progressed=lambda step: self.saved.setText(
+                f"Saving {name}… {100 * step[0] // max(1, step[1])} %"
+            ),
             returned=lambda _: self.saved.setText(f"Saved as {name}."),
             failed=lambda line: self.saved.setText(f"Not saved: {line}"),
             ended=self._end,
@@ -130,7 +141,9 @@ class MapView(QWidget):
         self.map_box.setObjectName("map_choice")
         self.map_box.setToolTip("The painted map that legend, cursor and Save are about")
         self.save_button.setObjectName("save_map")
-        self.save_button.setToolTip("Save this map as OME-Zarr (any size) or OME-TIFF (small)")
+        self.save_button.setToolTip(
+            "Save this map as OME-Zarr (any size), OME-TIFF (small) or polygons"
+        )
         self.open_button.setObjectName("open_map")
         self.open_button.setToolTip("Open a map that was saved, with its place and colours")
         menu = QMenu(self.open_button)

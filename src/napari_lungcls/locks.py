@@ -1,0 +1,146 @@
+"""Locks of files that the system drops when a process dies, however it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+# Windows refuses to read locked bytes: the locked one lies where no file ends.
+_FAR = 1 << 40
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+
+
+def lock(stream: IO[bytes], patience: float = 0.0) -> bool | None:
+    """Lock an open file until it is closed.
+
+    Parameters
+    ----------
+    stream
+        The file.
+    patience
+        Seconds to wait for somebody who only looks whether the file is locked.
+
+    Returns
+    -------
+    bool or None
+        Whether it is ours now; None where the file system has no locks.
+    """
+    until = time.monotonic() + patience
+    while (got := _try(stream)) is False and time.monotonic() < until:
+        time.sleep(0.01)
+    return got
+
+
+if sys.platform == "win32":  # pragma: no cover - for Windows
+    import msvcrt
+
+    def _try(stream: IO[bytes]) -> bool | None:
+        place = stream.tell()
+        stream.seek(_FAR)
+        try:
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            return None if error.errno in _UNSUPPORTED else False
+        finally:
+            stream.seek(place)
+        return True
+
+else:
+    import fcntl
+
+    def _try(stream: IO[bytes]) -> bool | None:
+        try:
+            # flock and not lockf: it also holds between two windows of one process.
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return None if error.errno in _UNSUPPORTED else False
+        return True
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process of this number exists, for where there are no locks."""
+    if pid <= 0:
+        return False
+    if sys.platform == "win32":  # pragma: no cover - os.kill would end the process there
+        import psutil
+
+        return bool(psutil.pid_exists(pid))
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+class Claim:
+    """A lock file that says that one process alone works on something.
+
+    It goes when the work ends. After a process that was killed the file stays, but locks
+    nobody out.
+
+    Parameters
+    ----------
+    path
+        The lock file.
+
+    Raises
+    ------
+    Claimed
+        When another process, or another part of this one, holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        while True:
+            stream = path.open("a+b")
+            try:
+                if self._take(stream):
+                    break
+            except BaseException:
+                stream.close()
+                raise
+            stream.close()
+        stream.truncate(0)
+        stream.write(f"{os.getpid()} {socket.gethostname()}".encode())
+        stream.flush()
+        self._stream: IO[bytes] | None = stream
+
+    def _take(self, stream: IO[bytes]) -> bool:
+        """Lock the file; False when it was removed in the meantime and is to be made again."""
+        got = lock(stream)
+        stream.seek(0)
+        pid, _, host = stream.read(300).decode(errors="replace").partition(" ")
+        if got is None:
+            # No locks on this file system: believe the process number, on this computer only.
+            here = host == socket.gethostname() and pid.isdecimal()
+            got = not (here and is_running(int(pid)))
+        if not got:
+            raise Claimed(f"process {pid} on {host}" if host else "another process")
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samestat(os.stat(self.path), os.fstat(stream.fileno()))
+        return False
+
+    def release(self) -> None:
+        """Let others in; a second call does nothing."""
+        if self._stream is None:
+            return
+        if sys.platform != "win32":
+            # While it is locked: whoever opened the same file finds out that it is gone.
+            self.path.unlink(missing_ok=True)
+        self._stream.close()
+        if sys.platform == "win32":  # pragma: no cover - open files cannot be removed there
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
+        self._stream = None
+
+
+class Claimed(Exception):
+    """Somebody else holds a claim; the message says who."""
