@@ -171,10 +171,14 @@ class Painter:
             self._kept.clear()
             self._plane = plane
 
-    def _region(self, plane: Plane, zoom: int, effective: float, span: Span) -> list[Cells]:
-        """Compute the class maps of one zoom that the positions of a span need."""
-        # At full resolution nothing comes back but the halo; averages are asked for again.
-        level = Level(plane, effective, self._averages if effective >= COARSE else None)
+    def _region(
+        self, plane: Plane, zoom: int, effective: float, span: Span, *, shared: bool = False
+    ) -> list[Cells]:
+        """Compute the class maps of one zoom that the positions of a span need.
+
+        With `shared`, averages are made in large squares, and kept for the next spans.
+        """
+        level = Level(plane, effective, self._averages if shared else None)
 
         def read(*place: int) -> NDArray[Any]:
             expected = self._expected.pop((plane.index, effective, place), None)
@@ -195,7 +199,7 @@ class Painter:
         if key in self._kept:
             self._kept.move_to_end(key)
         else:
-            self._kept[key] = self._region(plane, zoom, effective, span)
+            self._kept[key] = self._region(plane, zoom, effective, span, shared=True)
             while len(self._kept) > 1 and self._bytes() > KEPT_BYTES:
                 self._kept.popitem(last=False)
         return self._kept[key]
