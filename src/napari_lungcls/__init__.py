@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_lungcls.imaging.stack import ImageStack
     from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.settings import TrainingSettings
-    from napari_lungcls.model import Model, load, train, training
+    from napari_lungcls.model import Model, load
     from napari_lungcls.painting.painted import PaintedMap
     from napari_lungcls.painting.stores import read_map
     from napari_lungcls.pairing import open_pairs
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         patch_training,
         train_patches,
     )
+    from napari_lungcls.trainings import train, training
 
 _HOMES = {
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
@@ -37,7 +38,7 @@ _HOMES = {
     "imaging.stack": ("ImageStack",),
     "learning.checkpoints": ("Checkpoint",),
     "learning.settings": ("TrainingSettings",),
-    "model": ("Model", "load", "train", "training"),
+    "model": ("Model", "load"),
     "painting.painted": ("PaintedMap",),
     "painting.stores": ("read_map",),
     "pairing": ("open_pairs",),
@@ -48,6 +49,7 @@ _HOMES = {
         "patch_training",
         "train_patches",
     ),
+    "trainings": ("train", "training"),
 }
 
 __all__ = [

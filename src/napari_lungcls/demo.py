@@ -18,11 +18,12 @@ from napari_lungcls.generators import exhaust
 from napari_lungcls.imaging.geometry import map_positions
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model, training
+from napari_lungcls.model import Model
 from napari_lungcls.painting.painted import PaintedMap
 from napari_lungcls.reporting import Picture, Report, label_picture, write_report
 from napari_lungcls.reporting.runs import history_of, training_facts, validation_of
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
+from napari_lungcls.trainings import training
 
 SETTINGS = TrainingSettings(zooms=(1,), epochs=8, balance=False, seed=1)
 """What the demonstration trains with. At its pixel size one window spans an airspace, so one

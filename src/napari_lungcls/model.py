@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from napari_lungcls.learning.answers import Answers
-    from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.metrics import Metrics
-    from napari_lungcls.learning.progress import TrainingProgress
-    from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.painting.grid import Region
     from napari_lungcls.painting.order import InView
     from napari_lungcls.painting.painted import PaintedMap
@@ -346,63 +343,6 @@ class Model:
                 self.engine, self.document, stack, where, stride=stride, points=points.source
             )
         return classify_points(self.engine, self.document, stack, where, points.source)
-
-
-def training(
-    image: Any,
-    points: AnyPoints | None = None,
-    settings: TrainingSettings | None = None,
-    *,
-    classes: str | Path | ClassScheme = "lung",
-    cancelled: Callable[[], bool] = _never,
-    checkpoint: Checkpoint | None = None,
-) -> Generator[TrainingProgress, None, Model]:
-    """Train, yielding progress after every batch; the model is the generator's return value.
-
-    Parameters
-    ----------
-    image, points
-        An image and its points, or a list of such pairs as `image` alone.
-    settings
-        How to train; defaults if not given.
-    classes
-        A preset's name, a scheme file, or a scheme.
-    cancelled
-        Asked after every batch; the best epoch so far is then returned.
-    checkpoint
-        Where the run is written down from time to time, and goes on from if it says so;
-        remove it when the model is saved.
-
-    Yields
-    ------
-    TrainingProgress
-
-    Raises
-    ------
-    InputError
-        When images, points and settings do not go together.
-    """
-    from napari_lungcls.learning.settings import TrainingSettings
-    from napari_lungcls.learning.training import run_training
-
-    chosen = settings or TrainingSettings()
-    pairs, scheme = as_pairs(image, points), ClassScheme.parse(classes)
-    trained = yield from run_training(
-        pairs, chosen, scheme, cancelled=cancelled, checkpoint=checkpoint
-    )
-    return Model(trained.document, trained.state, device=chosen.device)
-
-
-def train(
-    image: Any,
-    points: AnyPoints | None = None,
-    settings: TrainingSettings | None = None,
-    *,
-    progress: Callable[[TrainingProgress], None] | None = None,
-    **options: Any,
-) -> Model:
-    """Train a model; see `training` for the options."""
-    return exhaust(training(image, points, settings, **options), progress)
 
 
 def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> Model:

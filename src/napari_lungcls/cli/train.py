@@ -47,11 +47,11 @@ def train(
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.generators import exhaust
     from napari_lungcls.learning.settings_file import chosen_settings, read_settings
-    from napari_lungcls.model import training
     from napari_lungcls.network.modelfile import check_model_name
     from napari_lungcls.pairing import open_pairs
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.runs import training_report
+    from napari_lungcls.trainings import training
 
     if not points:
         patches.check_patch_data(images, "train")

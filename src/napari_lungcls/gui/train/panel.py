@@ -27,7 +27,8 @@ from napari_lungcls.learning.form_hints import AUGMENTATION
 from napari_lungcls.learning.preview import preview_settings
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model, training
+from napari_lungcls.model import Model
+from napari_lungcls.trainings import training
 
 PREVIEW = (
     "A first model in seconds, to see a map while you label: the trunk stays as it is and only "
