@@ -192,3 +192,15 @@ def test_more_jobs_than_cores_run_at_once(qtbot, owner):
     jobs = [workers.start(work, owner=owner, returned=log.note("returned")) for _ in range(4)]
     qtbot.waitUntil(lambda: not any(job.running for job in jobs), timeout=8000)
     assert sorted(value for _, value in log.events) == [0, 1, 2, 3]
+
+
+def test_while_a_job_runs_the_collector_looks_at_new_objects_only(qtbot):
+    import gc
+
+    owner, release = QWidget(), threading.Event()
+    qtbot.addWidget(owner)
+    jobs = [workers.start_call(lambda: release.wait(20), owner=owner) for _ in range(2)]
+    assert gc.get_freeze_count() > 1000
+    release.set()
+    qtbot.waitUntil(lambda: not any(job.running for job in jobs), timeout=20_000)
+    assert gc.get_freeze_count() == 0

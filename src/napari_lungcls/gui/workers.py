@@ -1,6 +1,7 @@
 """Long work in threads: the only module that knows napari's `thread_worker`."""
 
 import atexit
+import gc
 import threading
 import time
 import weakref
@@ -78,6 +79,11 @@ class Job(QObject):
         """Start the thread."""
         pool = QThreadPool.globalInstance()
         pool.setMaxThreadCount(max(LEAST_THREADS, pool.maxThreadCount()))
+        if not _running:
+            # Python's collector stops all threads while it looks at every object. With the
+            # libraries of a network there are millions, and the window would stand still for
+            # a third of a second; while jobs run it looks at new objects only.
+            gc.freeze()
         _running.add(self)
         _wait_at_exit()
         self._worker.start()
@@ -154,6 +160,8 @@ class Job(QObject):
     def _on_end(self) -> None:
         self._over = True
         _running.discard(self)
+        if not _running:
+            gc.unfreeze()
         self._forget()
         if not self._silent:
             self.ended.emit()
