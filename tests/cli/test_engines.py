@@ -46,7 +46,7 @@ def test_it_learns_as_torch_does(models, other, lab, run_cli):
         ).json["accuracy"]
         for model in models.values()
     ]  # fmt: skip
-    assert min(accuracies) > 0.8
+    assert min(accuracies) > 0.6  # four epochs on 60 points; chance is a third
 
 
 def test_points_get_the_same_answers(models, other, lab, run_cli, tmp_path):

@@ -60,7 +60,7 @@ def test_maps_are_painted_the_same(both: Any, name: str) -> None:
         painter.painting.tile = 96
     y, x = np.arange(3.0, 170, 5), np.arange(1.0, 230, 5)
     for _ in range(2):
-        wanted, found = (painter.logits(plane, y, x) for painter in painters)
+        wanted, found = (np.asarray(painter.logits(plane, y, x)) for painter in painters)
         assert difference(found, wanted) <= FLOAT32
 
 
