@@ -32,6 +32,8 @@ REFRESH = 200
 """Milliseconds between two refreshes of what is being painted: more often slows the window."""
 BETWEEN_LAYERS = 50
 """Milliseconds from one hidden layer to the next: napari takes a tenth of a second to add one."""
+DRAWN = 150
+"""Milliseconds in which a new layer is drawn, before the network begins to compute."""
 START_TIP = "Paint the chosen planes; what is in view comes first"
 
 
@@ -154,7 +156,10 @@ class PaintMap(QWidget):
             try:
                 self._add_layers(step)
             finally:
-                self._shown.set()
+                # Once the new layer is drawn: a network that computes takes the processors
+                # that the window needs for it.
+                QTimer.singleShot(DRAWN, self._shown.set)
+            return
         words = f"{percent(step.visited)} painted"
         self.run_bar.report(step.done, step.total, words, step.remaining)
 
