@@ -1,5 +1,7 @@
 """The main job on real tissue: trained on its points, right on fresh ones, both ways."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -20,8 +22,16 @@ def section():
 
 @pytest.fixture(scope="module")
 def model(section):
+    import torch
+
     settings = lc.TrainingSettings(zooms=(1,), epochs=10, val_fraction=0, seed=1)
-    return lc.train(section, POINTS, settings)
+    # Other tests have one thread, for networks so small that several would wait for each other.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    try:
+        return lc.train(section, POINTS, settings)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_is_right_at_fresh_points_through_windows_and_painted(model, section):
