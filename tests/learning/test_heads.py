@@ -61,9 +61,9 @@ def test_few_points_are_seen_in_many_poses(n: int, poses: int) -> None:
 def test_a_preview_downloads_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path)
     for given in ("none", "imagenet"):
-        chosen = preview_settings(TrainingSettings(pretrained=given, folds=3, final=True))
+        chosen = preview_settings(TrainingSettings(pretrained=given, folds=3, final="anew"))
         assert (chosen.freeze, chosen.pretrained, chosen.val_fraction) == (True, "none", 0)
-        assert (chosen.folds, chosen.final) == (1, False)
+        assert (chosen.folds, chosen.final) == (1, "none")
     (tmp_path / IMAGENET[1].file_name).touch()
     assert preview_settings(TrainingSettings()).pretrained == "imagenet"
     assert preview_settings(TrainingSettings(pretrained="x.pth")).pretrained == "x.pth"

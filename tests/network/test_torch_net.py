@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from known_network import cells_of, make_spec, random_engine, random_state
-from napari_lungcls.network.engines.torch_net import Network, Trunk, folded
+from napari_lungcls.network.engines.torch_net import Convolution, Network, Trunk, folded
 from napari_lungcls.network.modelfile import parameter_shapes
 from napari_lungcls.network.parameters import trunk_shapes
 
@@ -110,3 +111,26 @@ def test_folding_changes_nothing_but_the_padding() -> None:
     # The trunk that training goes on with is not touched.
     for name, array in trunk.state_dict().items():
         assert torch.equal(array, before[name])
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("edge", [(2, 2), (2, 3), (4, 4), (5, 3)])
+def test_small_maps_are_convolved_as_large_ones(
+    edge: tuple[int, int], stride: int, padding: str
+) -> None:
+    torch.manual_seed(0)
+    ours = Convolution(5, 7, 3, stride, padding=1, bias=False, padding_mode=padding)
+    plain = nn.Conv2d(5, 7, 3, stride, padding=1, bias=False, padding_mode=padding)
+    plain.load_state_dict(ours.state_dict())
+    found = []
+    for layer in (ours, plain):
+        x = torch.arange(3 * 5 * edge[0] * edge[1], dtype=torch.float32).sin()
+        x = x.reshape(3, 5, *edge).requires_grad_()
+        y = layer(x)
+        (y * y.detach().cos()).sum().backward()
+        assert x.grad is not None
+        assert layer.weight.grad is not None
+        found.append((y.detach(), x.grad, layer.weight.grad))
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)

@@ -25,6 +25,6 @@ def preview_settings(settings: TrainingSettings) -> TrainingSettings:
         "val_fraction": 0.0,
         "test_fraction": 0.0,
         "folds": 1,
-        "final": False,
+        "final": "none",
     }
     return settings.model_copy(update=changes)

@@ -18,7 +18,7 @@ from napari_lungcls.learning.loop import Logits, Loop, Part, logits_of
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, nobody
-from napari_lungcls.learning.start import Origin, start_network
+from napari_lungcls.learning.start import Origin, continue_network, start_network
 from napari_lungcls.learning.verdict import Held, judge
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State
@@ -88,7 +88,9 @@ class Run:
     ) -> Generator[TrainingProgress, None, None]:
         """Run all parts that are left; `state` and `document` then hold the result."""
         self._take_up()
-        steps = [_steps(part, self._settings) for part in self._parts]
+        steps = [
+            _steps(part, self._settings_of(number)) for number, part in enumerate(self._parts)
+        ]
         before = sum(steps[: len(self._finished)])
         clock.start(sum(steps), before)
         for number in range(len(self._finished), len(self._parts)):
@@ -101,11 +103,9 @@ class Run:
         self, number: int, clock: Clock, before: int, cancelled: Callable[[], bool]
     ) -> Generator[TrainingProgress, None, bool]:
         """Train one part; tell whether it went to its end."""
-        examples, settings, part = self._material.examples, self._settings, self._parts[number]
-        seed = (settings.seed, number)
-        engine = start_network(
-            examples, part.train, settings, len(self._scheme), self._material.dtype, self._origin
-        )
+        examples, part = self._material.examples, self._parts[number]
+        settings, seed = self._settings_of(number), (self._settings.seed, number)
+        engine = self._start(number)
         self._computed = (engine.name, engine.device)
         if settings.freeze:
             history, logits = yield from fit_heads(
@@ -119,6 +119,30 @@ class Run:
         if complete or self._kept is None:
             self._close(number, engine, best, history, logits)
         return complete
+
+    def _finishes(self, number: int) -> bool:
+        """Tell whether a part goes on with the network of the first split, on all points."""
+        settings = self._settings
+        is_last = number == len(self._material.splits)
+        return is_last and settings.final == "finish" and not settings.freeze
+
+    def _settings_of(self, number: int) -> TrainingSettings:
+        """Return the settings of a part."""
+        if not self._finishes(number):
+            return self._settings
+        before, now = self._parts[0], self._parts[number]
+        return self._settings.finishing(len(before.train), len(now.train))
+
+    def _start(self, number: int) -> Engine:
+        """Build the network that a part begins with."""
+        material, settings = self._material, self._settings_of(number)
+        if self._finishes(number):
+            assert self._kept is not None
+            return continue_network(*self._kept, settings)
+        return start_network(
+            material.examples, self._parts[number].train, settings, len(self._scheme),
+            material.dtype, self._origin,
+        )  # fmt: skip
 
     def document(self) -> ModelDocument:
         """Describe the model that the run made."""
@@ -253,7 +277,7 @@ def _parts(material: Material, settings: TrainingSettings) -> tuple[Part, ...]:
         for i, split in enumerate(material.splits, 1)
     ]
     held_out = any(len(s.train) < len(material.examples.codes) for s in material.splits)
-    if held_out and (settings.final or count > 1):
+    if held_out and (settings.final != "none" or count > 1):
         # A data set that brings its own test part is compared by it; that is left alone.
         apart = material.splits[0].test if material.splits[0].by == "files" else nobody()
         everyone = np.setdiff1d(np.arange(len(material.examples.codes)), apart)

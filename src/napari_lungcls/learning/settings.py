@@ -14,7 +14,12 @@ from napari_lungcls.learning.settings_data import (
     SplitSettings,
 )
 from napari_lungcls.learning.settings_network import NetworkSettings
-from napari_lungcls.learning.settings_run import LEAST_STEPS, RunSettings
+from napari_lungcls.learning.settings_run import (
+    FINISH,
+    LEAST_PER_EPOCH,
+    LEAST_STEPS,
+    RunSettings,
+)
 from napari_lungcls.network.engines.protocol import OptimizerOptions
 
 CONTEXT = 100.0
@@ -84,10 +89,20 @@ class TrainingSettings(
             zooms.append(4 * zooms[-1])
         return self.model_copy(update={"zooms": tuple(zooms)})
 
+    def finishing(self, before: int, n: int) -> TrainingSettings:
+        """Return the settings to go on with on `n` points, after a training on `before`."""
+        steps = FINISH * self.epochs_for(before) * self.steps_per_epoch(before)
+        epochs = max(1, round(steps / max(1, round(n / self.batch_size))))
+        return self.model_copy(update={"epochs": epochs, "thaw_after": 0})
+
     def epochs_for(self, n: int) -> int:
         """Return the number of epochs for `n` points: as set, or enough for `LEAST_STEPS`."""
         return self.epochs or max(10, math.ceil(LEAST_STEPS / self.steps_per_epoch(n)))
 
     def steps_per_epoch(self, n: int) -> int:
-        """Return how many batches cover `n` points; a last small one is left out."""
-        return max(1, round(n / self.batch_size))
+        """Return the batches of an epoch: they cover `n` points; a last small one is left out.
+
+        Where the program chooses the epochs, few points are gone over several times in each.
+        """
+        least = 1 if self.epochs else LEAST_PER_EPOCH
+        return max(least, round(n / self.batch_size))

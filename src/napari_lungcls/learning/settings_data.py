@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from napari_lungcls.learning.form_hints import ANSWER, AUGMENTATION, SPLIT, setting
 
@@ -124,13 +124,20 @@ class SplitSettings(BaseModel):
         unit="px",
         ge=0,
     )
-    final: bool = setting(
-        False,
-        "Train on all at the end",
-        "after the split has given its figures, train once more on every point",
+    final: Literal["finish", "anew", "none"] = setting(
+        "finish",
+        "Then all points",
+        "after the split has given its figures: go on for a while with every point, train anew "
+        "on every point, or keep the network of the split",
         SPLIT,
         in_sight=True,
     )
+
+    @field_validator("final", mode="before")
+    @classmethod
+    def _as_a_switch(cls, value: Any) -> Any:
+        """Accept the switch that this was in models of earlier versions."""
+        return {True: "anew", False: "none"}[value] if isinstance(value, bool) else value
 
 
 class AnswerSettings(BaseModel):

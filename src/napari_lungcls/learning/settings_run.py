@@ -11,6 +11,12 @@ from napari_lungcls.learning.form_hints import GENERALISE, OPTIMISER, RATE, RUN,
 LEAST_STEPS = 280
 """Steps that a run takes at least when `epochs` is not given; see docs/training.md."""
 
+LEAST_PER_EPOCH = 10
+"""Steps between two looks at the validation points at least, when `epochs` is not given."""
+
+FINISH = 0.4
+"""Share of a training's epochs for which it goes on with all points at the end."""
+
 
 class RunSettings(BaseModel):
     """Epochs, learning rate, optimiser, regularisation and early stopping."""

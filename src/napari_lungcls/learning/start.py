@@ -150,6 +150,14 @@ def start_network(
     return engine
 
 
+def continue_network(spec: NetworkSpec, state: State, settings: TrainingSettings) -> Engine:
+    """Build a network with these arrays, ready for its next step."""
+    engine = create_engine(settings.engine, spec, device=settings.device, seed=settings.seed)
+    engine.load(state)
+    engine.prepare(settings.optimizer_options)
+    return engine
+
+
 def _spec(settings: TrainingSettings, classes: int, scale: Normalisation) -> NetworkSpec:
     try:
         return NetworkSpec(

@@ -125,7 +125,7 @@ class Worker:
         task = self._task
         assert self._points is not None
         # The model on everything is for the end of the search.
-        base = task.base.model_copy(update={"final": False})
+        base = task.base.model_copy(update={"final": "none"})
         settings = task.space.settings(base, trial.params)
         run = Run(task.material(self._points, settings), settings, task.scheme, task.origin)
         clock, rungs = Clock(), Rungs(trial)

@@ -29,7 +29,12 @@ from napari_lungcls.network.engines.protocol import (
 from napari_lungcls.network.engines.torch_net import Network, Trunk, folded
 from napari_lungcls.network.engines.torch_painting import TorchPainting
 from napari_lungcls.network.engines.torch_precision import chosen
-from napari_lungcls.network.engines.torch_update import MixedPrecision, make_optimizer, set_rate
+from napari_lungcls.network.engines.torch_update import (
+    MixedPrecision,
+    laid_out,
+    make_optimizer,
+    set_rate,
+)
 from napari_lungcls.network.spec import NetworkSpec
 
 _DROPOUT = "dropout.mt19937"
@@ -153,12 +158,14 @@ class TorchEngine:
             self._dropout.set_state(torch.from_numpy(state[_DROPOUT].astype(np.uint8)))
         else:
             warn_of_foreign_checkpoint(self.name)
-        numbers = {name: i for i, name in enumerate(self._names())}
+        learning = {name: p for group in self._learning() for name, p in group.items()}
+        numbers = {name: i for i, name in enumerate(learning)}
         entries: dict[int, dict[str, Tensor]] = {}
         for label, value in state.items():
             name, _, key = label.rpartition(".")
             if name in numbers:
-                entries.setdefault(numbers[name], {})[key] = torch.from_numpy(np.array(value))
+                loaded = laid_out(torch.from_numpy(np.array(value)), learning[name])
+                entries.setdefault(numbers[name], {})[key] = loaded
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
 

@@ -12,15 +12,39 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_lungcls.network.spec import NetworkSpec
 
+SMALL = 4
+"""Cells of a map up to which a convolution is computed as one matrix product on the CPU."""
+
+
+class Convolution(nn.Conv2d):
+    """A convolution that computes small maps as one matrix product.
+
+    The deepest maps of a training window have four cells, where oneDNN's convolutions run at a
+    third of the processor's speed, and their gradients at an eighth in bfloat16.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(n, inputs, y, x)` to `(n, outputs, ⌈y / stride⌉, ⌈x / stride⌉)`."""
+        rows, columns = (-(-edge // self.stride[0]) for edge in x.shape[-2:])
+        is_small = self.kernel_size == (3, 3) and rows * columns <= SMALL
+        if not is_small or x.device.type != "cpu":
+            return super().forward(x)
+        mode = "reflect" if self.padding_mode == "reflect" else "constant"
+        cells = F.pad(x, [1, 1, 1, 1], mode=mode).permute(0, 2, 3, 1)
+        seen = cells.unfold(1, 3, self.stride[0]).unfold(2, 3, self.stride[1])
+        weight = self.weight.permute(0, 2, 3, 1).flatten(1)
+        found = F.linear(seen.permute(0, 1, 2, 4, 5, 3).flatten(3), weight, self.bias)
+        return found.permute(0, 3, 1, 2)
+
 
 class BasicBlock(nn.Module):
     """Two 3 × 3 convolutions and a shortcut (He et al. 2016, doi 10.1109/CVPR.2016.90)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.conv1: nn.Conv2d = Convolution(inputs, outputs, 3, stride, padding=1, bias=False)
         self.bn1: nn.Module = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.conv2: nn.Conv2d = Convolution(outputs, outputs, 3, padding=1, bias=False)
         self.bn2: nn.Module = nn.BatchNorm2d(outputs)
         self.downsample: nn.Sequential | None = None
         if stride != 1:
