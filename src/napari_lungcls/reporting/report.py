@@ -98,7 +98,8 @@ class Report:
     document
         Of that model; without it mistakes have no windows and are left out.
     calibration
-        Shown where there are no answers to judge it by.
+        What the temperature did, cross-fitted; shown in place of a reliability diagram of
+        `answers` when it was fitted on them, which flatters.
     counts
         Points of each class of the scheme, by part ("training", "validation").
     basis
@@ -246,11 +247,12 @@ def _learning_note(report: Report, counted: Mapping[str, int]) -> str:
 def _add_sections(made: Sections, report: Report) -> None:
     """Put what follows the accuracy onto the page."""
     answers, colors = report.answers, report.colors
-    if answers is not None:
-        sections.add_reliability(made, answers, report.basis)
-        sections.add_curves(made, answers, colors, report.basis)
-    elif report.calibration is not None:
+    if report.calibration is not None:
         sections.add_calibration(made, report.calibration, report.basis)
+    elif answers is not None:
+        sections.add_reliability(made, answers, report.basis)
+    if answers is not None:
+        sections.add_curves(made, answers, colors, report.basis)
     if report.counts and report.scheme is not None:
         sections.add_counts(made, report.counts, report.scheme.names, colors)
     if answers is not None and report.document is not None:
