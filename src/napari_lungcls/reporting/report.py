@@ -21,7 +21,7 @@ from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.reporting import figures, page, pictures, sections, tables
+from napari_lungcls.reporting import figures, page, pictures, rendering, sections, tables
 from napari_lungcls.reporting.sections import Sections, basis_of
 
 if TYPE_CHECKING:
@@ -260,10 +260,10 @@ def _add_sections(made: Sections, report: Report) -> None:
 
 
 def _add_figure(files: dict[str, bytes], name: str, figure: Figure, description: str) -> str:
-    svg = figures.svg_of(figure, name)
-    files[f"{name}.svg"] = figures.svg_file(svg).encode("utf-8")
-    files[f"{name}.png"] = figures.png_of(figure)
-    return figures.svg_inline(svg, description)
+    svg = rendering.svg_of(figure, name)
+    files[f"{name}.svg"] = rendering.svg_file(svg).encode("utf-8")
+    files[f"{name}.png"] = rendering.png_of(figure)
+    return rendering.svg_inline(svg, description)
 
 
 def _add_pictures(files: dict[str, bytes], shown: Sequence[Picture]) -> list[page.PagePicture]:
