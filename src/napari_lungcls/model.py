@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.generators import exhaust
 from napari_lungcls.imaging.anything import as_stack
-from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, Precision, State, create_engine
 from napari_lungcls.network.modelfile import read_model, write_model
@@ -180,61 +179,17 @@ class Model:
             unfinished painting had another model, image or other settings.
         """
         from napari_lungcls.painting.grid import MapGrid
-        from napari_lungcls.painting.painted import MemoryStore
         from napari_lungcls.painting.precision import choose_painting
-        from napari_lungcls.painting.resume import describe_job
-        from napari_lungcls.painting.run import map_header, run_painting
-        from napari_lungcls.painting.stores import open_store, read_map
+        from napari_lungcls.paintings import Cluster, Job, Place, run_job
 
+        cluster = None
+        if scheduler is not None or workers is not None:
+            cluster = Cluster(scheduler, workers, self._device)
+        place = None if out is None else Place(out, overwrite, resume)
         grid = MapGrid.over(as_stack(image), stride, region, planes)
         painting = choose_painting(self.engine, self.document, grid, precision)
-        header = map_header(
-            grid, self.document, probabilities=probabilities, precision=painting.precision
-        )
-        run = {
-            "painting": painting,
-            "probabilities": probabilities,
-            "cancelled": cancelled,
-            "in_view": in_view,
-        }
-        if out is None:
-            if scheduler is not None or workers is not None:
-                raise InputError("a cluster paints into files; say where with out")
-            memory = MemoryStore(header)
-            yield from run_painting(self.engine, self.document, grid, memory, **run)  # type: ignore[arg-type]
-            return memory.map
-        engine = self.engine
-        place: dict[str, Any] = {
-            "chunk": grid.block,
-            "overwrite": overwrite,
-            "job": describe_job(
-                engine,
-                self.document,
-                grid,
-                probabilities=probabilities,
-                precision=painting.precision,
-            ),
-            "resume": resume,
-        }
-        if scheduler is not None or workers is not None:
-            from napari_lungcls.painting.cluster import connected, run_on_cluster
-
-            with connected(scheduler, workers) as client:
-                store = open_store(out, header, **place)
-                yield from run_on_cluster(
-                    client,
-                    engine,
-                    self.document,
-                    grid,
-                    store,
-                    device=self._device,
-                    cancelled=cancelled,
-                )
-            return read_map(out)
-        store = open_store(out, header, **place)
-        run["blocks"] = store.left(grid.blocks())
-        yield from run_painting(engine, self.document, grid, store, **run)  # type: ignore[arg-type]
-        return read_map(out)
+        job = Job(self.engine, self.document, grid, painting, probabilities, cancelled, in_view)
+        return (yield from run_job(job, place, cluster))
 
     def paint(
         self,
@@ -295,21 +250,15 @@ class Model:
         progress: Callable[[int, int], None] | None = None,
     ) -> Answers:
         """Answer labelled points; see `evaluate` for parameters and errors."""
-        from napari_lungcls.learning.answers import Answers
+        from napari_lungcls.answering import answer_pairs
 
-        pairs = as_pairs(image, points)
-        codes = np.concatenate([p.codes(self.scheme) for _, p in pairs])
-        odds = np.empty((len(codes), len(self.scheme)), np.float32)
-        first = done = 0
-        for stack, table in pairs:
-            for rows, found in self._answers(stack, table, painted=painted, stride=stride):
-                odds[first : first + len(table)][rows] = found
-                done += len(found)
-                if progress:
-                    progress(done, len(codes))
-            first += len(table)
-        document = self.document
-        return Answers(pairs, codes, odds, self.scheme, document.temperature, document.threshold)
+        return answer_pairs(
+            self.engine,
+            self.document,
+            as_pairs(image, points),
+            stride=stride if painted else None,
+            progress=progress,
+        )
 
     def classify_patches(
         self, data: AnyPatches, *, progress: Callable[[int, int], None] | None = None
@@ -330,19 +279,6 @@ class Model:
         from napari_lungcls.patches import evaluate_patches
 
         return evaluate_patches(self, data, labels, progress=progress)
-
-    def _answers(
-        self, stack: ImageStack, points: Points, *, painted: bool, stride: int
-    ) -> Iterable[tuple[Any, NDArray[np.float32]]]:
-        from napari_lungcls.painting.at_points import painted_at_points
-        from napari_lungcls.painting.classify import classify_points
-
-        where = points.coordinates
-        if painted:
-            return painted_at_points(
-                self.engine, self.document, stack, where, stride=stride, points=points.source
-            )
-        return classify_points(self.engine, self.document, stack, where, points.source)
 
 
 def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> Model:

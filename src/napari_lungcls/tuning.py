@@ -241,7 +241,7 @@ def _draw(
     out: Path, values: list[tuple[int, float]], objective: str, shares: dict[str, float]
 ) -> None:
     """Draw what can be drawn; figures of an earlier call that cannot any more are removed."""
-    from napari_lungcls.reporting.figures import png_of, svg_file, svg_of
+    from napari_lungcls.reporting.rendering import png_of, svg_file, svg_of
     from napari_lungcls.reporting.searches import history_figure, importance_figure
 
     numbers, heights = zip(*values, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -24,7 +25,9 @@ REPORT = {
 }  # fmt: skip
 EVALUATED = {
     "confusion.csv", "confusion.svg", "confusion.png", "per_class.csv",
-    "reliability.csv", "reliability.svg", "reliability.png",
+    "reliability.csv", "reliability.svg", "reliability.png", "one_vs_rest.csv",
+    "roc.csv", "roc.svg", "roc.png", "mistakes.csv", "mistakes.svg", "mistakes.png",
+    "precision_recall.csv", "precision_recall.svg", "precision_recall.png",
 }  # fmt: skip
 
 
@@ -110,18 +113,44 @@ def test_all_points_and_no_figures_with_val_fraction_0(lab, run_cli, tmp_path):
     ).json  # fmt: skip
     assert (found["n_train"], found["n_val"], found["n_buffered"]) == (60, 0, 0)
     assert found["val"] is None
-    assert {p.name for p in (tmp_path / "new" / "report").iterdir()} == REPORT
+    report = tmp_path / "new" / "report"
+    assert {p.name for p in report.iterdir()} == REPORT
+    assert "All points were trained on" in (report / "index.html").read_text(encoding="utf-8")
 
 
-def test_report_has_figures_and_page(lab, run_cli, tmp_path):
+def rows(table: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_report_shows_the_points_that_were_held_out(lab, run_cli, tmp_path, folds):
+    """Every figure is of them, with the windows of the worst mistakes, from all images."""
+    report = tmp_path / "report"
     found = run_cli(
-        "train", lab.image, "--points", lab.points, *lab.fast, "--out", tmp_path / "m.safetensors",
-        "--report", tmp_path / "report",
-    )  # fmt: skip
-    assert found.code == 0
-    assert {p.name for p in (tmp_path / "report").iterdir()} == REPORT | EVALUATED
-    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+        "train", lab.image, lab.other, "--points", lab.points, lab.folder / "other.csv", *lab.fast,
+        "--folds", folds, "--out", tmp_path / "m.safetensors", "--report", report, "--json",
+    ).json  # fmt: skip
+    assert {p.name for p in report.iterdir()} == REPORT | EVALUATED
+    page = (report / "index.html").read_text(encoding="utf-8")
     assert "points lost to the buffer" in page
+    assert "cross-fitted" in page
+    table = rows(report / "mistakes.csv")
+    confusion = np.array(found["val"]["confusion"])
+    assert len(table) == confusion.sum() - confusion.trace() > 0
+    assert page.count('class="windows"') == min(24, len(table))
+    classes = found["val"]["classes"]
+    own = {path.stem: lc.read_points(path) for path in (lab.points, lab.folder / "other.csv")}
+    for row in table:
+        confusion[classes.index(row["class"]), classes.index(row["predicted"])] -= 1
+        points = own[Path(row["image"]).stem]
+        at = float(row["axis-0"]), float(row["axis-1"])
+        here = (points.coordinates == at).all(axis=1)
+        assert row["class"] in points.labels[here]
+    assert (confusion == np.diag(np.diag(confusion))).all()
+    areas = {row["class"]: float(row["auc"]) for row in rows(report / "one_vs_rest.csv")}
+    assert areas == pytest.approx(
+        {name: figures["auc"] for name, figures in found["val"]["per_class"].items()}
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from scipy.special import softmax
 from napari_lungcls.learning.calibration import (
     LARGEST,
     at_temperature,
-    error_by_chance,
-    expected_calibration_error,
     fit_calibration,
     fit_temperature,
+)
+from napari_lungcls.learning.reliability import (
+    error_by_chance,
+    expected_calibration_error,
     negative_log_likelihood,
     reliability,
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import typer
 
 from napari_lungcls.cli import console, patches_data
+from napari_lungcls.cli.learn import Kind, Places, learn
 from napari_lungcls.cli.options import (
     CheckpointEvery,
     Classes,
@@ -27,11 +27,13 @@ from napari_lungcls.cli.options import (
 )
 from napari_lungcls.cli.patches_data import Attribute, Data, opened
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.checkpoints import SECONDS, Checkpoint, checkpoint_path
+from napari_lungcls.learning.checkpoints import SECONDS
 from napari_lungcls.learning.patches.settings import PatchSettings
 
 if TYPE_CHECKING:
     from napari_lungcls.learning.metrics import Metrics
+    from napari_lungcls.learning.progress import TrainingProgress
+    from napari_lungcls.learning.training import Trained
     from napari_lungcls.model import Model
 
 PartName = Annotated[
@@ -47,7 +49,15 @@ Predictions = Annotated[
     typer.Option("--predictions", metavar="CSV", help="table of all predictions to write"),
 ]
 
-SPLITS = {
+SPLIT = {
+    "n_train": "train",
+    "n_val": "validation",
+    "n_test": "test",
+    "n_final": "final",
+    "split_by": "by",
+    "cautions": "cautions",
+}
+WAYS = {
     "files": "as the files are",
     "group": "by group",
     "random": "at random",
@@ -174,55 +184,20 @@ def train_on(
 ) -> None:
     """Train on patches and print what came of it."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.generators import exhaust
-    from napari_lungcls.network.modelfile import check_model_name
-    from napari_lungcls.patches import patch_training
-    from napari_lungcls.reporting import check_report_folder
-    from napari_lungcls.reporting.runs import training_report
+    from napari_lungcls.learning.patches.training import run_patches
 
     chosen = PatchSettings.check(**settings)
     scheme = None if classes is None else ClassScheme.parse(classes)
-    check_file(check_model_name(out))
-    if report is not None:
-        check_report_folder(report)
-    checkpoint = Checkpoint(checkpoint_path(out), resume=resume, every=every)
+    places = Places.check(out, report, resume=resume, every=every)
     patches = opened(data, attribute=attribute)
-    began = time.perf_counter()
-    with console.progress("training") as show, console.interruptible() as cancelled:
-        run = patch_training(
-            patches, chosen, classes=scheme, pixel_size=pixel_size, cancelled=cancelled,
-            checkpoint=checkpoint,
+
+    def start(cancelled: Callable[[], bool]) -> Generator[TrainingProgress, None, Trained]:
+        return run_patches(
+            patches, chosen, patches.scheme(scheme), pixel_size=pixel_size, cancelled=cancelled,
+            checkpoint=places.checkpoint,
         )  # fmt: skip
-        model = exhaust(run, lambda p: show(p.done, p.total, p.words))
-        stopped = cancelled()
-    model.save(out)
-    if not stopped:
-        checkpoint.remove()
-    document = model.document
-    result = {
-        "model": str(out),
-        "n_train": document.split["train"],
-        "n_val": document.split["validation"],
-        "n_test": document.split["test"],
-        "n_final": document.split["final"],
-        "split_by": document.split["by"],
-        "cautions": document.split["cautions"],
-        "epochs": len(document.history),
-        "seconds": round(time.perf_counter() - began, 2),
-        "engine": document.engine,
-        "device": document.device,
-        "split": document.split,
-        "val": document.validation,
-        "test": document.test,
-    }
-    if report is not None:
-        training_report(report, document, result)
-    console.answer(result, _trained(result), as_json=as_json)
-    if stopped:
-        raise console.Interrupted(
-            f"training was interrupted; {out} holds what was learned until then, and the same "
-            "command with --resume goes on"
-        )
+
+    learn(start, Kind("patches", SPLIT, _words), places, as_json=as_json)
 
 
 def evaluate_on(
@@ -260,20 +235,17 @@ def evaluate_on(
     console.answer(metrics.model_dump(mode="json"), _figures(metrics), as_json=as_json)
 
 
-def _trained(result: dict[str, Any]) -> str:
-    lines = [
-        f"trained on {result['n_train']} patches for {result['epochs']} epochs in "
-        f"{result['seconds']:.0f} s ({result['engine']} on {result['device']})"
-    ]
+def _words(result: dict[str, Any]) -> list[str]:
+    lines = []
     for part, said in (("val", "for validation"), ("test", "of the test part")):
         if result[part] is not None:
             lines.append(
                 f"accuracy on {result[f'n_{part}']} patches {said}: "
                 f"{console.percent(result[part]['accuracy'])} (balanced "
                 f"{console.percent(result[part]['balanced_accuracy'])}), split "
-                f"{SPLITS[result['split_by']]}"
+                f"{WAYS[result['split_by']]}"
             )
-    return "\n".join([*lines, *result["cautions"], f"model: {result['model']}"])
+    return [*lines, *result["cautions"]]
 
 
 def _figures(metrics: Metrics) -> str:

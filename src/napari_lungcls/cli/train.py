@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_lungcls.cli import console, patches
+from napari_lungcls.cli.learn import Kind, Places, learn
 from napari_lungcls.cli.options import (
     CheckpointEvery,
     Classes,
@@ -19,14 +20,23 @@ from napari_lungcls.cli.options import (
     Resume,
     SettingsFile,
     TablesUnlessPatches,
-    check_file,
     with_settings,
 )
-from napari_lungcls.learning.checkpoints import SECONDS, Checkpoint, checkpoint_path
+from napari_lungcls.learning.checkpoints import SECONDS
 from napari_lungcls.learning.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.learning.progress import TrainingProgress
+    from napari_lungcls.learning.training import Trained
+
+SPLIT = {
+    "n_train": "train",
+    "n_val": "validation",
+    "n_test": "test",
+    "n_buffered": "n_buffered",
+    "n_final": "final",
+}
 
 
 @with_settings(TrainingSettings)
@@ -45,13 +55,9 @@ def train(
 ) -> None:
     """Train a network on labelled points, or on patches."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.generators import exhaust
     from napari_lungcls.learning.settings_file import chosen_settings, read_settings
-    from napari_lungcls.network.modelfile import check_model_name
+    from napari_lungcls.learning.training import run_training
     from napari_lungcls.pairing import open_pairs
-    from napari_lungcls.reporting import check_report_folder
-    from napari_lungcls.reporting.runs import training_report
-    from napari_lungcls.trainings import training
 
     if not points:
         patches.check_patch_data(images, "train")
@@ -63,46 +69,16 @@ def train(
         return
     chosen = chosen_settings(settings_file, settings)
     scheme = ClassScheme.parse(classes or "lung")
-    check_file(check_model_name(out))
-    if report is not None:
-        check_report_folder(report)
+    places = Places.check(out, report, resume=resume, every=checkpoint_every)
     pairs = open_pairs(images, points, pixel_size)
-    checkpoint = Checkpoint(checkpoint_path(out), resume=resume, every=checkpoint_every)
     rehearse(chosen, scheme)
-    began = time.perf_counter()
-    with console.progress("training") as show, console.interruptible() as cancelled:
-        run = training(
-            pairs, settings=chosen, classes=scheme, cancelled=cancelled, checkpoint=checkpoint
+
+    def start(cancelled: Callable[[], bool]) -> Generator[TrainingProgress, None, Trained]:
+        return run_training(
+            pairs, chosen, scheme, cancelled=cancelled, checkpoint=places.checkpoint
         )
-        model = exhaust(run, lambda p: show(p.done, p.total, p.words))
-        stopped = cancelled()
-    model.save(out)
-    if not stopped:
-        checkpoint.remove()
-    document = model.document
-    result = {
-        "model": str(out),
-        "n_train": document.split["train"],
-        "n_val": document.split["validation"],
-        "n_test": document.split["test"],
-        "n_buffered": document.split["n_buffered"],
-        "n_final": document.split["final"],
-        "epochs": len(document.history),
-        "seconds": round(time.perf_counter() - began, 2),
-        "engine": document.engine,
-        "device": document.device,
-        "split": document.split,
-        "val": document.validation,
-        "test": document.test,
-    }
-    if report is not None:
-        training_report(report, document, result)
-    console.answer(result, _text(result, document.pretrained), as_json=json)
-    if stopped:
-        raise console.Interrupted(
-            f"training was interrupted; {out} holds what was learned until then, and the same "
-            "command with --resume goes on"
-        )
+
+    learn(start, Kind("points", SPLIT, _words), places, as_json=json)
 
 
 def rehearse(settings: TrainingSettings, scheme: ClassScheme) -> None:
@@ -130,17 +106,10 @@ def rehearse(settings: TrainingSettings, scheme: ClassScheme) -> None:
     start_network(points, one, chosen, len(scheme), dtype, origin)
 
 
-def _text(result: dict[str, Any], pretrained: str) -> str:
+def _words(result: dict[str, Any]) -> list[str]:
     val, split = result["val"], result["split"]
-    lines = [
-        f"trained on {result['n_train']} points for {result['epochs']} epochs in "
-        f"{result['seconds']:.0f} s ({result['engine']} on {result['device']})",
-    ]
-    if pretrained != "none":
-        lines.append(f"started from {pretrained}")
-    if val is None:
-        lines.append("no points were kept for validation")
-    else:
+    lines = []
+    if val is not None:
         lines.append(
             f"accuracy on {val['n']} points it has not seen: "
             f"{console.percent(val['accuracy'])} (balanced "
@@ -148,6 +117,8 @@ def _text(result: dict[str, Any], pretrained: str) -> str:
             "near to them were left out"
         )
         lines += _reservations(split)
+    elif not result["n_val"]:
+        lines.append("no points were kept for validation")
     for number, fold in enumerate(split.get("folds", ()), 1):
         lines.append(f"  fold {number}: {console.percent(fold['accuracy'])}")
     if result["test"] is not None:
@@ -158,7 +129,7 @@ def _text(result: dict[str, Any], pretrained: str) -> str:
         )
     if result["n_final"]:
         lines.append(f"then trained on all {result['n_final']} points; the figures are the split's")
-    return "\n".join([*lines, f"model: {result['model']}"])
+    return lines
 
 
 def _reservations(split: dict[str, Any]) -> list[str]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.network.deciding import decide
+from napari_lungcls.network.document import ModelDocument
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,44 @@ class Answers:
     scheme: ClassScheme
     temperature: float = 1.0
     threshold: float | None = None
+
+    @classmethod
+    def of_rows(
+        cls,
+        pairs: Sequence[tuple[ImageStack, Points]],
+        rows: NDArray[np.intp],
+        logits: NDArray[np.float64],
+        document: ModelDocument,
+    ) -> Self:
+        """Give the answers at some of the points of images.
+
+        Parameters
+        ----------
+        pairs
+            Images with all their points.
+        rows
+            `(n,)` which of them were answered, counted through over all images.
+        logits
+            `(n, k)` before the temperature.
+        document
+            Of the model: classes, temperature, threshold.
+        """
+        order = np.argsort(rows, kind="stable")
+        ends = np.cumsum([len(points) for _, points in pairs])
+        each = np.split(rows[order], np.searchsorted(rows[order], ends[:-1]))
+        chosen = [
+            (stack, points.select(mine - (end - len(points))))
+            for (stack, points), mine, end in zip(pairs, each, ends, strict=True)
+            if len(mine)
+        ]
+        return cls(
+            chosen,
+            np.concatenate([points.codes(document.scheme) for _, points in chosen]),
+            softmax(logits[order] / document.temperature, axis=1).astype(np.float32),
+            document.scheme,
+            document.temperature,
+            document.threshold,
+        )
 
     def __len__(self) -> int:
         """Count the points."""

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.calibration import (
+from napari_lungcls.learning.reliability import (
     are_probabilities,
     expected_calibration_error,
     negative_log_likelihood,

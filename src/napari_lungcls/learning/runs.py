@@ -268,6 +268,14 @@ class Run:
             folds.append(split.describe() | {"accuracy": right})
         return {"folds": folds}
 
+    def held_out(self) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
+        """Give the validation points, as rows of the examples, and their logits `(n, k)`."""
+        judged = [(i, s) for i, s in self._judged() if f"validation.{i}" in self._answers]
+        held = self._held(judged, "validation")
+        if held is None:
+            return None
+        return np.concatenate([split.validation for _, split in judged]), held[0]
+
 
 def _parts(material: Material, settings: TrainingSettings) -> tuple[Part, ...]:
     """List the trainings of a run in their order."""

@@ -12,7 +12,8 @@ import numpy as np
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.pixelsize import common_pixel_size
-from napari_lungcls.learning.augmentation import check_changes
+from napari_lungcls.learning.answers import Answers
+from napari_lungcls.learning.beginning import begin, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, place_points
@@ -20,18 +21,26 @@ from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
-from napari_lungcls.learning.start import open_origin
-from napari_lungcls.learning.verdict import check_aim
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import State
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run leaves: the document and arrays of a model file."""
+    """What a run leaves.
+
+    Attributes
+    ----------
+    document, state
+        Of a model file.
+    answers
+        At the points that were held out for validation, each of a network that has not seen
+        it; None without any, and for patches.
+    """
 
     document: ModelDocument
     state: State
+    answers: Answers | None = None
 
 
 def run_training(
@@ -77,18 +86,14 @@ def run_training(
         When images, points and settings do not go together.
     """
     clock = Clock()
-    check_aim(settings, scheme)
-    for stack, _ in pairs:
-        check_changes(settings, str(stack.dtype), stack.source, rgb=stack.rgb)
-    origin = open_origin(settings, scheme)
+    images = [(str(stack.dtype), stack.source, stack.rgb) for stack, _ in pairs]
+    origin = begin(settings, scheme, images)
     pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
     settings = origin.shaped(settings).resolved(pixel_size)
     layout = place_points(pairs, scheme, settings.zooms, pixel_size)
     rng = np.random.default_rng(settings.seed)
     splits = [split] if split else make_splits(layout, settings, scheme, rng)
-    fingerprint = _fingerprint(pairs, layout, settings, scheme)
-    if checkpoint is not None:
-        checkpoint.check(fingerprint)
+    fingerprint = identify(_described(pairs, layout), settings, scheme, checkpoint)
     points = None
     for step in read_point_set(pairs, layout, settings):
         if isinstance(step, PointSet):
@@ -102,19 +107,17 @@ def run_training(
     material = Material(points, tuple(splits), dtype, pixel_size, fingerprint)
     run = Run(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
-    return Trained(run.document(), run.state)
+    document, held = run.document(), run.held_out()
+    answers = Answers.of_rows(pairs, *held, document) if held else None
+    return Trained(document, run.state, answers)
 
 
-def _fingerprint(
-    pairs: Sequence[Pair], layout: Layout, settings: TrainingSettings, scheme: ClassScheme
-) -> dict[str, Any]:
-    """Tell runs apart: a run goes on only with the points, images and settings it began with."""
+def _described(pairs: Sequence[Pair], layout: Layout) -> dict[str, Any]:
+    """Tell points and images from others."""
     hashed = hashlib.sha256(layout.coordinates.tobytes())
     hashed.update(layout.codes.tobytes())
-    fixed = settings.model_dump(mode="json", exclude={"engine", "device", "precision"})
     return {
         "number of points": len(layout),
         "set of points": hashed.hexdigest(),
         "images": [[stack.name, list(stack.shape), str(stack.dtype)] for stack, _ in pairs],
-        "classes": list(scheme.names),
-    } | {f"setting {name}": value for name, value in fixed.items()}
+    }

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_lungcls.learning.calibration import ReliabilityBin
 from napari_lungcls.learning.discrimination import ClassCurves
+from napari_lungcls.learning.reliability import ReliabilityBin
 from napari_lungcls.reporting.figures import INK, NO_COLOR, add_note, short, style
 
 if TYPE_CHECKING:

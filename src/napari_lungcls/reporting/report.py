@@ -21,7 +21,7 @@ from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.reporting import figures, page, pictures, sections, tables
+from napari_lungcls.reporting import figures, page, pictures, rendering, sections, tables
 from napari_lungcls.reporting.sections import Sections, basis_of
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class Report:
     document
         Of that model; without it mistakes have no windows and are left out.
     calibration
-        Shown where there are no answers to judge it by.
+        What the temperature did, cross-fitted; shown in place of a reliability diagram of
+        `answers` when it was fitted on them, which flatters.
     counts
         Points of each class of the scheme, by part ("training", "validation").
     basis
@@ -246,11 +247,12 @@ def _learning_note(report: Report, counted: Mapping[str, int]) -> str:
 def _add_sections(made: Sections, report: Report) -> None:
     """Put what follows the accuracy onto the page."""
     answers, colors = report.answers, report.colors
-    if answers is not None:
-        sections.add_reliability(made, answers, report.basis)
-        sections.add_curves(made, answers, colors, report.basis)
-    elif report.calibration is not None:
+    if report.calibration is not None:
         sections.add_calibration(made, report.calibration, report.basis)
+    elif answers is not None:
+        sections.add_reliability(made, answers, report.basis)
+    if answers is not None:
+        sections.add_curves(made, answers, colors, report.basis)
     if report.counts and report.scheme is not None:
         sections.add_counts(made, report.counts, report.scheme.names, colors)
     if answers is not None and report.document is not None:
@@ -258,10 +260,10 @@ def _add_sections(made: Sections, report: Report) -> None:
 
 
 def _add_figure(files: dict[str, bytes], name: str, figure: Figure, description: str) -> str:
-    svg = figures.svg_of(figure, name)
-    files[f"{name}.svg"] = figures.svg_file(svg).encode("utf-8")
-    files[f"{name}.png"] = figures.png_of(figure)
-    return figures.svg_inline(svg, description)
+    svg = rendering.svg_of(figure, name)
+    files[f"{name}.svg"] = rendering.svg_file(svg).encode("utf-8")
+    files[f"{name}.png"] = rendering.png_of(figure)
+    return rendering.svg_inline(svg, description)
 
 
 def _add_pictures(files: dict[str, bytes], shown: Sequence[Picture]) -> list[page.PagePicture]:

@@ -102,7 +102,12 @@ def training_report(
             "The model was then trained on all points; the figures are those of the split before."
         )
     if document.validation is None:
-        notes.append("All points were trained on, so there are no figures on unseen points.")
+        why = (
+            "Training ended before the first epoch did"
+            if document.split.get("validation")
+            else "All points were trained on"
+        )
+        notes.append(f"{why}, so there are no figures on unseen points.")
     facts = training_facts(document) | {
         "model": str(result["model"]),
         "duration": f"{result['seconds']:.0f} s",

@@ -8,15 +8,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from napari_lungcls.learning.answers import Answers
-from napari_lungcls.learning.calibration import (
-    Calibration,
-    at_temperature,
+from napari_lungcls.learning.calibration import Calibration, at_temperature
+from napari_lungcls.learning.discrimination import ClassCurves, class_curves
+from napari_lungcls.learning.reliability import (
     error_by_chance,
     expected_calibration_error,
     reliability,
 )
-from napari_lungcls.learning.discrimination import ClassCurves, class_curves
-from napari_lungcls.reporting import curves, figures, mistakes, pictures, tables
+from napari_lungcls.reporting import curves, figures, mistakes, pictures, rendering, tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,11 +42,11 @@ class Sections:
 
     def figure(self, name: str, drawn: Figure, description: str, caption: str = "") -> str:
         """Keep a figure as SVG and PNG, and give it as an element of the page."""
-        svg = figures.svg_of(drawn, name)
-        self.files[f"{name}.svg"] = figures.svg_file(svg).encode("utf-8")
-        self.files[f"{name}.png"] = figures.png_of(drawn)
+        svg = rendering.svg_of(drawn, name)
+        self.files[f"{name}.svg"] = rendering.svg_file(svg).encode("utf-8")
+        self.files[f"{name}.png"] = rendering.png_of(drawn)
         under = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-        return f"<figure>{figures.svg_inline(svg, description)}{under}</figure>"
+        return f"<figure>{rendering.svg_inline(svg, description)}{under}</figure>"
 
     def table(self, name: str, text: str) -> None:
         """Keep a table."""

@@ -16,6 +16,7 @@ from napari_lungcls.gui import layers
 from napari_lungcls.gui.label import storage
 from napari_lungcls.gui.label.keys import Keyboard
 from napari_lungcls.gui.label.sheet import Sheet
+from napari_lungcls.gui.label.sheets import Sheets
 from napari_lungcls.gui.session import session
 
 
@@ -41,7 +42,9 @@ class Labeller:
         # Plugins are handed a proxy, whose layers are not the layers that events bring.
         self.viewer: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
         self.journals = journals
-        self._sheets: list[Sheet] = []
+        self._sheets = Sheets(journals)
+        self._sheets.changed.connect(self._on_sheet)
+        self._sheets.problem.connect(self._on_problem)
         self._keys = Keyboard(self.viewer, self.press, self.undo, self.redo)
         self._scheme = ClassScheme.preset("lung")
         self._closed = False
@@ -232,11 +235,10 @@ class Labeller:
         self._keys.release()
         for emitter, slot in self._wired:
             emitter.disconnect(slot)
-        for sheet in self._sheets:
-            sheet.close()
+        self._sheets.close()
         if self.layer is not None and session(self.viewer).target is self.layer:
             session(self.viewer).target = None
-        self._sheets, self.sheet = [], None
+        self.sheet = None
 
     def _fits(self, layer: Any) -> bool:
         if self.image is None or not isinstance(layer, Points) or layer.ndim != self.image.ndim:
@@ -246,16 +248,7 @@ class Labeller:
 
     def sheet_of(self, layer: Points, image: Image) -> Sheet:
         """Give the sheet of a layer, made when it is first asked for."""
-        for sheet in self._sheets:
-            if sheet.layer is layer:
-                return sheet
-        labels = storage.labels_of(layers.core_points(layer))
-        scheme = storage.holding(layers.scheme_of(layer) or self.scheme, labels)
-        sheet = Sheet(layer, image, scheme, self.journals)
-        sheet.changed.connect(self._on_sheet)
-        sheet.problem.connect(self._on_problem)
-        self._sheets.append(sheet)
-        return sheet
+        return self._sheets.of(layer, image, self.scheme)
 
     def _report_errors_of(self, action: Any) -> None:
         if self.sheet is not None:
@@ -295,10 +288,7 @@ class Labeller:
             self.changed.emit()
 
     def _on_removed(self, event: Any) -> None:
-        gone = [sheet for sheet in self._sheets if sheet.layer is event.value]
-        self._sheets = [sheet for sheet in self._sheets if sheet not in gone]
-        for sheet in gone:
-            sheet.close()
+        gone = self._sheets.drop(event.value)
         if self.sheet in gone:
             self.sheet = None
             self.choose_layer(None)

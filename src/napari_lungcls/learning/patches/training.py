@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.learning.augmentation import check_changes
+from napari_lungcls.learning.beginning import begin, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.layout import check_codes
 from napari_lungcls.learning.patches.dataset import PatchSet, squares_edge
@@ -20,9 +20,7 @@ from napari_lungcls.learning.patches.splits import cautions, split_patches
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.start import open_origin
 from napari_lungcls.learning.training import Trained
-from napari_lungcls.learning.verdict import check_aim
 
 
 def run_patches(
@@ -64,18 +62,14 @@ def run_patches(
         When patches and settings do not go together.
     """
     clock = Clock()
-    check_aim(settings, scheme)
-    origin = open_origin(settings, scheme)
+    images = [(data.dtype, part.source, part.pixels.rgb) for part in data.parts]
+    origin = begin(settings, scheme, images)
     settings = for_patches(origin.shaped(settings), data.size, data.source)
-    for part in data.parts:
-        check_changes(settings, data.dtype, part.source, rgb=part.pixels.rgb)
     codes = data.codes(scheme)
     check_codes(codes, scheme, data.source, "patch", "patches")
     rng = np.random.default_rng(settings.seed)
     splits = split_patches(data, codes, settings, scheme, rng)
-    fingerprint = _fingerprint(data, codes, settings, scheme)
-    if checkpoint is not None:
-        checkpoint.check(fingerprint)
+    fingerprint = identify(_described(data, codes), settings, scheme, checkpoint)
     examples = PatchSet(data, codes, squares_edge(settings))
     size = origin.pixel_size or pixel_size
     material = Material(examples, tuple(splits), data.dtype, size, fingerprint)
@@ -86,14 +80,10 @@ def run_patches(
     return Trained(document.model_copy(update={"split": split}), run.state)
 
 
-def _fingerprint(
-    data: PatchData, codes: NDArray[np.int64], settings: TrainingSettings, scheme: ClassScheme
-) -> dict[str, Any]:
-    """Tell runs apart: a run goes on only with the patches and settings it began with."""
-    fixed = settings.model_dump(mode="json", exclude={"engine", "device", "precision"})
+def _described(data: PatchData, codes: NDArray[np.int64]) -> dict[str, Any]:
+    """Tell patches from others."""
     return {
         "number of patches": len(data),
         "set of labels": hashlib.sha256(codes.tobytes()).hexdigest(),
         "size of patches": [*data.size, data.dtype],
-        "classes": list(scheme.names),
-    } | {f"setting {name}": value for name, value in fixed.items()}
+    }

@@ -16,13 +16,13 @@ from napari_lungcls.network.engines.checks import (
     check_arrays,
     check_tile,
     check_windows,
-    warn_of_foreign_checkpoint,
 )
 from napari_lungcls.network.engines.mxnet_devices import (
     describe_devices,
     find_gpus,
     resolve_device,
 )
+from napari_lungcls.network.engines.mxnet_dropout import Dropout
 from napari_lungcls.network.engines.mxnet_net import Features, Heads, mx, to_device
 from napari_lungcls.network.engines.mxnet_painting import TilePainter
 from napari_lungcls.network.engines.mxnet_update import Optimizer
@@ -37,7 +37,6 @@ from napari_lungcls.network.initial import initial_state
 from napari_lungcls.network.parameters import stage_of
 from napari_lungcls.network.spec import NetworkSpec
 
-_DROPOUT = "dropout.pcg64"
 _STEM_STRIDE = 2
 
 
@@ -62,7 +61,7 @@ class MxnetEngine:
         self._painter: TilePainter | None = None
         self._options = OptimizerOptions()
         self._optimizer: Optimizer | None = None
-        self._dropout = np.random.PCG64(0)
+        self._dropout = Dropout()
         self.load(initial_state(spec, seed))
 
     @property
@@ -107,7 +106,7 @@ class MxnetEngine:
     def prepare(self, options: OptimizerOptions) -> None:
         """Begin training: a fresh optimiser."""
         self._options = options
-        self._dropout = np.random.PCG64(options.seed)
+        self._dropout = Dropout(options.dropout, options.seed)
         if options.precision not in ("auto", "fp32"):
             raise InputError(
                 f"--precision {options.precision}: the engine mxnet trains in fp32 only; use "
@@ -153,7 +152,7 @@ class MxnetEngine:
         frozen = self._features(*inputs) if self._options.freeze else None
         with mx.autograd.record():
             features = frozen or self._features(*inputs)
-            logits = self._heads(*[self._drop(vectors) for vectors in features])
+            logits = self._heads(*[self._dropout(vectors) for vectors in features])
             odds = mx.nd.log_softmax(logits)
             spread = self._options.label_smoothing
             losses = (spread - 1) * mx.nd.pick(odds, chosen) - spread * odds.mean(axis=1)
@@ -165,27 +164,14 @@ class MxnetEngine:
 
     def optimizer_state(self) -> State:
         """Return all that continues the optimiser: moments, step counts, dropout's generator."""
-        found = self._optimizer.state() if self._optimizer else {}
-        words = self._dropout.state["state"]
-        numbers = b"".join(words[key].to_bytes(16, "little") for key in ("state", "inc"))
-        return found | {_DROPOUT: np.frombuffer(numbers, np.uint8).astype(np.float32)}
+        return (self._optimizer.state() if self._optimizer else {}) | self._dropout.state()
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None:
         """Continue from a checkpoint; `prepare` comes first."""
         if self._optimizer is None:
             raise RuntimeError("prepare() comes before load_optimizer_state()")
         self._optimizer.load(state)
-        if _DROPOUT not in state:
-            warn_of_foreign_checkpoint(self.name)
-            return
-        numbers = state[_DROPOUT].astype(np.uint8).tobytes()
-        self._dropout.state = {
-            **self._dropout.state,
-            "state": {
-                "state": int.from_bytes(numbers[:16], "little"),
-                "inc": int.from_bytes(numbers[16:], "little"),
-            },
-        }
+        self._dropout.load(state, self.name)
 
     def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
         """Answer for windows: `(n, classes)` before the softmax."""
@@ -268,14 +254,6 @@ class MxnetEngine:
             if values > 1:
                 new = self._trunk[name].data()
                 new += (new - 0.9 * old) / (values - 1)
-
-    def _drop(self, features: Any) -> Any:
-        """Dropout with a generator of the engine's own, so that seeds repeat a run."""
-        if self._options.dropout == 0:
-            return features
-        keep = 1 - self._options.dropout
-        mask = np.random.Generator(self._dropout).random(features.shape) < keep
-        return features * self._array(mask / keep)
 
     def _inputs(self, windows: NDArray[Any], readouts: Readouts) -> list[Any]:
         """Bring windows and readouts to the device, zooms flattened into the batch."""
