@@ -15,7 +15,14 @@ from napari_lungcls.learning.training import Trained, TrainingProgress, run_trai
 
 SCHEME = ClassScheme.of_names(["dark", "grey", "bright"])
 QUICK = TrainingSettings(
-    zooms=(1, 2), window=16, stages=(1,), epochs=3, batch_size=16, device="cpu", seed=1
+    final="none",
+    zooms=(1, 2),
+    window=16,
+    stages=(1,),
+    epochs=3,
+    batch_size=16,
+    device="cpu",
+    seed=1,
 )
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.form_hints import GROUPS
-from napari_lungcls.learning.settings import LEAST_STEPS, TrainingSettings
+from napari_lungcls.learning.settings import FINISH, LEAST_PER_EPOCH, LEAST_STEPS, TrainingSettings
 
 
 def test_the_contract_s_defaults() -> None:
@@ -142,5 +142,20 @@ def test_a_run_has_enough_steps_and_at_least_10_epochs(n: int, batch: int) -> No
     assert epochs * steps >= LEAST_STEPS
     assert epochs == 10 or (epochs - 1) * steps < LEAST_STEPS
     # Batches cover the points to within half a batch.
-    assert steps == 1 or abs(steps * batch - n) <= batch / 2
-    assert TrainingSettings(batch_size=batch, epochs=3).epochs_for(n) == 3
+    assert steps == LEAST_PER_EPOCH or abs(steps * batch - n) <= batch / 2
+    given = TrainingSettings(batch_size=batch, epochs=3)
+    assert given.epochs_for(n) == 3
+    assert given.steps_per_epoch(n) == 1 or abs(given.steps_per_epoch(n) * batch - n) <= batch / 2
+
+
+@given(st.integers(1, 10_000), st.integers(0, 10_000), st.one_of(st.none(), st.integers(1, 500)))
+def test_the_finish_takes_a_share_of_the_training_s_steps(
+    before: int, more: int, epochs: int | None
+) -> None:
+    settings = TrainingSettings(epochs=epochs, thaw_after=2)
+    now = settings.finishing(before, before + more)
+    steps = settings.epochs_for(before) * settings.steps_per_epoch(before)
+    taken = now.epochs_for(before + more) * now.steps_per_epoch(before + more)
+    per_epoch = now.steps_per_epoch(before + more)
+    assert abs(taken - FINISH * steps) <= per_epoch / 2 or taken == per_epoch
+    assert now.thaw_after == 0

@@ -332,3 +332,33 @@ def test_cross_validation_judges_every_point_and_ends_with_all() -> None:
     assert list(dict.fromkeys(s.part for s in steps if s.phase == "training")) == [
         "fold 1 of 3", "fold 2 of 3", "fold 3 of 3", "all points",
     ]  # fmt: skip
+
+
+def test_after_the_split_the_network_goes_on_with_all_points() -> None:
+    split_only = run([scene()], QUICK)[1]
+    steps, trained = run([scene()], QUICK.model_copy(update={"final": "finish"}))
+    parts = list(dict.fromkeys(s.part for s in steps if s.phase == "training"))
+    assert parts == ["", "all points"]
+    before, after = split_only.document, trained.document
+    assert (after.split["final"], before.split["final"]) == (90, 0)
+    # Figures and normalisation are those of the split, the arrays have moved on from its best.
+    assert (after.validation, after.temperature) == (before.validation, before.temperature)
+    assert after.network == before.network
+    weights = [run.state["conv1.weight"].ravel() for run in (split_only, trained)]
+    assert 0.9 < np.corrcoef(weights)[0, 1] < 1 - 1e-6
+
+
+def test_a_cancelled_finish_leaves_the_network_of_the_split() -> None:
+    split_only = run([scene()], QUICK)[1]
+    left = [18]
+
+    def cancelled() -> bool:
+        left[0] -= 1
+        return left[0] < 0
+
+    settings = QUICK.model_copy(update={"final": "finish"})
+    steps, trained = run([scene()], settings, cancelled=cancelled)
+    assert any(step.part == "all points" for step in steps)
+    assert trained.document.split["final"] == 0
+    for name, array in trained.state.items():
+        np.testing.assert_array_equal(array, split_only.state[name])

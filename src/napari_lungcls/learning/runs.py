@@ -88,9 +88,7 @@ class Run:
     ) -> Generator[TrainingProgress, None, None]:
         """Run all parts that are left; `state` and `document` then hold the result."""
         self._take_up()
-        steps = [
-            _steps(part, self._settings_of(number)) for number, part in enumerate(self._parts)
-        ]
+        steps = [_steps(part, self._settings_of(number)) for number, part in enumerate(self._parts)]
         before = sum(steps[: len(self._finished)])
         clock.start(sum(steps), before)
         for number in range(len(self._finished), len(self._parts)):

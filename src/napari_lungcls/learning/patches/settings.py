@@ -18,6 +18,8 @@ DEFAULTS: dict[str, Any] = {
     # made up.
     "rotation": "right",
     "random_phase": False,
+    # Sets of patches are large, and compared by their own parts.
+    "final": "none",
 }
 
 LARGEST_WINDOW = 512
