@@ -6,7 +6,8 @@ features. On a real section, where it is given, and on the synthetic lung at two
 
     python benchmarks/baselines.py [--section IMAGE --points CSV] [--sizes 30 90 300 900]
 
-prints JSON: for each image and number of points the accuracy and the seconds of both. The fresh
+prints JSON: for each image and number of points the accuracy and the seconds of both, and the
+expected calibration error of ours. The fresh
 points of the section are drawn by the rule that its own points follow (tests/real_section.py).
 """
 
@@ -63,10 +64,9 @@ def main() -> None:
             for draw in range(args.draws if size < len(case.points) else 1):
                 table = _drawn(case.points, size, draw)
                 found.append((*_ours(case, table, draw), *_forest(case, table, seen, asked, draw)))
-            ours, seconds, forest, took = np.mean(found, 0).round(4).tolist()
-            result.setdefault(case.name, {})[str(size)] = {
-                "ours": ours, "ours_seconds": seconds, "forest": forest, "forest_seconds": took,
-            }  # fmt: skip
+            names = ("ours", "ours_seconds", "ours_ece", "forest", "forest_seconds")
+            means = np.mean(found, 0).round(4).tolist()
+            result.setdefault(case.name, {})[str(size)] = dict(zip(names, means, strict=True))
             print(case.name, size, result[case.name][str(size)], file=sys.stderr, flush=True)
     print(json.dumps(result, indent=2))
 
@@ -113,7 +113,7 @@ def _drawn(points: lc.Points, size: int, seed: int) -> lc.Points:
     return points.select(np.sort(np.concatenate(rows)))
 
 
-def _ours(case: Case, points: lc.Points, seed: int) -> tuple[float, float]:
+def _ours(case: Case, points: lc.Points, seed: int) -> tuple[float, float, float]:
     began = time.perf_counter()
     try:
         model = lc.train(case.studied, points, lc.TrainingSettings(seed=seed))
@@ -121,7 +121,9 @@ def _ours(case: Case, points: lc.Points, seed: int) -> tuple[float, float]:
         # So few points that no honest split exists: then there are no figures, but a model.
         model = lc.train(case.studied, points, lc.TrainingSettings(seed=seed, val_fraction=0))
     seconds = time.perf_counter() - began
-    return model.evaluate(case.asked, case.fresh, painted=True, stride=2).accuracy, seconds
+    found = model.evaluate(case.asked, case.fresh, painted=True, stride=2)
+    assert found.ece is not None
+    return found.accuracy, seconds, found.ece
 
 
 def _sides(case: Case) -> tuple[tuple[lc.ImageStack, lc.Points], tuple[lc.ImageStack, lc.Points]]:
