@@ -87,6 +87,26 @@ def test_a_map_shares_its_cells_with_its_layers():
     assert [layer.name for layer in odds] == ["map: alveoli", "map: septa", "map: duct"]
 
 
+def test_a_large_map_has_coarser_levels_of_the_same_cells(monkeypatch):
+    monkeypatch.setattr(maps, "LARGE", 32)
+    painted = made((2, 70, 41))
+    flat, layers = made((2, 30, 21)), built(painted, "map", probabilities=True, confidence=True)
+    assert not any(layer.multiscale for layer in built(flat, "map", probabilities=True))
+    assert all(layer.multiscale for layer in layers)
+    classes = layers[-1]
+    assert [level.shape[1:] for level in classes.data][-1] == (5, 3)
+    assert np.shares_memory(classes.data[0], painted.classes)
+    painted.classes[:] = 2
+    assert all((level == 2).all() for level in classes.data)
+    # Coarser levels change neither the map's place nor what is read from it.
+    monkeypatch.setattr(maps, "LARGE", 1000)
+    np.testing.assert_array_equal(classes.extent.world, built(painted, "map")[-1].extent.world)
+    for cell in ((0, 0, 0), (1, 69, 40), (1, 33, 17)):
+        code, odds = maps.cell_under(classes, classes.data_to_world(cell))
+        assert code == 1
+        np.testing.assert_array_equal(odds, painted.probabilities[(slice(None), *cell)])
+
+
 def test_classes_have_their_colours_and_names():
     painted = made()
     layer = built(painted, "map")[-1]

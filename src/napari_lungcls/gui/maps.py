@@ -29,6 +29,9 @@ OPACITY = 0.6
 RESIDENT = 2**29
 """Bytes up to which the cells of an opened map are read at once; larger ones stay on disk."""
 
+LARGE = 4096
+"""Edge in cells up to which a plane is shown as it is; larger ones have coarser levels."""
+
 CLASS_FEATURE = "class"
 """Under this name napari's status bar tells the class of the cell under the cursor."""
 
@@ -65,11 +68,11 @@ def map_layers(
     }
     layers: list[LayerData] = []
     if probabilities and painted.probabilities is not None:
+        odds = painted.probabilities
+        odds = odds if isinstance(odds, np.ndarray) else _as_dask(odds)
         layers += [
             _grey_layer(
-                painted.probabilities[k]
-                if isinstance(painted.probabilities, np.ndarray)
-                else _as_dask(painted.probabilities)[k],
+                odds[k],
                 f"{name}: {spec.name}",
                 ramp(spec.color, f"probability of {spec.name}"),
                 {"kind": "probability", "class": spec.name},
@@ -211,7 +214,7 @@ def _class_layer(painted: PaintedMap, name: str, shared: dict[str, Any]) -> Laye
         "features": {CLASS_FEATURE: ["not painted", *painted.scheme.names]},
         "metadata": {KEY: shared["metadata"][KEY] | {"kind": "map"}},
     }
-    return (cells if isinstance(cells, np.ndarray) else _as_dask(cells), options, "labels")
+    return _shown(cells), options, "labels"
 
 
 def _grey_layer(
@@ -228,7 +231,21 @@ def _grey_layer(
         "visible": False,
         "metadata": {KEY: shared["metadata"][KEY] | kind},
     }
-    return cells, options, "image"
+    return _shown(cells), options, "image"
+
+
+def _shown(cells: Any) -> Any:
+    """Give napari what it shows of an array: itself, or with coarser levels if it is large.
+
+    The levels are views that take every second cell: what is painted shows in all of them.
+    """
+    if not isinstance(cells, np.ndarray):
+        return cells if isinstance(cells, da.Array) else _as_dask(cells)
+    levels = [cells]
+    if max(cells.shape[-2:]) > LARGE:
+        while max(levels[-1].shape[-2:]) > LARGE // 4:
+            levels.append(levels[-1][..., ::2, ::2])
+    return levels if len(levels) > 1 else cells
 
 
 def _as_dask(cells: Any) -> Any:
