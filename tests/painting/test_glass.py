@@ -14,7 +14,8 @@ from known_network import make_document, make_spec, random_engine
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines import torch_painting
-from napari_lungcls.network.engines.glass import GRANULE, Glass, find_glass, pieces
+from napari_lungcls.network.engines.glass import GRAIN, GRANULE, Glass, find_glass
+from napari_lungcls.network.engines.rectangles import parts, rectangles
 
 # Two stages see 49 level pixels far; windows of 64 see 48 and are what glass is judged by.
 SPEC = make_spec(zooms=(1, 3), window=66)
@@ -31,8 +32,8 @@ def slide(seed: int, colour: int, dtype: Any = np.uint8) -> np.ndarray:
     return image
 
 
-def unskipped(pixels: Any, tolerance: Any, sight: int) -> Glass:
-    rows, columns = (-(-n // GRANULE) for n in pixels.shape[:2])
+def unskipped(pixels: Any, tolerance: Any) -> Glass:
+    rows, columns = (-(-n // GRANULE) * GRANULE // GRAIN for n in pixels.shape[:2])
     return Glass(None, np.ones((rows, columns), np.bool_))
 
 
@@ -47,9 +48,9 @@ def test_leaving_glass_out_changes_nothing(
     computed = []
     original = torch_painting.TorchPainting._stages
 
-    def counted(self: Any, pixels: Any, colour: Any, box: Any, blank: Any) -> Any:
-        computed.append((box[0].stop - box[0].start) * (box[1].stop - box[1].start))
-        return original(self, pixels, colour, box, blank)
+    def counted(self: Any, first: Any, frame: Any, blank: Any) -> Any:
+        computed.extend((y.stop - y.start) * (x.stop - x.start) for y, x in frame.cells(1))
+        return original(self, first, frame, blank)
 
     monkeypatch.setattr(torch_painting.TorchPainting, "_stages", counted)
     found = model.paint(ImageStack(slide(0, colour, dtype)), 4)
@@ -61,28 +62,46 @@ def test_leaving_glass_out_changes_nothing(
     np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=2e-3)
 
 
+def squares(seed: int, specks: int, rows: int, columns: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    seen = np.zeros((rows, columns), bool)
+    seen[rng.integers(0, rows, specks), rng.integers(0, columns, specks)] = True
+    return maximum_filter(seen, 3)
+
+
+SQUARES = (st.integers(0, 1000), st.integers(0, 12), st.integers(1, 30), st.integers(3, 20))
+
+
 @settings(max_examples=40)
-@given(st.integers(0, 1000), st.integers(0, 12), st.integers(1, 30), st.integers(3, 20))
-def test_every_square_that_is_not_blank_belongs_to_one_piece(
+@given(*SQUARES)
+def test_every_square_that_is_not_blank_lies_in_one_rectangle(
     seed: int, specks: int, rows: int, columns: int
 ) -> None:
-    rng = np.random.default_rng(seed)
-    seen, needed = np.zeros((rows, columns), bool), rng.random((rows, columns)) < 0.9
-    seen[rng.integers(0, rows, specks), rng.integers(0, columns, specks)] = True
-    seen = maximum_filter(seen, 3)
-    taken = np.zeros((rows, columns), int)
-    for piece in pieces(needed, seen, 2):
-        taken[piece.core] += piece.own
-        # All within reach of the piece that is not blank is computed with it.
-        own = np.zeros((rows, columns), bool)
-        own[piece.core] = piece.own
-        near, box = maximum_filter(own, 5) & seen, np.zeros((rows, columns), bool)
-        box[piece.box] = True
-        touching = maximum_filter(own, 3) & seen
-        assert not (touching & ~box).any()
-        assert box[piece.core].all()
-        assert near.any()
-    np.testing.assert_array_equal(taken, needed & seen)
+    seen = squares(seed, specks, rows, columns)
+    covered = np.zeros(seen.shape, int)
+    for box in rectangles(seen, GRANULE):
+        covered[box] += 1
+        assert seen[box].any()
+    assert covered.max() <= 1
+    assert covered[seen].all()
+
+
+@settings(max_examples=40)
+@given(*SQUARES, st.integers(1, 8))
+def test_a_part_ends_at_an_edge_only_where_nothing_is_seen_beyond(
+    seed: int, specks: int, rows: int, columns: int, most: int
+) -> None:
+    seen = squares(seed, specks, rows, columns)
+    covered = np.zeros(seen.shape, bool)
+    for y, x, (left, right, top, bottom) in parts(seen, GRANULE, most):
+        (y0, y1), (x0, x1) = ((side.start // GRANULE, side.stop // GRANULE) for side in (y, x))
+        covered[y0:y1, x0:x1] = True
+        assert max(y1 - y0, x1 - x0) <= most
+        ring = seen[max(0, y0 - 1) : y1 + 1, max(0, x0 - 1) : x1 + 1].copy()
+        inside = (slice(min(y0, 1), min(y0, 1) + y1 - y0), slice(min(x0, 1), min(x0, 1) + x1 - x0))
+        ring[inside] = False
+        assert ring.any() == (not (left and right and top and bottom))
+    assert covered[seen].all()
 
 
 @settings(max_examples=25)
@@ -92,9 +111,10 @@ def test_glass_is_what_lies_close_to_its_colour(seed: int, noise: float) -> None
     image = np.full((128, 160, 3), 200.0) + rng.uniform(-noise, noise, (128, 160, 3))
     y, x = rng.integers(0, 128), rng.integers(0, 160)
     image[y, x] = 50
-    glass = find_glass(image, np.full(3, 2.0), 32)
-    assert glass.seen[y // GRANULE, x // GRANULE]
+    glass = find_glass(image, np.full(3, 2.0))
+    seen = glass.seen(32, GRANULE)
+    assert seen[y // GRANULE, x // GRANULE]
     far = np.abs(np.arange(4) * GRANULE + 16 - y)[:, None] > 32 + 32
     if noise < 1:
         assert glass.colour == pytest.approx(200, abs=1)
-        assert not glass.seen[np.broadcast_to(far, glass.seen.shape)].any()
+        assert not seen[np.broadcast_to(far, seen.shape)].any()

@@ -1,8 +1,7 @@
-"""Blank glass in a tile, and the pieces that are not blank."""
+"""Blank glass in a tile, and what of it is not blank."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,60 +9,80 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label, maximum_filter
 
+from napari_lungcls.imaging.geometry import STAGE_STRIDES
+from napari_lungcls.network.engines.rectangles import Bools, Box, joined, rectangles, scaled
+
 GRANULE = 32
 """Edge in level pixels of the squares that are computed or not; the deepest stage's stride."""
 
-GRAIN = 16
-"""Edge of the smaller squares that are of one colour or not."""
+FINE = 16
+"""Edge of these squares in stages whose stride it holds."""
+
+GRAIN = 8
+"""Edge of the smallest squares that are of one colour or not."""
 
 ASKED = 1000
 """Grains that are asked for their colour, at most."""
 
-PIECE = 16.0
-"""What a rectangle costs beside its squares, in squares: small ones are computed less well."""
-
-Bools = NDArray[np.bool_]
-Box = tuple[slice, slice]
-
 
 @dataclass(frozen=True)
 class Glass:
-    """Which squares of a tile see nothing but glass.
+    """Where a tile is nothing but glass.
 
     Attributes
     ----------
     colour
         `(3,)` the glass, or None where there is none.
-    seen
-        `(rows, columns)` squares from which something else is seen.
+    other
+        `(rows, columns)` grains that hold something else, as many as make whole squares.
     """
 
     colour: NDArray[np.float64] | None
-    seen: Bools
+    other: Bools
+
+    def seen(self, sight: int, granule: int) -> Bools:
+        """Give the squares `(rows, columns)` that see more than glass.
+
+        Parameters
+        ----------
+        sight
+            How many pixels around its own a square sees.
+        granule
+            The squares' edge.
+        """
+        grains = maximum_filter(self.other, 2 * -(-sight // GRAIN) + 1, mode="nearest")
+        per = granule // GRAIN
+        rows, columns = (n // per for n in grains.shape)
+        return np.asarray(grains.reshape(rows, per, columns, per).any(axis=(1, 3)))
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A rectangle of squares to compute.
+class Frame:
+    """A rectangle around something in a tile, with glass around it.
 
     Attributes
     ----------
-    core
-        The rectangle of which cells are taken,
-    own
-        and those of its squares that they are taken of.
     box
-        What is to be computed for them: the core and its surroundings, where they are not
-        blank.
+        Its squares of `GRANULE` pixels.
+    first
+        `(rows, columns)` its squares of `FINE` pixels that are not blank in layer1,
+    seen
+        and, by their edge, those that are not in the other stages.
     """
 
-    core: Box
-    own: Bools
     box: Box
+    first: Bools
+    seen: dict[int, Bools]
+
+    def cells(self, stage: int) -> list[Box]:
+        """Cover the cells of a stage that are not blank by rectangles."""
+        stride = STAGE_STRIDES[stage]
+        granule = max(FINE, stride)
+        return [scaled(box, granule // stride) for box in rectangles(self.seen[granule], granule)]
 
 
-def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64], sight: int) -> Glass:
-    """Look for squares of one colour, the commonest there is.
+def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64]) -> Glass:
+    """Look for grains of one colour, the commonest there is.
 
     Parameters
     ----------
@@ -71,54 +90,52 @@ def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64], sigh
         `(y, x, 3)`; what is left over at the ends of whole grains is no glass.
     tolerance
         `(3,)` how far from the colour glass may lie.
-    sight
-        How many pixels around its own a square sees.
-
-    Returns
-    -------
-    Glass
     """
     low, high = _extremes(pixels)
     even = np.asarray((high - low <= 2 * tolerance).all(axis=2))
     per = GRANULE // GRAIN
-    shape = tuple(-(-n // GRANULE) for n in pixels.shape[:2])
+    rows, columns = (per * -(-n // GRANULE) for n in pixels.shape[:2])
+    other = np.ones((rows, columns), np.bool_)
     if not even.any():
-        return Glass(None, np.ones(shape, np.bool_))
+        return Glass(None, other)
     middles = (low[even] + high[even]) / 2
     # Some thousand of them tell. Of colours that are equally common the darkest is taken.
     middles, counts = np.unique(middles[:: 1 + len(middles) // ASKED], axis=0, return_counts=True)
     colour = middles[counts.argmax()]
     blank = ((low >= colour - tolerance) & (high <= colour + tolerance)).all(axis=2)
-    seen = np.ones((per * shape[0], per * shape[1]), np.bool_)
-    seen[: blank.shape[0], : blank.shape[1]] = ~blank
-    seen = np.asarray(maximum_filter(seen, 2 * -(-sight // GRAIN) + 1, mode="nearest"))
-    return Glass(colour, np.asarray(seen.reshape(shape[0], per, shape[1], per).any(axis=(1, 3))))
+    other[: blank.shape[0], : blank.shape[1]] = ~blank
+    return Glass(colour, other)
 
 
-def pieces(needed: Bools, seen: Bools, reach: int) -> Iterator[Piece]:
-    """Cover the squares that are needed and not blank, at little cost.
+def frames(glass: Glass, sight: int, near: int, halo: int) -> Iterator[Frame]:
+    """Frame what hangs together in a tile and is not blank.
 
     Parameters
     ----------
-    needed
-        Squares whose cells are asked for.
-    seen
-        Squares that are not blank, see `Glass`.
-    reach
-        How many squares around its own a piece must be computed with.
+    glass
+        Where the tile is nothing but glass.
+    sight
+        How many pixels around its own a square sees,
+    near
+        and how many in the first layers.
+    halo
+        Squares around the tile that are needed only where its own are computed.
 
     Yields
     ------
-    Piece
-        Every square that is wanted belongs to one of them.
+    Frame
+        They do not overlap.
     """
-    labels, _ = label(seen, np.ones((3, 3)))
-    for number, (rows, columns) in enumerate(find_objects(labels), 1):
-        # Specks of dust lie apart: what lies between them is none of their business.
-        here = labels == number
-        wanted = here & needed
-        for core in _split(wanted, here, (rows, columns), reach)[1]:
-            yield Piece(core, wanted[core], _with_surroundings(core, here, reach))
+    seen = glass.seen(sight, GRANULE)
+    own = np.zeros_like(seen)
+    # One square more at the end, whose first cells belong to the tile.
+    own[halo : 1 - halo, halo : 1 - halo] = True
+    seen &= maximum_filter(seen & own, 2 * halo + 1)
+    fine = glass.seen(sight, FINE) & seen.repeat(2, 0).repeat(2, 1)
+    first = glass.seen(near, FINE) & fine
+    for box in joined(find_objects(label(seen, np.ones((3, 3)))[0])):
+        twice = scaled(box, 2)
+        yield Frame(box, first[twice], {FINE: fine[twice], GRANULE: seen[box]})
 
 
 def _extremes(pixels: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -132,74 +149,3 @@ def _extremes(pixels: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray
     shape = (rows, columns, GRAIN, 3)
     low, high = lines.min(axis=1).reshape(shape), lines.max(axis=1).reshape(shape)
     return low.min(axis=2).astype(np.float64), high.max(axis=2).astype(np.float64)
-
-
-def _split(wanted: Bools, seen: Bools, within: Box, reach: int) -> tuple[float, list[Box]]:
-    """Choose between one rectangle and two halves, and so on in each of them."""
-    core = _trimmed(wanted, within)
-    if core is None:
-        return 0.0, []
-    box = _with_surroundings(core, seen, reach)
-    cost = PIECE + _area(box)
-    part = wanted[core]
-    if part.all() or cost <= PIECE + part.sum():
-        return cost, [core]
-    (_, at, axis) = min((*_best_cut(part if i == 0 else part.T, reach), i) for i in (0, 1))
-    at += core[axis].start
-    first, second = list(core), list(core)
-    first[axis], second[axis] = slice(core[axis].start, at), slice(at, core[axis].stop)
-    halves = [_split(wanted, seen, (half[0], half[1]), reach) for half in (first, second)]
-    if (both := sum(half[0] for half in halves)) < cost:
-        return both, [*halves[0][1], *halves[1][1]]
-    return cost, [core]
-
-
-def _best_cut(part: Bools, reach: int) -> tuple[float, int]:
-    """Find the row before which a cut leaves the least to compute, and how much that is."""
-    if len(part) < 2:
-        return math.inf, 0
-    areas = [_areas_from_top(part, reach), _areas_from_top(part[::-1], reach)[::-1]]
-    left = areas[0][:-1] + areas[1][1:]
-    at = int(left.argmin())
-    return float(left[at]), at + 1
-
-
-def _areas_from_top(part: Bools, reach: int) -> NDArray[np.int_]:
-    """Give the area of the box around the first 1, 2, … rows, with what it needs behind a cut."""
-    count = part.shape[1]
-    full = part.any(axis=1)
-    first = np.minimum.accumulate(np.where(full, part.argmax(axis=1), count))
-    last = np.maximum.accumulate(np.where(full, count - part[:, ::-1].argmax(axis=1), 0))
-    rows = np.arange(1, len(part) + 1)
-    behind = np.where(full, reach, 0)
-    # Empty rows before the cut are not computed.
-    used = np.maximum.accumulate(np.where(full, rows, 0))
-    height = used + behind - (full.argmax() if full.any() else 0)
-    return np.asarray(np.maximum(height, 0) * np.maximum(last - first, 0))
-
-
-def _trimmed(wanted: Bools, within: Box) -> Box | None:
-    """Shrink a rectangle to what is wanted in it."""
-    part = wanted[within]
-    rows, columns = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return None
-    top, left = (side.start for side in within)
-    return (
-        slice(int(top + rows[0]), int(top + rows[-1] + 1)),
-        slice(int(left + columns[0]), int(left + columns[-1] + 1)),
-    )
-
-
-def _with_surroundings(core: Box, seen: Bools, reach: int) -> Box:
-    wide = tuple(
-        slice(max(0, side.start - reach), min(n, side.stop + reach))
-        for side, n in zip(core, seen.shape, strict=True)
-    )
-    found = _trimmed(seen, (wide[0], wide[1]))
-    assert found is not None, "a rectangle of what is not blank holds something"
-    return found
-
-
-def _area(box: Box) -> int:
-    return int(np.prod([side.stop - side.start for side in box]))

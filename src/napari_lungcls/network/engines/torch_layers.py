@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from napari_lungcls.network.engines.rectangles import Box, Edges
+from napari_lungcls.network.engines.torch_convolving import Layer
 from napari_lungcls.network.engines.torch_net import BasicBlock, Trunk, folded
-
-Edges = tuple[bool, bool, bool, bool]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class ShiftedTrunk:
         self.stages = trunk.stages
         self._device, self._dtype = device, dtype
         fast = folded(trunk)
-        self._stem = _Layer.of(fast.conv1, device, dtype)
+        self._stem = Layer.of(fast.conv1, device, dtype)
         self._blocks = {
             stage: [
                 _Block.of(block, device, dtype)
@@ -126,20 +128,36 @@ class ShiftedTrunk:
             Whether the tile ends at the part's left, right, upper and lower side.
         """
         x = _padded(x, edges, 3)
-        x = F.conv2d(x, self._stem.weight, blank.shifts[0].bias, stride=2)
+        x = self._stem.convolve(x, blank.shifts[0].bias)
         # The largest of values is the same before and after a floor, but there are fewer.
         x = F.max_pool2d(_padded(x, edges, 1, -torch.inf), 3, 2)
         torch.maximum(x, blank.shifts[0].floor, out=x)
-        return self._stage(x, 1, blank, edges)
+        for i, block in enumerate(self._blocks[1]):
+            x = block.run(x, blank.shifts[1 + 2 * i], blank.shifts[2 + 2 * i], edges)
+        return x
 
-    def next(self, x: Tensor, stage: int, blank: Blank) -> Tensor:
-        """Compute a stage from the one before, with blank glass past the edges."""
-        return self._stage(x, stage, blank, None)
+    def next(self, x: Tensor, stage: int, blank: Blank, boxes: Sequence[Box]) -> Tensor:
+        """Compute a stage from the one before, with blank glass past the edges.
 
-    def _stage(self, x: Tensor, stage: int, blank: Blank, edges: Edges | None) -> Tensor:
+        Parameters
+        ----------
+        x
+            `(1, channels, rows, columns)` the cells of the stage before.
+        stage
+            Which.
+        blank
+            The shifts.
+        boxes
+            Rectangles of the stage's cells that are not blank.
+
+        Returns
+        -------
+        Tensor, (1, channels, rows, columns)
+            All its cells, 0 outside the boxes.
+        """
         for i, block in enumerate(self._blocks[stage]):
             at = 1 + 4 * (stage - 1) + 2 * i
-            x = block.run(x, blank.shifts[at], blank.shifts[at + 1], edges)
+            x = block.run_apart(x, blank.shifts[at], blank.shifts[at + 1], boxes)
         return x
 
     def _shift(self, bias: Tensor, glass: Tensor) -> Shift:
@@ -150,72 +168,86 @@ class ShiftedTrunk:
 
 
 @dataclass(frozen=True)
-class _Layer:
-    """One folded convolution, and what it makes of an image without structure.
-
-    Attributes
-    ----------
-    weight
-        `(outputs, inputs, y, x)`, where the trunk runs.
-    total
-        `(outputs, inputs)` its sum over y and x, float64 on the CPU.
-    bias
-        `(outputs,)`, likewise.
-    """
-
-    weight: Tensor
-    total: Tensor
-    bias: Tensor
-
-    @classmethod
-    def of(cls, convolution: nn.Module, device: torch.device, dtype: torch.dtype) -> _Layer:
-        assert isinstance(convolution, nn.Conv2d)
-        assert convolution.bias is not None
-        weight = convolution.weight.detach()
-        fast = weight.to(device, dtype).contiguous(memory_format=torch.channels_last)
-        total = weight.double().sum((2, 3)).cpu()
-        return cls(fast, total, convolution.bias.detach().double().cpu())
-
-    def even(self, x: Tensor) -> Tensor:
-        """Convolve an endless image of equal vectors `(inputs,)`."""
-        return self.total @ x + self.bias
-
-
-@dataclass(frozen=True)
 class _Block:
     """The convolutions of one `BasicBlock`."""
 
-    first: _Layer
-    second: _Layer
-    shortcut: _Layer | None
-    stride: int
+    first: Layer
+    second: Layer
+    shortcut: Layer | None
 
     @classmethod
     def of(cls, block: BasicBlock, device: torch.device, dtype: torch.dtype) -> _Block:
         shortcut = None
         if block.downsample is not None:
-            shortcut = _Layer.of(block.downsample[0], device, dtype)
-        first, second = (_Layer.of(each, device, dtype) for each in (block.conv1, block.conv2))
-        return cls(first, second, shortcut, block.conv1.stride[0])
+            shortcut = Layer.of(block.downsample[0], device, dtype)
+        first, second = (Layer.of(each, device, dtype) for each in (block.conv1, block.conv2))
+        return cls(first, second, shortcut)
 
-    def run(self, x: Tensor, middle: Shift, last: Shift, edges: Edges | None) -> Tensor:
-        """Compute the block; with edges, two cells are lost on each side that is none."""
-        padding = 0 if edges else 1
-        y = F.conv2d(_padded(x, edges, 1), self.first.weight, middle.bias, self.stride, padding)
+    def run(self, x: Tensor, middle: Shift, last: Shift, edges: Edges) -> Tensor:
+        """Compute the block in layer1; two cells are lost on each side that is no edge."""
+        y = self.first.convolve(_padded(x, edges, 1), middle.bias)
         torch.maximum(y, middle.floor, out=y)
-        y = F.conv2d(_padded(y, edges, 1), self.second.weight, last.bias, 1, padding)
-        if self.shortcut is not None:
-            y += F.conv2d(x, self.shortcut.weight, None, self.stride)
-        else:
-            y += x if edges is None else _without_margin(x, edges)
+        y = self.second.convolve(_padded(y, edges, 1), last.bias)
+        y += _without_margin(x, edges)
         torch.maximum(y, last.floor, out=y)
         return y
 
+    def run_apart(self, x: Tensor, middle: Shift, last: Shift, boxes: Sequence[Box]) -> Tensor:
+        """Compute boxes of cells, each layer in all of them before the next: nothing is lost."""
+        shape = tuple(n // self.first.stride for n in x.shape[2:])
 
-def _padded(x: Tensor, edges: Edges | None, width: int, value: float = 0.0) -> Tensor:
-    if edges is None or not any(edges):
-        return x
-    return F.pad(x, [width * edge for edge in edges], value=value)
+        def before() -> Iterator[Tensor]:
+            for box in boxes:
+                y = self.first.convolve_at(x, middle.bias, box)
+                yield torch.maximum(y, middle.floor, out=y)
+
+        def behind(between: Tensor) -> Iterator[Tensor]:
+            for box in boxes:
+                y = self.second.convolve_at(between, last.bias, box)
+                if self.shortcut is not None:
+                    y += self.shortcut.convolve_at(x, None, box)
+                else:
+                    y += x[..., box[0], box[1]]
+                yield torch.maximum(y, last.floor, out=y)
+
+        between = _assembled(before(), boxes, shape)
+        # What is added to itself is asked for only where it is replaced.
+        return _assembled(behind(between), boxes, shape, x if self.shortcut is None else None)
+
+
+def sheet(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Make zeros `(1, channels, rows, columns)`, channels last in memory.
+
+    On a CPU what is never touched takes no memory, and no time.
+    """
+    one, channels, rows, columns = shape
+    if device.type == "cpu":
+        size = one * channels * rows * columns * dtype.itemsize
+        flat = torch.from_numpy(np.zeros(size, np.uint8)).view(dtype)
+    else:
+        flat = torch.zeros(one * channels * rows * columns, dtype=dtype, device=device)
+    return flat.reshape(one, rows, columns, channels).permute(0, 3, 1, 2)
+
+
+def _assembled(
+    parts: Iterator[Tensor],
+    boxes: Sequence[Box],
+    shape: tuple[int, ...],
+    whole: Tensor | None = None,
+) -> Tensor:
+    """Put parts where they belong, in a sheet of zeros if none is given."""
+    for part, (rows, columns) in zip(parts, boxes, strict=True):
+        if part.shape[2:] == shape:
+            return part
+        if whole is None:
+            whole = sheet((*part.shape[:2], *shape), part.dtype, part.device)
+        whole[..., rows, columns] = part
+    assert whole is not None, "there is something to compute"
+    return whole
+
+
+def _padded(x: Tensor, edges: Edges, width: int, value: float = 0.0) -> Tensor:
+    return F.pad(x, [width * edge for edge in edges], value=value) if any(edges) else x
 
 
 def _without_margin(x: Tensor, edges: Edges) -> Tensor:

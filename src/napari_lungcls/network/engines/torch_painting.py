@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
-from napari_lungcls.imaging.geometry import STAGE_STRIDES, align_up
-from napari_lungcls.network.engines.glass import GRANULE, Box, Piece, find_glass, pieces
+from napari_lungcls.imaging.geometry import STAGE_STRIDES
+from napari_lungcls.network.engines.glass import FINE, GRANULE, Frame, find_glass, frames
 from napari_lungcls.network.engines.painting import HALO, Floats, classes_and_probabilities
-from napari_lungcls.network.engines.torch_layers import Blank, Edges, ShiftedTrunk
+from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, parts, scaled
+from napari_lungcls.network.engines.torch_layers import Blank, ShiftedTrunk, sheet
 from napari_lungcls.network.engines.torch_net import Network
 
 TILE = 2048
@@ -53,8 +54,9 @@ class TorchPainting:
     -----
     A cell of layer1 sees 21 pixels on each side, a cell of layer3 or layer4 more than the halo
     holds. So the stem and layer1 are computed in small parts that overlap by just that, for
-    the sake of the cache, and what is deeper over the whole tile at once: hardly anything is
-    computed twice.
+    the sake of the cache. What is deeper is computed layer by layer over the whole tile, or
+    in rectangles around what is not blank, which take their margins from what the layer
+    before put there: hardly anything is computed twice.
     """
 
     def __init__(self, network: Network, device: torch.device, precision: str) -> None:
@@ -71,19 +73,17 @@ class TorchPainting:
 
     def class_maps(self, pixels: NDArray[Any], zoom: int) -> dict[int, Tensor]:
         """Project the cells of a tile; see `Painting`."""
-        glass = find_glass(pixels, FAINT * self._std, min(HALO, self._spec.sight // 2))
+        glass = find_glass(pixels, FAINT * self._std)
         colour = self._mean if glass.colour is None else glass.colour
         with torch.inference_mode():
             blank = self._blank(glass.colour)
             maps = self._blank_maps(pixels.shape, blank, zoom)
-            needed = np.zeros_like(glass.seen)
-            # One square more at the end, whose first cells belong to the tile.
-            rows, columns = ((n - 2 * HALO) // GRANULE + 1 for n in pixels.shape[:2])
-            needed[REACH : REACH + rows, REACH : REACH + columns] = True
-            for piece in pieces(needed, glass.seen, REACH):
-                for stage, cells in self._stages(pixels, colour, piece.box, blank):
-                    self._project(cells, stage, zoom, piece, maps[stage])
-        return maps
+            for frame in frames(glass, min(HALO, self._spec.sight // 2), BEFORE, REACH):
+                first = self._first(pixels[scaled(frame.box, GRANULE)], colour, frame.first, blank)
+                for stage, cells, boxes in self._stages(first, frame, blank):
+                    there = scaled(frame.box, GRANULE // STAGE_STRIDES[stage])
+                    self._project(cells, stage, zoom, boxes, maps[stage][:, *there])
+        return {stage: _without_halo(cells, stage) for stage, cells in maps.items()}
 
     def empty(self, shape: tuple[int, ...]) -> Tensor:
         """Make a tensor."""
@@ -132,91 +132,80 @@ class TorchPainting:
         return self._blanks[key]
 
     def _blank_maps(self, shape: tuple[int, ...], blank: Blank, zoom: int) -> dict[int, Tensor]:
-        """Make the maps of a tile as if all of it were glass."""
+        """Make the maps of a tile with its halo as if all of it were glass."""
         i = self._spec.zooms.index(zoom)
         maps = {}
         for stage in self._spec.stages:
-            rows, columns = ((n - 2 * HALO) // STAGE_STRIDES[stage] + 1 for n in shape[:2])
+            rows, columns = (n // STAGE_STRIDES[stage] for n in shape[:2])
             value = self._heads[stage][i] @ blank.cells[stage]
             maps[stage] = value.reshape(-1, 1, 1).repeat(1, rows, columns)
         return maps
 
     def _stages(
-        self, pixels: NDArray[Any], colour: NDArray[np.float64], box: Box, blank: Blank
-    ) -> Iterator[tuple[int, Tensor]]:
-        """Compute the cells `(1, channels, rows, columns)` of a box, stage by stage."""
-        cells = self._first(pixels, colour, box, blank)
+        self, first: Tensor, frame: Frame, blank: Blank
+    ) -> Iterator[tuple[int, Tensor, list[Box]]]:
+        """Compute a frame's cells `(1, channels, rows, columns)` from layer1's, stage by stage.
+
+        With them come the boxes outside which they are 0.
+        """
+        cells = first
         if 1 in self._spec.stages:
-            yield 1, cells
+            yield 1, cells, frame.cells(1)
         for stage in self._trunk.stages[1:]:
-            cells = self._trunk.next(cells, stage, blank)
+            boxes = frame.cells(stage)
+            cells = self._trunk.next(cells, stage, blank, boxes)
             if stage in self._spec.stages:
-                yield stage, cells
+                yield stage, cells, boxes
 
     def _first(
-        self, pixels: NDArray[Any], colour: NDArray[np.float64], box: Box, blank: Blank
+        self, pixels: NDArray[Any], colour: NDArray[np.float64], seen: Bools, blank: Blank
     ) -> Tensor:
-        """Compute layer1 over a box, part by part."""
+        """Compute layer1 over a frame, part by part where more than glass is seen."""
         s = STAGE_STRIDES[1]
-        height, width = pixels.shape[:2]
-        top, left = (side.start * GRANULE for side in box)
-        bottom = min(box[0].stop * GRANULE, height)
-        right = min(box[1].stop * GRANULE, width)
-        shape = (1, 64, -(-(bottom - top) // s), -(-(right - left) // s))
-        cells = torch.empty(
-            shape, dtype=self._dtype, device=self._device, memory_format=torch.channels_last
-        )
-        for y, x in product(self._parts(top, bottom), self._parts(left, right)):
-            seen, edges = self._cut_out(pixels, colour, y, x)
-            part = self._trunk.first(seen, blank, edges)
-            i, j = (y.start - top) // s, (x.start - left) // s
-            cells[..., i : i + part.shape[-2], j : j + part.shape[-1]] = part
+        rows, columns = (n // s for n in pixels.shape[:2])
+        cells = sheet((1, 64, rows, columns), self._dtype, self._device)
+        for y, x, edges in parts(seen, FINE, FIRST[self._device.type] // FINE):
+            part = self._trunk.first(self._cut_out(pixels, colour, y, x, edges), blank, edges)
+            cells[..., y.start // s : y.stop // s, x.start // s : x.stop // s] = part
         return cells
 
-    def _parts(self, first: int, stop: int) -> Iterator[slice]:
-        """Cut a side of a box into parts of about the same size."""
-        count = -(-(stop - first) // FIRST[self._device.type])
-        edge = align_up(-(-(stop - first) // count), GRANULE)
-        for start in range(first, stop, edge):
-            yield slice(start, min(start + edge, stop))
-
     def _cut_out(
-        self, pixels: NDArray[Any], colour: NDArray[np.float64], y: slice, x: slice
-    ) -> tuple[Tensor, Edges]:
-        """Normalise a part with its margin, `(1, 3, y, x)`, and tell where the tile ends.
+        self, pixels: NDArray[Any], colour: NDArray[np.float64], y: slice, x: slice, edges: Edges
+    ) -> Tensor:
+        """Normalise a part with its margin where it has no edge, `(1, 3, y, x)`.
 
         What glass looks like is taken away.
         """
-        (top, bottom), (left, right) = (
-            (side.start == 0, side.stop == n) for side, n in zip((y, x), pixels.shape, strict=False)
-        )
-        rows = slice(y.start - BEFORE * (not top), y.stop + BEHIND * (not bottom))
-        columns = slice(x.start - BEFORE * (not left), x.stop + BEHIND * (not right))
+        left, right, top, bottom = edges
+        height, width = pixels.shape[:2]
+        y0, y1 = y.start - BEFORE * (not top), y.stop + BEHIND * (not bottom)
+        x0, x1 = x.start - BEFORE * (not left), x.stop + BEHIND * (not right)
+        rows, columns = slice(max(0, y0), min(y1, height)), slice(max(0, x0), min(x1, width))
         inside = np.require(pixels[rows, columns], requirements=["C", "W"])
         values = torch.from_numpy(inside).to(self._device).float()
         shift = torch.tensor(colour, dtype=torch.float32, device=self._device)
         scale = torch.tensor(1 / self._std, dtype=torch.float32, device=self._device)
-        values = ((values - shift) * scale).to(self._dtype)
-        return values.permute(2, 0, 1).unsqueeze(0), (left, right, top, bottom)
+        values = ((values - shift) * scale).to(self._dtype).permute(2, 0, 1).unsqueeze(0)
+        # Where the margin is wider than what there is, more glass follows.
+        beyond = [columns.start - x0, x1 - columns.stop, rows.start - y0, y1 - rows.stop]
+        return F.pad(values, beyond) if any(beyond) else values
 
-    def _project(self, cells: Tensor, stage: int, zoom: int, piece: Piece, out: Tensor) -> None:
-        """Add what the cells of a piece say to the maps of a tile that held glass."""
-        per = GRANULE // STAGE_STRIDES[stage]
-        halo = HALO // STAGE_STRIDES[stage]
-        here, there = [], []
-        for side, whole, n in zip(piece.core, piece.box, out.shape[1:], strict=True):
-            first, last = side.start * per, min(side.stop * per, n + halo)
-            there.append(slice(first - halo, last - halo))
-            here.append(slice(first - whole.start * per, last - whole.start * per))
-        chosen = cells[0, :, here[0], here[1]].float()
+    def _project(
+        self, cells: Tensor, stage: int, zoom: int, boxes: Sequence[Box], out: Tensor
+    ) -> None:
+        """Add what the cells in some boxes say to the maps of a frame that held glass."""
         head = self._heads[stage][self._spec.zooms.index(zoom)]
-        # As one product of matrices: positions first, as they lie in memory.
-        rows = chosen.permute(1, 2, 0).reshape(-1, chosen.shape[0])
-        told = (rows @ head.T).reshape(*chosen.shape[1:], -1).permute(2, 0, 1)
-        if not piece.own.all():
-            own = torch.from_numpy(piece.own.repeat(per, 0).repeat(per, 1)).to(self._device)
-            told = told.where(own[: told.shape[1], : told.shape[2]], 0.0)
-        out[:, there[0], there[1]] += told
+        for rows, columns in boxes:
+            # As one product of matrices: positions first, as they lie in memory.
+            chosen = cells[0, :, rows, columns].permute(1, 2, 0).float()
+            told = chosen.reshape(-1, chosen.shape[2]) @ head.T
+            out[:, rows, columns] += told.reshape(*chosen.shape[:2], -1).permute(2, 0, 1)
+
+
+def _without_halo(cells: Tensor, stage: int) -> Tensor:
+    """Crop a tile's maps to its own cells and one more behind them."""
+    halo = HALO // STAGE_STRIDES[stage]
+    return cells[:, halo : 1 - halo, halo : 1 - halo]
 
 
 def _between(rows: Tensor, values: Tensor, columns: Tensor) -> Tensor:
