@@ -8,11 +8,12 @@ from pathlib import Path
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
 from napari_lungcls.imaging.source_hdf5 import open_hdf5, split_dataset
+from napari_lungcls.imaging.source_openslide import SUFFIXES as SLIDES
 from napari_lungcls.imaging.stack import ImageStack
 
 TIFF = (".tif", ".tiff", ".btf", ".svs", ".ndpi")
 PICTURES = (".png", ".jpg", ".jpeg")
-SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5)
+SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5, *SLIDES)
 """Suffixes that `open_image` knows, in lower case."""
 
 
@@ -24,9 +25,9 @@ def open_image(path: str | os.PathLike[str]) -> ImageStack:
     Parameters
     ----------
     path
-        A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a PNG or JPEG file, a
-        folder that is an OME-Zarr image or a zarr array, or an HDF5 file, of which
-        `file.h5:/path/to/dataset` names one dataset.
+        A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a slide that OpenSlide
+        reads (with the extra `slides`), a PNG or JPEG file, a folder that is an OME-Zarr image
+        or a zarr array, or an HDF5 file, of which `file.h5:/path/to/dataset` names one dataset.
 
     Returns
     -------
@@ -61,6 +62,10 @@ def _open(file: Path, inside: str | None, source: str) -> ImageStack:
         from napari_lungcls.imaging.source_picture import open_picture
 
         return open_picture(file, source)
+    if suffix in SLIDES:
+        from napari_lungcls.imaging.source_openslide import open_slide
+
+        return open_slide(file, source)
     if suffix in HDF5:
         return open_hdf5(file, inside, source)
     if suffix == ".zarr":
