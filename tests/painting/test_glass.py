@@ -15,6 +15,7 @@ from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines import torch_painting
 from napari_lungcls.network.engines.glass import GRAIN, GRANULE, Glass, find_glass
+from napari_lungcls.network.engines.painting import HostPainting
 from napari_lungcls.network.engines.rectangles import parts, rectangles
 
 # Two stages see 49 level pixels far; windows of 64 see 48 and are what glass is judged by.
@@ -60,6 +61,18 @@ def test_leaving_glass_out_changes_nothing(
     assert with_glass < 0.8 * sum(computed)
     np.testing.assert_array_equal(found.classes, wanted.classes)
     np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=2e-3)
+
+
+@pytest.mark.parametrize("spot", [9, 16])
+def test_tissue_with_even_spots_is_computed_as_by_any_engine(spot: int) -> None:
+    colours = np.random.default_rng(spot).integers(0, 255, (30, 30, 3))
+    tile = colours.repeat(spot, 0).repeat(spot, 1)[:224, :224].astype(np.uint8)
+    engine = random_engine(make_spec(stages=(1, 4), window=64), 3)  # sees past the halo
+    found = engine.painting().class_maps(tile, 1)
+    wanted = HostPainting(engine).class_maps(tile, 1)
+    for stage, cells in wanted.items():
+        largest = np.abs(cells).max()
+        np.testing.assert_allclose(np.asarray(found[stage]), cells, atol=1e-5 * largest)
 
 
 def squares(seed: int, specks: int, rows: int, columns: int) -> np.ndarray:

@@ -55,7 +55,6 @@ class Glass:
         rows, columns = (n // per for n in grains.shape)
         return np.asarray(grains.reshape(rows, per, columns, per).any(axis=(1, 3)))
 
-
     def if_worth(self, sight: int) -> Glass:
         """Give this glass, or none where it leaves no square out.
 
