@@ -34,6 +34,8 @@ class Task:
         What computes it.
     image
         Path of an image that every worker can read, or a stack that can be sent.
+    channels
+        Which of its channels are painted, where they were chosen; a stack has no others.
     pixel_size
         Of the image, where the user overruled it.
     stride, region, planes
@@ -47,6 +49,7 @@ class Task:
     engine: str
     device: str
     image: str | ImageStack
+    channels: str | None
     pixel_size: float | None
     stride: int
     region: tuple[slice, slice]
@@ -78,7 +81,9 @@ class _Prepared:
         document, state = read_model(task.model)
         engine = create_engine(task.engine, document.network, device=task.device)
         engine.load(state)
-        stack = open_image(task.image) if isinstance(task.image, str) else task.image
+        stack = task.image
+        if isinstance(stack, str):
+            stack = open_image(stack, task.channels)
         stack = stack.with_pixel_size(task.pixel_size)
         self.grid = MapGrid.over(stack, task.stride, task.region, task.planes)
         zooms = check_image(stack, document)
