@@ -64,7 +64,10 @@ def test_it_trains_and_paints_as_rgb_does(lab, run_cli, stained, tmp_path):
         (["classify", "MODEL", "IMAGE", "--points", "POINTS"], ["--out", "a.csv"]),
         (["evaluate", "MODEL", "IMAGE", "--points", "POINTS"], ["--predictions", "a.csv"]),
         (["augment", "IMAGE", "--points", "POINTS", "--zooms", "1"], ["--out", "a.png"]),
-        (["patches", "export", "IMAGE", "--points", "POINTS"], ["--format", "npz", "--out", "a.npz"]),
+        (
+            ["patches", "export", "IMAGE", "--points", "POINTS"],
+            ["--format", "npz", "--out", "a.npz"],
+        ),
         (["agree", "POINTS", "--model", "MODEL", "IMAGE"], []),
     ],
 )  # fmt: skip

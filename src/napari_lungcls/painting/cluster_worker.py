@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask
+
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
@@ -115,7 +117,10 @@ def paint_block(task: Task, block: Block) -> Report:
             _ready.clear()
             _ready.append(_Prepared(task))
         prepared = _ready[0]
-        (classes, odds), damage = paint_readable(prepared.paint, block, task.stride)
+        # Chunks of a dask image are read here: as tasks of the cluster they would wait for the
+        # very workers that wait for them.
+        with dask.config.set(scheduler="synchronous"):
+            (classes, odds), damage = paint_readable(prepared.paint, block, task.stride)
         with writing(Path(task.folder)):
             prepared.cells.write(block.index, block.rows, block.columns, classes, odds)
     empty = int((classes == 0).sum())
