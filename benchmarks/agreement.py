@@ -4,7 +4,7 @@ Draws cells at random over a whole section, reads the painted class of each, and
 again through a window of 192 level pixels around the cell's centre, twice as wide on each side as
 what it was trained with.
 
-    python benchmarks/agreement.py MODEL.safetensors SECTION.jpg [--points 2000]
+    python benchmarks/agreement.py MODEL.safetensors SECTION.jpg [--points 2000] [--columns A B]
 
 prints JSON: the share of cells with the same class, of all and of those whose top probability
 through the window is over 0.9.
@@ -36,13 +36,20 @@ def main() -> None:
     parser.add_argument("section", type=Path)
     parser.add_argument("--points", type=int, default=2000)
     parser.add_argument("--window", type=int, default=192)
+    parser.add_argument(
+        "--columns", type=int, nargs=2, help="only cells between these columns of the image"
+    )
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     model, stack = lc.load(args.model, device=args.device), lc.open_image(args.section)
     painted = model.paint(stack, STRIDE, precision=args.precision)
     rng = np.random.default_rng(0)
-    cells = np.column_stack([rng.integers(0, n, args.points) for n in painted.classes.shape])
+    height, width = painted.classes.shape
+    first, last = (c // STRIDE for c in args.columns or (0, width * STRIDE))
+    cells = np.column_stack(
+        [rng.integers(0, height, args.points), rng.integers(first, last, args.points)]
+    )
     classes = painted.classes[cells[:, 0], cells[:, 1]] - 1
     logits = _through_windows(model, stack, cells * STRIDE + STRIDE // 2.0, args.window)
     odds = np.exp(logits - logits.max(1, keepdims=True))

@@ -82,7 +82,7 @@ def test_a_folder(tmp_path):
         open_image(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.czi", "a", "a.gif"])
+@pytest.mark.parametrize("name", ["a.txt", "a.lif", "a", "a.gif"])
 def test_unknown_kinds(tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match=r"convert it to one of \.tif, .*\.zarr, \.h5") as error:

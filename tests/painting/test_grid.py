@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,24 @@ def test_blocks_tile_the_map_exactly(grid: MapGrid) -> None:
         assert max(part.shape) <= grid.block
         part += 1
     assert (painted == 1).all()
+
+
+@settings(max_examples=60)
+@given(st.integers(8, 20_000), st.integers(8, 20_000), st.sampled_from([1, 2, 7, 8, 64]))
+def test_blocks_of_a_group_follow_each_other_and_none_is_left_alone(
+    height: int, width: int, stride: int
+) -> None:
+    grid = MapGrid.over(image(height, width), stride)
+    groups = [grid.group(block) for block in grid.blocks()]
+    for block, group in zip(grid.blocks(), groups, strict=True):
+        for axis in ("rows", "columns"):
+            part, whole = getattr(block, axis), getattr(group, axis)
+            assert whole.start <= part.start < part.stop <= whole.stop
+            count = grid.shape[-2 if axis == "rows" else -1]
+            blocks = -(-(whole.stop - whole.start) // grid.block)
+            assert blocks in (2, 3) or (whole.start, whole.stop) == (0, count)
+    runs = [group for group, _ in groupby(groups, repr)]
+    assert len(runs) == len(set(runs))
 
 
 @settings(max_examples=60)

@@ -144,8 +144,11 @@ class Level:
             stop = min(r1, start + step)
             source = self.plane.read(slice(start * n, stop * n), columns, self._source)
             lines = source.reshape(stop - start, n, -1).sum(axis=1, dtype=small)
-            squares = lines.reshape(stop - start, c1 - c0, n, -1).sum(axis=2, dtype=np.uint64)
-            out[start - r0 : stop - r0] = np.rint(squares / n**2)
+            # numpy adds up long rows many values at a time, so the columns are turned into rows.
+            turned = lines.reshape((stop - start) * (c1 - c0), -1).T.copy()
+            squares = turned.reshape(n, out.shape[2], -1).sum(axis=0, dtype=np.uint64)
+            means = np.rint(squares / n**2).astype(out.dtype)
+            out[start - r0 : stop - r0] = means.T.reshape(stop - start, c1 - c0, -1)
         return out
 
     def _source_shape(self) -> tuple[int, int]:

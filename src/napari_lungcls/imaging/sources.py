@@ -9,11 +9,12 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
 from napari_lungcls.imaging.source_hdf5 import open_hdf5, split_dataset
+from napari_lungcls.imaging.source_openslide import SUFFIXES as SLIDES
 from napari_lungcls.imaging.stack import ImageStack
 
 TIFF = (".tif", ".tiff", ".btf", ".svs", ".ndpi")
 PICTURES = (".png", ".jpg", ".jpeg")
-SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5)
+SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5, *SLIDES)
 """Suffixes that `open_image` knows, in lower case."""
 
 
@@ -25,9 +26,9 @@ def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> 
     Parameters
     ----------
     path
-        A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a PNG or JPEG file, a
-        folder that is an OME-Zarr image or a zarr array, or an HDF5 file, of which
-        `file.h5:/path/to/dataset` names one dataset.
+        A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a slide that OpenSlide
+        reads (with the extra `slides`), a PNG or JPEG file, a folder that is an OME-Zarr image
+        or a zarr array, or an HDF5 file, of which `file.h5:/path/to/dataset` names one dataset.
     channels
         What to make of its channels, by number or as the file names them, as for
         `ImageStack`. Without it an image is grey or has three colours.
@@ -66,6 +67,10 @@ def _open(file: Path, inside: str | None, source: str, channels: Choice | None) 
         from napari_lungcls.imaging.source_picture import open_picture
 
         return open_picture(file, source, channels)
+    if suffix in SLIDES:
+        from napari_lungcls.imaging.source_openslide import open_slide
+
+        return open_slide(file, source, channels)
     if suffix in HDF5:
         return open_hdf5(file, inside, source, channels)
     if suffix == ".zarr":

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ BLOCK_PIXELS = 2048
 """Edge of a block in image pixels, where the limits of cells allow."""
 
 GROUP = 2
-"""Blocks along each side of a group; see `MapGrid.group`."""
+"""Blocks along each side of a group, and one more at the end if it were alone there."""
 
 MAX_STRIDE = 64
 
@@ -119,23 +119,32 @@ class MapGrid:
 
     def blocks(self) -> Iterator[Block]:
         """All blocks, plane by plane, and those of a group one after the other."""
-        height, width = self.shape[-2:]
-        edge, wide = self.block, self.block * GROUP
+        edge = self.block
         for index in np.ndindex(*self.leading):
-            for top, left in product(range(0, height, wide), range(0, width, wide)):
-                bottom, right = min(height, top + wide), min(width, left + wide)
-                for i, j in product(range(top, bottom, edge), range(left, right, edge)):
-                    rows, columns = slice(i, min(bottom, i + edge)), slice(j, min(right, j + edge))
+            for group in product(*map(self._groups, self.shape[-2:])):
+                starts = (range(side.start, side.stop, edge) for side in group)
+                for i, j in product(*starts):
+                    rows, columns = (
+                        slice(start, min(side.stop, start + edge))
+                        for start, side in zip((i, j), group, strict=True)
+                    )
                     yield Block(index, rows, columns)
 
     def group(self, block: Block) -> Block:
         """Give the rectangle of blocks whose coarse zooms are painted together."""
-        wide = self.block * GROUP
         rows, columns = (
-            slice(side.start // wide * wide, min(n, (side.start // wide + 1) * wide))
+            next(each for each in self._groups(n) if side.start < each.stop)
             for side, n in zip((block.rows, block.columns), self.shape[-2:], strict=True)
         )
         return Block(block.index, rows, columns)
+
+    def _groups(self, count: int) -> list[slice]:
+        """Cut an axis of so many cells into groups."""
+        edges = [*range(0, count, self.block * GROUP), count]
+        if len(edges) > 2 and count - edges[-2] <= self.block:
+            # Halos of a single row of blocks would be larger than the row.
+            del edges[-2]
+        return [slice(*ends) for ends in pairwise(edges)]
 
     def image_plane(self, index: tuple[int, ...]) -> tuple[int, ...]:
         """Index of an image plane by its index in the map."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,12 +73,15 @@ class Frame:
     box: Box
     first: Bools
     seen: dict[int, Bools]
+    _found: dict[int, list[Box]] = field(default_factory=dict, init=False, repr=False)
 
     def cells(self, stage: int) -> list[Box]:
         """Cover the cells of a stage that are not blank by rectangles."""
         stride = STAGE_STRIDES[stage]
         granule = max(FINE, stride)
-        return [scaled(box, granule // stride) for box in rectangles(self.seen[granule], granule)]
+        if granule not in self._found:
+            self._found[granule] = rectangles(self.seen[granule], granule)
+        return [scaled(box, granule // stride) for box in self._found[granule]]
 
 
 def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64]) -> Glass:
@@ -144,8 +147,14 @@ def _extremes(pixels: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray
     if not rows * columns:
         none = np.empty((rows, columns, 3))
         return none, none
-    # Row by row first: numpy compares long rows many values at a time.
+    # Row by row first: numpy compares long rows many values at a time. Then columns, as rows.
     lines = pixels[: rows * GRAIN, : columns * GRAIN].reshape(rows, GRAIN, -1)
-    shape = (rows, columns, GRAIN, 3)
-    low, high = lines.min(axis=1).reshape(shape), lines.max(axis=1).reshape(shape)
-    return low.min(axis=2).astype(np.float64), high.max(axis=2).astype(np.float64)
+    low, high = (
+        ends.reshape(rows * columns, GRAIN * 3).T.copy().reshape(GRAIN, 3, -1)
+        for ends in (lines.min(axis=1), lines.max(axis=1))
+    )
+    shape = (rows, columns, 3)
+    return (
+        low.min(axis=0).T.reshape(shape).astype(np.float64),
+        high.max(axis=0).T.reshape(shape).astype(np.float64),
+    )

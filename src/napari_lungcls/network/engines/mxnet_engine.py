@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
 from napari_lungcls.network.engines.blind import blind_cells, blind_windows
 from napari_lungcls.network.engines.checks import (
     check_answers,
@@ -24,7 +22,9 @@ from napari_lungcls.network.engines.mxnet_devices import (
 )
 from napari_lungcls.network.engines.mxnet_dropout import Dropout
 from napari_lungcls.network.engines.mxnet_net import Features, Heads, mx, to_device
-from napari_lungcls.network.engines.mxnet_painting import TilePainter
+from napari_lungcls.network.engines.mxnet_painting import MixedPainting, TilePainter
+from napari_lungcls.network.engines.mxnet_precision import TYPES, LossScale, resolve_precision
+from napari_lungcls.network.engines.mxnet_statistics import STATISTICS, RunningVariances
 from napari_lungcls.network.engines.mxnet_update import Optimizer
 from napari_lungcls.network.engines.painting import HostPainting, Painting, Precision
 from napari_lungcls.network.engines.protocol import (
@@ -34,10 +34,7 @@ from napari_lungcls.network.engines.protocol import (
     Step,
 )
 from napari_lungcls.network.initial import initial_state
-from napari_lungcls.network.parameters import stage_of
 from napari_lungcls.network.spec import NetworkSpec
-
-_STEM_STRIDE = 2
 
 
 class MxnetEngine:
@@ -58,7 +55,11 @@ class MxnetEngine:
         norm = spec.normalisation
         self._mean = np.array(norm.mean, np.float32)[:, None, None]
         self._inverse_std = 1 / np.array(norm.std, np.float32)[:, None, None]
-        self._painter: TilePainter | None = None
+        self._painters: dict[str, TilePainter] = {}
+        self._precision = "fp32"
+        # What trains, by the type of number it computes in; all share their parameters.
+        self._learners = {TYPES["fp32"]: self._features}
+        self._scale = LossScale(dynamic=False)
         self._options = OptimizerOptions()
         self._optimizer: Optimizer | None = None
         self._dropout = Dropout()
@@ -77,7 +78,7 @@ class MxnetEngine:
     @property
     def precision(self) -> str:
         """What training steps are computed in."""
-        return "fp32"
+        return self._precision
 
     def state(self) -> State:
         """Return copies of all arrays."""
@@ -101,24 +102,20 @@ class MxnetEngine:
             self._head(stage).set_data(self._array(heads))
         if self._spec.bias_name in state:
             self._heads.bias.set_data(self._array(state[self._spec.bias_name]))
-        self._forget_painter()
+        self._forget_painters()
 
     def prepare(self, options: OptimizerOptions) -> None:
         """Begin training: a fresh optimiser."""
+        self._precision = resolve_precision(options.precision, self._context)
+        self._scale = LossScale(dynamic=self._precision == "fp16")
         self._options = options
         self._dropout = Dropout(options.dropout, options.seed)
-        if options.precision not in ("auto", "fp32"):
-            raise InputError(
-                f"--precision {options.precision}: the engine mxnet trains in fp32 only; use "
-                "that, or --engine torch"
-            )
-        statistics = ("running_mean", "running_var")
         learning = {"bias": self._heads.bias}
         learning |= {f"heads.{stage}": self._head(stage) for stage in self._spec.stages}
         learning |= {
             f"trunk.{name}": parameter
             for name, parameter in self._trunk.items()
-            if not name.endswith(statistics)
+            if not name.endswith(STATISTICS)
         }
         self._optimizer = Optimizer(options, learning)
 
@@ -143,23 +140,24 @@ class MxnetEngine:
         check_answers(self._spec, len(windows), codes, weights)
         if blind_windows(windows).any():
             return Step(np.nan, np.full((len(windows), self._spec.classes), np.nan, np.float32))
-        self._forget_painter()
+        self._forget_painters()
         inputs = self._inputs(windows, readouts)
         share = self._array(weights / weights.sum())
         chosen = self._array(codes)
-        before = {} if self._options.freeze else self._variances()
+        variances = None if self._options.freeze else RunningVariances(self._trunk)
+        learner = self._learner()
         # Outside of the recording a trunk neither learns nor touches its statistics.
-        frozen = self._features(*inputs) if self._options.freeze else None
+        frozen = learner(*inputs) if self._options.freeze else None
         with mx.autograd.record():
-            features = frozen or self._features(*inputs)
+            features = frozen or learner(*inputs)
             logits = self._heads(*[self._dropout(vectors) for vectors in features])
             odds = mx.nd.log_softmax(logits)
             spread = self._options.label_smoothing
             losses = (spread - 1) * mx.nd.pick(odds, chosen) - spread * odds.mean(axis=1)
             loss = (losses * share).sum()
-        loss.backward()
-        self._unbias(before, len(windows), windows.shape[2])
-        self._optimizer.step(learning_rate)
+        self._scale.step(loss, self._optimizer, learning_rate)
+        if variances is not None:
+            variances.unbias(windows.shape[0] * windows.shape[1], windows.shape[2])
         return Step(float(loss.asscalar()), logits.asnumpy())
 
     def optimizer_state(self) -> State:
@@ -192,38 +190,47 @@ class MxnetEngine:
         each = (_numpy(vectors).swapaxes(0, 1) for vectors in found)
         return dict(zip(self._spec.stages, each, strict=True))
 
-    def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
+    def class_maps(
+        self, tile: NDArray[Any], zoom: int, precision: str = "fp32"
+    ) -> dict[int, NDArray[np.float32]]:
         """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""
         check_tile(self._spec, tile, zoom)
         holed = tile.dtype.kind == "f" and not np.isfinite(tile).all()
         shown = np.where(np.isfinite(tile), tile, 0) if holed else tile
-        if self._painter is None:
+        if precision not in self._painters:
             trunk = {name: parameter.data().asnumpy() for name, parameter in self._trunk.items()}
             heads = {stage: self._head(stage).data() for stage in self._spec.stages}
-            self._painter = TilePainter(self._spec, trunk, heads, self._context)
-        found = self._painter.maps(self._images(shown[np.newaxis]), zoom)
+            self._painters[precision] = TilePainter(
+                self._spec, trunk, heads, self._context, TYPES[precision]
+            )
+        found = self._painters[precision].maps(self._images(shown[np.newaxis]), zoom)
         if holed:
             for stage, cells in found.items():
                 cells[:, blind_cells(tile, stage)] = np.nan
         return found
 
     def painting(self, precision: Precision = "fp32") -> Painting:
-        """Return the network, made for painting; it computes in float32 only."""
-        if precision not in ("auto", "fp32"):
-            raise InputError(
-                f"the engine mxnet does not paint in {precision}; leave the precision at auto"
-            )
-        return HostPainting(self)
+        """Return the network, made for painting."""
+        name = resolve_precision(precision, self._context)
+        return HostPainting(self) if name == "fp32" else MixedPainting(self, name)
 
     def bias(self) -> NDArray[np.float32]:
         """Return the heads' common bias, `(classes,)`."""
         return _numpy(self._heads.bias.data())
 
-    def _forget_painter(self) -> None:
+    def _learner(self) -> Features:
+        """Return the trunk and its readouts, with convolutions in training's precision."""
+        kind = TYPES[self._precision]
+        if kind not in self._learners:
+            self._learners[kind] = Features(self._spec, kind, self._features)
+            self._learners[kind].hybridize(static_alloc=True)
+        return self._learners[kind]
+
+    def _forget_painters(self) -> None:
         """Let the next tile be painted with the parameters as they then are."""
-        if self._painter is not None:
-            self._painter.close()
-        self._painter = None
+        for painter in self._painters.values():
+            painter.close()
+        self._painters = {}
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = {name: parameter.shape for name, parameter in self._trunk.items()}
@@ -235,25 +242,6 @@ class MxnetEngine:
     def _head(self, stage: int) -> Any:
         """Return the parameter `(zooms, classes, channels)` of a stage."""
         return getattr(self._heads, f"layer{stage}")
-
-    def _variances(self) -> dict[str, Any]:
-        return {
-            name: parameter.data().copy()
-            for name, parameter in self._trunk.items()
-            if name.endswith("running_var")
-        }
-
-    def _unbias(self, before: Mapping[str, Any], n: int, edge: int) -> None:
-        """Let running variances follow the unbiased one, as torchvision's do.
-
-        MXNet adds a tenth of the biased variance of the batch, `(n − 1) / n` of the other.
-        """
-        for name, old in before.items():
-            stride = STAGE_STRIDES.get(stage_of(name), _STEM_STRIDE)
-            values = n * len(self._spec.zooms) * cell_count(edge, stride) ** 2
-            if values > 1:
-                new = self._trunk[name].data()
-                new += (new - 0.9 * old) / (values - 1)
 
     def _inputs(self, windows: NDArray[Any], readouts: Readouts) -> list[Any]:
         """Bring windows and readouts to the device, zooms flattened into the batch."""

@@ -29,12 +29,24 @@ def to_device(array: NDArray[Any], context: Any) -> Any:
 
 
 class Convolution(HybridBlock):  # type: ignore[misc]
-    """A convolution that keeps the size, with zeros or reflection past the edge."""
+    """A convolution that keeps the size, with zeros or reflection past the edge.
+
+    It takes and gives float32, and keeps its parameters so, whatever it computes in.
+    """
 
     def __init__(
-        self, inputs: int, outputs: int, side: int, stride: int, *, reflect: bool, bias: bool
+        self,
+        inputs: int,
+        outputs: int,
+        side: int,
+        stride: int,
+        *,
+        reflect: bool,
+        bias: bool,
+        computing: str,
     ) -> None:
         super().__init__()
+        self._computing = computing
         self._edge = side // 2
         self._reflect = reflect and self._edge > 0
         self._options = {
@@ -53,17 +65,21 @@ class Convolution(HybridBlock):  # type: ignore[misc]
         """Map `(n, inputs, y, x)` to `(n, outputs, ⌈y / stride⌉, ⌈x / stride⌉)`."""
         if self._reflect:
             x = F.pad(x, mode="reflect", pad_width=(0, 0, 0, 0, *(self._edge,) * 4))
-        return F.Convolution(x, **parameters, **self._options)
+        if self._computing == "float32":
+            return F.Convolution(x, **parameters, **self._options)
+        cast = {name: F.cast(p, dtype=self._computing) for name, p in parameters.items()}
+        x = F.Convolution(F.cast(x, dtype=self._computing), **cast, **self._options)
+        return F.cast(x, dtype="float32")
 
 
 class BasicBlock(HybridBlock):  # type: ignore[misc]
     """Two 3 × 3 convolutions and a shortcut (He et al. 2016, doi 10.1109/CVPR.2016.90)."""
 
     def __init__(
-        self, inputs: int, outputs: int, stride: int, *, reflect: bool, folded: bool
+        self, inputs: int, outputs: int, stride: int, *, reflect: bool, folded: bool, computing: str
     ) -> None:
         super().__init__()
-        how = {"reflect": reflect, "bias": folded}
+        how: dict[str, Any] = {"reflect": reflect, "bias": folded, "computing": computing}
         with self.name_scope():
             self.conv1 = Convolution(inputs, outputs, 3, stride, **how)
             self.bn1 = _normalisation(outputs, folded=folded)
@@ -93,14 +109,19 @@ class Trunk(HybridBlock):  # type: ignore[misc]
         What convolutions see past the edge: reflection, or zeros.
     folded
         Whether convolutions have a bias and batch normalisation is left out, see `fold`.
+    computing
+        The type of number that convolutions multiply; all else is float32.
     """
 
-    def __init__(self, deepest: int, *, reflect: bool, folded: bool = False) -> None:
+    def __init__(
+        self, deepest: int, *, reflect: bool, folded: bool = False, computing: str = "float32"
+    ) -> None:
         super().__init__()
-        how = {"reflect": reflect, "folded": folded}
+        how: dict[str, Any] = {"reflect": reflect, "folded": folded, "computing": computing}
         self._stages = tuple(range(1, deepest + 1))
         with self.name_scope():
-            self.conv1 = Convolution(3, 64, 7, 2, reflect=reflect, bias=folded)
+            first: dict[str, Any] = {"reflect": reflect, "bias": folded, "computing": computing}
+            self.conv1 = Convolution(3, 64, 7, 2, **first)
             self.bn1 = _normalisation(64, folded=folded)
             channels = 64
             for stage in self._stages:
@@ -131,13 +152,26 @@ class Trunk(HybridBlock):  # type: ignore[misc]
 
 
 class Features(HybridBlock):  # type: ignore[misc]
-    """The trunk, and the readouts that make one vector per window and stage of its cells."""
+    """The trunk, and the readouts that make one vector per window and stage of its cells.
 
-    def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
+    Parameters
+    ----------
+    spec
+        The network.
+    computing
+        The type of number that convolutions multiply.
+    like
+        Another block of the same network, whose parameters this one shares.
+    """
+
+    def __init__(
+        self, spec: NetworkSpec, computing: str = "float32", like: Features | None = None
+    ) -> None:
+        super().__init__(**_shared(like))
         self._stages, self._zooms = spec.stages, len(spec.zooms)
+        reflect = spec.padding == "reflect"
         with self.name_scope():
-            self.trunk = Trunk(spec.stages[-1], reflect=spec.padding == "reflect")
+            self.trunk = Trunk(spec.stages[-1], reflect=reflect, computing=computing)
 
     def hybrid_forward(self, F: Any, images: Any, *readouts: Any) -> list[Any]:
         """Read one vector per window and stage.
@@ -193,16 +227,19 @@ class Painter(HybridBlock):  # type: ignore[misc]
     ----------
     spec
         The network.
+    computing
+        The type of number that convolutions multiply.
     like
         Another painter of the same network, whose parameters this one shares.
     """
 
-    def __init__(self, spec: NetworkSpec, like: Painter | None = None) -> None:
-        shared = {} if like is None else {"prefix": like.prefix, "params": like.collect_params()}
-        super().__init__(**shared)
+    def __init__(
+        self, spec: NetworkSpec, computing: str = "float32", like: Painter | None = None
+    ) -> None:
+        super().__init__(**_shared(like))
         self._stages, self._classes = spec.stages, spec.classes
         with self.name_scope():
-            self.trunk = Trunk(spec.stages[-1], reflect=False, folded=True)
+            self.trunk = Trunk(spec.stages[-1], reflect=False, folded=True, computing=computing)
 
     def hybrid_forward(self, F: Any, images: Any, *heads: Any) -> list[Any]:
         """Map `(1, 3, y, x)` and heads `(classes, channels, 1, 1)` to maps of the stages."""
@@ -240,6 +277,11 @@ def _partner(convolution: str) -> str:
     if convolution.endswith("downsample.0"):
         return f"{convolution[:-1]}1"
     return convolution.replace("conv", "bn")
+
+
+def _shared(like: Any) -> dict[str, Any]:
+    """Give the names and parameters of a block to one of the same build."""
+    return {} if like is None else {"prefix": like.prefix, "params": like.collect_params()}
 
 
 def _normalisation(channels: int, *, folded: bool) -> Any:

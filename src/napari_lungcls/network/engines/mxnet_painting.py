@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.network.engines.mxnet_net import Painter, fold, mx, to_device
+from napari_lungcls.network.engines.painting import HostPainting
 from napari_lungcls.network.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from napari_lungcls.network.engines.mxnet_engine import MxnetEngine
 
 PLANS = 4
 """Shapes of tiles that get memory of their own, a few hundred MB each."""
@@ -30,6 +35,8 @@ class TilePainter:
         Per stage the device's array `(zooms, classes, channels)`.
     context
         MXNet's name of the device.
+    computing
+        The type of number that the trunk's convolutions multiply.
 
     Notes
     -----
@@ -44,9 +51,10 @@ class TilePainter:
         trunk: Mapping[str, NDArray[np.float32]],
         heads: Mapping[int, Any],
         context: Any,
+        computing: str = "float32",
     ) -> None:
-        self._spec = spec
-        self._any_shape = Painter(spec)
+        self._spec, self._computing = spec, computing
+        self._any_shape = Painter(spec, computing)
         self._any_shape.initialize(mx.init.Zero(), ctx=context)
         self._any_shape.hybridize()
         parameters = self._any_shape.trunk.named_parameters()
@@ -72,7 +80,24 @@ class TilePainter:
     def _painter(self, shape: Shape) -> Painter:
         returns = shape in self._seen and shape not in self._planned
         if returns and len(self._planned) < PLANS:
-            self._planned[shape] = Painter(self._spec, self._any_shape)
+            self._planned[shape] = Painter(self._spec, self._computing, self._any_shape)
             self._planned[shape].hybridize(static_alloc=True, static_shape=True)
         self._seen.add(shape)
         return self._planned.get(shape, self._any_shape)
+
+
+class MixedPainting(HostPainting):
+    """Painting with convolutions in other numbers than float32.
+
+    Parameters
+    ----------
+    engine
+        The network.
+    precision
+        What they compute in, a key of `mxnet_precision.TYPES`.
+    """
+
+    def __init__(self, engine: MxnetEngine, precision: str) -> None:
+        super().__init__(engine)
+        self.precision = precision
+        self._project = partial(engine.class_maps, precision=precision)

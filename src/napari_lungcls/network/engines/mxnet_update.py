@@ -47,14 +47,18 @@ class Optimizer:
         self.frozen = options.freeze
         """Whether parameters of the trunk stay as they are."""
 
-    def step(self, learning_rate: float) -> None:
-        """Take one step down the gradients that the last backward pass left."""
-        learning = {
-            name: parameter
-            for name, parameter in self._parameters.items()
-            if not (self.frozen and name.startswith("trunk."))
-        }
-        factor = self._clip_factor(learning)
+    def step(self, learning_rate: float, scale: float = 1.0) -> None:
+        """Take one step down the gradients that the last backward pass left.
+
+        Parameters
+        ----------
+        learning_rate
+            Of the heads; the trunk has its share of it.
+        scale
+            What the loss was multiplied by before that pass.
+        """
+        learning = self._learning()
+        factor = self._clip_factor(learning, scale) / scale
         for name, parameter in learning.items():
             weight, gradient = parameter.data(), parameter.grad()
             if name not in self._moments:
@@ -65,6 +69,11 @@ class Optimizer:
                 self._options.optimizer, self._adam
             )
             move(weight, gradient * factor, self._moments[name], rate, self._steps[name])
+
+    def finite(self) -> bool:
+        """Tell whether all gradients that the last backward pass left are finite numbers."""
+        gradients = [parameter.grad() for parameter in self._learning().values()]
+        return bool(mx.nd.multi_all_finite(*gradients, num_arrays=len(gradients)).asscalar())
 
     def state(self) -> State:
         """Return moments and step counts as `<parameter>.<moment>`."""
@@ -92,13 +101,20 @@ class Optimizer:
     def _keys(self) -> tuple[str, ...]:
         return _MOMENTS[self._options.optimizer]
 
-    def _clip_factor(self, learning: Mapping[str, Any]) -> float:
-        """Return what all gradients are multiplied by, so that their common norm is bounded."""
+    def _learning(self) -> dict[str, Any]:
+        return {
+            name: parameter
+            for name, parameter in self._parameters.items()
+            if not (self.frozen and name.startswith("trunk."))
+        }
+
+    def _clip_factor(self, learning: Mapping[str, Any], scale: float) -> float:
+        """Return what unscaled gradients are multiplied by, so that their norm is bounded."""
         if self._options.clip_norm is None:
             return 1.0
         gradients = [parameter.grad() for parameter in learning.values()]
         squares = mx.nd.multi_sum_sq(*gradients, num_arrays=len(gradients)).asnumpy()
-        norm = math.sqrt(squares.sum(dtype=np.float64))
+        norm = math.sqrt(squares.sum(dtype=np.float64)) / scale
         return min(1.0, self._options.clip_norm / (norm + 1e-6))
 
     def _adam(

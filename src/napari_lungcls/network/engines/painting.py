@@ -89,13 +89,13 @@ class HostPainting:
 
     def __init__(self, engine: Engine, tile: int = 512) -> None:
         self.tile = tile
-        self._engine = engine
+        self._project = engine.class_maps
         self.bias = engine.bias()[:, np.newaxis, np.newaxis]
 
     def class_maps(self, pixels: NDArray[Any], zoom: int) -> dict[int, Any]:
         """Project the cells of a tile; see `Painting`."""
         found = {}
-        for stage, maps in self._engine.class_maps(pixels, zoom).items():
+        for stage, maps in self._project(pixels, zoom).items():
             s = STAGE_STRIDES[stage]
             rows, columns = ((n - 2 * HALO) // s + 1 for n in pixels.shape[:2])
             halo = HALO // s

@@ -114,7 +114,8 @@ def _split(seen: Bools, within: Box, fixed: float) -> tuple[float, list[Box]]:
         return 0.0, []
     part = seen[box]
     cost = fixed + part.size
-    if part.all():
+    # Two halves cost a rectangle more, and save no more than the empty squares.
+    if part.size - np.count_nonzero(part) <= fixed:
         return cost, [box]
     (_, at, axis) = min((*_best_cut(part if i == 0 else part.T), i) for i in (0, 1))
     at += box[axis].start
