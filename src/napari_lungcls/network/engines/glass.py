@@ -56,6 +56,17 @@ class Glass:
         return np.asarray(grains.reshape(rows, per, columns, per).any(axis=(1, 3)))
 
 
+    def if_worth(self, sight: int) -> Glass:
+        """Give this glass, or none where it leaves no square out.
+
+        What lies past a tile's end is taken for more of the glass. A few even grains in tissue
+        shall not decide that.
+        """
+        if self.colour is None or not self.seen(sight, GRANULE).all():
+            return self
+        return Glass(None, np.ones_like(self.other))
+
+
 @dataclass(frozen=True)
 class Frame:
     """A rectangle around something in a tile, with glass around it.

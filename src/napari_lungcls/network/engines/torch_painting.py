@@ -73,12 +73,13 @@ class TorchPainting:
 
     def class_maps(self, pixels: NDArray[Any], zoom: int) -> dict[int, Tensor]:
         """Project the cells of a tile; see `Painting`."""
-        glass = find_glass(pixels, FAINT * self._std)
+        sight = min(HALO, self._spec.sight // 2)
+        glass = find_glass(pixels, FAINT * self._std).if_worth(sight)
         colour = self._mean if glass.colour is None else glass.colour
         with torch.inference_mode():
             blank = self._blank(glass.colour)
             maps = self._blank_maps(pixels.shape, blank, zoom)
-            for frame in frames(glass, min(HALO, self._spec.sight // 2), BEFORE, REACH):
+            for frame in frames(glass, sight, BEFORE, REACH):
                 first = self._first(pixels[scaled(frame.box, GRANULE)], colour, frame.first, blank)
                 for stage, cells, boxes in self._stages(first, frame, blank):
                     there = scaled(frame.box, GRANULE // STAGE_STRIDES[stage])
