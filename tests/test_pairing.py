@@ -8,6 +8,7 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import tifffile
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.pairing import open_pairs
@@ -53,6 +54,18 @@ def test_one_file_names_its_images_relative_to_itself(
     assert [stack.shape for stack, _ in pairs] == [(21, 30), (20, 30)]
     assert [p.coordinates[:, 0].tolist() for _, p in pairs] == [[2, 4], [1, 3]]
     assert [list(p.labels) for _, p in pairs] == [["duct", "duct"], ["septa", "duct"]]  # type: ignore[arg-type]
+
+
+def test_channels_hold_for_all_images(folder: Path) -> None:
+    images = []
+    for count in (4, 5):
+        images.append(folder / f"{count}.tif")
+        pixels = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((20, 30), np.uint8)
+        tifffile.imwrite(images[-1], pixels, imagej=True, metadata={"axes": "CYX"})
+    tables = [table(folder / f"{i}.csv", [(i, i, "septa")]) for i in range(2)]
+    pairs = open_pairs(images, tables, 0.5, "3,1")
+    assert [(stack.channels, stack.pixel_size) for stack, _ in pairs] == [("3,1", 0.5)] * 2
+    assert [stack.levels[0][0, 0].tolist() for stack, _ in pairs] == [[3, 1, 0]] * 2
 
 
 def test_points_of_images_that_were_not_given_are_left_out_aloud(folder: Path) -> None:

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.learning.agreement import (
     GroupAgreement,
@@ -139,6 +140,7 @@ def compare_with_model(
     model: Model,
     image: PathLike,
     pixel_size: float | None = None,
+    channels: Choice | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
     seed: int = 0,
@@ -150,7 +152,7 @@ def compare_with_model(
     InputError
         When a class is unknown to the model, no point lies on the image, or they do not fit.
     """
-    stack = open_image(Path(image)).with_pixel_size(pixel_size)
+    stack = open_image(Path(image), channels).with_pixel_size(pixel_size)
     here = str(Path(image).resolve())
     for k, each in enumerate(observers):
         on_image = (each.images == here) | (each.images == "")

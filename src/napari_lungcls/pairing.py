@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import Points, read_points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.anything import as_stack
+from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
 
@@ -22,7 +23,10 @@ AnyPoints = Points | PathLike
 
 
 def open_pairs(
-    images: Sequence[PathLike], tables: Sequence[PathLike], pixel_size: float | None = None
+    images: Sequence[PathLike],
+    tables: Sequence[PathLike],
+    pixel_size: float | None = None,
+    channels: Choice | None = None,
 ) -> list[tuple[ImageStack, Points]]:
     """Open images and their points.
 
@@ -35,6 +39,8 @@ def open_pairs(
         `image` names them, relative to the file.
     pixel_size
         Micrometres per pixel, in place of what the images say.
+    channels
+        What to make of the channels of the images, as `open_image` takes it.
 
     Raises
     ------
@@ -42,7 +48,7 @@ def open_pairs(
         When something is missing or nobody can tell which points belong to which image.
     """
     points = [read_points(table) for table in tables]
-    stacks = [open_image(Path(image)).with_pixel_size(pixel_size) for image in images]
+    stacks = [open_image(Path(image), channels).with_pixel_size(pixel_size) for image in images]
     if len(points) == 1 and _names(points[0]) is not None:
         return _by_name(images, stacks, points[0], Path(tables[0]))
     if len(points) != len(stacks):

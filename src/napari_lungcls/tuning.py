@@ -51,7 +51,7 @@ class Request:
 
     Attributes
     ----------
-    images, points, pixel_size
+    images, points, pixel_size, channels
         As `open_pairs` takes them.
     scheme
         The classes.
@@ -89,6 +89,7 @@ class Request:
     search: Space = field(default_factory=lambda: Space(dimensions={}))
     fixed: tuple[str, ...] = ()
     pixel_size: float | None = None
+    channels: str | None = None
     study: str = "lungcls"
     objective: Objective = "accuracy"
     pruner: Pruner = "median"
@@ -126,7 +127,7 @@ class Search:
         from napari_lungcls.learning.tuning.task import Task
 
         self.request = request
-        pairs = open_pairs(request.images, request.points, request.pixel_size)
+        pairs = open_pairs(request.images, request.points, request.pixel_size, request.channels)
         self.task: Task = Task.prepare(
             pairs,
             request.scheme,

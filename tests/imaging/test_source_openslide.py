@@ -52,6 +52,12 @@ def test_its_pixels_are_those_of_the_file(stack: ImageStack) -> None:
     np.testing.assert_array_equal(stack.levels[1][...], COARSE)
 
 
+def test_its_colours_can_be_chosen(slide: Path) -> None:
+    stack = open_image(slide, "2,0")
+    np.testing.assert_array_equal(stack.levels[0][..., :2], FINE[..., [2, 0]])
+    np.testing.assert_array_equal(open_image(slide, 1).levels[1][...], COARSE[..., 1])
+
+
 def keys(length: int) -> st.SearchStrategy[int | slice]:
     places = st.integers(-length, length - 1)
     return st.one_of(places, st.builds(slice, places, places, st.sampled_from([None, 1, 2, 5])))
@@ -65,7 +71,7 @@ def test_any_region_is_that_of_the_array(
 
 
 def test_what_was_not_scanned_is_background(stack: ImageStack) -> None:
-    level = stack.levels[0]._array
+    level = stack.levels[0].array
     beyond = level[slice(290, 320, 1), slice(0, 4, 1), slice(0, 3, 1)]
     np.testing.assert_array_equal(beyond[:10], FINE[290:, :4])
     assert (beyond[10:] == 255).all()

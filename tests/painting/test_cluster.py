@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 import zarr
@@ -101,6 +102,25 @@ def test_damage_is_told_by_the_workers(client: Any, image: Path, tmp_path: Path)
     chunk.write_bytes(good)
     assert len(last.damage) == 1
     assert next(MODEL.painting(image, out=out, resume=True)).done == 6
+
+
+def test_workers_see_the_channels_that_were_chosen(client: Any, tmp_path: Path) -> None:
+    plane = np.tile(np.linspace(0, 250, 130, dtype=np.float32), (100, 1))
+    path = tmp_path / "five.zarr"
+    zarr.create_array(path, data=np.stack([plane * 0, plane, 255 - plane, plane / 2, plane]))
+    wanted, lazy = tmp_path / "wanted.ome.zarr", da.from_zarr(path)
+    MODEL.paint(open_image(path, "1+4,3,1"), out=wanted)
+    for i, image in enumerate(
+        (open_image(path, "1+4,3,1"), ImageStack(lazy, channels="1+4,3,1", source="five"))
+    ):
+        out = tmp_path / f"{i}.ome.zarr"
+        MODEL.paint(image, out=out, scheduler=client)
+        cells = [np.asarray(zarr.open_group(p, mode="r")["0"]) for p in (out, wanted)]
+        np.testing.assert_array_equal(*cells)
+        assert len(np.unique(cells[0])) > 1
+    memory = ImageStack(np.asarray(lazy), channels="0", source="made")
+    with pytest.raises(InputError, match="made: the workers of a cluster cannot see an image in"):
+        MODEL.paint(memory, out=tmp_path / "no.ome.zarr", scheduler=client)
 
 
 def test_what_a_cluster_cannot_do_is_said(

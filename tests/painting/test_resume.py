@@ -166,6 +166,20 @@ def test_another_job_is_refused(tmp_path: Path, changes: dict[str, Any], message
     assert [p.name for p in tmp_path.iterdir()] == [out.name]
 
 
+def test_other_channels_are_another_job(tmp_path: Path) -> None:
+    pixels = np.stack([np.asarray(STACK.levels[0])] * 3)
+    chosen = [ImageStack(pixels, channels=c, channel_axis=0, source="made") for c in ("1", "0")]
+    out = tmp_path / "map.ome.zarr"
+    MODEL.paint(chosen[0], out=out, cancelled=some(3))
+    for other in (chosen[1], STACK):
+        with pytest.raises(InputError, match="was begun with --channels 1; resume it with that"):
+            MODEL.paint(other, out=out, resume=True)
+    MODEL.paint(chosen[0], out=out, resume=True)
+    MODEL.paint(STACK, out=out, overwrite=True, cancelled=some(3))
+    with pytest.raises(InputError, match="was begun with no --channels; resume it with that"):
+        MODEL.paint(chosen[0], out=out, resume=True)
+
+
 @SUFFIXES
 def test_two_runs_on_one_output_refuse_each_other(tmp_path: Path, suffix: str, whole: Any) -> None:
     out = tmp_path / f"map{suffix}"

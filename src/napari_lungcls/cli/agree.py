@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_lungcls.cli import console
-from napari_lungcls.cli.options import Device, EngineName, Json, PixelSize
+from napari_lungcls.cli.options import Channels, Device, EngineName, Json, PixelSize
 from napari_lungcls.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def agree(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="of the bootstrap")] = 0,
     pixel_size: PixelSize = None,
+    channels: Channels = None,
     engine: EngineName = None,
     device: Device = "auto",
     json: Json = False,
@@ -75,7 +76,7 @@ def agree(
     if loaded is not None and model is not None:
         with console.progress("classifying") as show:
             against = compare_with_model(
-                observers, loaded, model[1], pixel_size, seed=seed,
+                observers, loaded, model[1], pixel_size, channels, seed=seed,
                 progress=lambda done, total: show(done, total, "observers"),
             )  # fmt: skip
             found = found.model_copy(update={"model": list(against)})

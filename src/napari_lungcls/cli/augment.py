@@ -9,6 +9,7 @@ import typer
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import (
+    Channels,
     Images,
     Json,
     PixelSize,
@@ -39,6 +40,7 @@ def augment(
         int, typer.Option("--columns", metavar="N", min=2, help="windows in a row")
     ] = 8,
     pixel_size: PixelSize = None,
+    channels: Channels = None,
     json: Json = False,
     **settings: Any,
 ) -> None:
@@ -53,7 +55,7 @@ def augment(
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: the picture is a PNG; give a name that ends in .png")
     check_file(out)
-    pairs = open_pairs(images, points, pixel_size)
+    pairs = open_pairs(images, points, pixel_size, channels)
     picture = preview_augmentation(pairs, chosen, scheme, per_class=per_class, columns=columns)
     write_picture(out, picture)
     height, width = picture.shape[:2]

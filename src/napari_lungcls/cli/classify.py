@@ -10,6 +10,7 @@ import typer
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import (
+    Channels,
     Device,
     EngineName,
     Image,
@@ -26,6 +27,7 @@ def classify(
     points: Annotated[Path, typer.Option("--points", metavar="CSV", help="points to classify")],
     out: Annotated[Path, typer.Option("--out", metavar="CSV", help="points file to write")],
     pixel_size: PixelSize = None,
+    channels: Channels = None,
     engine: EngineName = None,
     device: Device = "auto",
     json: Json = False,
@@ -38,7 +40,7 @@ def classify(
     from napari_lungcls.pairing import open_pairs
 
     check_file(out)
-    ((stack, table),) = open_pairs([image], [points], pixel_size)
+    ((stack, table),) = open_pairs([image], [points], pixel_size, channels)
     loaded = load(model, engine=engine, device=device)
     odds = np.empty((len(table), len(loaded.scheme)), np.float32)
     with console.progress("classifying") as show:

@@ -9,6 +9,7 @@ import typer
 
 from napari_lungcls.cli import console, patches
 from napari_lungcls.cli.options import (
+    Channels,
     Device,
     EngineName,
     Images,
@@ -31,6 +32,7 @@ def evaluate(
     ] = False,
     stride: Stride = 4,
     pixel_size: PixelSize = None,
+    channels: Channels = None,
     report: ReportFolder = None,
     predictions: Annotated[
         Path | None,
@@ -49,7 +51,7 @@ def evaluate(
     from napari_lungcls.reporting.runs import evaluation_report
 
     if not points:
-        patches.check_patch_data(images, "evaluate")
+        patches.check_patch_data(images, "evaluate", channels)
         patches.evaluate_on(
             load(model, engine=engine, device=device), model, images, report,
             predictions=predictions, as_json=json,
@@ -59,7 +61,7 @@ def evaluate(
         check_report_folder(report)
     if predictions is not None:
         check_file(predictions)
-    pairs = open_pairs(images, points, pixel_size)
+    pairs = open_pairs(images, points, pixel_size, channels)
     for stack, table in pairs:
         check_inside(stack, table.coordinates, table.source)
     loaded = load(model, engine=engine, device=device)

@@ -67,6 +67,14 @@ PixelSize = Annotated[
         help="micrometres per pixel of the images  [default: what they say]",
     ),
 ]
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        "--channels",
+        metavar="LIST",
+        help="channels of the images that are grey, or red,green,blue: 2 or 0+3,1,2",
+    ),
+]
 Stride = Annotated[
     int, typer.Option("--stride", metavar="N", help="image pixels between painted cells, 1 to 64")
 ]

@@ -10,6 +10,7 @@ import typer
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import (
+    Channels,
     Device,
     EngineName,
     Image,
@@ -74,6 +75,7 @@ def paint(
         typer.Option("--workers", metavar="N", help="paint with N processes on this computer"),
     ] = None,
     pixel_size: PixelSize = None,
+    channels: Channels = None,
     precision: Annotated[
         Precision,
         typer.Option("--precision", help="what the network computes with; auto checks the fastest"),
@@ -98,7 +100,7 @@ def paint(
     _check_output(out, overwrite=overwrite, resume=resume)
     if geojson is not None:
         check_geojson(check_file(geojson), overwrite=overwrite or resume)
-    stack = open_image(image).with_pixel_size(pixel_size)
+    stack = open_image(image, channels).with_pixel_size(pixel_size)
     grid = MapGrid.over(stack, stride, area, part)
     loaded = load(model, engine=engine, device=device)
     began = time.perf_counter()

@@ -151,13 +151,13 @@ def predict(
     console.answer(result, f"{len(patches)} patches: {said}\ntable: {out}", as_json=json)
 
 
-def check_patch_data(data: Sequence[str], command: str) -> None:
-    """Refuse images without points, where only patches may go without.
+def check_patch_data(data: Sequence[str], command: str, channels: str | None) -> None:
+    """Refuse images without points, where only patches may go without, and their options.
 
     Raises
     ------
     InputError
-        Naming the missing option.
+        Naming the option that is missing or has no meaning.
     """
     from napari_lungcls.learning.patches.opening import is_patch_data
 
@@ -167,6 +167,10 @@ def check_patch_data(data: Sequence[str], command: str) -> None:
                 f"Missing option '--points': {path} is no patch data set, and images need points; "
                 f"see lungcls {command} --help"
             )
+    if channels is not None:
+        raise InputError(
+            f"--channels {channels}: patches are grey or RGB as they are; leave that out"
+        )
 
 
 def train_on(

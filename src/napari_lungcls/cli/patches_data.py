@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_lungcls.cli import console
-from napari_lungcls.cli.options import Classes, Images, Json, Tables, check_file
+from napari_lungcls.cli.options import Channels, Classes, Images, Json, Tables, check_file
 
 if TYPE_CHECKING:
     from napari_lungcls.learning.patches.parts import PatchData
@@ -72,6 +72,7 @@ def export(
             help="preset or scheme file  [default: what the points name]",
         ),
     ] = None,
+    channels: Channels = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Write a patch around every labelled point."""
@@ -81,7 +82,7 @@ def export(
     from napari_lungcls.learning.patches.parts import scheme_of
     from napari_lungcls.pairing import open_pairs
 
-    pairs = open_pairs(images, points)
+    pairs = open_pairs(images, points, channels=channels)
     labels = [name for _, p in pairs if p.labels is not None for name in p.labels]
     scheme = scheme_of(labels) if classes is None else ClassScheme.parse(classes)
     with console.progress("exporting") as show, console.interruptible() as cancelled:

@@ -10,6 +10,7 @@ import numpy as np
 from napari_lungcls.cli import console, patches
 from napari_lungcls.cli.learn import Kind, Places, learn
 from napari_lungcls.cli.options import (
+    Channels,
     CheckpointEvery,
     Classes,
     Images,
@@ -46,6 +47,7 @@ def train(
     points: TablesUnlessPatches = None,
     classes: Classes = None,
     pixel_size: PixelSize = None,
+    channels: Channels = None,
     report: ReportFolder = None,
     resume: Resume = False,
     checkpoint_every: CheckpointEvery = SECONDS,
@@ -60,7 +62,7 @@ def train(
     from napari_lungcls.pairing import open_pairs
 
     if not points:
-        patches.check_patch_data(images, "train")
+        patches.check_patch_data(images, "train", channels)
         patches.train_on(
             images, out, classes, pixel_size, report,
             {**(read_settings(settings_file) if settings_file else {}), **settings},
@@ -70,7 +72,7 @@ def train(
     chosen = chosen_settings(settings_file, settings)
     scheme = ClassScheme.parse(classes or "lung")
     places = Places.check(out, report, resume=resume, every=checkpoint_every)
-    pairs = open_pairs(images, points, pixel_size)
+    pairs = open_pairs(images, points, pixel_size, channels)
     rehearse(chosen, scheme)
 
     def start(cancelled: Callable[[], bool]) -> Generator[TrainingProgress, None, Trained]:

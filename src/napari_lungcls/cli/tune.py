@@ -10,6 +10,7 @@ import typer
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import (
+    Channels,
     Classes,
     Images,
     Json,
@@ -46,6 +47,7 @@ def tune(
     ] = None,
     classes: Classes = None,
     pixel_size: PixelSize = None,
+    channels: Channels = None,
     trials: Annotated[
         int, typer.Option("--trials", metavar="N", help="trials in all, of all calls")
     ] = 50,
@@ -125,6 +127,7 @@ def tune(
         search=_search(search or [], settings),
         fixed=tuple(settings),
         pixel_size=pixel_size,
+        channels=channels,
         study=study,
         objective=one_of("--objective", objective, OBJECTIVES),
         pruner=one_of("--pruner", pruner, PRUNERS),

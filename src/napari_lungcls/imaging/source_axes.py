@@ -54,7 +54,9 @@ class Layout:
     rgb: bool
 
 
-def arrange(axes: Sequence[str], shape: Sequence[int], source: str) -> Layout:
+def arrange(
+    axes: Sequence[str], shape: Sequence[int], source: str, *, choosing: bool = False
+) -> Layout:
     """Put axes into the order `(…, y, x)` or `(…, y, x, channel)`.
 
     Parameters
@@ -66,6 +68,9 @@ def arrange(axes: Sequence[str], shape: Sequence[int], source: str) -> Layout:
         Lengths of these axes.
     source
         Names the file in errors.
+    choosing
+        Whether some of the channels will be chosen, so that there may be any number of them.
+        Pages that the file does not name (`i`, `q`) are then channels, if nothing else is.
 
     Raises
     ------
@@ -80,12 +85,14 @@ def arrange(axes: Sequence[str], shape: Sequence[int], source: str) -> Layout:
         )
     channels = [i for i, name in enumerate(names) if name in ("c", "s")]
     many = [i for i in channels if shape[i] != 1]
+    if choosing and not many:
+        many = [i for i, name in enumerate(names) if name in ("i", "q")][:1]
+        channels += many
     colours = len(many) == 1 and shape[many[0]] in ((3, 4) if names[many[0]] == "s" else (3,))
-    if many and not colours:
-        found = " and ".join(str(shape[i]) for i in many)
+    if len(many) > 1 or (many and not colours and not choosing):
         raise InputError(
-            f"{source}: has {found} channels, but an image is grey or has three colours; "
-            "save one channel, or three as RGB"
+            f"{source}: has {' and '.join(str(shape[i]) for i in many)} channels, but an image "
+            f"is grey or has three colours; {_remedy(shape[many[0]] if len(many) == 1 else 0)}"
         )
     rest = [i for i, name in enumerate(names) if i not in channels and name not in ("y", "x")]
     rest.sort(key=lambda i: {"t": -1, "z": 1}.get(names[i], 0))
@@ -93,18 +100,42 @@ def arrange(axes: Sequence[str], shape: Sequence[int], source: str) -> Layout:
     return Layout(tuple(names[i] for i in plane), (*plane, *many), bool(many))
 
 
-def guess_axes(shape: Sequence[int]) -> tuple[str, ...]:
+def _remedy(count: int) -> str:
+    if not count:
+        return "save one channel, or three as RGB"
+    some = ",".join(map(str, range(min(count, 3))))
+    return f"choose some of 0 to {count - 1}, as in --channels {some}"
+
+
+def channel_axis_of(shape: Sequence[int]) -> int | None:
+    """Guess which axis of an array holds channels: the last, or the one before y and x.
+
+    It is the shorter one; there is none when there are but two axes.
+    """
+    if len(shape) < 3:
+        return None
+    return -1 if shape[-1] < shape[-3] else -3
+
+
+def guess_axes(shape: Sequence[int], *, choosing: bool = False) -> tuple[str, ...]:
     """Name the axes of an array that says nothing about them.
 
     The last axis is the channel when it has 3 or 4 entries and the two before it are
-    longer, or when it has one entry. What comes before `y` and `x` is `z`, then `t`.
+    longer, or when it has one entry. What comes before `y` and `x` is `z`, then `t`. When
+    some channels will be chosen, there must be an axis of channels; see `channel_axis_of`.
     """
-    channel = len(shape) > 2 and (
+    axis = None
+    if choosing:
+        axis = channel_axis_of(shape)
+    elif len(shape) > 2 and (
         shape[-1] == 1 or (shape[-1] in (3, 4) and min(shape[-3:-1]) > shape[-1])
-    )
-    plane = len(shape) - channel
+    ):
+        axis = -1
+    plane = len(shape) - (axis is not None)
     names = [f"axis{i}" for i in range(plane - 4)] + list("tzyx")[-plane:]
-    return (*names, "s") if channel else tuple(names)
+    if axis is not None:
+        names.insert(len(shape) + axis, "s")
+    return tuple(names)
 
 
 class Opened:
@@ -151,14 +182,14 @@ class LazyView:
         opened: Opened | None = None,
         dtype: Any = None,
     ) -> None:
-        self._array = array
+        self.array = array
         self._source = source
         self._order = tuple(order) if order is not None else tuple(range(len(array.shape)))
         self._opened = opened
         self.shape = tuple(int(array.shape[axis]) for axis in self._order)
         self.ndim = len(self.shape)
         self.dtype = np.dtype(array.dtype if dtype is None else dtype).newbyteorder("=")
-        piece = math.prod(getattr(array, "chunks", None) or ()) * np.dtype(array.dtype).itemsize
+        piece = math.prod(_pieces(array) or ()) * np.dtype(array.dtype).itemsize
         if piece > MAX_CHUNK:
             raise InputError(
                 f"{source}: is stored in pieces of {piece / 2**30:.1f} GiB, which can only be "
@@ -173,8 +204,8 @@ class LazyView:
     @property
     def chunks(self) -> tuple[int, ...] | None:
         """Lengths of the pieces the file is stored in, or None."""
-        found = getattr(self._array, "chunks", None)
-        return None if found is None else tuple(int(found[axis]) for axis in self._order)
+        found = _pieces(self.array)
+        return None if found is None else tuple(found[axis] for axis in self._order)
 
     def __len__(self) -> int:
         """Length of the first axis."""
@@ -203,11 +234,13 @@ class LazyView:
         lengths = [len(range(k.start, k.stop, k.step)) for k in keys if isinstance(k, slice)]
         if 0 in lengths:
             return np.empty(lengths, self.dtype)
-        place: list[int | slice] = [0] * len(self._array.shape)
+        place: list[int | slice] = [0] * len(self.array.shape)
         for axis, k in zip(self._order, keys, strict=True):
             place[axis] = k
         try:
-            region = np.asarray(self._array[tuple(place)])
+            region = np.asarray(self.array[tuple(place)])
+        except InputError:
+            raise
         except READ_ERRORS as error:
             raise InputError(
                 f"{self._source}: cannot be read ({error or type(error).__name__}); the file "
@@ -216,6 +249,12 @@ class LazyView:
         in_file = sorted(kept)
         region = region.transpose([in_file.index(axis) for axis in kept])
         return region.astype(self.dtype, copy=False)
+
+
+def _pieces(array: Any) -> tuple[int, ...] | None:
+    """Lengths of the pieces an array is stored in; dask calls the largest `chunksize`."""
+    found = getattr(array, "chunksize", None) or getattr(array, "chunks", None)
+    return None if found is None else tuple(map(int, found))
 
 
 def _expand(key: Any, ndim: int) -> list[Any]:

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.source_axes import READ_ERRORS, LazyView, Opened, arrange, guess_axes
 from napari_lungcls.imaging.source_units import world
 from napari_lungcls.imaging.stack import ImageStack
@@ -81,7 +82,9 @@ def list_images(path: Path, source: str) -> list[Listed]:
             raise InputError(_damaged(source, error)) from error
 
 
-def open_hdf5(path: Path, inside: str | None, source: str) -> ImageStack:
+def open_hdf5(
+    path: Path, inside: str | None, source: str, channels: Choice | None = None
+) -> ImageStack:
     """Open one dataset of a file, which stays open while the image is in use.
 
     Axes are taken from the attribute `axistags` of ilastik or from dimension labels, else
@@ -95,6 +98,8 @@ def open_hdf5(path: Path, inside: str | None, source: str) -> ImageStack:
         Path of the dataset; None when there is only one with two or more axes.
     source
         Names it in messages.
+    channels
+        What to make of its channels, as for `ImageStack`.
 
     Raises
     ------
@@ -105,13 +110,13 @@ def open_hdf5(path: Path, inside: str | None, source: str) -> ImageStack:
     opened = Opened(file.close)
     try:
         dataset = _dataset(file, inside, path, source)
-        axes = _axes(dataset)
+        axes = _axes(dataset, choosing=channels is not None)
         sizes = _element_size(dataset)
     except InputError:
         raise
     except READ_ERRORS as error:
         raise InputError(_damaged(source, error)) from error
-    layout = arrange(axes, dataset.shape, source)
+    layout = arrange(axes, dataset.shape, source, choosing=channels is not None)
     pixel_size, scale, unit = world(layout.names, sizes, source)
     return ImageStack(
         LazyView(dataset, source, layout.order, opened),
@@ -121,6 +126,7 @@ def open_hdf5(path: Path, inside: str | None, source: str) -> ImageStack:
         unit=unit,
         name=f"{path.stem} {dataset.name.strip('/')}",
         source=source,
+        channels=channels,
     )
 
 
@@ -167,12 +173,12 @@ def _images(file: h5py.File) -> list[str]:
     return found
 
 
-def _axes(dataset: h5py.Dataset) -> tuple[str, ...]:
+def _axes(dataset: h5py.Dataset, *, choosing: bool) -> tuple[str, ...]:
     """Name the axes as ilastik or the dimension labels do, else guess."""
     for names in (_axistags(dataset), [dim.label.lower() for dim in dataset.dims]):
         if len(names) == dataset.ndim and {"y", "x"} <= set(names):
             return tuple(names)
-    return guess_axes(dataset.shape)
+    return guess_axes(dataset.shape, choosing=choosing)
 
 
 def _axistags(dataset: h5py.Dataset) -> list[str]:

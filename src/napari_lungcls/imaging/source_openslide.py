@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.source_axes import READ_ERRORS, LazyView, Opened
 from napari_lungcls.imaging.source_units import world
 from napari_lungcls.imaging.stack import ImageStack
@@ -21,7 +22,7 @@ TILE = 256
 """Edge of the pieces to read by, where the file does not say how it is tiled."""
 
 
-def open_slide(path: Path, source: str) -> ImageStack:
+def open_slide(path: Path, source: str, channels: Choice | None = None) -> ImageStack:
     """Open a slide with its pyramid; pixels are decoded when they are asked for.
 
     What the scanner left out is filled with the slide's background colour, white unless the
@@ -33,6 +34,8 @@ def open_slide(path: Path, source: str) -> ImageStack:
         The file; MIRAX and VMS slides have a folder or other files beside it.
     source
         Names the file in messages.
+    channels
+        What to make of its colours, as for `ImageStack`.
 
     Raises
     ------
@@ -66,6 +69,7 @@ def open_slide(path: Path, source: str) -> ImageStack:
         unit=unit,
         name=path.stem,
         source=source,
+        channels=channels,
     )
 
 

@@ -9,6 +9,7 @@ from PIL import JpegImagePlugin, PngImagePlugin
 from PIL.ImageFile import ImageFile
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.source_axes import READ_ERRORS
 from napari_lungcls.imaging.stack import ImageStack
 
@@ -27,7 +28,7 @@ _GREY = {"1": "L", "LA": "L", "La": "L"}
 _AS_THEY_ARE = ("L", "RGB", "I", "F")
 
 
-def open_picture(path: Path, source: str) -> ImageStack:
+def open_picture(path: Path, source: str, channels: Choice | None = None) -> ImageStack:
     """Decode a PNG or JPEG file, told by its first bytes and not by its name.
 
     Transparency is dropped, palettes and CMYK become RGB, 16-bit grey stays 16-bit. The
@@ -39,6 +40,8 @@ def open_picture(path: Path, source: str) -> ImageStack:
         The file.
     source
         Names the file in messages.
+    channels
+        What to make of its channels, as for `ImageStack`.
 
     Raises
     ------
@@ -60,7 +63,9 @@ def open_picture(path: Path, source: str) -> ImageStack:
         raise
     except (*READ_ERRORS, SyntaxError) as error:
         raise InputError(f"{source}: is a damaged image ({error}); copy it again") from error
-    return ImageStack(pixels, rgb=pixels.ndim == 3, name=path.stem, source=source)
+    return ImageStack(
+        pixels, rgb=pixels.ndim == 3, name=path.stem, source=source, channels=channels
+    )
 
 
 def _check_size(picture: ImageFile, source: str) -> None:

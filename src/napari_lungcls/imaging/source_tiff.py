@@ -12,6 +12,7 @@ import tifffile
 import zarr
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.source_axes import READ_ERRORS, LazyView, Opened, arrange
 from napari_lungcls.imaging.source_recent import RecentChunks
 from napari_lungcls.imaging.source_units import micrometres, plausible, world
@@ -25,7 +26,7 @@ _INTENSITIES = (0, 1, 2, 6)
 _PALETTE = 3
 
 
-def open_tiff(path: Path, source: str) -> ImageStack:
+def open_tiff(path: Path, source: str, channels: Choice | None = None) -> ImageStack:
     """Open the first image of a TIFF file, with its pyramid levels.
 
     Tiles and strips are decoded when they are asked for, and contiguous pixels are mapped
@@ -38,6 +39,8 @@ def open_tiff(path: Path, source: str) -> ImageStack:
         The file.
     source
         Names the file in messages.
+    channels
+        What to make of its channels, as for `ImageStack`.
 
     Raises
     ------
@@ -56,7 +59,8 @@ def open_tiff(path: Path, source: str) -> ImageStack:
         _check_complete(levels, source)
         sizes = _sizes(tif, page)
         _check_meaning(tif, page, source)
-        layout = arrange(*_axes(levels[0], page), source)
+        layout = arrange(*_axes(levels[0], page), source, choosing=channels is not None)
+        names = _ome_channels(tif)
         arrays = [_array(level, path) for level in levels if level.axes == levels[0].axes]
     except InputError:
         raise
@@ -71,6 +75,8 @@ def open_tiff(path: Path, source: str) -> ImageStack:
         unit=unit,
         name=path.name.split(".")[0] or path.name,
         source=source,
+        channels=channels,
+        channel_names=names,
     )
 
 
@@ -139,16 +145,30 @@ def _sizes(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Sizes:
 
 def _ome_sizes(tif: tifffile.TiffFile) -> Sizes:
     """Read `PhysicalSize…` of the first image of OME-XML; the unit is µm unless given."""
+    pixels = _ome_pixels(tif)
+    return {} if pixels is None else {a: _ome_size(pixels.attrib, a.upper()) for a in "xyz"}
+
+
+def _ome_channels(tif: tifffile.TiffFile) -> list[str]:
+    """Read the names of the channels of the first image of OME-XML."""
+    pixels = _ome_pixels(tif)
+    found = [] if pixels is None else [e for e in pixels if _tag(e) == "Channel"]
+    return [element.get("Name", "") for element in found]
+
+
+def _ome_pixels(tif: tifffile.TiffFile) -> ElementTree.Element | None:
+    """Find what OME-XML says about the first image, if there is any."""
     if not tif.ome_metadata:
-        return {}
+        return None
     try:
         root = ElementTree.fromstring(tif.ome_metadata)
     except ElementTree.ParseError:
-        return {}
-    for element in root.iter():
-        if element.tag.rpartition("}")[2] == "Pixels":
-            return {axis: _ome_size(element.attrib, axis.upper()) for axis in "xyz"}
-    return {}
+        return None
+    return next((element for element in root.iter() if _tag(element) == "Pixels"), None)
+
+
+def _tag(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
 
 
 def _ome_size(attributes: dict[str, str], axis: str) -> float | None:

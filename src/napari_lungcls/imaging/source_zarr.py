@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from zarr.storage import LocalStore
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.source_axes import READ_ERRORS, Layout, LazyView, arrange, guess_axes
 from napari_lungcls.imaging.source_units import MICROMETRE, micrometres, square
 from napari_lungcls.imaging.stack import ImageStack
@@ -50,7 +51,7 @@ class Multiscale(BaseModel):
     name: Any = None
 
 
-def open_zarr(path: Path, source: str) -> ImageStack:
+def open_zarr(path: Path, source: str, channels: Choice | None = None) -> ImageStack:
     """Open an image in a zarr store: a multiscale group, or one plain array.
 
     The positions of the first level hold for the image; units of length become micrometres.
@@ -62,6 +63,8 @@ def open_zarr(path: Path, source: str) -> ImageStack:
         The folder of the group or array.
     source
         Names it in messages.
+    channels
+        What to make of its channels, as for `ImageStack`.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def open_zarr(path: Path, source: str) -> ImageStack:
     """
     node = open_node(path, source)
     if isinstance(node, zarr.Array):
-        return _plain(node, path, source)
+        return _plain(node, path, source, channels)
     found = multiscale(node, source)
     if found is None and node.attrs.get("bioformats2raw.layout") and "0" in node:
         node = child(node, "0", zarr.Group, source)
@@ -81,7 +84,7 @@ def open_zarr(path: Path, source: str) -> ImageStack:
             f"{source}: is a zarr group without an image; give the path of an image inside "
             f"(it holds {names})"
         )
-    return _pyramid(node, found, path, source)
+    return _pyramid(node, found, path, source, channels)
 
 
 def open_node(path: Path, source: str) -> zarr.Array[Any] | zarr.Group:
@@ -140,17 +143,20 @@ def multiscale(group: zarr.Group, source: str) -> Multiscale | None:
         ) from error
 
 
-def _plain(array: zarr.Array[Any], path: Path, source: str) -> ImageStack:
+def _plain(array: zarr.Array[Any], path: Path, source: str, channels: Choice | None) -> ImageStack:
     """Open an array without a pyramid; xarray and zarr 3 may have named its axes."""
     named = array.attrs.get("_ARRAY_DIMENSIONS", getattr(array.metadata, "dimension_names", None))
     names = tuple(str(name).lower() for name in named) if isinstance(named, list | tuple) else ()
-    axes = names if {"y", "x"} <= set(names) else guess_axes(array.shape)
-    layout = arrange(axes, array.shape, source)
+    choosing = channels is not None
+    axes = names if {"y", "x"} <= set(names) else guess_axes(array.shape, choosing=choosing)
+    layout = arrange(axes, array.shape, source, choosing=choosing)
     view = LazyView(array, source, layout.order)
-    return ImageStack(view, rgb=layout.rgb, name=_name(path), source=source)
+    return ImageStack(view, rgb=layout.rgb, name=_name(path), source=source, channels=channels)
 
 
-def _pyramid(group: zarr.Group, described: Multiscale, path: Path, source: str) -> ImageStack:
+def _pyramid(
+    group: zarr.Group, described: Multiscale, path: Path, source: str, channels: Choice | None
+) -> ImageStack:
     arrays: list[zarr.Array[Any]] = [
         child(group, dataset.path, zarr.Array, source) for dataset in described.datasets
     ]
@@ -158,15 +164,30 @@ def _pyramid(group: zarr.Group, described: Multiscale, path: Path, source: str) 
     axes = _axes(described, len(shape))
     if any(array.ndim != len(axes) for array in arrays):
         raise InputError(f"{source}: its levels do not have the {len(axes)} axes it announces")
-    layout = arrange([axis.name.lower() for axis in axes], shape, source)
+    layout = arrange(
+        [axis.name.lower() for axis in axes], shape, source, choosing=channels is not None
+    )
     scale, translate = _transformation(described, len(axes), source)
     return ImageStack(
         [LazyView(array, source, layout.order) for array in arrays],
         rgb=layout.rgb,
         name=_name(path),
         source=source,
+        channels=channels,
+        channel_names=_channel_names(group),
         **_world(axes, layout, scale, translate, source),
     )
+
+
+def _channel_names(group: zarr.Group) -> list[str]:
+    """Read the names that OME-Zarr gives its channels, if it does."""
+    attributes = group.attrs.asdict()
+    ome = attributes.get("ome", attributes)
+    omero = ome.get("omero") if isinstance(ome, dict) else None
+    channels = omero.get("channels") if isinstance(omero, dict) else None
+    if not isinstance(channels, list):
+        return []
+    return [str(c.get("label", "")) if isinstance(c, dict) else "" for c in channels]
 
 
 def _axes(described: Multiscale, ndim: int) -> list[Axis]:

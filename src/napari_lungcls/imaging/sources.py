@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
 from napari_lungcls.imaging.source_hdf5 import open_hdf5, split_dataset
 from napari_lungcls.imaging.source_openslide import SUFFIXES as SLIDES
@@ -17,7 +18,7 @@ SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5, *SLIDES)
 """Suffixes that `open_image` knows, in lower case."""
 
 
-def open_image(path: str | os.PathLike[str]) -> ImageStack:
+def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> ImageStack:
     """Open an image; only its metadata is read, its pixels when they are asked for.
 
     PNG and JPEG are the exception: they are one plane and are decoded here, whole.
@@ -28,6 +29,9 @@ def open_image(path: str | os.PathLike[str]) -> ImageStack:
         A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a slide that OpenSlide
         reads (with the extra `slides`), a PNG or JPEG file, a folder that is an OME-Zarr image
         or a zarr array, or an HDF5 file, of which `file.h5:/path/to/dataset` names one dataset.
+    channels
+        What to make of its channels, by number or as the file names them, as for
+        `ImageStack`. Without it an image is grey or has three colours.
 
     Returns
     -------
@@ -37,37 +41,38 @@ def open_image(path: str | os.PathLike[str]) -> ImageStack:
     Raises
     ------
     InputError
-        When the file is missing, of an unknown kind, damaged, empty, or no image.
+        When the file is missing, of an unknown kind, damaged, empty, or no image, or has no
+        such channels.
     """
     source = os.fspath(path)
     name, inside = split_dataset(source)
-    stack = _open(Path(name), inside, source)
+    stack = _open(Path(name), inside, source, channels)
     stack.path = os.path.abspath(name) + (f":{inside}" if inside else "")
     return stack
 
 
-def _open(file: Path, inside: str | None, source: str) -> ImageStack:
+def _open(file: Path, inside: str | None, source: str, channels: Choice | None) -> ImageStack:
     if not file.exists():
         raise InputError(f"{source}: there is no such file; check the path")
     if file.is_dir():
         from napari_lungcls.imaging.source_zarr import open_zarr
 
-        return open_zarr(file, source)
+        return open_zarr(file, source, channels)
     suffix = file.suffix.lower()
     if suffix in TIFF:
         from napari_lungcls.imaging.source_tiff import open_tiff
 
-        return open_tiff(file, source)
+        return open_tiff(file, source, channels)
     if suffix in PICTURES:
         from napari_lungcls.imaging.source_picture import open_picture
 
-        return open_picture(file, source)
+        return open_picture(file, source, channels)
     if suffix in SLIDES:
         from napari_lungcls.imaging.source_openslide import open_slide
 
-        return open_slide(file, source)
+        return open_slide(file, source, channels)
     if suffix in HDF5:
-        return open_hdf5(file, inside, source)
+        return open_hdf5(file, inside, source, channels)
     if suffix == ".zarr":
         raise InputError(f"{source}: is a file, but a zarr store is a folder; unpack it first")
     raise InputError(

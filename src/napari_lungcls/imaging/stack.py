@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.channels import Choice, mix
 from napari_lungcls.imaging.damage import DAMAGE, DamagedInput, damaged_places
 
 
@@ -35,6 +36,15 @@ class ImageStack:
         The name of the world unit, for example `micrometer` or `pixel`.
     name, source
         What to call the image in messages and layers, and where it came from.
+    channels
+        What to make of channels, of which there may then be any number: `"2"` is one of them
+        as grey, `"0,2,1"` are three as red, green and blue, of `"0,1"` blue is black, and in
+        `"0+3,1,2"` red is the mean of two. Numbers and sequences of them do as well.
+    channel_axis
+        The axis of the arrays that holds them. By default the last with `rgb`; where that is
+        not given, the last or the one before y and x, whichever is shorter.
+    channel_names
+        What they are called, where `channels` may name them.
 
     Raises
     ------
@@ -53,10 +63,25 @@ class ImageStack:
         unit: str = "pixel",
         name: str = "image",
         source: str | None = None,
+        channels: Choice | None = None,
+        channel_axis: int | None = None,
+        channel_names: Sequence[str] = (),
     ) -> None:
         self.levels = _as_levels(levels)
         self.name = name
         self.source = source or name
+        self._check_axes()
+        self.channels: str | None = None
+        """Which channels of the file these are, in numbers; None when all are."""
+        if channels is not None:
+            self.levels, rgb, self.channels = mix(
+                self.levels,
+                channels,
+                rgb=rgb,
+                axis=channel_axis,
+                names=channel_names,
+                source=self.source,
+            )
         self.rgb = _looks_rgb(self.levels[0].shape) if rgb is None else rgb
         self._check()
         factors = [_factor(self.plane_shape, self._plane_shape(a)) for a in self.levels]
@@ -74,7 +99,7 @@ class ImageStack:
         self.scale = _per_axis(scale, self.ndim, 1.0, "scale")
         self.translate = _per_axis(translate, self.ndim, 0.0, "translate")
         self.path: str | None = None
-        """Where another process finds the same image; None when it is not a file."""
+        """Where another process finds the same image, with its `channels`; None for no file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -131,14 +156,14 @@ class ImageStack:
             name=self.name,
             source=self.source,
         )
-        other.path = self.path
+        other.path, other.channels = self.path, self.channels
         return other
 
     def _plane_shape(self, level: Any) -> tuple[int, int]:
         height, width = level.shape[-3:-1] if self.rgb else level.shape[-2:]
         return int(height), int(width)
 
-    def _check(self) -> None:
+    def _check_axes(self) -> None:
         for level in self.levels:
             shape = tuple(level.shape)
             if len(shape) != len(self.levels[0].shape):
@@ -146,6 +171,10 @@ class ImageStack:
                     f"{self.source}: the levels of a multiscale image must have the same axes; "
                     f"these have shapes {tuple(self.levels[0].shape)} and {shape}"
                 )
+
+    def _check(self) -> None:
+        for level in self.levels:
+            shape = tuple(level.shape)
             if len(shape) < (3 if self.rgb else 2):
                 raise InputError(f"{self.source}: an image needs axes (…, y, x); this has {shape}")
             if 0 in shape:

@@ -119,5 +119,7 @@ def _described(pairs: Sequence[Pair], layout: Layout) -> dict[str, Any]:
     return {
         "number of points": len(layout),
         "set of points": hashed.hexdigest(),
-        "images": [[stack.name, list(stack.shape), str(stack.dtype)] for stack, _ in pairs],
+        "images": [
+            [stack.name, list(stack.shape), str(stack.dtype), stack.channels] for stack, _ in pairs
+        ],
     }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.channels import stored
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
@@ -138,6 +139,7 @@ def run_on_cluster(
             engine=engine.name,
             device=device,
             image=image,
+            channels=grid.stack.channels,
             pixel_size=grid.stack.pixel_size,
             stride=grid.stride,
             region=(grid.rows, grid.columns),
@@ -253,7 +255,8 @@ def _portable(stack: ImageStack) -> str | ImageStack:
     """
     if stack.path is not None:
         return stack.path
-    if all(type(level).__module__.split(".")[0] in ("zarr", "dask") for level in stack.levels):
+    kinds = {type(stored(level)).__module__.split(".")[0] for level in stack.levels}
+    if kinds <= {"zarr", "dask"}:
         return stack
     raise InputError(
         f"{stack.source}: the workers of a cluster cannot see an image in memory; save it and "

@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask
+
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
@@ -34,6 +36,8 @@ class Task:
         What computes it.
     image
         Path of an image that every worker can read, or a stack that can be sent.
+    channels
+        Which of its channels are painted, where they were chosen; a stack has no others.
     pixel_size
         Of the image, where the user overruled it.
     stride, region, planes
@@ -47,6 +51,7 @@ class Task:
     engine: str
     device: str
     image: str | ImageStack
+    channels: str | None
     pixel_size: float | None
     stride: int
     region: tuple[slice, slice]
@@ -78,7 +83,9 @@ class _Prepared:
         document, state = read_model(task.model)
         engine = create_engine(task.engine, document.network, device=task.device)
         engine.load(state)
-        stack = open_image(task.image) if isinstance(task.image, str) else task.image
+        stack = task.image
+        if isinstance(stack, str):
+            stack = open_image(stack, task.channels)
         stack = stack.with_pixel_size(task.pixel_size)
         self.grid = MapGrid.over(stack, task.stride, task.region, task.planes)
         zooms = check_image(stack, document)
@@ -110,7 +117,10 @@ def paint_block(task: Task, block: Block) -> Report:
             _ready.clear()
             _ready.append(_Prepared(task))
         prepared = _ready[0]
-        (classes, odds), damage = paint_readable(prepared.paint, block, task.stride)
+        # Chunks of a dask image are read here: as tasks of the cluster they would wait for the
+        # very workers that wait for them.
+        with dask.config.set(scheduler="synchronous"):
+            (classes, odds), damage = paint_readable(prepared.paint, block, task.stride)
         with writing(Path(task.folder)):
             prepared.cells.write(block.index, block.rows, block.columns, classes, odds)
     empty = int((classes == 0).sum())

@@ -98,6 +98,7 @@ def describe_job(
             "dtype": stack.dtype.name,
             "rgb": stack.rgb,
         },
+        "channels": stack.channels,
         "pixel_size": stack.pixel_size,
         "samples": _samples(stack),
         "stride": grid.stride,
@@ -111,6 +112,7 @@ _WORDS = {
     "model": "another model",
     "engine": "--engine {}",
     "precision": "--precision {}",
+    "channels": "--channels {}",
     "image": "another image",
     "pixel_size": "--pixel-size {}",
     "stride": "--stride {}",
@@ -152,7 +154,10 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str | None:
         return "another version of this program"
     for key, words in _WORDS.items():
         if old[key] != new[key]:
-            return words.format(old[key])
+            option = words.removesuffix(" {}")
+            return (
+                f"no {option}" if option != words and old[key] is None else words.format(old[key])
+            )
     pairs = zip(old["samples"], new["samples"], strict=False)
     if any(a != b for a, b in pairs if a is not None and b is not None):
         return "an image of other content"

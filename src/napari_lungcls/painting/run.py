@@ -60,6 +60,7 @@ def map_header(
         "model_created": document.created,
         "first_plane": 0 if grid.planes is None else grid.planes.start,
         "zooms": list(document.network.zooms),
+        "channels": grid.stack.channels,
         "pixel_size": grid.stack.pixel_size,
         "precision": precision,
         "software": document.software.get("napari-lungcls", ""),

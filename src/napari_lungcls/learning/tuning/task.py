@@ -140,7 +140,7 @@ class Task:
         return {
             "objective": self.objective,
             "classes": list(self.scheme.names),
-            "images": [[s.name, list(s.shape), str(s.dtype)] for s, _ in self.pairs],
+            "images": [[s.name, list(s.shape), str(s.dtype), s.channels] for s, _ in self.pairs],
             "number of points": len(self.layout),
             "set of points": points.hexdigest(),
             **{f"setting {k}": v for k, v in base.items() if k not in searched},
