@@ -60,7 +60,8 @@ class NetworkSettings(BaseModel):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
         "Precision",
-        "numbers that training computes with; auto: bf16 or fp16 on graphics cards, else fp32",
+        "numbers that training computes with; auto: bf16 or fp16 where the device is faster "
+        "with them, else fp32",
         START,
     )
     pretrained: str = setting(

@@ -28,6 +28,11 @@ def scaled(box: Box, factor: int) -> Box:
     return y, x
 
 
+def area(box: Box) -> int:
+    """Count what is in a box."""
+    return int(math.prod(side.stop - side.start for side in box))
+
+
 def rectangles(seen: Bools, granule: int) -> list[Box]:
     """Cover squares by rectangles that do not overlap, at little cost.
 

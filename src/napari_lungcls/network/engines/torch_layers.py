@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_lungcls.network.engines.rectangles import Box, Edges
+from napari_lungcls.imaging.geometry import STAGE_STRIDES
+from napari_lungcls.network.engines.rectangles import Box, Edges, area
 from napari_lungcls.network.engines.torch_convolving import Layer
 from napari_lungcls.network.engines.torch_net import BasicBlock, Trunk, folded
+from napari_lungcls.network.engines.torch_threads import share_out
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ class ShiftedTrunk:
         """
         for i, block in enumerate(self._blocks[stage]):
             at = 1 + 4 * (stage - 1) + 2 * i
-            x = block.run_apart(x, blank.shifts[at], blank.shifts[at + 1], boxes)
+            x = block.run_apart(x, blank.shifts[at], blank.shifts[at + 1], boxes, stage)
         return x
 
     def _shift(self, bias: Tensor, glass: Tensor) -> Shift:
@@ -192,27 +194,32 @@ class _Block:
         torch.maximum(y, last.floor, out=y)
         return y
 
-    def run_apart(self, x: Tensor, middle: Shift, last: Shift, boxes: Sequence[Box]) -> Tensor:
+    def run_apart(
+        self, x: Tensor, middle: Shift, last: Shift, boxes: Sequence[Box], stage: int
+    ) -> Tensor:
         """Compute boxes of cells, each layer in all of them before the next: nothing is lost."""
         shape = tuple(n // self.first.stride for n in x.shape[2:])
 
-        def before() -> Iterator[Tensor]:
-            for box in boxes:
-                y = self.first.convolve_at(x, middle.bias, box)
-                yield torch.maximum(y, middle.floor, out=y)
+        def before(box: Box, out: Tensor | None = None) -> Tensor:
+            y = self.first.convolve_at(x, middle.bias, box)
+            return torch.maximum(y, middle.floor, out=y if out is None else out)
 
-        def behind(between: Tensor) -> Iterator[Tensor]:
-            for box in boxes:
-                y = self.second.convolve_at(between, last.bias, box)
-                if self.shortcut is not None:
-                    y += self.shortcut.convolve_at(x, None, box)
-                else:
-                    y += x[..., box[0], box[1]]
-                yield torch.maximum(y, last.floor, out=y)
+        def behind(box: Box, out: Tensor | None = None) -> Tensor:
+            y = self.second.convolve_at(between, last.bias, box)
+            if self.shortcut is not None:
+                y += self.shortcut.convolve_at(x, None, box)
+            else:
+                y += x[..., box[0], box[1]]
+            return torch.maximum(y, last.floor, out=y if out is None else out)
 
-        between = _assembled(before(), boxes, shape)
+        if shape == tuple(side.stop - side.start for side in boxes[0]):
+            between = before(boxes[0])
+            return behind(boxes[0])
+        empty = (1, len(self.first.bias), *shape)
+        between = _assembled(before, boxes, stage, sheet(empty, x.dtype, x.device))
         # What is added to itself is asked for only where it is replaced.
-        return _assembled(behind(between), boxes, shape, x if self.shortcut is None else None)
+        whole = x if self.shortcut is None else sheet(empty, x.dtype, x.device)
+        return _assembled(behind, boxes, stage, whole)
 
 
 def sheet(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -230,19 +237,14 @@ def sheet(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> T
 
 
 def _assembled(
-    parts: Iterator[Tensor],
-    boxes: Sequence[Box],
-    shape: tuple[int, ...],
-    whole: Tensor | None = None,
+    make: Callable[[Box, Tensor], Tensor], boxes: Sequence[Box], stage: int, whole: Tensor
 ) -> Tensor:
-    """Put parts where they belong, in a sheet of zeros if none is given."""
-    for part, (rows, columns) in zip(parts, boxes, strict=True):
-        if part.shape[2:] == shape:
-            return part
-        if whole is None:
-            whole = sheet((*part.shape[:2], *shape), part.dtype, part.device)
-        whole[..., rows, columns] = part
-    assert whole is not None, "there is something to compute"
+    """Make the cells in boxes where they belong."""
+
+    def put(box: Box) -> None:
+        make(box, whole[..., box[0], box[1]])
+
+    share_out(put, boxes, lambda box: area(box) * STAGE_STRIDES[stage] ** 2, whole.device)
     return whole
 
 

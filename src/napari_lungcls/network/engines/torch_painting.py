@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
 from napari_lungcls.network.engines.glass import FINE, GRANULE, Frame, find_glass, frames
 from napari_lungcls.network.engines.painting import HALO, Floats, classes_and_probabilities
-from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, parts, scaled
+from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts, scaled
 from napari_lungcls.network.engines.torch_layers import Blank, ShiftedTrunk, sheet
 from napari_lungcls.network.engines.torch_net import Network
+from napari_lungcls.network.engines.torch_threads import share_out
 
 TILE = 2048
 """Edge of the tiles in level pixels, without their halo."""
@@ -79,11 +80,16 @@ class TorchPainting:
         with torch.inference_mode():
             blank = self._blank(glass.colour)
             maps = self._blank_maps(pixels.shape, blank, zoom)
-            for frame in frames(glass, sight, BEFORE, REACH):
-                first = self._first(pixels[scaled(frame.box, GRANULE)], colour, frame.first, blank)
-                for stage, cells, boxes in self._stages(first, frame, blank):
-                    there = scaled(frame.box, GRANULE // STAGE_STRIDES[stage])
-                    self._project(cells, stage, zoom, boxes, maps[stage][:, *there])
+
+        def paint(frame: Frame) -> None:
+            first = self._first(pixels[scaled(frame.box, GRANULE)], colour, frame.first, blank)
+            for stage, cells, boxes in self._stages(first, frame, blank):
+                there = scaled(frame.box, GRANULE // STAGE_STRIDES[stage])
+                self._project(cells, stage, zoom, boxes, maps[stage][:, *there])
+
+        found = list(frames(glass, sight, BEFORE, REACH))
+        with torch.inference_mode():
+            share_out(paint, found, lambda frame: area(frame.box) * GRANULE**2, self._device)
         return {stage: _without_halo(cells, stage) for stage, cells in maps.items()}
 
     def empty(self, shape: tuple[int, ...]) -> Tensor:
@@ -165,9 +171,15 @@ class TorchPainting:
         s = STAGE_STRIDES[1]
         rows, columns = (n // s for n in pixels.shape[:2])
         cells = sheet((1, 64, rows, columns), self._dtype, self._device)
-        for y, x, edges in parts(seen, FINE, FIRST[self._device.type] // FINE):
-            part = self._trunk.first(self._cut_out(pixels, colour, y, x, edges), blank, edges)
-            cells[..., y.start // s : y.stop // s, x.start // s : x.stop // s] = part
+
+        def put(part: tuple[slice, slice, Edges]) -> None:
+            y, x, edges = part
+            values = self._cut_out(pixels, colour, y, x, edges)
+            there = cells[..., y.start // s : y.stop // s, x.start // s : x.stop // s]
+            there.copy_(self._trunk.first(values, blank, edges))
+
+        found = list(parts(seen, FINE, FIRST[self._device.type] // FINE))
+        share_out(put, found, lambda part: area(part[:2]), self._device)
         return cells
 
     def _cut_out(

@@ -1,0 +1,74 @@
+"""Many small pieces of work: side by side on a CPU's cores, and not each on all of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+import torch
+
+Task = TypeVar("Task")
+
+SMALL = 512**2
+"""Pixels up to which a piece is done by one core: sharing it out would cost more than it saves."""
+
+
+def share_out(
+    do: Callable[[Task], None],
+    tasks: Sequence[Task],
+    pixels: Callable[[Task], int],
+    device: torch.device,
+) -> None:
+    """Do large tasks one by one, with all cores, and then small ones, with a core each.
+
+    Parameters
+    ----------
+    do
+        Does a task without gradients.
+    tasks
+        They write to different places. One may share out its own parts in turn.
+    pixels
+        Says how large a task is.
+    device
+        Where the work is done; anywhere but on a CPU it is one task after the other.
+    """
+    threads = torch.get_num_threads()
+    small = [task for task in tasks if pixels(task) <= SMALL]
+    if device.type != "cpu" or threads == 1 or len(small) < 2:
+        for task in tasks:
+            do(task)
+        return
+    for task in tasks:
+        if pixels(task) > SMALL:
+            do(task)
+
+    def quietly(task: Task) -> None:
+        # A mode belongs to the thread in which it was entered.
+        with torch.inference_mode():
+            do(task)
+
+    for _ in _pool(threads).map(quietly, sorted(small, key=pixels, reverse=True)):
+        pass
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Make threads that compute with one core each; they are kept."""
+    together = Barrier(threads + 1)
+
+    def begin() -> None:
+        # What a thread asks for holds for itself, once it has asked what it has, and for
+        # threads that begin after it.
+        torch.set_num_threads(1)
+        assert torch.get_num_threads() == 1
+        together.wait()
+
+    pool = ThreadPoolExecutor(threads, "lungcls-paint", begin)
+    for _ in range(threads):
+        pool.submit(int)
+    together.wait()
+    torch.set_num_threads(threads)
+    return pool
