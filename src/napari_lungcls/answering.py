@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.learning.answers import Answers
+from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.learning.layout import Pair
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
@@ -23,7 +23,7 @@ def answer_pairs(
     *,
     stride: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Answers:
+) -> PointAnswers:
     """Answer the labelled points of images.
 
     Parameters
@@ -54,7 +54,9 @@ def answer_pairs(
             if progress:
                 progress(done, len(codes))
         first += len(own)
-    return Answers(pairs, codes, odds, document.scheme, document.temperature, document.threshold)
+    return PointAnswers(
+        codes, odds, document.scheme, document.temperature, document.threshold, pairs
+    )
 
 
 def _answers(

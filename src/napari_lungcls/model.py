@@ -21,7 +21,7 @@ from napari_lungcls.pairing import AnyPoints, PathLike, as_pairs
 if TYPE_CHECKING:
     from distributed import Client
 
-    from napari_lungcls.learning.answers import Answers
+    from napari_lungcls.learning.answers import PointAnswers
     from napari_lungcls.learning.metrics import Metrics
     from napari_lungcls.painting.grid import Region
     from napari_lungcls.painting.order import InView
@@ -248,7 +248,7 @@ class Model:
         painted: bool = False,
         stride: int = 4,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Answers:
+    ) -> PointAnswers:
         """Answer labelled points; see `evaluate` for parameters and errors."""
         from napari_lungcls.answering import answer_pairs
 

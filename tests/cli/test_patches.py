@@ -70,6 +70,31 @@ def test_both_kinds_of_files_get_the_same_answers(made, run_cli, tmp_path):
     assert "24 × 24 pixels" in plain.out
 
 
+def test_a_report_shows_the_patches_that_were_mistaken(made, run_cli, tmp_path):
+    folder, model, _ = made
+    wrong = {}
+    for kind, data in (("hdf5", folder / "d_y.h5"), ("folder", folder / "d")):
+        table, report = tmp_path / f"{kind}.csv", tmp_path / kind
+        options = ("--report", report, "--predictions", table)
+        assert run_cli("patches", "evaluate", model, data, *options).code == 0
+        rows = pd.read_csv(table)
+        rows = rows[rows["class"] != rows["predicted"]]
+        found = pd.read_csv(report / "mistakes.csv")
+        assert len(found) == len(rows) > 0
+        if kind == "hdf5":
+            classes = rows.set_index("patch")["class"]
+            assert classes[found["axis-0"].astype(int)].tolist() == found["class"].tolist()
+        else:
+            assert sorted(found["image"]) == sorted(Path(name).name for name in rows["patch"])
+        page = (report / "index.html").read_text(encoding="utf-8")
+        shown = min(24, len(found))
+        said = f"The {shown} worst of {len(found)} mistakes in {len(pd.read_csv(table))} patches"
+        assert said in page
+        assert page.count('alt="zoom 1"') == shown
+        wrong[kind] = found["p_class"].round(5).tolist()
+    assert wrong["hdf5"] == pytest.approx(wrong["folder"], abs=1e-4)
+
+
 def test_train_takes_patches_without_points(made, lab, run_cli, tmp_path):
     folder, _, _ = made
     model = tmp_path / "m.safetensors"
@@ -77,7 +102,11 @@ def test_train_takes_patches_without_points(made, lab, run_cli, tmp_path):
     done = run_cli("train", folder / "d", *QUICK, "--out", model, "--report", report)
     assert done.code == 0, done.err
     assert CAUTION in done.out
-    assert CAUTION in (report / "index.html").read_text(encoding="utf-8")
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert CAUTION in page
+    for figure in ("roc", "precision_recall", "reliability"):
+        assert (report / f"{figure}.svg").exists()
+    assert "Mistakes" in page or "Worst mistakes" in page
     image = run_cli("train", lab.image, "--out", model)
     assert "Missing option '--points'" in image.complaint
     wrong = run_cli("patches", "train", folder / "d", "--zooms", "1,4", "--out", model)

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.learning.answers import Answers
+from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.learning.calibration import Calibration, fit_calibration
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
@@ -28,7 +28,7 @@ SPEC = NetworkSpec(
 )
 
 
-def sample(n: int = 60) -> tuple[Answers, Calibration]:
+def sample(n: int = 60) -> tuple[PointAnswers, Calibration]:
     """Give answers on a 16-bit image, and what calibrated them."""
     rng = np.random.default_rng(0)
     codes = np.arange(n) % 3
@@ -38,10 +38,11 @@ def sample(n: int = 60) -> tuple[Answers, Calibration]:
     image = ImageStack(rng.integers(0, 300, (150, 200, 3), dtype=np.uint16), rgb=True)
     names = np.array(LUNG.names, object)
     points = Points.build(rng.uniform(0, 149, (n, 2)), names[codes])
-    return Answers([(image, points)], codes, odds, LUNG, found.temperature), found
+    pairs = [(image, points)]
+    return PointAnswers(codes, odds, LUNG, found.temperature, pairs=pairs), found
 
 
-def document(found: Calibration, answers: Answers, **split: object) -> ModelDocument:
+def document(found: Calibration, answers: PointAnswers, **split: object) -> ModelDocument:
     return ModelDocument(
         network=SPEC,
         scheme=LUNG,

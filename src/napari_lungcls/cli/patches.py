@@ -216,8 +216,9 @@ def evaluate_on(
     as_json: bool,
 ) -> None:
     """Evaluate on patches and print the figures."""
-    from napari_lungcls.learning.metrics import score
-    from napari_lungcls.learning.patches.answers import write_predictions
+    import numpy as np
+
+    from napari_lungcls.learning.patches.answers import PatchAnswers, write_predictions
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.runs import evaluation_report
 
@@ -230,12 +231,16 @@ def evaluate_on(
     with console.progress("evaluating") as show:
         odds = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
     threshold = model.document.threshold
-    metrics = score(codes, odds, model.scheme.names, threshold)
+    answers = PatchAnswers(
+        codes, odds, model.scheme, model.document.temperature, threshold,
+        data=patches, rows=np.arange(len(patches)),
+    )  # fmt: skip
+    metrics = answers.metrics()
     if predictions is not None:
         write_predictions(predictions, patches, odds, model.scheme, threshold)
     if report is not None:
         facts = {"model": str(path), "patches": patches.source}
-        evaluation_report(report, model.document, metrics, facts)
+        evaluation_report(report, model.document, metrics, facts, answers)
     console.answer(metrics.model_dump(mode="json"), _figures(metrics), as_json=as_json)
 
 

@@ -1,30 +1,49 @@
-"""What a model says at points whose classes are known: the ground of every figure."""
+"""What a model says where the classes are known: the ground of every figure."""
 
 from __future__ import annotations
 
+import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.imaging.windows import read_windows
 from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.fitting import check_image
+
+
+class Place(NamedTuple):
+    """Where something was answered: the name of its image, and `(…, y, x)` or its number there."""
+
+    image: str
+    where: tuple[float, ...] = ()
+
+
+class Seen(NamedTuple):
+    """What the network saw of one row: `(zooms, y, x, 3)`, and the places `(zooms, 2)` asked."""
+
+    row: int
+    windows: NDArray[Any]
+    places: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """Answers of one model at the points of one or several images.
+class Answers(ABC):
+    """Answers of one model.
 
     Attributes
     ----------
-    pairs
-        Images with their points, `n` points in all.
     codes
         `(n,)` true classes.
     probabilities
@@ -37,12 +56,50 @@ class Answers:
         Of the model, see `decide`.
     """
 
-    pairs: Sequence[tuple[ImageStack, Points]]
+    noun: ClassVar[str]
+    """What was answered, in the plural."""
+
     codes: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     scheme: ClassScheme
     temperature: float = 1.0
     threshold: float | None = None
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.codes)
+
+    @property
+    def predicted(self) -> NDArray[np.intp]:
+        """`(n,)` codes of the answers."""
+        return decide(self.probabilities, self.threshold)
+
+    def metrics(self) -> Metrics:
+        """Compare answers and truth."""
+        return score(self.codes, self.probabilities, self.scheme.names, self.threshold)
+
+    @abstractmethod
+    def places(self, rows: NDArray[np.intp]) -> list[Place]:
+        """Say where some rows were answered."""
+
+    @abstractmethod
+    def seen(self, document: ModelDocument, rows: NDArray[np.intp]) -> Iterator[Seen]:
+        """Read what a model with this document saw of some rows, in any order."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointAnswers(Answers):
+    """Answers of one model at the points of one or several images.
+
+    Attributes
+    ----------
+    pairs
+        Images with their points, `n` points in all.
+    """
+
+    noun: ClassVar[str] = "points"
+
+    pairs: Sequence[tuple[ImageStack, Points]] = ()
 
     @classmethod
     def of_rows(
@@ -74,26 +131,13 @@ class Answers:
             if len(mine)
         ]
         return cls(
-            chosen,
             np.concatenate([points.codes(document.scheme) for _, points in chosen]),
             softmax(logits[order] / document.temperature, axis=1).astype(np.float32),
             document.scheme,
             document.temperature,
             document.threshold,
+            chosen,
         )
-
-    def __len__(self) -> int:
-        """Count the points."""
-        return len(self.codes)
-
-    @property
-    def predicted(self) -> NDArray[np.intp]:
-        """`(n,)` codes of the answers."""
-        return decide(self.probabilities, self.threshold)
-
-    def metrics(self) -> Metrics:
-        """Compare answers and truth."""
-        return score(self.codes, self.probabilities, self.scheme.names, self.threshold)
 
     def parts(self) -> Iterator[tuple[ImageStack, Points, slice]]:
         """Give each image with its points and their rows in the arrays."""
@@ -101,3 +145,26 @@ class Answers:
         for stack, points in self.pairs:
             yield stack, points, slice(first, first + len(points))
             first += len(points)
+
+    def places(self, rows: NDArray[np.intp]) -> list[Place]:
+        """Say where some points lie."""
+        every = [
+            Place(Path(stack.source).name, tuple(map(float, at)))
+            for stack, points in self.pairs
+            for at in points.coordinates
+        ]
+        return [every[row] for row in rows]
+
+    def seen(self, document: ModelDocument, rows: NDArray[np.intp]) -> Iterator[Seen]:
+        """Read the windows of some points, image by image."""
+        for stack, points, part in self.parts():
+            mine = rows[(rows >= part.start) & (rows < part.stop)]
+            if not len(mine):
+                continue
+            with warnings.catch_warnings():
+                # What there is to say about pixel sizes was said when the points were answered.
+                warnings.simplefilter("ignore", LungclsWarning)
+                zooms = check_image(stack, document)
+            where = points.coordinates[mine - part.start]
+            windows, places = read_windows(stack, where, zooms, document.network.sight)
+            yield from map(Seen, mine.tolist(), windows, places)

@@ -12,7 +12,7 @@ import numpy as np
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.pixelsize import common_pixel_size
-from napari_lungcls.learning.answers import Answers
+from napari_lungcls.learning.answers import Answers, PointAnswers
 from napari_lungcls.learning.beginning import begin, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
@@ -108,7 +108,7 @@ def run_training(
     run = Run(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
     document, held = run.document(), run.held_out()
-    answers = Answers.of_rows(pairs, *held, document) if held else None
+    answers = PointAnswers.of_rows(pairs, *held, document) if held else None
     return Trained(document, run.state, answers)
 
 

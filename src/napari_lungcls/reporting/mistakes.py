@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.errors import LungclsWarning
-from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.imaging.windows import read_windows
 from napari_lungcls.learning.answers import Answers
 from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.fitting import check_image
 from napari_lungcls.network.spec import Normalisation
 from napari_lungcls.reporting.figures import INK, NO_COLOR, short
 
@@ -31,14 +25,14 @@ _SIDE = 192  # screen pixels that a window should have
 
 @dataclass(frozen=True, eq=False)
 class Mistake:
-    """A point that the model got wrong.
+    """A point or patch that the model got wrong.
 
     Attributes
     ----------
     image
         Name of the image.
     where
-        `(…, y, x)` in pixels.
+        `(…, y, x)` in pixels, or its number; empty where the image's name says it.
     truth, answer
         Names of classes.
     p_truth, p_answer
@@ -58,7 +52,7 @@ class Mistake:
     @property
     def place(self) -> str:
         """The coordinates in words."""
-        return "(" + ", ".join(f"{value:g}" for value in self.where) + ")"
+        return "(" + ", ".join(f"{value:g}" for value in self.where) + ")" if self.where else ""
 
 
 def worst_mistakes(answers: Answers, document: ModelDocument, shown: int = SHOWN) -> list[Mistake]:
@@ -77,20 +71,24 @@ def worst_mistakes(answers: Answers, document: ModelDocument, shown: int = SHOWN
     truth_odds = answers.probabilities[np.arange(len(answers)), answers.codes]
     wrong = np.flatnonzero(predicted != answers.codes)
     order = wrong[np.argsort(truth_odds[wrong], kind="stable")]
-    seen = _windows(answers, document, order[:shown])
-    where = [tuple(map(float, at)) for _, table in answers.pairs for at in table.coordinates]
-    images = [Path(stack.source).name for stack, table in answers.pairs for _ in range(len(table))]
+    scale = document.network.normalisation
+    seen = {
+        row: [
+            _marked(_visible(window, scale), at) for window, at in zip(windows, where, strict=True)
+        ]
+        for row, windows, where in answers.seen(document, order[:shown])
+    }
     return [
         Mistake(
-            images[row],
-            where[row],
+            place.image,
+            place.where,
             names[answers.codes[row]],
             names[predicted[row]],
             float(truth_odds[row]),
             float(answers.probabilities[row, predicted[row]]),
             seen.get(int(row), ()),
         )
-        for row in order
+        for row, place in zip(order, answers.places(order), strict=True)
     ]
 
 
@@ -136,34 +134,6 @@ def gallery_figure(
         place.set_parse_math(False)
     add_note(figure, note)
     return figure
-
-
-def _windows(
-    answers: Answers, document: ModelDocument, rows: NDArray[np.intp]
-) -> dict[int, list[NDArray[np.uint8]]]:
-    """Read the windows of some rows, image by image."""
-    found: dict[int, list[NDArray[np.uint8]]] = {}
-    spec = document.network
-    for stack, table, part in answers.parts():
-        mine = rows[(rows >= part.start) & (rows < part.stop)]
-        if not len(mine):
-            continue
-        seen, places = read_windows(
-            stack, table.coordinates[mine - part.start], _zooms(stack, document), spec.sight
-        )
-        for row, squares, at in zip(mine, seen, places, strict=True):
-            found[int(row)] = [
-                _marked(_visible(square, spec.normalisation), place)
-                for square, place in zip(squares, at, strict=True)
-            ]
-    return found
-
-
-def _zooms(stack: ImageStack, document: ModelDocument) -> tuple[float, ...]:
-    with warnings.catch_warnings():
-        # What there is to say about pixel sizes was said when the points were answered.
-        warnings.simplefilter("ignore", LungclsWarning)
-        return check_image(stack, document)
 
 
 def _visible(square: NDArray[Any], normalisation: Normalisation) -> NDArray[np.uint8]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from napari_lungcls.annotation import write_points
 from napari_lungcls.annotation.joining import join_points
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.learning.answers import Answers
+from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.painting.classify import classified_table
 
 
-def write_predictions(path: str | os.PathLike[str], answers: Answers) -> Path:
+def write_predictions(path: str | os.PathLike[str], answers: PointAnswers) -> Path:
     """Write a row per point: its own columns, `image`, `predicted` and `p_<class>`.
 
     `image` is relative to the file, so that the table can be used as points again.

@@ -84,7 +84,7 @@ def add_reliability(sections: Sections, answers: Answers, basis: str) -> None:
     after = ("answers", reliability(odds, answers.codes))
     words = (
         f"Expected calibration error {error:.3f}; a perfectly calibrated model would show about "
-        f"{chance:.3f} on as many points."
+        f"{chance:.3f} on as many {answers.noun}."
     )
     shown = [after]
     if answers.temperature != 1:
@@ -93,7 +93,7 @@ def add_reliability(sections: Sections, answers: Answers, basis: str) -> None:
         shown = [("before", reliability(raw, answers.codes)), ("after", after[1])]
         own = f"{answers.temperature:.3g}"
         words += f" Without the model's temperature of {own} it would be {plain:.3f}."
-    _reliability(sections, shown, f"{n} points", words, basis)
+    _reliability(sections, shown, f"{n} {answers.noun}", words, basis)
 
 
 def _reliability(
@@ -122,7 +122,8 @@ def add_curves(sections: Sections, answers: Answers, colors: Mapping[str, str], 
     sections.table("roc", tables.roc_csv(drawn))
     sections.table("precision_recall", tables.precision_recall_csv(drawn))
     note = (
-        f"{len(answers)} points, each class against the rest; in brackets 95 % intervals. {basis}"
+        f"{len(answers)} {answers.noun}, each class against the rest; in brackets 95 % intervals. "
+        f"{basis}"
     )
     left = sections.figure(
         "roc", curves.roc_figure(drawn, colors, note.strip()), "ROC curves",
@@ -182,13 +183,13 @@ def add_mistakes(
     found = mistakes.worst_mistakes(answers, document)
     sections.table("mistakes", tables.mistakes_csv(found))
     if not found:
-        sections.add("Mistakes", '<p class="soft">None: every point was answered right.</p>')
+        sections.add("Mistakes", '<p class="soft">None: all were answered right.</p>')
         return
     shown = [mistake for mistake in found if mistake.windows]
     zooms = document.network.zooms
     note = (
-        f"The {len(shown)} worst of {len(found)} mistakes at {len(answers)} points; windows at "
-        f"zoom {', '.join(map(str, zooms))}. {basis}"
+        f"The {len(shown)} worst of {len(found)} mistakes in {len(answers)} {answers.noun}; "
+        f"windows at zoom {', '.join(map(str, zooms))}. {basis}"
     ).strip()
     sections.figure("mistakes", mistakes.gallery_figure(shown, zooms, colors, note), "Mistakes")
     cards = "\n".join(_card(mistake, zooms, colors) for mistake in shown)

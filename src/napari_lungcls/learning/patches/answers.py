@@ -1,10 +1,12 @@
-"""What a model says of patches: probabilities, figures, and a table of both."""
+"""What a model says of patches: probabilities, a table of them, and what it saw."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.files import replacing
 from napari_lungcls.imaging.windows import batches
+from napari_lungcls.learning.answers import Answers, Place, Seen
 from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.learning.patches.parts import PatchData
 from napari_lungcls.network.deciding import decide
@@ -57,6 +60,58 @@ def classify_patches(
         windows, places = examples.centred(np.arange(rows.start, rows.stop), spec.sight)
         logits = engine.logits(windows, readouts_at(spec, places, size=spec.sight))
         yield rows, softmax(logits / np.float32(document.temperature), axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class PatchAnswers(Answers):
+    """Answers of one model for patches.
+
+    Attributes
+    ----------
+    data
+        The data set.
+    rows
+        `(n,)` which of its patches, in the order of `codes`.
+    """
+
+    noun: ClassVar[str] = "patches"
+
+    data: PatchData = field(kw_only=True)
+    rows: NDArray[np.intp] = field(kw_only=True)
+
+    @classmethod
+    def of_logits(
+        cls,
+        data: PatchData,
+        rows: NDArray[np.intp],
+        logits: NDArray[np.float64],
+        document: ModelDocument,
+    ) -> Self:
+        """Give the answers for some patches from the logits `(n, k)` before the temperature."""
+        odds = softmax(logits / document.temperature, axis=1).astype(np.float32)
+        codes = data.codes(document.scheme)[rows]
+        how = (document.scheme, document.temperature, document.threshold)
+        return cls(codes, odds, *how, data=data, rows=rows)
+
+    def places(self, rows: NDArray[np.intp]) -> list[Place]:
+        """Name some patches: their pictures, or their file and their numbers there from 0."""
+        starts = np.cumsum([0, *map(len, self.data.parts)])
+        found = []
+        for row in self.rows[rows]:
+            number = int(np.searchsorted(starts, row, side="right")) - 1
+            part, place = self.data.parts[number], int(row - starts[number])
+            if part.files:
+                found.append(Place(Path(part.files[place]).name))
+            else:
+                found.append(Place(Path(part.source).name, (float(place),)))
+        return found
+
+    def seen(self, document: ModelDocument, rows: NDArray[np.intp]) -> Iterator[Seen]:
+        """Read some patches as the network saw them."""
+        edge = document.network.sight
+        examples = PatchSet(self.data, np.zeros(len(self.data), np.int64), edge)
+        windows, places = examples.centred(self.rows[rows], edge)
+        yield from map(Seen, rows.tolist(), windows, places)
 
 
 def write_predictions(

@@ -13,6 +13,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.learning.beginning import begin, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.layout import check_codes
+from napari_lungcls.learning.patches.answers import PatchAnswers
 from napari_lungcls.learning.patches.dataset import PatchSet, squares_edge
 from napari_lungcls.learning.patches.parts import PatchData
 from napari_lungcls.learning.patches.settings import for_patches
@@ -75,9 +76,11 @@ def run_patches(
     material = Material(examples, tuple(splits), data.dtype, size, fingerprint)
     run = Run(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
-    document = run.document()
-    split = document.split | {"cautions": cautions(splits[0].by)}
-    return Trained(document.model_copy(update={"split": split}), run.state)
+    found, held = run.document(), run.held_out()
+    split = found.split | {"cautions": cautions(splits[0].by)}
+    document = found.model_copy(update={"split": split})
+    answers = PatchAnswers.of_logits(data, *held, document) if held else None
+    return Trained(document, run.state, answers)
 
 
 def _described(data: PatchData, codes: NDArray[np.int64]) -> dict[str, Any]:
