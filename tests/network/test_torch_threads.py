@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 from collections.abc import Iterator
 
@@ -67,6 +69,18 @@ def test_threads_that_begin_later_have_all_cores() -> None:
     later.start()
     later.join()
     assert cores == [2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_makes_threads_of_its_own() -> None:
+    done([1, 2, 3])
+    child = multiprocessing.get_context("fork").Process(target=done, args=([1, 2, 3],), daemon=True)
+    child.start()
+    child.join(timeout=30)
+    if child.exitcode is None:
+        child.kill()
+    assert child.exitcode == 0
 
 
 def test_what_goes_wrong_in_a_task_is_raised() -> None:
