@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -158,27 +159,31 @@ class Level:
 
 
 class BlockCache:
-    """The most recently used blocks of levels, up to a number of bytes."""
+    """The most recently used blocks of levels, up to a number of bytes; threads may share it."""
 
     def __init__(self, limit: int = 256 * 2**20) -> None:
         self.limit = limit
+        self._lock = Lock()
         self._blocks: OrderedDict[object, NDArray[Any]] = OrderedDict()
         self._bytes = 0
 
     def get(self, key: object) -> NDArray[Any] | None:
         """Return the block, now the most recent one, or None."""
-        block = self._blocks.get(key)
-        if block is not None:
-            self._blocks.move_to_end(key)
-        return block
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is not None:
+                self._blocks.move_to_end(key)
+            return block
 
     def put(self, key: object, block: NDArray[Any]) -> None:
         """Keep a block and let the oldest go."""
-        self._blocks[key] = block
-        self._bytes += block.nbytes
-        while self._bytes > self.limit and len(self._blocks) > 1:
-            _, oldest = self._blocks.popitem(last=False)
-            self._bytes -= oldest.nbytes
+        with self._lock:
+            before = self._blocks.pop(key, None)
+            self._blocks[key] = block
+            self._bytes += block.nbytes - (0 if before is None else before.nbytes)
+            while self._bytes > self.limit and len(self._blocks) > 1:
+                _, oldest = self._blocks.popitem(last=False)
+                self._bytes -= oldest.nbytes
 
 
 def _folded_out(region: NDArray[Any], index: NDArray[np.int64], axis: int) -> NDArray[Any]:

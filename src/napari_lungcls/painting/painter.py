@@ -94,6 +94,8 @@ class Painter:
         array on the network's device, (classes, len(y), len(x))
         """
         self._turn_to(plane)
+        if around is not None:
+            self._expect_coarse(plane, around)
         total = self.painting.bias
         spec = self.spec
         averaged = spec.window if spec.readout == "mean" else None
@@ -146,12 +148,20 @@ class Painter:
         span = tuple((float(ends[0]), float(ends[-1])) for ends in grid.positions(block))
         for effective in self.zooms:
             if effective < COARSE:
-                level = Level(plane, effective)
-                sides = self._sides((span[0], span[1]), effective)
-                # The first tile is all there is, but for images that the model sees enlarged.
-                place = next(tile_places(self.painting.tile, *sides))
-                reading = self._reader.submit(level.read, *place)
-                self._expected[plane.index, effective, place] = reading
+                self._begin_to_read(Level(plane, effective), (span[0], span[1]))
+
+    def _expect_coarse(self, plane: Plane, span: Span) -> None:
+        """Begin to average, while the finest zoom is computed, what the coarse ones will need."""
+        for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
+            if effective >= COARSE and (plane.index, zoom, span) not in self._kept:
+                self._begin_to_read(Level(plane, effective, self._averages), span)
+
+    def _begin_to_read(self, level: Level, span: Span) -> None:
+        # Mostly the first tile is all there is.
+        place = next(tile_places(self.painting.tile, *self._sides(span, level.zoom)))
+        key = (level.plane.index, level.zoom, place)
+        if key not in self._expected:
+            self._expected[key] = self._reader.submit(level.read, *place)
         # What nobody came for is forgotten.
         while len(self._expected) > 2 * len(self.zooms):
             self._expected.popitem(last=False)

@@ -18,14 +18,20 @@ _STEM = 3 + 1 * 2
 """Level pixels that a cell after the stem sees on each side: 7 × 7, then the pool at stride 2."""
 
 
-def stage_radius(stage: int) -> int:
-    """Give how many level pixels a cell of a stage sees on each side of its centre."""
+def block_radius(stage: int, block: int) -> int:
+    """Give how many level pixels a cell sees on each side after a stage's block 1 or 2."""
     radius, incoming = _STEM, STAGE_STRIDES[1]
     for each in range(1, stage + 1):
-        # Four 3 × 3 convolutions, of which the first still walks on the stage before.
-        radius += incoming + 3 * STAGE_STRIDES[each]
+        # Two 3 × 3 convolutions a block, of which the first still walks on the stage before.
+        convolutions = 2 * block if each == stage else 4
+        radius += incoming + (convolutions - 1) * STAGE_STRIDES[each]
         incoming = STAGE_STRIDES[each]
     return radius
+
+
+def stage_radius(stage: int) -> int:
+    """Give how many level pixels a cell of a stage sees on each side of its centre."""
+    return block_radius(stage, 2)
 
 
 def blind_windows(windows: NDArray[Any]) -> NDArray[np.bool_]:

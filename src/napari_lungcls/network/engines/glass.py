@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects, label, maximum_filter
+from scipy.ndimage import maximum_filter
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
-from napari_lungcls.network.engines.rectangles import Bools, Box, joined, rectangles, scaled
+from napari_lungcls.network.engines.blind import block_radius
+from napari_lungcls.network.engines.rectangles import Bools
 
 GRANULE = 32
 """Edge in level pixels of the squares that are computed or not; the deepest stage's stride."""
 
 FINE = 16
-"""Edge of these squares in stages whose stride it holds."""
+"""Edge of these squares in layer1."""
 
 GRAIN = 8
 """Edge of the smallest squares that are of one colour or not."""
+
+WORTH = 0.9
+"""Share of a tile's squares up to which it is faster to compute them one by one than all."""
 
 ASKED = 1000
 """Grains that are asked for their colour, at most."""
@@ -56,42 +59,30 @@ class Glass:
         return np.asarray(grains.reshape(rows, per, columns, per).any(axis=(1, 3)))
 
     def if_worth(self, sight: int) -> Glass:
-        """Give this glass, or none where it leaves no square out.
+        """Give this glass, or none where it leaves hardly a square out.
 
         What lies past a tile's end is taken for more of the glass. A few even grains in tissue
         shall not decide that.
         """
-        if self.colour is None or not self.seen(sight, GRANULE).all():
+        if self.colour is None or self.seen(sight, GRANULE).mean() <= WORTH:
             return self
         return Glass(None, np.ones_like(self.other))
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A rectangle around something in a tile, with glass around it.
+class Seen:
+    """What of a tile is not blank.
 
     Attributes
     ----------
-    box
-        Its squares of `GRANULE` pixels.
     first
-        `(rows, columns)` its squares of `FINE` pixels that are not blank in layer1,
-    seen
-        and, by their edge, those that are not in the other stages.
+        `(rows, columns)` squares of `FINE` pixels in layer1.
+    blocks
+        Per deeper stage `(rows, columns)` its cells, after its first and after its second block.
     """
 
-    box: Box
     first: Bools
-    seen: dict[int, Bools]
-    _found: dict[int, list[Box]] = field(default_factory=dict, init=False, repr=False)
-
-    def cells(self, stage: int) -> list[Box]:
-        """Cover the cells of a stage that are not blank by rectangles."""
-        stride = STAGE_STRIDES[stage]
-        granule = max(FINE, stride)
-        if granule not in self._found:
-            self._found[granule] = rectangles(self.seen[granule], granule)
-        return [scaled(box, granule // stride) for box in self._found[granule]]
+    blocks: dict[int, tuple[Bools, Bools]]
 
 
 def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64]) -> Glass:
@@ -120,35 +111,35 @@ def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64]) -> G
     return Glass(colour, other)
 
 
-def frames(glass: Glass, sight: int, near: int, halo: int) -> Iterator[Frame]:
-    """Frame what hangs together in a tile and is not blank.
+def find_seen(glass: Glass, sight: int, halo: int) -> Seen:
+    """Tell what of a tile must be computed.
 
     Parameters
     ----------
     glass
         Where the tile is nothing but glass.
     sight
-        How many pixels around its own a square sees,
-    near
-        and how many in the first layers.
+        How many pixels around its own a cell sees at most.
     halo
         Squares around the tile that are needed only where its own are computed.
-
-    Yields
-    ------
-    Frame
-        They do not overlap.
     """
     seen = glass.seen(sight, GRANULE)
     own = np.zeros_like(seen)
     # One square more at the end, whose first cells belong to the tile.
     own[halo : 1 - halo, halo : 1 - halo] = True
     seen &= maximum_filter(seen & own, 2 * halo + 1)
-    fine = glass.seen(sight, FINE) & seen.repeat(2, 0).repeat(2, 1)
-    first = glass.seen(near, FINE) & fine
-    for box in joined(find_objects(label(seen, np.ones((3, 3)))[0])):
-        twice = scaled(box, 2)
-        yield Frame(box, first[twice], {FINE: fine[twice], GRANULE: seen[box]})
+
+    def closer(reach: int, granule: int) -> Bools:
+        per = GRANULE // granule
+        return glass.seen(min(reach, sight), granule) & seen.repeat(per, 0).repeat(per, 1)
+
+    blocks = {}
+    for stage, stride in STAGE_STRIDES.items():
+        if stage > 1:
+            reaches = (block_radius(stage, block) for block in (1, 2))
+            one, two = (closer(reach, stride) for reach in reaches)
+            blocks[stage] = one, two
+    return Seen(closer(block_radius(1, 2), FINE), blocks)
 
 
 def _extremes(pixels: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

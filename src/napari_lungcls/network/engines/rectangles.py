@@ -80,36 +80,12 @@ def parts(seen: Bools, granule: int, most: int) -> Iterator[tuple[slice, slice, 
             yield y, x, (left, right, top, bottom)
 
 
-def _overlap(one: Box, other: Box) -> bool:
-    sides = zip(one, other, strict=True)
-    return all(a.start < b.stop and b.start < a.stop for a, b in sides)
-
-
-def _around(boxes: list[Box]) -> Box:
-    y, x = (
-        slice(min(side.start for side in sides), max(side.stop for side in sides))
-        for sides in zip(*boxes, strict=True)
-    )
-    return y, x
-
-
 def _shared_out(side: slice, most: int) -> Iterator[slice]:
     """Cut a side into parts of about the same size."""
     count = side.stop - side.start
     edge = -(-count // -(-count // most))
     for start in range(side.start, side.stop, edge):
         yield slice(start, min(start + edge, side.stop))
-
-
-def joined(boxes: list[Box]) -> list[Box]:
-    """Make one of boxes that overlap, so that none do."""
-    found: list[Box] = []
-    for box in boxes:
-        while others := [each for each in found if _overlap(each, box)]:
-            found = [each for each in found if each not in others]
-            box = _around([box, *others])
-        found.append(box)
-    return found
 
 
 def _split(seen: Bools, within: Box, fixed: float) -> tuple[float, list[Box]]:

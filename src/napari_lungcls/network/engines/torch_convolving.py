@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_lungcls.network.engines.rectangles import Box
-
 TYPICAL = 64
 """Edge of the image that the order of the weights is chosen for; others are as fast with it."""
+
+
+MULTIPLE = 64
+"""Cells are convolved in multiples of so many: oneDNN writes code for every number it meets."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +52,55 @@ class Layer:
         """Convolve an endless image of equal vectors `(inputs,)`."""
         return self.total @ x + self.bias
 
-    def convolve(self, x: Tensor, bias: Tensor | None, padding: int = 0) -> Tensor:
-        """Convolve all of an image."""
-        return _convolved(x, self.weight, bias, self.stride, padding)
+    def convolve(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve an image; on each side half a kernel is lost."""
+        return _convolved(x, self.weight, bias, self.stride, (0, 0))
 
-    def convolve_at(self, x: Tensor, bias: Tensor | None, box: Box) -> Tensor:
-        """Compute what lies in a box of the convolved image, with zeros around `x`."""
+    def convolve_rows(self, x: Tensor, bias: Tensor | None, rows: slice) -> Tensor:
+        """Compute some rows of the convolved image, with zeros around `x`."""
         margin, s = self.weight.shape[-1] // 2, self.stride
-        sides = list(zip(box, x.shape[2:], strict=True))
-        if all(side.start == 0 and s * side.stop == n for side, n in sides):
-            return self.convolve(x, bias, margin)
-        cut, beyond = [], []
-        for side, n in sides:
-            first, stop = s * side.start - margin, s * (side.stop - 1) + margin + 1
-            cut.append(slice(max(first, 0), min(stop, n)))
-            beyond.append((max(-first, 0), max(stop - n, 0)))
-        inside = F.pad(x[..., cut[0], cut[1]], [*beyond[1], *beyond[0]])
-        return self.convolve(inside.contiguous(memory_format=torch.channels_last), bias)
+        first, stop = s * rows.start - margin, s * (rows.stop - 1) + margin + 1
+        above, below = max(-first, 0), max(stop - x.shape[2], 0)
+        seen = x[:, :, first + above : stop - below]
+        if above or below:
+            seen = F.pad(seen, [0, 0, above, below])
+        return _convolved(seen, self.weight, bias, s, (0, margin))
+
+    @cached_property
+    def flat(self) -> Tensor:
+        """The weight as `gathered` uses it, `(outputs, y·x·inputs)` or so packed; made once."""
+        weight = self.weight.to_dense() if self.weight.is_mkldnn else self.weight
+        rows = weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
+        if not self.weight.is_mkldnn:
+            return rows.contiguous()
+        square = rows[..., None, None].contiguous(memory_format=torch.channels_last)
+        return _packed(square, 1)
+
+    def gathered(self, values: Tensor, around: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve some cells, each of which says where it finds its neighbours.
+
+        Parameters
+        ----------
+        values
+            `(m, inputs)`; the last row may be read for nothing.
+        around
+            `(n, y·x)` the row of each neighbour.
+        bias
+            `(outputs,)`.
+
+        Returns
+        -------
+        Tensor, (n, outputs)
+        """
+        n = len(around)
+        if self.weight.is_mkldnn and n % MULTIPLE:
+            around = F.pad(around, [0, 0, 0, -n % MULTIPLE], value=len(values) - 1)
+        rows = values.index_select(0, around.reshape(-1)).reshape(len(around), -1)
+        if not self.weight.is_mkldnn:
+            return F.linear(rows, self.flat, bias)
+        # As an image one pixel wide: of matrix products this is the fastest.
+        image = rows.reshape(1, len(rows), 1, -1).permute(0, 3, 1, 2)
+        return _convolved(image, self.flat, bias, 1, (0, 0))[0, :, :n, 0].T
 
 
 def _packed(weight: Tensor, stride: int) -> Tensor:
@@ -99,7 +134,7 @@ def _packed(weight: Tensor, stride: int) -> Tensor:
 
 
 def _convolved(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int = 0
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: tuple[int, int]
 ) -> Tensor:
     """Convolve an image with weights as they are or as `_packed` gave them.
 
@@ -113,7 +148,7 @@ def _convolved(
     if not weight.is_mkldnn:
         return F.conv2d(x, weight, bias, stride, padding)
     found: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        x, weight, bias, [padding] * 2, [stride] * 2, [1, 1], 1, "none", [], ""
+        x, weight, bias, list(padding), [stride] * 2, [1, 1], 1, "none", [], ""
     )
     return found
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_lungcls.imaging.geometry import STAGE_STRIDES
-from napari_lungcls.network.engines.rectangles import Box, Edges, area
-from napari_lungcls.network.engines.torch_convolving import Layer
+from napari_lungcls.network.engines.rectangles import Bools, Edges
+from napari_lungcls.network.engines.torch_cells import Cells, numbered
+from napari_lungcls.network.engines.torch_convolving import MULTIPLE, Layer
+from napari_lungcls.network.engines.torch_memory import Memory, in_pieces
 from napari_lungcls.network.engines.torch_net import BasicBlock, Trunk, folded
-from napari_lungcls.network.engines.torch_threads import share_out
+
+STRIP = 40
+"""Rows of the pool that are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Blank:
 
     shifts: tuple[Shift, ...]
     cells: dict[int, Tensor]
+
+    def of(self, stage: int) -> tuple[tuple[Shift, Shift], ...]:
+        """Give the shifts of a stage's blocks."""
+        first = 4 * stage - 3
+        one, two, three, four = self.shifts[first : first + 4]
+        return (one, two), (three, four)
 
 
 class ShiftedTrunk:
@@ -129,38 +136,50 @@ class ShiftedTrunk:
         edges
             Whether the tile ends at the part's left, right, upper and lower side.
         """
-        x = _padded(x, edges, 3)
-        x = self._stem.convolve(x, blank.shifts[0].bias)
+        x = self._pooled(_padded(x, edges, 3), blank, edges)
+        for block, (middle, last) in zip(self._blocks[1], blank.of(1), strict=True):
+            x = block.run(x, middle, last, edges)
+        return x
+
+    def _pooled(self, x: Tensor, blank: Blank, edges: Edges) -> Tensor:
+        """Compute the stem, strip by strip: before the pool it would take much memory."""
+        top, bottom = edges[2:]
+        found = []
+        height = (x.shape[2] - 7) // 2 + 1
+        count = (height + top + bottom - 3) // 2 + 1
+        for start in range(0, count, STRIP):
+            stop = min(start + STRIP, count)
+            # A row of the pool sees three of the stem's, each of which sees seven.
+            first, last = max(2 * start - top, 0), min(2 * stop - top, height - 1)
+            y = self._stem.convolve(x[:, :, 2 * first : 2 * last + 7], blank.shifts[0].bias)
+            ends = (*edges[:2], top and start == 0, bottom and stop == count)
+            found.append(F.max_pool2d(_padded(y, ends, 1, -torch.inf), 3, 2))
+        pooled = torch.cat(found, dim=2)
         # The largest of values is the same before and after a floor, but there are fewer.
-        x = F.max_pool2d(_padded(x, edges, 1, -torch.inf), 3, 2)
-        torch.maximum(x, blank.shifts[0].floor, out=x)
-        for i, block in enumerate(self._blocks[1]):
-            x = block.run(x, blank.shifts[1 + 2 * i], blank.shifts[2 + 2 * i], edges)
+        return torch.maximum(pooled, blank.shifts[0].floor, out=pooled)
+
+    def whole(self, x: Tensor, stage: int, blank: Blank, memory: Memory) -> Tensor:
+        """Compute a stage from the one before, `(1, channels, rows, columns)`, all of it."""
+        for block, (middle, last) in zip(self._blocks[stage], blank.of(stage), strict=True):
+            x = block.run_whole(x, middle, last, memory)
         return x
 
-    def next(self, x: Tensor, stage: int, blank: Blank, boxes: Sequence[Box]) -> Tensor:
-        """Compute a stage from the one before, with blank glass past the edges.
+    def chosen(
+        self,
+        cells: Cells,
+        stage: int,
+        blank: Blank,
+        seen: tuple[Bools, Bools],
+        memory: Memory,
+    ) -> Cells:
+        """Compute some cells of a stage, after each block, from those of the one before.
 
-        Parameters
-        ----------
-        x
-            `(1, channels, rows, columns)` the cells of the stage before.
-        stage
-            Which.
-        blank
-            The shifts.
-        boxes
-            Rectangles of the stage's cells that are not blank.
-
-        Returns
-        -------
-        Tensor, (1, channels, rows, columns)
-            All its cells, 0 outside the boxes.
+        All others are blank.
         """
-        for i, block in enumerate(self._blocks[stage]):
-            at = 1 + 4 * (stage - 1) + 2 * i
-            x = block.run_apart(x, blank.shifts[at], blank.shifts[at + 1], boxes, stage)
-        return x
+        steps = zip(self._blocks[stage], blank.of(stage), seen, strict=True)
+        for block, (middle, last), there in steps:
+            cells = block.run_chosen(cells, middle, last, there, memory)
+        return cells
 
     def _shift(self, bias: Tensor, glass: Tensor) -> Shift:
         return Shift(
@@ -194,58 +213,56 @@ class _Block:
         torch.maximum(y, last.floor, out=y)
         return y
 
-    def run_apart(
-        self, x: Tensor, middle: Shift, last: Shift, boxes: Sequence[Box], stage: int
-    ) -> Tensor:
-        """Compute boxes of cells, each layer in all of them before the next: nothing is lost."""
-        shape = tuple(n // self.first.stride for n in x.shape[2:])
+    def run_whole(self, x: Tensor, middle: Shift, last: Shift, memory: Memory) -> Tensor:
+        """Compute the block with zeros around it."""
+        shape = (x.shape[2] // self.first.stride, x.shape[3] // self.first.stride)
+        channels = len(self.first.bias)
+        between = memory.image(channels, shape, x)
+        result = memory.image(channels, shape, x, between)
 
-        def before(box: Box, out: Tensor | None = None) -> Tensor:
-            y = self.first.convolve_at(x, middle.bias, box)
-            return torch.maximum(y, middle.floor, out=y if out is None else out)
+        def begin(rows: slice) -> None:
+            y = self.first.convolve_rows(x, middle.bias, rows)
+            torch.maximum(y, middle.floor, out=between[:, :, rows])
 
-        def behind(box: Box, out: Tensor | None = None) -> Tensor:
-            y = self.second.convolve_at(between, last.bias, box)
-            if self.shortcut is not None:
-                y += self.shortcut.convolve_at(x, None, box)
+        def end(rows: slice) -> None:
+            y = self.second.convolve_rows(between, last.bias, rows)
+            if self.shortcut is None:
+                y += x[:, :, rows]
             else:
-                y += x[..., box[0], box[1]]
-            return torch.maximum(y, last.floor, out=y if out is None else out)
+                y += self.shortcut.convolve_rows(x, None, rows)
+            torch.maximum(y, last.floor, out=result[:, :, rows])
 
-        if shape == tuple(side.stop - side.start for side in boxes[0]):
-            between = before(boxes[0])
-            return behind(boxes[0])
-        empty = (1, len(self.first.bias), *shape)
-        between = _assembled(before, boxes, stage, sheet(empty, x.dtype, x.device))
-        # What is added to itself is asked for only where it is replaced.
-        whole = x if self.shortcut is None else sheet(empty, x.dtype, x.device)
-        return _assembled(behind, boxes, stage, whole)
+        for do in (begin, end):
+            in_pieces(do, shape[0], shape[1] * channels * x.element_size(), x.device)
+        return result
 
+    def run_chosen(
+        self, x: Cells, middle: Shift, last: Shift, seen: Bools, memory: Memory
+    ) -> Cells:
+        """Compute some cells."""
+        around = x.around(seen, 3, self.first.stride)
+        before = around[:, 4]
+        n, channels = len(around), len(self.first.bias)
+        between = numbered(memory.rows(n + 1, channels, x.values), seen)
+        near = between.around(seen, 3, 1)
+        result = memory.rows(n + 1, channels, x.values, between.values)
 
-def sheet(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Make zeros `(1, channels, rows, columns)`, channels last in memory.
+        def begin(piece: slice) -> None:
+            y = self.first.gathered(x.values, around[piece], middle.bias)
+            torch.maximum(y, middle.floor.flatten(), out=between.values[piece])
 
-    On a CPU what is never touched takes no memory, and no time.
-    """
-    one, channels, rows, columns = shape
-    if device.type == "cpu":
-        size = one * channels * rows * columns * dtype.itemsize
-        flat = torch.from_numpy(np.zeros(size, np.uint8)).view(dtype)
-    else:
-        flat = torch.zeros(one * channels * rows * columns, dtype=dtype, device=device)
-    return flat.reshape(one, rows, columns, channels).permute(0, 3, 1, 2)
+        def end(piece: slice) -> None:
+            y = self.second.gathered(between.values, near[piece], last.bias)
+            if self.shortcut is None:
+                y += x.values.index_select(0, before[piece])
+            else:
+                y += self.shortcut.gathered(x.values, before[piece, None], None)
+            torch.maximum(y, last.floor.flatten(), out=result[piece])
 
-
-def _assembled(
-    make: Callable[[Box, Tensor], Tensor], boxes: Sequence[Box], stage: int, whole: Tensor
-) -> Tensor:
-    """Make the cells in boxes where they belong."""
-
-    def put(box: Box) -> None:
-        make(box, whole[..., box[0], box[1]])
-
-    share_out(put, boxes, lambda box: area(box) * STAGE_STRIDES[stage] ** 2, whole.device)
-    return whole
+        size = x.values.element_size()
+        for do in (begin, end):
+            in_pieces(do, n, 9 * channels * size, x.values.device, MULTIPLE)
+        return numbered(result, seen)
 
 
 def _padded(x: Tensor, edges: Edges, width: int, value: float = 0.0) -> Tensor:

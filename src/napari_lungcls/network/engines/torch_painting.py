@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
-from napari_lungcls.network.engines.glass import FINE, GRANULE, Frame, find_glass, frames
+from napari_lungcls.network.engines.glass import FINE, GRANULE, Seen, find_glass, find_seen
 from napari_lungcls.network.engines.painting import HALO, Floats, classes_and_probabilities
-from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts, scaled
-from napari_lungcls.network.engines.torch_layers import Blank, ShiftedTrunk, sheet
+from napari_lungcls.network.engines.rectangles import Bools, Edges, area, parts
+from napari_lungcls.network.engines.torch_cells import all_of
+from napari_lungcls.network.engines.torch_layers import Blank, ShiftedTrunk
+from napari_lungcls.network.engines.torch_memory import Memory
 from napari_lungcls.network.engines.torch_net import Network
 from napari_lungcls.network.engines.torch_threads import share_out
 
@@ -35,6 +38,9 @@ FAINT = 1 / 20
 
 COLOURS = 64
 """Colours of glass that are remembered."""
+
+Told = tuple[Tensor, Tensor | None]
+"""Cells `(n, channels)` of a tile, and which of all its cells they are; None: all of them."""
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -56,8 +62,7 @@ class TorchPainting:
     A cell of layer1 sees 21 pixels on each side, a cell of layer3 or layer4 more than the halo
     holds. So the stem and layer1 are computed in small parts that overlap by just that, for
     the sake of the cache. What is deeper is computed layer by layer over the whole tile, or
-    in rectangles around what is not blank, which take their margins from what the layer
-    before put there: hardly anything is computed twice.
+    cell by cell where some of it is blank: hardly anything is computed twice.
     """
 
     def __init__(self, network: Network, device: torch.device, precision: str) -> None:
@@ -71,25 +76,24 @@ class TorchPainting:
         self._mean = np.asarray(self._spec.normalisation.mean)
         self._std = np.asarray(self._spec.normalisation.std)
         self._blanks: OrderedDict[tuple[float, ...] | None, Blank] = OrderedDict()
+        self._spare: list[Memory] = []
 
     def class_maps(self, pixels: NDArray[Any], zoom: int) -> dict[int, Tensor]:
         """Project the cells of a tile; see `Painting`."""
         sight = min(HALO, self._spec.sight // 2)
         glass = find_glass(pixels, FAINT * self._std).if_worth(sight)
-        colour = self._mean if glass.colour is None else glass.colour
-        with torch.inference_mode():
+        with torch.inference_mode(), self._memory() as memory:
             blank = self._blank(glass.colour)
             maps = self._blank_maps(pixels.shape, blank, zoom)
-
-        def paint(frame: Frame) -> None:
-            first = self._first(pixels[scaled(frame.box, GRANULE)], colour, frame.first, blank)
-            for stage, cells, boxes in self._stages(first, frame, blank):
-                there = scaled(frame.box, GRANULE // STAGE_STRIDES[stage])
-                self._project(cells, stage, zoom, boxes, maps[stage][:, *there])
-
-        found = list(frames(glass, sight, BEFORE, REACH))
-        with torch.inference_mode():
-            share_out(paint, found, lambda frame: area(frame.box) * GRANULE**2, self._device)
+            if glass.colour is None:
+                stages = self._all(pixels, blank, memory)
+            else:
+                seen = find_seen(glass, sight, REACH)
+                stages = self._some(pixels, glass.colour, seen, blank, memory)
+            i = self._spec.zooms.index(zoom)
+            for stage, told in stages:
+                if stage in maps:
+                    _add(maps[stage], told, self._heads[stage][i])
         return {stage: _without_halo(cells, stage) for stage, cells in maps.items()}
 
     def empty(self, shape: tuple[int, ...]) -> Tensor:
@@ -125,6 +129,13 @@ class TorchPainting:
             odds[:, blind] = 0
             return classes.cpu().numpy(), odds.half().cpu().numpy()
 
+    @contextmanager
+    def _memory(self) -> Iterator[Memory]:
+        """Lend memory to one tile at a time."""
+        memory = self._spare.pop() if self._spare else Memory(self._dtype, self._device)
+        yield memory
+        self._spare.append(memory)
+
     def _blank(self, colour: NDArray[np.float64] | None) -> Blank:
         """Give what glass of a colour looks like, or what stands for it where there is none."""
         key = None if colour is None else tuple(colour.tolist())
@@ -148,39 +159,60 @@ class TorchPainting:
             maps[stage] = value.reshape(-1, 1, 1).repeat(1, rows, columns)
         return maps
 
-    def _stages(
-        self, first: Tensor, frame: Frame, blank: Blank
-    ) -> Iterator[tuple[int, Tensor, list[Box]]]:
-        """Compute a frame's cells `(1, channels, rows, columns)` from layer1's, stage by stage.
+    def _all(
+        self, pixels: NDArray[Any], blank: Blank, memory: Memory
+    ) -> Iterator[tuple[int, Told]]:
+        """Compute all cells of a tile, stage by stage."""
+        rows, columns = (n // FINE for n in pixels.shape[:2])
+        everywhere = np.ones((rows, columns), np.bool_)
+        shape = (pixels.shape[0] // (s := STAGE_STRIDES[1]), pixels.shape[1] // s)
+        x = memory.image(64, shape)
+        self._first(pixels, self._mean, everywhere, blank, x)
+        for stage in self._trunk.stages:
+            if stage > 1:
+                x = self._trunk.whole(x, stage, blank, memory)
+            # Positions first, as they lie in memory.
+            yield stage, (x[0].permute(1, 2, 0).flatten(0, 1), None)
 
-        With them come the boxes outside which they are 0.
-        """
-        cells = first
-        if 1 in self._spec.stages:
-            yield 1, cells, frame.cells(1)
-        for stage in self._trunk.stages[1:]:
-            boxes = frame.cells(stage)
-            cells = self._trunk.next(cells, stage, blank, boxes)
-            if stage in self._spec.stages:
-                yield stage, cells, boxes
+    def _some(
+        self,
+        pixels: NDArray[Any],
+        colour: NDArray[np.float64],
+        seen: Seen,
+        blank: Blank,
+        memory: Memory,
+    ) -> Iterator[tuple[int, Told]]:
+        """Compute the cells that are not blank, stage by stage."""
+        wanted = seen.first.repeat(per := FINE // STAGE_STRIDES[1], 0).repeat(per, 1)
+        x = all_of(memory.rows(wanted.size + 1, 64), wanted)
+        image = x.values[:-1].view(1, *wanted.shape, 64).permute(0, 3, 1, 2)
+        self._first(pixels, colour, seen.first, blank, image)
+        for stage in self._trunk.stages:
+            if stage > 1:
+                x = self._trunk.chosen(x, stage, blank, seen.blocks[stage], memory)
+                wanted = seen.blocks[stage][1]
+            at = torch.from_numpy(np.flatnonzero(wanted)).to(self._device)
+            yield stage, (x.rows(wanted), at)
 
     def _first(
-        self, pixels: NDArray[Any], colour: NDArray[np.float64], seen: Bools, blank: Blank
-    ) -> Tensor:
-        """Compute layer1 over a frame, part by part where more than glass is seen."""
+        self,
+        pixels: NDArray[Any],
+        colour: NDArray[np.float64],
+        seen: Bools,
+        blank: Blank,
+        out: Tensor,
+    ) -> None:
+        """Fill in layer1 `(1, 64, rows, columns)`, part by part where more than glass is seen."""
         s = STAGE_STRIDES[1]
-        rows, columns = (n // s for n in pixels.shape[:2])
-        cells = sheet((1, 64, rows, columns), self._dtype, self._device)
 
         def put(part: tuple[slice, slice, Edges]) -> None:
             y, x, edges = part
             values = self._cut_out(pixels, colour, y, x, edges)
-            there = cells[..., y.start // s : y.stop // s, x.start // s : x.stop // s]
+            there = out[..., y.start // s : y.stop // s, x.start // s : x.stop // s]
             there.copy_(self._trunk.first(values, blank, edges))
 
         found = list(parts(seen, FINE, FIRST[self._device.type] // FINE))
         share_out(put, found, lambda part: area(part[:2]), self._device)
-        return cells
 
     def _cut_out(
         self, pixels: NDArray[Any], colour: NDArray[np.float64], y: slice, x: slice, edges: Edges
@@ -203,16 +235,15 @@ class TorchPainting:
         beyond = [columns.start - x0, x1 - columns.stop, rows.start - y0, y1 - rows.stop]
         return F.pad(values, beyond) if any(beyond) else values
 
-    def _project(
-        self, cells: Tensor, stage: int, zoom: int, boxes: Sequence[Box], out: Tensor
-    ) -> None:
-        """Add what the cells in some boxes say to the maps of a frame that held glass."""
-        head = self._heads[stage][self._spec.zooms.index(zoom)]
-        for rows, columns in boxes:
-            # As one product of matrices: positions first, as they lie in memory.
-            chosen = cells[0, :, rows, columns].permute(1, 2, 0).float()
-            told = chosen.reshape(-1, chosen.shape[2]) @ head.T
-            out[:, rows, columns] += told.reshape(*chosen.shape[:2], -1).permute(2, 0, 1)
+
+def _add(maps: Tensor, told: Told, head: Tensor) -> None:
+    """Add what some cells say to maps `(classes, rows, columns)` that held glass."""
+    values, at = told
+    classes = (values.float() @ head.T).T
+    if at is None:
+        maps += classes.reshape(maps.shape)
+    else:
+        maps.flatten(1).index_add_(1, at, classes)
 
 
 def _without_halo(cells: Tensor, stage: int) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 
 Task = TypeVar("Task")
 
-SMALL = 512**2
+SMALL = 560**2
 """Pixels up to which a piece is done by one core: sharing it out would cost more than it saves."""
 
 
@@ -36,22 +36,27 @@ def share_out(
     device
         Where the work is done; anywhere but on a CPU it is one task after the other.
     """
-    threads = torch.get_num_threads()
     small = [task for task in tasks if pixels(task) <= SMALL]
-    if device.type != "cpu" or threads == 1 or len(small) < 2:
-        for task in tasks:
-            do(task)
-        return
     for task in tasks:
         if pixels(task) > SMALL:
             do(task)
+    side_by_side(do, sorted(small, key=pixels, reverse=True), device)
+
+
+def side_by_side(do: Callable[[Task], None], tasks: Sequence[Task], device: torch.device) -> None:
+    """Do several tasks with a CPU's core each, a single one with all of them."""
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1 or len(tasks) < 2:
+        for task in tasks:
+            do(task)
+        return
 
     def quietly(task: Task) -> None:
         # A mode belongs to the thread in which it was entered.
         with torch.inference_mode():
             do(task)
 
-    for _ in _pool(threads).map(quietly, sorted(small, key=pixels, reverse=True)):
+    for _ in _pool(threads).map(quietly, tasks):
         pass
 
 
