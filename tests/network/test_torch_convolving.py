@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from napari_lungcls.network.engines import torch_convolving
+from napari_lungcls.network.engines.torch_cells import numbered
 from napari_lungcls.network.engines.torch_convolving import Layer
 
 CPU = torch.device("cpu")
@@ -36,25 +38,48 @@ def test_weights_in_another_order_give_the_same(
     layer = Layer.of(made, CPU, torch.float32)
     for edge in (8, 90):
         with torch.inference_mode():
-            found = layer.convolve(image(edge, edge), made.bias, kernel // 2)
+            found = layer.convolve_rows(image(edge, edge), made.bias, slice(0, edge // stride))
             torch.testing.assert_close(found, made(image(edge, edge)), atol=1e-5, rtol=1e-5)
             assert found.is_contiguous(memory_format=torch.channels_last)
 
 
+SHAPES = st.sampled_from([(3, 1), (3, 2), (1, 2)])
+
+
 @settings(max_examples=40, deadline=None)
-@given(
-    st.sampled_from([(3, 1), (3, 2), (1, 2)]),
-    *(st.tuples(st.integers(0, 5), st.integers(1, 6)) for _ in range(2)),
-)
-def test_a_box_of_an_image_is_convolved_as_in_all_of_it(
-    shape: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]
+@given(SHAPES, st.integers(0, 5), st.integers(1, 6))
+def test_some_rows_are_convolved_as_in_all_of_an_image(
+    shape: tuple[int, int], first: int, count: int
 ) -> None:
     kernel, stride = shape
     made = convolution(kernel, stride)
     layer = Layer.of(made, CPU, torch.float32)
-    box = tuple(slice(first, first + count) for first, count in (rows, columns))
-    x = image(*(stride * (side.stop + i) for i, side in enumerate(box)))
+    x = image(stride * (first + count), 12)
     with torch.inference_mode():
-        found = layer.convolve_at(x, made.bias, (box[0], box[1]))
-        wanted = F.conv2d(x, made.weight, made.bias, stride, kernel // 2)[..., box[0], box[1]]
+        found = layer.convolve_rows(x, made.bias, slice(first, first + count))
+        wanted = F.conv2d(x, made.weight, made.bias, stride, kernel // 2)[:, :, first:]
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("packs", [True, False])
+@settings(max_examples=40, deadline=None)
+@given(shape=SHAPES, edges=st.tuples(*[st.integers(1, 9)] * 2), seed=st.integers(0, 99))
+def test_cells_that_are_not_blank_are_convolved_as_in_all_of_an_image(
+    packs: bool, shape: tuple[int, int], edges: tuple[int, int], seed: int
+) -> None:
+    kernel, stride = shape
+    rng = np.random.default_rng(seed)
+    before = rng.random([stride * n for n in edges]) < 0.5
+    wanted = rng.random(edges) < 0.5
+    wanted[-1, -1] = True
+    x = image(*before.shape) * torch.from_numpy(before)
+    made = convolution(kernel, stride)
+    with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
+        if not packs:
+            patch.setattr(torch_convolving, "_can_pack", lambda weight: False)
+        layer = Layer.of(made, CPU, torch.float32)
+        rows = torch.cat([x[0].permute(1, 2, 0)[torch.from_numpy(before)], torch.ones(1, 5)])
+        cells = numbered(rows, before)
+        found = layer.gathered(cells.values, cells.around(wanted, kernel, stride), made.bias)
+        whole = made(x)[0].permute(1, 2, 0)[torch.from_numpy(wanted)]
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-5)

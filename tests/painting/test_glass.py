@@ -13,7 +13,7 @@ from scipy.ndimage import maximum_filter
 from known_network import make_document, make_spec, random_engine
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.model import Model
-from napari_lungcls.network.engines import torch_painting
+from napari_lungcls.network.engines import torch_convolving, torch_painting
 from napari_lungcls.network.engines.glass import GRAIN, GRANULE, Glass, find_glass
 from napari_lungcls.network.engines.painting import HostPainting
 from napari_lungcls.network.engines.rectangles import parts, rectangles
@@ -73,6 +73,18 @@ def test_tissue_with_even_spots_is_computed_as_by_any_engine(spot: int) -> None:
     for stage, cells in wanted.items():
         largest = np.abs(cells).max()
         np.testing.assert_allclose(np.asarray(found[stage]), cells, atol=1e-5 * largest)
+
+
+def test_nothing_but_glass_is_painted_without_a_convolution(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tile = np.full((256, 288, 3), 231, np.uint8)
+    wanted = random_engine(SPEC, 3).painting().class_maps(tile, 1)
+    monkeypatch.setattr(torch_convolving, "_convolved", None)
+    found = random_engine(SPEC, 3).painting().class_maps(tile, 1)
+    for stage, cells in wanted.items():
+        np.testing.assert_array_equal(np.asarray(found[stage]), cells)
+        assert np.ptp(np.asarray(cells), axis=(1, 2)).max() == 0
 
 
 def squares(seed: int, specks: int, rows: int, columns: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.memory import give_back
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, Painting
 from napari_lungcls.network.fitting import check_image
@@ -21,6 +22,9 @@ from napari_lungcls.painting.order import InView, nearest_first, with_next
 from napari_lungcls.painting.painted import MemoryStore, PaintedMap
 from napari_lungcls.painting.painter import Painter
 from napari_lungcls.painting.stores import MapStore
+
+TIDY = 16
+"""Blocks after which memory that threads have freed goes back to the system."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,8 @@ def run_painting(
                 seen = seen or not found or bool(cells[0].any())
                 damage = damage | found
                 done += 1
+                if done % TIDY == 1:
+                    give_back()
                 seconds = time.perf_counter() - began
                 left = seconds / done * (len(todo) - done)
                 yield PaintingProgress(before + done, total, block, seconds, left, filled, damage)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
 
-_STEM = 3 + 1 * 2
+STEM_RADIUS = 3 + 1 * 2
 """Level pixels that a cell after the stem sees on each side: 7 × 7, then the pool at stride 2."""
 
 
 def block_radius(stage: int, block: int) -> int:
     """Give how many level pixels a cell sees on each side after a stage's block 1 or 2."""
-    radius, incoming = _STEM, STAGE_STRIDES[1]
+    radius, incoming = STEM_RADIUS, STAGE_STRIDES[1]
     for each in range(1, stage + 1):
         # Two 3 × 3 convolutions a block, of which the first still walks on the stage before.
         convolutions = 2 * block if each == stage else 4

@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
-from napari_lungcls.network.engines.blind import block_radius
+from napari_lungcls.network.engines.blind import STEM_RADIUS, block_radius
 from napari_lungcls.network.engines.rectangles import Bools
 
 GRANULE = 32
 """Edge in level pixels of the squares that are computed or not; the deepest stage's stride."""
 
 FINE = 16
-"""Edge of these squares in layer1."""
+"""Edge of these squares behind the stem."""
 
 GRAIN = 8
 """Edge of the smallest squares that are of one colour or not."""
 
-WORTH = 0.9
+WORTH = 0.85
 """Share of a tile's squares up to which it is faster to compute them one by one than all."""
 
 ASKED = 1000
@@ -75,13 +75,13 @@ class Seen:
 
     Attributes
     ----------
-    first
-        `(rows, columns)` squares of `FINE` pixels in layer1.
+    stem
+        `(rows, columns)` squares of `FINE` pixels behind the stem.
     blocks
-        Per deeper stage `(rows, columns)` its cells, after its first and after its second block.
+        Per stage `(rows, columns)` its cells, after its first and after its second block.
     """
 
-    first: Bools
+    stem: Bools
     blocks: dict[int, tuple[Bools, Bools]]
 
 
@@ -133,13 +133,13 @@ def find_seen(glass: Glass, sight: int, halo: int) -> Seen:
         per = GRANULE // granule
         return glass.seen(min(reach, sight), granule) & seen.repeat(per, 0).repeat(per, 1)
 
-    blocks = {}
-    for stage, stride in STAGE_STRIDES.items():
-        if stage > 1:
-            reaches = (block_radius(stage, block) for block in (1, 2))
-            one, two = (closer(reach, stride) for reach in reaches)
-            blocks[stage] = one, two
-    return Seen(closer(block_radius(1, 2), FINE), blocks)
+    def cells(stage: int, block: int) -> Bools:
+        granule = max(GRAIN, stride := STAGE_STRIDES[stage])
+        per = granule // stride
+        return closer(block_radius(stage, block), granule).repeat(per, 0).repeat(per, 1)
+
+    blocks = {stage: (cells(stage, 1), cells(stage, 2)) for stage in STAGE_STRIDES}
+    return Seen(closer(STEM_RADIUS, FINE), blocks)
 
 
 def _extremes(pixels: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -29,12 +29,6 @@ class Cells:
     values: Tensor
     numbers: Numbers
 
-    def rows(self, seen: Bools) -> Tensor:
-        """Take the values of some cells `(n, channels)`, in their order."""
-        return self.values.index_select(
-            0, torch.from_numpy(self.numbers[seen]).to(self.values.device)
-        )
-
     def around(self, seen: Bools, kernel: int, stride: int) -> Tensor:
         """Find the rows that a convolution reads.
 

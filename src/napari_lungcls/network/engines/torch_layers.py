@@ -141,6 +141,10 @@ class ShiftedTrunk:
             x = block.run(x, middle, last, edges)
         return x
 
+    def stem(self, x: Tensor, blank: Blank) -> Tensor:
+        """Compute the stem of `(1, 3, y, x)` with 5 pixels more before and 2 behind it."""
+        return self._pooled(x, blank, (False, False, False, False))
+
     def _pooled(self, x: Tensor, blank: Blank, edges: Edges) -> Tensor:
         """Compute the stem, strip by strip: before the pool it would take much memory."""
         top, bottom = edges[2:]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_lungcls.network.engines.torch_threads import side_by_side
 
-AT_ONCE = {"cpu": 8 * 2**20, "cuda": 2**28, "mps": 2**26}
+AT_ONCE = {"cpu": 4 * 2**20, "cuda": 2**28, "mps": 2**26}
 """Bytes of a layer that are computed in one go: on a CPU they fit its cache."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
 from napari_lungcls.network.engines.glass import FINE, GRANULE, Seen, find_glass, find_seen
 from napari_lungcls.network.engines.painting import HALO, Floats, classes_and_probabilities
-from napari_lungcls.network.engines.rectangles import Bools, Edges, area, parts
+from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts
 from napari_lungcls.network.engines.torch_cells import all_of
 from napari_lungcls.network.engines.torch_layers import Blank, ShiftedTrunk
 from napari_lungcls.network.engines.torch_memory import Memory
@@ -29,7 +29,7 @@ TILE = 2048
 FIRST = {"cpu": 560, "cuda": 2304, "mps": 1152}
 """Edge of the parts in which the stem and layer1 are computed: on a CPU they fit its cache."""
 
-BEFORE, BEHIND = 21, 18
+AROUND_STEM, AROUND_FIRST = (5, 2), (21, 18)
 """Level pixels that the first and the last cell of a part see beyond it; see `blind`."""
 
 REACH = HALO // GRANULE
@@ -38,6 +38,8 @@ FAINT = 1 / 20
 
 COLOURS = 64
 """Colours of glass that are remembered."""
+
+Part = tuple[slice, slice, Edges]
 
 Told = tuple[Tensor, Tensor | None]
 """Cells `(n, channels)` of a tile, and which of all its cells they are; None: all of them."""
@@ -167,7 +169,13 @@ class TorchPainting:
         everywhere = np.ones((rows, columns), np.bool_)
         shape = (pixels.shape[0] // (s := STAGE_STRIDES[1]), pixels.shape[1] // s)
         x = memory.image(64, shape)
-        self._first(pixels, self._mean, everywhere, blank, x)
+        first = x
+
+        def put(part: Part) -> None:
+            values = self._cut_out(pixels, self._mean, part[:2], AROUND_FIRST, part[2])
+            _place(first, part).copy_(self._trunk.first(values, blank, part[2]))
+
+        self._part_by_part(put, everywhere)
         for stage in self._trunk.stages:
             if stage > 1:
                 x = self._trunk.whole(x, stage, blank, memory)
@@ -183,57 +191,57 @@ class TorchPainting:
         memory: Memory,
     ) -> Iterator[tuple[int, Told]]:
         """Compute the cells that are not blank, stage by stage."""
-        wanted = seen.first.repeat(per := FINE // STAGE_STRIDES[1], 0).repeat(per, 1)
+        wanted = seen.stem.repeat(per := FINE // STAGE_STRIDES[1], 0).repeat(per, 1)
         x = all_of(memory.rows(wanted.size + 1, 64), wanted)
         image = x.values[:-1].view(1, *wanted.shape, 64).permute(0, 3, 1, 2)
-        self._first(pixels, colour, seen.first, blank, image)
+
+        def put(part: Part) -> None:
+            values = self._cut_out(pixels, colour, part[:2], AROUND_STEM)
+            _place(image, part).copy_(self._trunk.stem(values, blank))
+
+        self._part_by_part(put, seen.stem)
         for stage in self._trunk.stages:
-            if stage > 1:
-                x = self._trunk.chosen(x, stage, blank, seen.blocks[stage], memory)
-                wanted = seen.blocks[stage][1]
-            at = torch.from_numpy(np.flatnonzero(wanted)).to(self._device)
-            yield stage, (x.rows(wanted), at)
+            x = self._trunk.chosen(x, stage, blank, seen.blocks[stage], memory)
+            at = torch.from_numpy(np.flatnonzero(seen.blocks[stage][1])).to(self._device)
+            yield stage, (x.values[:-1], at)
 
-    def _first(
-        self,
-        pixels: NDArray[Any],
-        colour: NDArray[np.float64],
-        seen: Bools,
-        blank: Blank,
-        out: Tensor,
-    ) -> None:
-        """Fill in layer1 `(1, 64, rows, columns)`, part by part where more than glass is seen."""
-        s = STAGE_STRIDES[1]
-
-        def put(part: tuple[slice, slice, Edges]) -> None:
-            y, x, edges = part
-            values = self._cut_out(pixels, colour, y, x, edges)
-            there = out[..., y.start // s : y.stop // s, x.start // s : x.stop // s]
-            there.copy_(self._trunk.first(values, blank, edges))
-
+    def _part_by_part(self, put: Callable[[Part], None], seen: Bools) -> None:
+        """Compute what lies at the beginning, where more than glass is seen."""
         found = list(parts(seen, FINE, FIRST[self._device.type] // FINE))
         share_out(put, found, lambda part: area(part[:2]), self._device)
 
     def _cut_out(
-        self, pixels: NDArray[Any], colour: NDArray[np.float64], y: slice, x: slice, edges: Edges
+        self,
+        pixels: NDArray[Any],
+        colour: NDArray[np.float64],
+        box: Box,
+        around: tuple[int, int],
+        edges: Edges = (False, False, False, False),
     ) -> Tensor:
         """Normalise a part with its margin where it has no edge, `(1, 3, y, x)`.
 
         What glass looks like is taken away.
         """
+        (y, x), (before, behind) = box, around
         left, right, top, bottom = edges
         height, width = pixels.shape[:2]
-        y0, y1 = y.start - BEFORE * (not top), y.stop + BEHIND * (not bottom)
-        x0, x1 = x.start - BEFORE * (not left), x.stop + BEHIND * (not right)
+        y0, y1 = y.start - before * (not top), y.stop + behind * (not bottom)
+        x0, x1 = x.start - before * (not left), x.stop + behind * (not right)
         rows, columns = slice(max(0, y0), min(y1, height)), slice(max(0, x0), min(x1, width))
         inside = np.require(pixels[rows, columns], requirements=["C", "W"])
-        values = torch.from_numpy(inside).to(self._device).float()
+        values = torch.from_numpy(inside).to(self._device, torch.float32, copy=True)
         shift = torch.tensor(colour, dtype=torch.float32, device=self._device)
         scale = torch.tensor(1 / self._std, dtype=torch.float32, device=self._device)
-        values = ((values - shift) * scale).to(self._dtype).permute(2, 0, 1).unsqueeze(0)
+        values = values.sub_(shift).mul_(scale).to(self._dtype).permute(2, 0, 1).unsqueeze(0)
         # Where the margin is wider than what there is, more glass follows.
         beyond = [columns.start - x0, x1 - columns.stop, rows.start - y0, y1 - rows.stop]
         return F.pad(values, beyond) if any(beyond) else values
+
+
+def _place(cells: Tensor, part: Part) -> Tensor:
+    """Give the place of a part among the cells `(1, channels, rows, columns)` of layer1."""
+    y, x = (slice(side.start // (s := STAGE_STRIDES[1]), side.stop // s) for side in part[:2])
+    return cells[:, :, y, x]
 
 
 def _add(maps: Tensor, told: Told, head: Tensor) -> None:
