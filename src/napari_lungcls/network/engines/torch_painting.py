@@ -36,6 +36,9 @@ REACH = HALO // GRANULE
 FAINT = 1 / 20
 """Blank glass differs from its colour by at most this share of a standard deviation."""
 
+PROJECTED = 2**14
+"""Cells that are projected at once: as float32 they fit a cache."""
+
 COLOURS = 64
 """Colours of glass that are remembered."""
 
@@ -247,11 +250,14 @@ def _place(cells: Tensor, part: Part) -> Tensor:
 def _add(maps: Tensor, told: Told, head: Tensor) -> None:
     """Add what some cells say to maps `(classes, rows, columns)` that held glass."""
     values, at = told
-    classes = (values.float() @ head.T).T
-    if at is None:
-        maps += classes.reshape(maps.shape)
-    else:
-        maps.flatten(1).index_add_(1, at, classes)
+    flat = maps.flatten(1)
+    for start in range(0, len(values), PROJECTED):
+        some = slice(start, start + PROJECTED)
+        classes = (values[some].float() @ head.T).T
+        if at is None:
+            flat[:, some] += classes
+        else:
+            flat.index_add_(1, at[some], classes)
 
 
 def _without_halo(cells: Tensor, stage: int) -> Tensor:
