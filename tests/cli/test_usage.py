@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from importlib.metadata import version
 
 import pytest
 
@@ -32,6 +33,11 @@ def test_alone_it_shows_its_commands_and_is_no_success(run_cli):
     assert (alone.code, asked.code) == (2, 0)
     assert alone.out == asked.out
     assert all(f"  {name} " in asked.out for name in COMMANDS)
+
+
+def test_it_tells_its_version(run_cli):
+    found = run_cli("--version")
+    assert (found.code, found.out.strip(), found.err) == (0, version("napari-lungcls"), "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
