@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PIECE = 12 * 32**2
-"""What a rectangle costs beside its pixels, in pixels: as much as twelve squares of layer4."""
+"""What a rectangle costs beside its pixels, in pixels: its margins and its calls."""
 
 APART = 1.15
 """How much longer a pixel takes where more than one rectangle must be put together."""
