@@ -1,4 +1,6 @@
-"""What a network cannot know where an image holds no numbers, for libraries that lose NaN.
+"""How far a cell sees, and so what it cannot know where an image holds no numbers.
+
+The second is for libraries that lose NaN.
 
 A convolution makes NaN of all that sees one, but not every library hands it on: MXNet's ReLU
 and pooling on the CPU make 0 of it, and a hole in an image would be painted as if it were

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
+from napari_lungcls.network.engines.blind import STEM_RADIUS, block_radius
 from napari_lungcls.network.engines.glass import FINE, GRANULE, Seen, find_glass, find_seen
 from napari_lungcls.network.engines.painting import HALO, Floats, classes_and_probabilities
 from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts
@@ -29,8 +30,10 @@ TILE = 2048
 FIRST = {"cpu": 560, "cuda": 2304, "mps": 1152}
 """Edge of the parts in which the stem and layer1 are computed: on a CPU they fit its cache."""
 
-AROUND_STEM, AROUND_FIRST = (5, 2), (21, 18)
-"""Level pixels that the first and the last cell of a part see beyond it; see `blind`."""
+# Level pixels that the first and the last cell of a part see beyond it.
+AROUND_STEM, AROUND_FIRST = (
+    (radius, radius + 1 - STAGE_STRIDES[1]) for radius in (STEM_RADIUS, block_radius(1, 2))
+)
 
 REACH = HALO // GRANULE
 FAINT = 1 / 20
