@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,15 @@ from known_network import (
     PLAIN,
     STRIDES,
     intensity_engine,
+    make_document,
     make_spec,
     random_engine,
     read_off,
 )
+from napari_lungcls.imaging.levels import Level
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import read_windows
+from napari_lungcls.model import Model
 from napari_lungcls.network.engines.painting import classes_and_probabilities
 from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.painting.grid import Block, MapGrid
@@ -303,3 +307,22 @@ def test_holes_in_an_image_leave_holes_of_the_trunk_s_sight_in_its_map() -> None
     assert 1 < len(hole) < 15**2
     assert np.abs(hole * 4 + 1.5 - 100).max() < 32
     np.testing.assert_array_equal(classes[classes > 0], whole[classes > 0])
+
+
+def test_coarse_zooms_are_averaged_while_the_finest_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = make_spec(zooms=(1, 4))
+    readers: dict[float, set[str]] = {}
+    read = Level.read
+
+    def noted(self: Level, *place: int) -> Any:
+        readers.setdefault(self.zoom, set()).add(threading.current_thread().name.split("_")[0])
+        return read(self, *place)
+
+    monkeypatch.setattr(Level, "read", noted)
+    image = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    Model(make_document(spec), random_engine(spec, 3).state(), device="cpu").paint(
+        ImageStack(image), 8
+    )
+    assert readers == {1.0: {threading.current_thread().name}, 4.0: {"lungcls-read"}}
