@@ -117,7 +117,7 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
             "bare ResNet-18 weights go to --pretrained"
         )
     try:
-        raw = json.loads(text)
+        raw = json.loads(text, parse_constant=_refuse)
         found = raw.get("format_version") if isinstance(raw, dict) else None
         if isinstance(found, int | float) and found > FORMAT_VERSION:
             raise InputError(
@@ -153,3 +153,8 @@ def _check_arrays(source: Path, state: State, expected: Mapping[str, tuple[int, 
             )
         if not np.isfinite(array).all():
             raise InputError(f"{source}: the array {name} holds NaN; train the model anew")
+
+
+def _refuse(constant: str) -> None:
+    """Refuse what JSON does not know, and what this program would write as null."""
+    raise ValueError(f"{constant} is no JSON")
