@@ -240,9 +240,12 @@ class Pulse:
         self._timer.timeout.connect(self._tick)
         self._timer.start()
 
-    def restart(self) -> None:
-        """Forget the gaps so far."""
-        self.longest, self._last = 0.0, time.perf_counter()
+    def restart(self) -> float:
+        """Forget the gaps so far; return the longest, that which lasts still among them."""
+        now = time.perf_counter()
+        longest = max(self.longest, now - self._last)
+        self.longest, self._last = 0.0, now
+        return longest
 
     def _tick(self) -> None:
         now = time.perf_counter()
