@@ -30,7 +30,13 @@ LINE = 26
 LARGEST = 400_000
 """Bytes that a picture in the repository may have."""
 
-OFF: dict[str, Any] = {"rotation": "none", "flip": False, "random_phase": False, "colour": 0.0}
+OFF: dict[str, Any] = {
+    "rotation": "none",
+    "flip": False,
+    "random_phase": False,
+    "colour": 0.0,
+    "sharpness": 0.0,
+}
 CHANGES: dict[str, dict[str, Any]] = {
     "turns, flips": {"rotation": "any", "flip": True},
     "random phase": {"random_phase": True},
@@ -40,6 +46,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "colour 0.2": {"colour": 0.2},
     "brightness 0.3": {"brightness": 0.3},
     "contrast 0.3": {"contrast": 0.3},
+    "sharpness 0.5": {"sharpness": 0.5},
     "blur 2": {"blur": 2.0},
     "noise 0.3": {"noise": 0.3},
 }

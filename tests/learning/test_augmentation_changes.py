@@ -21,11 +21,18 @@ from napari_lungcls.learning.augmentation_colour import (
     recolour,
     restain,
 )
-from napari_lungcls.learning.augmentation_optics import blurred, noisy, per_zoom
+from napari_lungcls.learning.augmentation_optics import (
+    SOFTER,
+    blurred,
+    noisy,
+    per_zoom,
+    random_sharpness,
+    sharpen,
+)
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.spec import Normalisation
 
-PLAIN = {"rotation": "none", "flip": False, "random_phase": False, "colour": 0.0}
+PLAIN = {"rotation": "none", "flip": False, "random_phase": False, "colour": 0.0, "sharpness": 0.0}
 """All that is on by default, off."""
 CHANGES: dict[str, Any] = {
     "rotation": "any",
@@ -37,6 +44,7 @@ CHANGES: dict[str, Any] = {
     "contrast": 0.2,
     "colour": 0.2,
     "stain": 0.1,
+    "sharpness": 0.5,
     "blur": 2.0,
     "noise": 0.2,
 }
@@ -215,6 +223,35 @@ def test_a_blur_keeps_the_mean_and_takes_the_detail(sigma: float, seed: int) -> 
     assert (found[0].std((1, 2)) <= windows[0].std((1, 2)) + 1e-3).all()
     if sigma > 1:
         assert (found[0, 0].std((0, 1)) < found[0, 1].std((0, 1))).all()
+
+
+@given(st.floats(-0.25, 1), SEEDS)
+def test_sharpening_keeps_the_mean_and_raises_the_detail(share: float, seed: int) -> None:
+    before = np.random.default_rng(seed).uniform(0, 255, (2, 2, 12, 12, 3)).astype(np.float32)
+    found = before.copy()
+    sharpen(found, np.array([share, 0], np.float32))
+    np.testing.assert_allclose(found[0].mean((1, 2)), before[0].mean((1, 2)), rtol=1e-3)
+    np.testing.assert_array_equal(found[1], before[1])
+    if abs(share) > 0.01:
+        more = found[0].std((1, 2)) > before[0].std((1, 2))
+        assert (more == (share > 0)).all()
+
+
+def test_sharpening_makes_up_for_interpolation_where_the_image_is_smooth() -> None:
+    # Half-way between pixels a wave of 16 pixels is weaker by cos(π / 16).
+    wave = np.cos(2 * np.pi * np.arange(69) / 16).astype(np.float32)
+    between = (wave[:-1] + wave[1:]) / 2
+    windows = np.broadcast_to(between[:, np.newaxis, np.newaxis], (1, 1, 68, 68, 3)).copy()
+    sharpen(windows, np.array([0.125], np.float32))
+    # Whole waves, without the edges.
+    lost = wave[2:66].std() - between[2:66].std()
+    assert abs(windows[0, 0, 2:66, 2, 0].std() - wave[2:66].std()) < 0.1 * lost
+
+
+def test_windows_are_sharpened_more_than_they_are_softened() -> None:
+    drawn = random_sharpness(0.5, 10_000, np.random.default_rng(0))
+    assert -SOFTER * 0.5 <= drawn.min() < -0.95 * SOFTER * 0.5
+    assert 0.475 < drawn.max() <= 0.5
 
 
 def test_noise_has_the_strength_and_the_mean_it_should_have() -> None:

@@ -2,7 +2,7 @@
 
 Each point is kept as a square of level pixels that is wide enough for any turn (`reach`);
 windows are sampled from it anew in every epoch. Changes come in the order in which tissue, slide,
-microscope and camera make them: geometry, stain, colour, blur, noise.
+microscope and camera make them: geometry, stain, colour, sharpness, blur, noise.
 """
 
 from __future__ import annotations
@@ -23,11 +23,17 @@ from napari_lungcls.learning.augmentation_colour import (
     recolour,
     restain,
 )
-from napari_lungcls.learning.augmentation_optics import blurred, noisy, per_zoom
+from napari_lungcls.learning.augmentation_optics import (
+    blurred,
+    noisy,
+    per_zoom,
+    random_sharpness,
+    sharpen,
+)
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.spec import Normalisation, phase
 
-STREAMS = ("pose", "stain", "light", "blur", "noise")
+STREAMS = ("pose", "stain", "light", "blur", "noise", "sharpness")
 """Kinds of changes that have random numbers of their own; new ones go to the end."""
 
 
@@ -226,6 +232,8 @@ def augmented(
         windows = restain(windows, random_stain(settings.stain, n, rngs["stain"]))
     if settings.colour or settings.brightness or settings.contrast:
         windows = recolour(windows, std, random_light(settings, n, rngs["light"]))
+    if settings.sharpness:
+        sharpen(windows, random_sharpness(settings.sharpness, n, rngs["sharpness"]))
     if settings.blur:
         sigma = rngs["blur"].uniform(0, settings.blur, (n,))
         windows = blurred(windows, per_zoom(sigma, settings.zooms))

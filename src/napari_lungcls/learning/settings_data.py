@@ -71,6 +71,14 @@ class AugmentationSettings(BaseModel):
         ge=0,
         le=1,
     )
+    sharpness: float = setting(
+        0.25,
+        "Sharpness changes",
+        "strength of sharpening, and to a lesser part of softening",
+        AUGMENTATION,
+        ge=0,
+        le=1,
+    )
     blur: float = setting(
         0.0,
         "Blur",

@@ -47,6 +47,7 @@ OTHERS = TrainingSettings(
     brightness=0.125,
     contrast=0.25,
     stain=0.375,
+    sharpness=0.75,
     blur=1.5,
     noise=0.5,
     test_fraction=0.25,
