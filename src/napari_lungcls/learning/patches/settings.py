@@ -18,6 +18,8 @@ DEFAULTS: dict[str, Any] = {
     # made up.
     "rotation": "right",
     "random_phase": False,
+    # Right angles need no interpolation, which sharpness makes up for.
+    "sharpness": 0.0,
     # Sets of patches are large, and compared by their own parts.
     "final": "none",
 }
