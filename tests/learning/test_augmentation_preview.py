@@ -23,7 +23,7 @@ from napari_lungcls.network.spec import Normalisation
 from three_tissues import SCHEME, scene
 
 SCALE = Normalisation(mean=(120, 120, 120), std=(50, 50, 50))
-STILL = {"rotation": "none", "flip": False, "random_phase": False, "colour": 0.0}
+STILL = {"rotation": "none", "flip": False, "random_phase": False, "colour": 0.0, "sharpness": 0.0}
 
 
 def tiles(sheet: Any, rows: int, columns: int, edge: int) -> Any:

@@ -100,7 +100,7 @@ def test_what_no_trial_can_be_judged_by_is_refused(change: Any, reason: str) -> 
 def test_a_search_for_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="nothing is left to search"):
         task(fixed=["window", "zooms", "dropout"])
-    plain = BASE.model_copy(update={"colour": 0.0})
+    plain = BASE.model_copy(update={"colour": 0.0, "sharpness": 0.0})
     factor = Space.build({"augmentation": {"low": 0, "high": 2}}, "test")
     with pytest.raises(InputError, match="all strengths are 0"):
         task(base=plain, search=factor)
