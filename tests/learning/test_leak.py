@@ -16,7 +16,8 @@ SCHEME = ClassScheme.of_names(["heads", "tails"])
 SETTINGS = TrainingSettings(
     final="none",
     zooms=(1,), window=16, stages=(1,), epochs=10, batch_size=32, device="cpu", seed=1,
-    learning_rate=3e-3, dropout=0, colour=0, rotation="none", flip=False, random_phase=False,
+    learning_rate=3e-3, dropout=0, colour=0, sharpness=0, rotation="none", flip=False,
+    random_phase=False,
     val_fraction=0.35, patience=99,
 )  # fmt: skip
 CLUSTERS, EACH, APART = 144, 5, 28
