@@ -11,7 +11,10 @@ from scipy.ndimage import gaussian_filter
 Windows = NDArray[np.float32]
 
 SOFTER = 0.4
-"""How far windows are softened, as a share of how far they are sharpened."""
+"""How far windows are softened, as a share of how far they are sharpened.
+
+Softening by more than 0.25 would invert the finest detail, which limits the setting.
+"""
 
 CUT = 3.0
 """Standard deviations at which a blur is cut off."""

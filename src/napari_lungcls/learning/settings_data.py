@@ -77,7 +77,7 @@ class AugmentationSettings(BaseModel):
         "strength of sharpening, and to a lesser part of softening",
         AUGMENTATION,
         ge=0,
-        le=1,
+        le=0.6,
     )
     blur: float = setting(
         0.0,
