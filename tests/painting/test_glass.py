@@ -137,7 +137,7 @@ def test_glass_is_what_lies_close_to_its_colour(seed: int, noise: float) -> None
     y, x = rng.integers(0, 128), rng.integers(0, 160)
     image[y, x] = 50
     glass = find_glass(image, np.full(3, 2.0))
-    seen = glass.seen(32, GRANULE)
+    seen = glass.seen(32, GRANULE, GRANULE)
     assert seen[y // GRANULE, x // GRANULE]
     far = np.abs(np.arange(4) * GRANULE + 16 - y)[:, None] > 32 + 32
     if noise < 1:

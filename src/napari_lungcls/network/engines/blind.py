@@ -1,6 +1,4 @@
-"""How far a cell sees, and so what it cannot know where an image holds no numbers.
-
-The second is for libraries that lose NaN.
+"""What a cell cannot know where an image holds no numbers, for libraries that lose NaN.
 
 A convolution makes NaN of all that sees one, but not every library hands it on: MXNet's ReLU
 and pooling on the CPU make 0 of it, and a hole in an image would be painted as if it were
@@ -15,25 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
-
-STEM_RADIUS = 3 + 1 * 2
-"""Level pixels that a cell after the stem sees on each side: 7 × 7, then the pool at stride 2."""
-
-
-def block_radius(stage: int, block: int) -> int:
-    """Give how many level pixels a cell sees on each side after a stage's block 1 or 2."""
-    radius, incoming = STEM_RADIUS, STAGE_STRIDES[1]
-    for each in range(1, stage + 1):
-        # Two 3 × 3 convolutions a block, of which the first still walks on the stage before.
-        convolutions = 2 * block if each == stage else 4
-        radius += incoming + (convolutions - 1) * STAGE_STRIDES[each]
-        incoming = STAGE_STRIDES[each]
-    return radius
-
-
-def stage_radius(stage: int) -> int:
-    """Give how many level pixels a cell of a stage sees on each side of its centre."""
-    return block_radius(stage, 2)
+from napari_lungcls.network.engines.reach import Ends, sees_any, stage_radius
 
 
 def blind_windows(windows: NDArray[Any]) -> NDArray[np.bool_]:
@@ -52,19 +32,11 @@ def blind_cells(tile: NDArray[Any], stage: int) -> NDArray[np.bool_]:
     ndarray of bool, (rows, columns)
     """
     wrong = ~np.isfinite(tile).all(axis=2)
-    counts = np.pad(wrong.cumsum(0).cumsum(1), [(1, 0), (1, 0)])
-    (top, bottom), (left, right) = (_seen(length, stage) for length in wrong.shape)
-    inside = (
-        counts[np.ix_(bottom, right)]
-        - counts[np.ix_(top, right)]
-        - counts[np.ix_(bottom, left)]
-        + counts[np.ix_(top, left)]
-    )
-    found: NDArray[np.bool_] = inside > 0
-    return found
+    rows, columns = (_seen(length, stage) for length in wrong.shape)
+    return sees_any(wrong, rows, columns)
 
 
-def _seen(length: int, stage: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _seen(length: int, stage: int) -> Ends:
     """Return the ends of what each cell along an axis sees."""
     stride, radius = STAGE_STRIDES[stage], stage_radius(stage)
     centres = stride * np.arange(cell_count(length, stride))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
-from napari_lungcls.network.engines.blind import STEM_RADIUS, block_radius
+from napari_lungcls.network.engines.reach import STEM_RADIUS, Ends, block_radius, sees_any
 from napari_lungcls.network.engines.rectangles import Bools
 
 GRANULE = 32
@@ -43,20 +43,26 @@ class Glass:
     colour: NDArray[np.float64] | None
     other: Bools
 
-    def seen(self, sight: int, granule: int) -> Bools:
-        """Give the squares `(rows, columns)` that see more than glass.
+    def seen(self, sight: int, stride: int, edge: int = 1) -> Bools:
+        """Tell which cells, or squares, `(rows, columns)` see more than glass.
 
         Parameters
         ----------
         sight
-            How many pixels around its own a square sees.
-        granule
-            The squares' edge.
+            How many pixels they see on each side.
+        stride
+            Pixels from one to the next.
+        edge
+            A square's edge: it sees what any of its pixels does. A cell is a single pixel.
         """
-        grains = maximum_filter(self.other, 2 * -(-sight // GRAIN) + 1, mode="nearest")
-        per = granule // GRAIN
-        rows, columns = (n // per for n in grains.shape)
-        return np.asarray(grains.reshape(rows, per, columns, per).any(axis=(1, 3)))
+
+        def ends(grains: int) -> Ends:
+            first = np.arange(0, grains * GRAIN, stride)
+            last = first + edge - 1 + sight
+            return np.maximum(first - sight, 0) // GRAIN, np.minimum(last // GRAIN + 1, grains)
+
+        rows, columns = (ends(grains) for grains in self.other.shape)
+        return sees_any(self.other, rows, columns)
 
     def if_worth(self, sight: int) -> Glass:
         """Give this glass, or none where it leaves hardly a square out.
@@ -64,7 +70,7 @@ class Glass:
         What lies past a tile's end is taken for more of the glass. A few even grains in tissue
         shall not decide that.
         """
-        if self.colour is None or self.seen(sight, GRANULE).mean() <= WORTH:
+        if self.colour is None or self.seen(sight, GRANULE, GRANULE).mean() <= WORTH:
             return self
         return Glass(None, np.ones_like(self.other))
 
@@ -123,23 +129,21 @@ def find_seen(glass: Glass, sight: int, halo: int) -> Seen:
     halo
         Squares around the tile that are needed only where its own are computed.
     """
-    seen = glass.seen(sight, GRANULE)
-    own = np.zeros_like(seen)
+    squares = glass.seen(sight, GRANULE, GRANULE)
+    own = np.zeros_like(squares)
     # One square more at the end, whose first cells belong to the tile.
     own[halo : 1 - halo, halo : 1 - halo] = True
-    seen &= maximum_filter(seen & own, 2 * halo + 1)
+    squares &= maximum_filter(squares & own, 2 * halo + 1)
 
-    def closer(reach: int, granule: int) -> Bools:
-        per = GRANULE // granule
-        return glass.seen(min(reach, sight), granule) & seen.repeat(per, 0).repeat(per, 1)
+    def needed(seen: Bools) -> Bools:
+        per = seen.shape[0] // squares.shape[0]
+        return seen & squares.repeat(per, 0).repeat(per, 1)
 
     def cells(stage: int, block: int) -> Bools:
-        granule = max(GRAIN, stride := STAGE_STRIDES[stage])
-        per = granule // stride
-        return closer(block_radius(stage, block), granule).repeat(per, 0).repeat(per, 1)
+        return needed(glass.seen(min(block_radius(stage, block), sight), STAGE_STRIDES[stage]))
 
     blocks = {stage: (cells(stage, 1), cells(stage, 2)) for stage in STAGE_STRIDES}
-    return Seen(closer(STEM_RADIUS, FINE), blocks)
+    return Seen(needed(glass.seen(min(STEM_RADIUS, sight), FINE, FINE)), blocks)
 
 
 def _extremes(pixels: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

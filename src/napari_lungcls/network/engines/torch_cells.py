@@ -29,7 +29,7 @@ class Cells:
     values: Tensor
     numbers: Numbers
 
-    def around(self, seen: Bools, kernel: int, stride: int) -> Tensor:
+    def around(self, seen: Bools, kernel: int, stride: int) -> Neighbours:
         """Find the rows that a convolution reads.
 
         Parameters
@@ -38,21 +38,57 @@ class Cells:
             `(rows, columns)` the cells that it makes.
         kernel, stride
             Its own. Past the tile's end there is more glass.
-
-        Returns
-        -------
-        Tensor of int32, (n, kernel²)
-            On the device, row by row of the kernel.
         """
-        margin = kernel // 2
-        blank = len(self.values) - 1
-        numbers = np.pad(self.numbers, margin, constant_values=blank)
-        rows, columns = (stride * at for at in np.nonzero(seen))
-        first = rows * numbers.shape[1] + columns
-        y, x = np.mgrid[:kernel, :kernel]
-        taps = (y * numbers.shape[1] + x).ravel()
-        found = numbers.ravel()[first[:, np.newaxis] + taps]
-        return torch.from_numpy(found).to(self.values.device)
+        numbers = np.pad(self.numbers, kernel // 2, constant_values=len(self.values) - 1)
+        width = numbers.shape[1]
+        first = stride * _places(seen.shape, width)[seen]
+        taps = _places((kernel, kernel), width).ravel()
+        device = self.values.device
+        return Neighbours(
+            *(torch.from_numpy(each).to(device) for each in (numbers.ravel(), first, taps))
+        )
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The rows that a convolution reads for each cell it makes.
+
+    They are looked up piece by piece, by the core that needs them.
+
+    Attributes
+    ----------
+    numbers
+        `(m,)` int32: the row of each cell of a tile with a margin.
+    first
+        `(n,)` int32: where among these the convolution begins for each cell.
+    taps
+        `(kernel²,)` int32: how far from there it reads, row by row of the kernel.
+    """
+
+    numbers: Tensor
+    first: Tensor
+    taps: Tensor
+
+    def __len__(self) -> int:
+        """Count the cells that are made."""
+        return len(self.first)
+
+    def of(self, piece: slice) -> Tensor:
+        """Give the rows for some cells, `(n, kernel²)`, int32."""
+        return self._at(self.first[piece, None] + self.taps)
+
+    def middle(self, piece: slice) -> Tensor:
+        """Give for some cells the row on which the kernel is centred, `(n, 1)`, int32."""
+        return self._at(self.first[piece, None] + self.taps[len(self.taps) // 2])
+
+    def _at(self, places: Tensor) -> Tensor:
+        return self.numbers.index_select(0, places.flatten()).view(places.shape)
+
+
+def _places(shape: tuple[int, ...], width: int) -> Numbers:
+    """Count the places of a corner `(rows, columns)` in a table that is so wide."""
+    down, across = (np.arange(n, dtype=np.int32) for n in shape)
+    return down[:, np.newaxis] * np.int32(width) + across
 
 
 def all_of(values: Tensor, seen: Bools) -> Cells:

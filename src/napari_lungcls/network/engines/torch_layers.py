@@ -245,22 +245,22 @@ class _Block:
     ) -> Cells:
         """Compute some cells."""
         around = x.around(seen, 3, self.first.stride)
-        before = around[:, 4]
         n, channels = len(around), len(self.first.bias)
         between = numbered(memory.rows(n + 1, channels, x.values), seen)
         near = between.around(seen, 3, 1)
         result = memory.rows(n + 1, channels, x.values, between.values)
 
         def begin(piece: slice) -> None:
-            y = self.first.gathered(x.values, around[piece], middle.bias)
+            y = self.first.gathered(x.values, around.of(piece), middle.bias)
             torch.maximum(y, middle.floor.flatten(), out=between.values[piece])
 
         def end(piece: slice) -> None:
-            y = self.second.gathered(between.values, near[piece], last.bias)
+            y = self.second.gathered(between.values, near.of(piece), last.bias)
+            before = around.middle(piece)
             if self.shortcut is None:
-                y += x.values.index_select(0, before[piece])
+                y += x.values.index_select(0, before.flatten())
             else:
-                y += self.shortcut.gathered(x.values, before[piece, None], None)
+                y += self.shortcut.gathered(x.values, before, None)
             torch.maximum(y, last.floor.flatten(), out=result[piece])
 
         size = x.values.element_size()

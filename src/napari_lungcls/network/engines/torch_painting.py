@@ -14,15 +14,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
-from napari_lungcls.network.engines.blind import STEM_RADIUS, block_radius
 from napari_lungcls.network.engines.glass import FINE, GRANULE, Seen, find_glass, find_seen
 from napari_lungcls.network.engines.painting import HALO, Floats, classes_and_probabilities
+from napari_lungcls.network.engines.reach import STEM_RADIUS, block_radius
 from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts
 from napari_lungcls.network.engines.torch_cells import all_of
 from napari_lungcls.network.engines.torch_layers import Blank, ShiftedTrunk
 from napari_lungcls.network.engines.torch_memory import Memory
 from napari_lungcls.network.engines.torch_net import Network
-from napari_lungcls.network.engines.torch_threads import share_out
+from napari_lungcls.network.engines.torch_threads import share_out, side_by_side
 
 TILE = 2048
 """Edge of the tiles in level pixels, without their halo."""
@@ -254,13 +254,16 @@ def _add(maps: Tensor, told: Told, head: Tensor) -> None:
     """Add what some cells say to maps `(classes, rows, columns)` that held glass."""
     values, at = told
     flat = maps.flatten(1)
-    for start in range(0, len(values), PROJECTED):
-        some = slice(start, start + PROJECTED)
+
+    def project(some: slice) -> None:
         classes = (values[some].float() @ head.T).T
         if at is None:
             flat[:, some] += classes
         else:
             flat.index_add_(1, at[some], classes)
+
+    starts = range(0, len(values), PROJECTED)
+    side_by_side(project, [slice(start, start + PROJECTED) for start in starts], maps.device)
 
 
 def _without_halo(cells: Tensor, stage: int) -> Tensor:
