@@ -235,6 +235,9 @@ def test_settings_of_patches_are_torchvision_s_unless_others_are_asked_for() -> 
     chosen = for_patches(lc.TrainingSettings(epochs=2), (96, 96), "d.h5")
     assert (chosen.zooms, chosen.stages, chosen.readout, chosen.window) == ((1,), (4,), "mean", 96)
     assert (chosen.epochs, chosen.padding, chosen.random_phase) == (2, "zeros", False)
+    left = lc.TrainingSettings.check(zooms="auto", stages="auto")
+    chosen = for_patches(left, (96, 96), "d.h5")
+    assert (chosen.zooms, chosen.stages) == ((1,), (4,))
     chosen = for_patches(
         lc.TrainingSettings(readout="point", rotation="any", window=64), (96, 90), "d.h5"
     )

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.form_hints import GROUPS
 from napari_lungcls.learning.settings import FINISH, LEAST_PER_EPOCH, LEAST_STEPS, TrainingSettings
+from napari_lungcls.learning.settings_network import FEW
 
 
 def test_the_contract_s_defaults() -> None:
     settings = TrainingSettings()
-    assert (settings.zooms, settings.window, settings.stages) == ((), 64, (1, 2, 3, 4))
+    assert (settings.zooms, settings.window, settings.stages) == ((), 64, ())
     assert (settings.batch_size, settings.optimizer) == (32, "adam")
     assert (settings.val_fraction, settings.seed) == (0.2, 0)
     assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "none")
@@ -48,6 +49,26 @@ def test_zooms_left_to_the_program_span_the_context(
 ) -> None:
     assert TrainingSettings().resolved(pixel_size).zooms == zooms
     assert TrainingSettings(zooms=(2,)).resolved(pixel_size).zooms == (2,)
+
+
+@pytest.mark.parametrize(
+    ("given", "n", "stages"),
+    [
+        ({}, FEW - 1, (1, 2)),
+        ({}, FEW, (1, 2, 3, 4)),
+        ({}, None, (1, 2, 3, 4)),
+        ({"stages": (2, 4)}, 30, (2, 4)),
+        ({"stages": "auto"}, 30, (1, 2)),
+        # Trained before, or by others: what is there is read.
+        ({"pretrained": "imagenet"}, 30, (1, 2, 3, 4)),
+        ({"freeze": True}, 30, (1, 2, 3, 4)),
+        ({"readout": "mean"}, 30, (1, 2, 3, 4)),
+    ],
+)
+def test_stages_left_to_the_program_go_by_the_number_of_points(
+    given: dict[str, Any], n: int | None, stages: tuple[int, ...]
+) -> None:
+    assert TrainingSettings.check(**given).resolved(None, n).stages == stages
 
 
 def test_every_field_says_what_it_is_and_where_a_form_shows_it() -> None:
@@ -101,7 +122,6 @@ def test_settings_do_not_change() -> None:
         ({"zooms": "1,x"}, r"--zooms x: Input should be a valid integer"),
         ({"zooms": "0,4"}, "positive whole numbers, each once, such as 1,4,16"),
         ({"zooms": "4,4"}, "each once"),
-        ({"stages": ()}, "each once"),
         ({"stages": "0"}, "--stages"),
         ({"window": 8}, "--window 8"),
         ({"epochs": 0}, "--epochs 0"),

@@ -13,7 +13,7 @@ from napari_lungcls.learning.settings_data import (
     AugmentationSettings,
     SplitSettings,
 )
-from napari_lungcls.learning.settings_network import NetworkSettings
+from napari_lungcls.learning.settings_network import ALL, FEW, SHALLOW, NetworkSettings
 from napari_lungcls.learning.settings_run import (
     FINISH,
     LEAST_PER_EPOCH,
@@ -71,23 +71,29 @@ class TrainingSettings(
             seed=self.seed,
         )
 
-    def resolved(self, pixel_size: float | None) -> TrainingSettings:
-        """Choose the zooms where they were left to the program.
+    def resolved(self, pixel_size: float | None, n: int | None = None) -> TrainingSettings:
+        """Choose zooms and stages where they were left to the program.
 
         Zoom 1, and four times coarser ones until a window spans `CONTEXT`; zoom 1 alone where
-        the pixel size is not known. docs/training.md has the measurements behind it.
+        the pixel size is not known. The first two stages for fewer than `FEW` points that
+        a whole network is trained on from the beginning, else all four. docs/training.md has the
+        measurements behind it.
 
         Parameters
         ----------
         pixel_size
             Micrometres per pixel.
+        n
+            Points, before they are split; many if not given.
         """
-        if self.zooms:
-            return self
         zooms = [1]
         while pixel_size is not None and self.window * zooms[-1] * pixel_size < CONTEXT:
             zooms.append(4 * zooms[-1])
-        return self.model_copy(update={"zooms": tuple(zooms)})
+        learned = self.pretrained == "none" and not self.freeze and self.readout == "point"
+        stages = SHALLOW if learned and n is not None and n < FEW else ALL
+        return self.model_copy(
+            update={"zooms": self.zooms or tuple(zooms), "stages": self.stages or stages}
+        )
 
     def finishing(self, before: int, n: int) -> TrainingSettings:
         """Return the settings to go on with on `n` points, after a training on `before`."""

@@ -10,6 +10,12 @@ from napari_lungcls.learning.form_hints import INSTALLED, SEES, START, setting
 from napari_lungcls.network.engines import ENGINES
 from napari_lungcls.network.spec import Padding, Readout
 
+FEW = 200
+"""Points from which on all stages of the trunk are read, where the program chooses."""
+
+SHALLOW, ALL = (1, 2), (1, 2, 3, 4)
+"""Stages that are read of few points, and of many."""
+
 
 class NetworkSettings(BaseModel):
     """The network's shape, the library that computes it, and its first parameters."""
@@ -33,7 +39,10 @@ class NetworkSettings(BaseModel):
         le=512,
     )
     stages: tuple[int, ...] = setting(
-        (1, 2, 3, 4), "Stages", "stages of the trunk that are read", SEES
+        (),
+        "Stages",
+        f"stages of the trunk that are read; auto: 1,2 for fewer than {FEW} points, else all",
+        SEES,
     )
     readout: Readout = setting("point", "Readout", "how cells become one vector", SEES)
     padding: Padding = setting(
@@ -112,10 +121,3 @@ class NetworkSettings(BaseModel):
         if value and (min(value) < 1 or len(set(value)) != len(value)):
             raise ValueError("must be positive whole numbers, each once, such as 1,4,16")
         return tuple(sorted(value))
-
-    @field_validator("stages")
-    @classmethod
-    def _some(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not value:
-            raise ValueError("must be positive whole numbers, each once, such as 1,2,3,4")
-        return value

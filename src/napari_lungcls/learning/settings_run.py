@@ -113,7 +113,7 @@ class RunSettings(BaseModel):
         GENERALISE,
     )
     label_smoothing: float = setting(
-        0.0,
+        0.1,
         "Label smoothing",
         "share of a label that is spread over all classes",
         GENERALISE,

@@ -89,7 +89,7 @@ def run_training(
     images = [(str(stack.dtype), stack.source, stack.rgb) for stack, _ in pairs]
     origin = begin(settings, scheme, images)
     pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
-    settings = origin.shaped(settings).resolved(pixel_size)
+    settings = origin.shaped(settings).resolved(pixel_size, sum(len(points) for _, points in pairs))
     layout = place_points(pairs, scheme, settings.zooms, pixel_size)
     rng = np.random.default_rng(settings.seed)
     splits = [split] if split else make_splits(layout, settings, scheme, rng)

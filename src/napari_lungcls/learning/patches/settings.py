@@ -20,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     "random_phase": False,
     # Right angles need no interpolation, which sharpness makes up for.
     "sharpness": 0.0,
+    # Measured for points only.
+    "label_smoothing": 0.0,
     # Sets of patches are large, and compared by their own parts.
     "final": "none",
 }
@@ -54,6 +56,8 @@ def for_patches(settings: TrainingSettings, size: tuple[int, int], source: str) 
         When the network cannot look at such patches.
     """
     given = settings.model_dump(include=settings.model_fields_set)
+    # What is left to the program is left to these defaults.
+    given = {name: value for name, value in given.items() if value != ()}
     chosen = PatchSettings(**({"window": min(size)} | given)) if _fits(given, size) else None
     if chosen is None:
         height, width = size

@@ -103,7 +103,8 @@ class Task:
         given = _judgeable(given)
         origin = open_origin(given, scheme)
         pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
-        base = origin.shaped(given).resolved(pixel_size)
+        n = sum(len(points) for _, points in pairs)
+        base = origin.shaped(given).resolved(pixel_size, n)
         space = space or default_space(base)
         space = space.replaced(search) if search else space
         space = space.without([*fixed, *(SHAPE if origin.model else ())])
