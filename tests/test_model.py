@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import known_network  # noqa: F401  (one thread for networks this small)
 import napari_lungcls as lc
 
-SETTINGS = {"window": 16, "stages": (1,), "epochs": 8, "batch_size": 16, "device": "cpu"}
+SETTINGS = {"window": 16, "stages": (1,), "epochs": 12, "batch_size": 16, "device": "cpu"}
 
 
 def scene() -> tuple[NDArray[np.uint8], lc.Points]:
@@ -87,7 +87,7 @@ def test_training_is_the_generator_behind_train(model: lc.Model) -> None:
         except StopIteration as end:
             other = end.value
             break
-    assert [step.record.epoch for step in seen if step.record] == list(range(1, 9))
+    assert [step.record.epoch for step in seen if step.record] == list(range(1, 13))
     for name, array in model.state.items():
         np.testing.assert_array_equal(other.state[name], array)
     told: list[Any] = []

@@ -53,10 +53,17 @@ def test_paints_a_region_with_all_classes(model, section):
 def test_a_map_says_what_windows_around_its_cells_say(model, section):
     """At cells whose centres are pixels, through windows twice as wide as in training."""
     painted = model.paint(section, 5, region=(slice(1200, 1400), slice(3300, 3500)))
-    cells = np.random.default_rng(0).integers(0, 40, (60, 2))
+    cells = np.random.default_rng(0).integers(0, 40, (200, 2))
     points = np.array([1200, 3300]) + cells * 5 + 2.0
-    windows, places = read_windows(section, points, (1,), 192)
-    logits = model.engine.logits(windows, readouts_at(model.engine.spec, places, size=192))
-    same = painted.classes[tuple(cells.T)] == logits.argmax(1) + 1
-    assert same.mean() >= 0.95
-    assert same[painted.probabilities[:, *cells.T].max(0) > 0.9].mean() >= 0.98
+    logits = []
+    for some in np.array_split(points, 5):
+        windows, places = read_windows(section, some, (1,), 192)
+        logits.append(
+            model.engine.logits(windows, readouts_at(model.engine.spec, places, size=192))
+        )
+    same = painted.classes[tuple(cells.T)] == np.concatenate(logits).argmax(1) + 1
+    # By 400 cells of this and a larger region it is 0.945 to 0.958, with smoothed labels or not.
+    assert same.mean() >= 0.92
+    sure = painted.probabilities[:, *cells.T].max(0) > 0.9
+    assert sure.mean() > 0.3
+    assert same[sure].mean() >= 0.98
