@@ -71,6 +71,16 @@ def test_text_names_what_people_ask_first(lab, run_cli, tmp_path):
     assert found.out.splitlines()[-1] == f"model: {out}"
 
 
+def test_few_points_are_read_by_two_stages(lab, run_cli, tmp_path):
+    out = tmp_path / "m.safetensors"
+    # The window is too small for all four.
+    given = ("--points", lab.points, *lab.fast, "--stages", "auto", "--out", out)
+    assert run_cli("train", lab.image, *given).code == 0
+    assert lc.load(out).document.network.stages == (1, 2)
+    all_four = run_cli("train", lab.image, *given, "--stages", "1,2,3,4").complaint
+    assert "window of 32 is too small" in all_four
+
+
 def test_an_unfinished_run_is_resumed(lab, run_cli, tmp_path):
     out = tmp_path / "m.safetensors"
     asked = iter(range(1000))

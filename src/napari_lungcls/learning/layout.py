@@ -104,6 +104,11 @@ def place_points(
     )
 
 
+def count_points(pairs: Sequence[Pair]) -> int:
+    """Count the points of all images."""
+    return sum(len(points) for _, points in pairs)
+
+
 def check_pairs(pairs: Sequence[Pair], scheme: ClassScheme) -> NDArray[np.int64]:
     """Refuse points that cannot be trained on, before anything is read.
 

@@ -16,7 +16,7 @@ from napari_lungcls.learning.answers import Answers, PointAnswers
 from napari_lungcls.learning.beginning import begin, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
-from napari_lungcls.learning.layout import Layout, Pair, place_points
+from napari_lungcls.learning.layout import Layout, Pair, count_points, place_points
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
@@ -89,7 +89,7 @@ def run_training(
     images = [(str(stack.dtype), stack.source, stack.rgb) for stack, _ in pairs]
     origin = begin(settings, scheme, images)
     pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
-    settings = origin.shaped(settings).resolved(pixel_size, sum(len(points) for _, points in pairs))
+    settings = origin.shaped(settings).resolved(pixel_size, count_points(pairs))
     layout = place_points(pairs, scheme, settings.zooms, pixel_size)
     rng = np.random.default_rng(settings.seed)
     splits = [split] if split else make_splits(layout, settings, scheme, rng)

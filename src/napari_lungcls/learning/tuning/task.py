@@ -18,7 +18,7 @@ from napari_lungcls.imaging.pixelsize import common_pixel_size
 from napari_lungcls.learning.augmentation import check_changes, reach
 from napari_lungcls.learning.buffers import buffer_width
 from napari_lungcls.learning.dataset import PointSet, read_point_set
-from napari_lungcls.learning.layout import Layout, Pair, place_points
+from napari_lungcls.learning.layout import Layout, Pair, count_points, place_points
 from napari_lungcls.learning.runs import Material
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
@@ -103,8 +103,7 @@ class Task:
         given = _judgeable(given)
         origin = open_origin(given, scheme)
         pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
-        n = sum(len(points) for _, points in pairs)
-        base = origin.shaped(given).resolved(pixel_size, n)
+        base = origin.shaped(given).resolved(pixel_size, count_points(pairs))
         space = space or default_space(base)
         space = space.replaced(search) if search else space
         space = space.without([*fixed, *(SHAPE if origin.model else ())])

@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
 
+Bools = NDArray[np.bool_]
+Ends = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Of each cell along an axis: the first that it sees, and the first behind that."""
+
 STEM_RADIUS = 3 + 1 * 2
 """Level pixels that a cell after the stem sees on each side: 7 × 7, then the pool at stride 2."""
 
@@ -25,11 +29,6 @@ def block_radius(stage: int, block: int) -> int:
 def stage_radius(stage: int) -> int:
     """Give how many level pixels a cell of a stage sees on each side of its centre."""
     return block_radius(stage, 2)
-
-
-Bools = NDArray[np.bool_]
-Ends = tuple[NDArray[np.intp], NDArray[np.intp]]
-"""Of each cell along an axis: the first that it sees, and the first behind that."""
 
 
 def sees_any(there: Bools, rows: Ends, columns: Ends) -> Bools:
