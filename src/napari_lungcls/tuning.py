@@ -12,6 +12,7 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.files import replacing
 from napari_lungcls.learning.progress import TrainingProgress
+from napari_lungcls.learning.rehearsal import rehearse
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.settings_file import write_settings
 from napari_lungcls.learning.training import run_training
@@ -137,6 +138,7 @@ class Search:
             request.search,
             request.fixed,
         )
+        rehearse(self.task.base, len(request.scheme), str(pairs[0][0].dtype), self.task.origin)
         if request.storage is None:
             self._make_folder()
         with speaking_of(request.where):

@@ -179,7 +179,7 @@ def test_one_line_and_nothing_left(bench, name):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-@pytest.mark.parametrize("command", ["train", "paint"])
+@pytest.mark.parametrize("command", ["train", "tune", "paint"])
 def test_device_that_is_not_there(bench, command):
     complaint = bench.complaint(*getattr(bench, command)("--device", "cuda"))
     assert "'cuda'" in complaint

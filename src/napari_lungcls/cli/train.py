@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_lungcls.cli import console, patches
 from napari_lungcls.cli.learn import Kind, Places, learn
 from napari_lungcls.cli.options import (
@@ -27,7 +25,6 @@ from napari_lungcls.learning.checkpoints import SECONDS
 from napari_lungcls.learning.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.training import Trained
 
@@ -57,7 +54,6 @@ def train(
 ) -> None:
     """Train a network on labelled points, or on patches."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.learning.layout import count_points
     from napari_lungcls.learning.settings_file import chosen_settings, read_settings
     from napari_lungcls.learning.training import run_training
     from napari_lungcls.pairing import open_pairs
@@ -74,7 +70,6 @@ def train(
     scheme = ClassScheme.parse(classes or "lung")
     places = Places.check(out, report, resume=resume, every=checkpoint_every)
     pairs = open_pairs(images, points, pixel_size, channels)
-    rehearse(chosen, scheme, count_points(pairs))
 
     def start(cancelled: Callable[[], bool]) -> Generator[TrainingProgress, None, Trained]:
         return run_training(
@@ -82,32 +77,6 @@ def train(
         )
 
     learn(start, Kind("points", SPLIT, _words), places, as_json=json)
-
-
-def rehearse(settings: TrainingSettings, scheme: ClassScheme, n: int | None = None) -> None:
-    """Start the network on one black pixel, before the real points are read.
-
-    Engine, device, weights and a shape that no network can have are found out in this way,
-    and not after the minutes that the windows of a large stack take. The number of points `n`
-    has a part in the shape; see `TrainingSettings.resolved`.
-
-    Raises
-    ------
-    InputError
-        When one of them cannot be used.
-    """
-    from napari_lungcls.learning.dataset import PointSet
-    from napari_lungcls.learning.layout import Layout
-    from napari_lungcls.learning.start import open_origin, start_network
-
-    one = np.zeros(1, np.intp)
-    place = np.zeros((1, 2))
-    origin = open_origin(settings, scheme)
-    chosen = origin.shaped(settings).resolved(None, n)
-    shape = (1, len(chosen.zooms), 1, 1, 3)
-    points = PointSet(Layout(place, one, one, one), np.zeros(shape, np.uint8), place[np.newaxis])
-    dtype = origin.model[0].network.normalisation.dtype if origin.model else "uint8"
-    start_network(points, one, chosen, len(scheme), dtype, origin)
 
 
 def _words(result: dict[str, Any]) -> list[str]:

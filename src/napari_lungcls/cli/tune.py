@@ -21,7 +21,6 @@ from napari_lungcls.cli.options import (
     one_of,
     with_settings,
 )
-from napari_lungcls.cli.train import rehearse
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.settings import TrainingSettings
 
@@ -135,7 +134,6 @@ def tune(
         timeout=timeout,
         jobs=jobs,
     )
-    rehearse(chosen, scheme)
     search_on = Search(request)
     with console.progress("tuning") as show, console.interruptible() as cancelled:
         exhaust(search_on.trials(cancelled), lambda p: show(p.done, p.total, p.words))

@@ -18,6 +18,7 @@ from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, count_points, place_points
 from napari_lungcls.learning.progress import Clock, TrainingProgress
+from napari_lungcls.learning.rehearsal import rehearse
 from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
@@ -94,6 +95,8 @@ def run_training(
     rng = np.random.default_rng(settings.seed)
     splits = [split] if split else make_splits(layout, settings, scheme, rng)
     fingerprint = identify(_described(pairs, layout), settings, scheme, checkpoint)
+    dtype = str(pairs[0][0].dtype)
+    rehearse(settings, len(scheme), dtype, origin)
     points = None
     for step in read_point_set(pairs, layout, settings):
         if isinstance(step, PointSet):
@@ -103,7 +106,6 @@ def run_training(
                 raise InputError("training was cancelled before the first step; nothing is left")
             yield TrainingProgress("reading", *step, seconds=clock.seconds)
     assert points is not None
-    dtype = str(pairs[0][0].dtype)
     material = Material(points, tuple(splits), dtype, pixel_size, fingerprint)
     run = Run(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
