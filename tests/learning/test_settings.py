@@ -179,3 +179,4 @@ def test_the_finish_takes_a_share_of_the_training_s_steps(
     per_epoch = now.steps_per_epoch(before + more)
     assert abs(taken - FINISH * steps) <= per_epoch / 2 or taken == per_epoch
     assert now.thaw_after == 0
+    assert now.learning_rate < settings.learning_rate

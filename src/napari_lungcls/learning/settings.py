@@ -16,6 +16,7 @@ from napari_lungcls.learning.settings_data import (
 from napari_lungcls.learning.settings_network import ALL, FEW, SHALLOW, NetworkSettings
 from napari_lungcls.learning.settings_run import (
     FINISH,
+    FINISH_RATE,
     LEAST_PER_EPOCH,
     LEAST_STEPS,
     RunSettings,
@@ -76,7 +77,7 @@ class TrainingSettings(
 
         Zoom 1, and four times coarser ones until a window spans `CONTEXT`; zoom 1 alone where
         the pixel size is not known. The first two stages for fewer than `FEW` points that
-        a whole network is trained on from the beginning, else all four. docs/training.md has the
+        a whole network is trained on from the beginning, else all four. docs/defaults.md has the
         measurements behind it.
 
         Parameters
@@ -99,7 +100,8 @@ class TrainingSettings(
         """Return the settings to go on with on `n` points, after a training on `before`."""
         steps = FINISH * self.epochs_for(before) * self.steps_per_epoch(before)
         epochs = max(1, round(steps / max(1, round(n / self.batch_size))))
-        return self.model_copy(update={"epochs": epochs, "thaw_after": 0})
+        rate = FINISH_RATE * self.learning_rate
+        return self.model_copy(update={"epochs": epochs, "learning_rate": rate, "thaw_after": 0})
 
     def epochs_for(self, n: int) -> int:
         """Return the number of epochs for `n` points: as set, or enough for `LEAST_STEPS`."""

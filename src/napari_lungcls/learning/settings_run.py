@@ -15,7 +15,11 @@ LEAST_PER_EPOCH = 10
 """Steps between two looks at the validation points at least, when `epochs` is not given."""
 
 FINISH = 0.4
-"""Share of a training's epochs for which it goes on with all points at the end."""
+"""Share of a training's steps for which it goes on with all points at the end."""
+
+FINISH_RATE = 0.3
+"""Share of the learning rate then. At the full rate the network loses what it has settled, and
+becomes worse than its figures say; see docs/defaults.md."""
 
 
 class RunSettings(BaseModel):
