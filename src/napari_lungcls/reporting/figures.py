@@ -12,6 +12,7 @@ import numpy as np
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
+from napari_lungcls.palette import TRAINING, VALIDATION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 INK = "#1f2328"
 _MUTED = "#8b949e"
 _FAINT = "#59636e"  # on _LOW: contrast 5.5
-_TRAINING, _VALIDATION = "#c77700", "#2f81f7"
 _LOW, _HIGH = (0xEE, 0xF3, 0xFA), (0x0B, 0x3D, 0x91)
 NO_COLOR = "#b0b0b0"
 _LONGEST_NAME = 22
@@ -197,7 +197,7 @@ def _draw_band(axes: Axes, history: Sequence[EpochRecord], points: int) -> None:
     if known:
         epochs, ends = zip(*known, strict=True)
         low, high = zip(*ends, strict=True)
-        axes.fill_between(epochs, low, high, color=_VALIDATION, alpha=0.16, linewidth=0)
+        axes.fill_between(epochs, low, high, color=VALIDATION, alpha=0.16, linewidth=0)
 
 
 def _draw_curves(
@@ -216,9 +216,9 @@ def _draw_curves(
         "clip_on": False,
         "zorder": 3,
     }
-    axes.plot(epochs, training, color=_TRAINING, label="training", **look)
+    axes.plot(epochs, training, color=TRAINING, label="training", **look)
     if not np.isnan(values).all():
-        axes.plot(epochs, values, color=_VALIDATION, label="validation", **look)
+        axes.plot(epochs, values, color=VALIDATION, label="validation", **look)
     axes.set_xlabel("epoch", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)

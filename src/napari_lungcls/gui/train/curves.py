@@ -8,8 +8,9 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_lungcls.gui.train.history import History, Line, epoch_ticks, loss_ceiling
-from napari_lungcls.gui.train.theme import TRAINING, VALIDATION, Colours
+from napari_lungcls.gui.train.theme import Colours
 from napari_lungcls.learning.progress import TrainingProgress
+from napari_lungcls.palette import TRAINING, VALIDATION
 
 BETWEEN = 200
 """Milliseconds from one drawing to the next."""

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from napari.utils.theme import get_theme
 from qtpy.QtGui import QColor
 
-TRAINING, VALIDATION = "#2f8fd8", "#e0701a"
-"""Blue and orange, told apart by everyone, with contrast on dark and on light ground."""
-
 TRUE = QColor("#1f9e6b")
 FALSE = QColor("#d1495b")
 
