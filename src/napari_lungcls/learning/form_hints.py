@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ def setting(
     unit: str = "",
     in_sight: bool = False,
     choices: Sequence[str] = (),
+    words: Mapping[str, str] | None = None,
     other: Literal["", "name", "file"] = "",
     ge: float | None = None,
     gt: float | None = None,
@@ -58,6 +59,8 @@ def setting(
         Whether it matters to most runs; the others are folded away.
     choices
         Texts to choose from, where the type does not say them.
+    words
+        What a form calls the choices, where it calls them something else.
     other
         What may be given instead of a choice: nothing, a name, or the path of a file.
     ge, gt, le, lt
@@ -68,6 +71,7 @@ def setting(
         "unit": unit,
         "in_sight": in_sight,
         "choices": list(choices),
+        "words": dict(words or {}),
         "other": other,
     }
     return Field(

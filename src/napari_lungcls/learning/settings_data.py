@@ -139,6 +139,7 @@ class SplitSettings(BaseModel):
         "on every point, or keep the network of the split",
         SPLIT,
         in_sight=True,
+        words={"finish": "go on with them", "anew": "train anew on them", "none": "leave it"},
     )
 
     @field_validator("final", mode="before")

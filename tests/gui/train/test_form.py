@@ -97,6 +97,18 @@ def test_what_goes_in_comes_out(form):
     assert form.settings() == TrainingSettings()
 
 
+def test_choices_are_shown_in_plain_words(form):
+    box = form.findChild(QComboBox, "field_final")
+    assert [box.itemText(i) for i in range(box.count())] == [
+        "go on with them",
+        "train anew on them",
+        "leave it",
+    ]
+    assert box.toolTip().endswith("Default: go on with them.")
+    box.setCurrentText("leave it")
+    assert form.settings().final == "none"
+
+
 def test_a_new_field_of_the_model_appears(qtbot):
     class More(TrainingSettings):
         nice: float = Field(0.001, ge=0, le=1, title="Nice", json_schema_extra={"in_sight": True})

@@ -142,7 +142,8 @@ class ChoiceControl(Control):
     """One of several texts."""
 
     def __init__(self, field: FormField) -> None:
-        widget = ComboBox(choices=field.choices)
+        self._choices = tuple(zip(field.words, field.choices, strict=True))
+        widget = ComboBox(choices=self._choices)
         _slim(widget.native)
         super().__init__(field, widget)
 
@@ -151,7 +152,7 @@ class ChoiceControl(Control):
         box = self.widget
         assert isinstance(box, ComboBox)
         if value not in box.choices:
-            box.choices = (*self.field.choices, value)
+            box.choices = (*self._choices, (value, value))
         super().put(value)
 
 

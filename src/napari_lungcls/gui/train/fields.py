@@ -30,6 +30,8 @@ class FormField:
         Range of a number, as far as the model limits it.
     choices
         Texts to choose from.
+    words
+        What the form calls each of them.
     other
         What may be given instead of a choice: nothing, a `name`, or a `file`.
     """
@@ -46,6 +48,7 @@ class FormField:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     other: str = ""
 
     @property
@@ -57,6 +60,7 @@ class FormField:
     def tooltip(self) -> str:
         """What it is, and what it is by default."""
         default = "auto" if self.default is None else as_text(self.default)
+        default = dict(zip(self.choices, self.words, strict=True)).get(default, default)
         return f"{self.help[:1].upper()}{self.help[1:]}. Default: {default or 'empty'}."
 
 
@@ -98,6 +102,7 @@ def _form_field(name: str, field: FieldInfo) -> FormField:
     choices = tuple(hints.get("choices", ()))
     if get_origin(plain) is Literal:
         choices = tuple(map(str, get_args(plain)))
+    words = dict(hints.get("words", {}))
     other = str(hints.get("other", ""))
     low, high = _range(field)
     return FormField(
@@ -114,6 +119,7 @@ def _form_field(name: str, field: FieldInfo) -> FormField:
         low=low,
         high=high,
         choices=choices,
+        words=tuple(words.get(choice, choice) for choice in choices),
         other=other,
     )
 
