@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.schedule import BestEpoch, learning_rate
+from napari_lungcls.learning.schedule import BestEpoch, learning_rate, standard_error
 from napari_lungcls.learning.settings import TrainingSettings
 
 
@@ -81,10 +81,10 @@ def test_plateaus_lower_the_rate(validated: bool) -> None:
 
 
 def test_a_run_does_not_stop_before_its_least_epochs_or_for_small_gains() -> None:
-    best = BestEpoch(patience=2, min_epochs=4, tolerance=0.1)
+    best = BestEpoch(100, patience=2, min_epochs=4, tolerance=0.1)
     over = []
     for epoch, accuracy in enumerate([0.5, 0.55, 0.58, 0.59, 0.7, 0.71, 0.72]):
-        assert best.improves(epoch, accuracy, 1.0)
+        assert best.keeps(epoch, accuracy, 1.0)
         over.append(best.is_over(epoch))
     assert over == [False, False, False, True, False, False, True]
 
@@ -95,21 +95,34 @@ def test_constant_is_constant() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from([0.5, 0.75, 1.0]), st.floats(0, 10)), min_size=1, max_size=30
+        st.tuples(st.sampled_from([0.5, 0.75, 0.8, 1.0]), st.floats(0, 10)),
+        min_size=1,
+        max_size=30,
     ),
     st.integers(1, 5),
+    st.sampled_from([20, 100_000]),
 )
-def test_the_best_epoch_is_kept_and_patience_ends(
-    figures: list[tuple[float, float]], patience: int
+def test_the_last_of_the_best_epochs_is_kept_and_patience_ends(
+    figures: list[tuple[float, float]], patience: int, points: int
 ) -> None:
-    best = BestEpoch(patience)
-    kept, over = [], []
+    best = BestEpoch(points, patience)
+    over = []
     for epoch, (accuracy, loss) in enumerate(figures):
-        if best.improves(epoch, accuracy, loss):
-            kept.append(epoch)
+        assert best.keeps(epoch, accuracy, loss) == (best.epoch == epoch)
         over.append(best.is_over(epoch))
+    found = [accuracy for accuracy, _ in figures]
+    highest = max(found)
+    enough = highest - standard_error(highest, points)
+    assert best.epoch == max(epoch for epoch, accuracy in enumerate(found) if accuracy >= enough)
     ranks = [(-accuracy, loss) for accuracy, loss in figures]
-    assert best.epoch == kept[-1] == ranks.index(min(ranks))
     for epoch, ended in enumerate(over):
         so_far = ranks[: epoch + 1]
         assert ended == (epoch - so_far.index(min(so_far)) >= patience)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_standard_errors_are_never_nothing(points: int, accuracy: float) -> None:
+    found = standard_error(accuracy, points)
+    assert 0 < found < 0.51
+    plain = np.sqrt(accuracy * (1 - accuracy) / points)
+    assert found == pytest.approx(plain, abs=1.5 / points)

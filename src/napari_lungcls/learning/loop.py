@@ -101,9 +101,11 @@ class Loop:
         self.standing = Standing()
         self.best: State = {}
         self.logits: Logits | None = None
-        """Of the best epoch, for the validation rows."""
+        """Of the epoch that is kept, for the validation rows."""
         self.average = Average(settings.average, engine.state()) if settings.average else None
-        self._stopper = BestEpoch(settings.patience, settings.min_epochs, settings.tolerance)
+        self._stopper = BestEpoch(
+            len(part.validation), settings.patience, settings.min_epochs, settings.tolerance
+        )
         codes = examples.codes[part.train]
         self._weights = sample_weights(codes, settings, engine.spec.classes)
         self.per_epoch = settings.steps_per_epoch(len(part.train))
@@ -197,7 +199,7 @@ class Loop:
         return self.engine.state() if self.average is None else dict(self.average.state)
 
     def _close(self, rate: float, seconds: float) -> EpochRecord:
-        """Validate after an epoch and keep the network if it is the best so far."""
+        """Validate after an epoch, and keep the network if it is as good as any so far."""
         loss: float | None = None
         accuracy: float | None = None
         if len(self.part.validation):
@@ -229,7 +231,7 @@ class Loop:
         """Tell whether an epoch is the one to keep; without validation each is."""
         if record.val_accuracy is None or record.val_loss is None:
             return True
-        return self._stopper.improves(record.epoch - 1, record.val_accuracy, record.val_loss)
+        return self._stopper.keeps(record.epoch - 1, record.val_accuracy, record.val_loss)
 
     def _judged(self) -> Logits:
         """Answer the validation rows with what would be kept now."""

@@ -65,36 +65,68 @@ def _plateaus(patience: int, history: Sequence[EpochRecord]) -> int:
 
 
 class BestEpoch:
-    """Keeps the epoch of the highest validation accuracy, and knows when to give up.
+    """Chooses the epoch to keep, and knows when to give up.
 
-    Of epochs with the same accuracy the one with the lowest loss is best. The loss alone would
-    be a poor judge: a few confident mistakes, such as points of a rare class, can raise it while
-    the map still improves.
+    Kept is the last epoch whose validation accuracy is at most one standard error below the
+    highest. Which of many epochs is the highest on a few points is luck, and late epochs are
+    learned at lower rates and answer better elsewhere; docs/defaults.md has figures.
 
     Parameters
     ----------
+    points
+        Validation points.
     patience
-        Epochs without progress after which a run is over.
+        Epochs without progress after which a run is over. Progress is a higher accuracy, or
+        the same with a lower loss. The loss alone would be a poor judge: a few confident
+        mistakes, such as points of a rare class, can raise it while the map still improves.
     min_epochs
         Epochs before which it never is.
     tolerance
         By how much the accuracy must exceed that of the last progress to be progress.
+
+    Notes
+    -----
+    The rule of one standard error is that of Breiman et al. 1984, Classification and
+    Regression Trees, section 3.4.3.
     """
 
-    def __init__(self, patience: int, min_epochs: int = 1, tolerance: float = 0.0) -> None:
+    def __init__(
+        self, points: int, patience: int, min_epochs: int = 1, tolerance: float = 0.0
+    ) -> None:
+        self.points = points
         self.patience, self.min_epochs, self.tolerance = patience, min_epochs, tolerance
-        self.accuracy, self.loss, self.epoch = -1.0, math.inf, -1
+        self.epoch = -1
+        self._highest, self._loss = -1.0, math.inf
         self._reached, self._progress = -1.0, -1
 
-    def improves(self, epoch: int, accuracy: float, loss: float) -> bool:
-        """Take note of an epoch; tell whether it is the best so far."""
-        better = (accuracy, -loss) > (self.accuracy, -self.loss)
+    def keeps(self, epoch: int, accuracy: float, loss: float) -> bool:
+        """Take note of an epoch; tell whether it is the one to keep so far."""
+        better = (accuracy, -loss) > (self._highest, -self._loss)
         if accuracy > self._reached + self.tolerance or (better and self.tolerance == 0):
             self._reached, self._progress = accuracy, epoch
         if better:
-            self.accuracy, self.loss, self.epoch = accuracy, loss, epoch
-        return better
+            self._highest, self._loss = accuracy, loss
+        if accuracy < self._highest - standard_error(self._highest, self.points):
+            return False
+        self.epoch = epoch
+        return True
 
     def is_over(self, epoch: int) -> bool:
         """Tell whether to stop after this epoch."""
         return epoch + 1 >= self.min_epochs and epoch - self._progress >= self.patience
+
+
+def standard_error(accuracy: float, points: int) -> float:
+    """Give the standard error of an accuracy.
+
+    One right and one wrong point are added, or all right would mean no error at all.
+
+    Parameters
+    ----------
+    accuracy
+        Share of the points that are right.
+    points
+        How many there are, at least 1.
+    """
+    share = (accuracy * points + 1) / (points + 2)
+    return math.sqrt(share * (1 - share) / points)

@@ -38,19 +38,20 @@ def test_a_result_is_said_in_plain_words():
     history = [epoch(n, 0.5 + n / 100) for n in range(1, 10)] + [epoch(10, 0.2)]
     assert words.result(document(history)) == (
         "Validation: 95.6 % of 181 points right (95 % interval 91.5 to 97.7 %). "
-        "32 points lost to the buffer. Best epoch 9 of 10, 42 s."
+        "32 points lost to the buffer. 10 epochs, 42 s; epoch 9 is kept."
     )
     said = words.result(document(history, lost=1), planned=40)
-    assert "1 point lost to the buffer. Best epoch 9 of 10" in said
+    assert "1 point lost to the buffer. 10 epochs, 42 s; epoch 9 is kept." in said
     assert said.endswith("Stopped early: it did not get better.")
     assert "buffer" not in words.result(document(history, lost=0))
 
 
-def test_of_equal_epochs_the_one_with_the_lower_loss_is_best():
-    history = [epoch(1, 0.9, 0.5), epoch(2, 0.9, 0.4), epoch(3, 0.9, 0.6)]
-    assert words.best_epoch(history) == 2
-    assert words.best_epoch([]) is None
-    assert words.best_epoch([epoch(1, None)]) is None
+def test_the_epoch_that_is_kept_depends_on_how_sure_its_accuracy_is():
+    history = [epoch(1, 0.8), epoch(2, 0.9), epoch(3, 0.88), epoch(4, 0.7)]
+    assert words.kept_epoch(history, 100) == 3
+    assert words.kept_epoch(history, 1000) == 2
+    assert words.kept_epoch([], 0) is None
+    assert words.kept_epoch([epoch(1, None)], 0) is None
 
 
 def test_without_validation_it_says_how_to_get_a_figure():
@@ -62,7 +63,7 @@ def test_without_validation_it_says_how_to_get_a_figure():
 
 def test_a_cancelled_run_says_what_is_kept():
     said = words.result(document([epoch(1, 0.8), epoch(2, 0.7)]), 10, cancelled=True)
-    assert said.endswith("Cancelled after epoch 2 of 10; epoch 1 is kept, the best. 8 s.")
+    assert said.endswith("Cancelled after epoch 2 of 10; epoch 1 is kept. 8 s.")
     said = words.result(document([], of=0), 10, cancelled=True)
     assert "Cancelled in the first epoch" in said
 

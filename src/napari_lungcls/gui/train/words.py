@@ -58,13 +58,13 @@ def metrics_of(document: ModelDocument) -> Metrics | None:
     return None if document.validation is None else Metrics.model_validate(document.validation)
 
 
-def best_epoch(history: Collection[Mapping[str, Any]]) -> int | None:
-    """Give the number of the epoch that was kept, from 1; None without validation."""
-    best = BestEpoch(patience=len(history) + 1)
+def kept_epoch(history: Collection[Mapping[str, Any]], points: int) -> int | None:
+    """Give the number of the epoch that was kept, from 1; None without validation points."""
+    best = BestEpoch(points, patience=len(history) + 1)
     for record in history:
         if record.get("val_accuracy") is None or record.get("val_loss") is None:
             return None
-        best.improves(int(record["epoch"]), record["val_accuracy"], record["val_loss"])
+        best.keeps(int(record["epoch"]), record["val_accuracy"], record["val_loss"])
     return best.epoch if history else None
 
 
@@ -149,15 +149,15 @@ def _run(document: ModelDocument, planned: int | None, *, cancelled: bool) -> st
             else ""
         )
     took = seconds(sum(float(record.get("seconds", 0)) for record in document.history))
-    best = best_epoch(document.history)
+    epoch = kept_epoch(document.history, int(document.split.get("validation", 0)))
     of = f" of {planned}" if planned and planned > ran else ""
-    kept = f"epoch {best} is kept, the best" if best else "the last epoch is kept"
+    kept = f"epoch {epoch} is kept" if epoch else "the last epoch is kept"
     if cancelled:
         return f"Cancelled after epoch {ran}{of}; {kept}. {took}."
-    if best is None:
+    if epoch is None:
         return f"{count(ran, 'epoch')}, {took}; {kept}."
     early = " Stopped early: it did not get better." if of else ""
-    return f"Best epoch {best} of {ran}, {took}.{early}"
+    return f"{count(ran, 'epoch')}, {took}; {kept}.{early}"
 
 
 def _is_valid(name: str, text: str) -> bool:
