@@ -9,6 +9,7 @@ from scipy.special import softmax
 
 from napari_lungcls.learning.calibration import (
     LARGEST,
+    Prior,
     at_temperature,
     fit_calibration,
     fit_temperature,
@@ -140,3 +141,25 @@ def test_temperatures_can_be_taken_back() -> None:
 def test_what_is_no_sample(logits: object, codes: object) -> None:
     with pytest.raises(ValueError, match=r"codes|numbers"):
         fit_temperature(logits, codes)  # type: ignore[arg-type]
+
+
+def test_smoothed_labels_say_what_temperature_to_expect() -> None:
+    assert Prior.of_smoothing(0.0, 3) == Prior() == Prior.of_smoothing(1e-4, 3)
+    usual = Prior.of_smoothing(0.1, 3)
+    assert usual.centre == pytest.approx(0.63, abs=0.005)
+    assert Prior.of_smoothing(0.2, 3).centre < usual.centre < Prior.of_smoothing(0.05, 3).centre
+    # A network that is as sure as its labels allow is then as sure as it is right.
+    learned = np.log([[0.1 / 3, 1 - 0.2 / 3, 0.1 / 3]])
+    assert softmax(learned / usual.centre)[0, 1] == pytest.approx(0.99)
+
+
+@pytest.mark.parametrize(("n", "least", "most"), [(18, 0.2, 0.5), (20_000, 0.0, 0.005)])
+def test_the_prior_weighs_as_long_as_points_are_few(n: int, least: float, most: float) -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(3, size=n)
+    logits = 2.2 * np.eye(3)[codes] + rng.normal(size=(n, 3))
+    logits[0] = -4 * np.eye(3)[codes[0]]  # one mistake, and a sure one
+    plain = fit_temperature(logits, codes)
+    held = fit_temperature(logits, codes, Prior(0.6, 0.25))
+    assert abs(np.log(held / 0.6)) < abs(np.log(plain / 0.6))
+    assert least < abs(np.log(held / plain)) < most

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.calibration import fit_calibration
+from napari_lungcls.learning.calibration import Prior, fit_calibration
 from napari_lungcls.learning.metrics import score
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.thresholds import choose_threshold
@@ -58,7 +58,10 @@ def judge(
     if validation is None:
         return Verdict(test=_scored(test, 1.0, None, scheme))
     logits, codes = validation
-    fitted = fit_calibration(logits, codes, seed=settings.seed)
+    # Heads that are fitted to a frozen trunk know nothing of smoothed labels.
+    smoothed = 0.0 if settings.freeze else settings.label_smoothing
+    prior = Prior.of_smoothing(smoothed, len(scheme))
+    fitted = fit_calibration(logits, codes, seed=settings.seed, prior=prior)
     chosen = None
     if settings.aim != "most-likely":
         odds = softmax(logits / fitted.temperature, axis=1)[:, 1]
