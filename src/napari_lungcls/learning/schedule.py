@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.intervals import standard_error
 from napari_lungcls.learning.settings import TrainingSettings
 
 
@@ -106,27 +107,18 @@ class BestEpoch:
             self._reached, self._progress = accuracy, epoch
         if better:
             self._highest, self._loss = accuracy, loss
-        if accuracy < self._highest - standard_error(self._highest, self.points):
+        if accuracy < self.enough:
             return False
         self.epoch = epoch
         return True
 
+    @property
+    def enough(self) -> float:
+        """Accuracy from which an epoch is as good as the best so far."""
+        # One right and one wrong point are added, or all right would mean no error at all.
+        share = (self._highest * self.points + 1) / (self.points + 2)
+        return self._highest - standard_error(share, self.points)
+
     def is_over(self, epoch: int) -> bool:
         """Tell whether to stop after this epoch."""
         return epoch + 1 >= self.min_epochs and epoch - self._progress >= self.patience
-
-
-def standard_error(accuracy: float, points: int) -> float:
-    """Give the standard error of an accuracy.
-
-    One right and one wrong point are added, or all right would mean no error at all.
-
-    Parameters
-    ----------
-    accuracy
-        Share of the points that are right.
-    points
-        How many there are, at least 1.
-    """
-    share = (accuracy * points + 1) / (points + 2)
-    return math.sqrt(share * (1 - share) / points)
