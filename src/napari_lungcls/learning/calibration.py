@@ -32,6 +32,9 @@ LARGEST = 20.0
 CERTAIN = 0.99
 """How often networks with smoothed labels are taken to be right where they are surest."""
 
+ALIKE = 0.25
+"""Standard deviation of the logarithm of their temperatures."""
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -70,7 +73,7 @@ class Prior:
         other = share / classes
         margin = math.log((1 - share + other) / other)
         centre = margin / math.log(CERTAIN * (classes - 1) / (1 - CERTAIN))
-        return cls(centre, 0.25) if centre < 1 else cls()
+        return cls(centre, ALIKE) if centre < 1 else cls()
 
 
 class Calibration(BaseModel):
@@ -183,9 +186,9 @@ def fit_calibration(
     values, truth = checked(logits, codes)
     before = softmax(values, axis=1)
     after = np.empty_like(before)
+    usual = (prior or Prior()).centre
     for held in _folds(truth, groups, seed):
         rest = ~held
-        usual = (prior or Prior()).centre
         fitted = fit_temperature(values[rest], truth[rest], prior) if rest.any() else usual
         after[held] = softmax(values[held] / fitted, axis=1)
     return Calibration(

@@ -50,7 +50,7 @@ def test_the_epoch_that_is_kept_depends_on_how_sure_its_accuracy_is():
     history = [epoch(1, 0.8), epoch(2, 0.9), epoch(3, 0.88), epoch(4, 0.7)]
     assert words.kept_epoch(history, 100) == 3
     assert words.kept_epoch(history, 1000) == 2
-    assert words.kept_epoch([], 0) is None
+    assert words.kept_epoch(history, 0) is words.kept_epoch([], 9) is None
     assert words.kept_epoch([epoch(1, None)], 0) is None
 
 

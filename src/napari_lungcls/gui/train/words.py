@@ -60,6 +60,8 @@ def metrics_of(document: ModelDocument) -> Metrics | None:
 
 def kept_epoch(history: Collection[Mapping[str, Any]], points: int) -> int | None:
     """Give the number of the epoch that was kept, from 1; None without validation points."""
+    if not points:
+        return None
     best = BestEpoch(points, patience=len(history) + 1)
     for record in history:
         if record.get("val_accuracy") is None or record.get("val_loss") is None:
