@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import tracemalloc
 from typing import Any
 
+import imagecodecs
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 import pytest
 import tifffile
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.source_recent import RecentChunks
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.imaging.damage import DamagedInput
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.imaging.tiff_chunks import StrictChunks
 
 RNG = np.random.default_rng(0)
 
@@ -178,10 +183,13 @@ def test_other_colours_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "cmyk.tif", noise(8, 9, 4), photometric="separated")
     with pytest.raises(InputError, match=r"cmyk\.tif: has separated colours; save it as RGB"):
         open_image(tmp_path / "cmyk.tif")
+    tifffile.imwrite(tmp_path / "ycc.tif", noise(8, 9, 3), photometric="ycbcr")
+    with pytest.raises(InputError, match="has YCbCr colours as they are"):
+        open_image(tmp_path / "ycc.tif")
+    tifffile.imwrite(tmp_path / "f.tif", noise(8, 9, dtype="float32"), photometric="miniswhite")
+    with pytest.raises(InputError, match="its least value is white, but holds float32"):
+        open_image(tmp_path / "f.tif")
     colormap = np.zeros((3, 256), "uint16")
-    tifffile.imwrite(tmp_path / "map.tif", noise(8, 9), photometric="palette", colormap=colormap)
-    with pytest.raises(InputError, match="has palette colours"):
-        open_image(tmp_path / "map.tif")
     tifffile.imwrite(
         tmp_path / "lut.tif", noise(8, 9), imagej=True, photometric="palette", colormap=colormap
     )
@@ -194,14 +202,244 @@ def test_two_channels_are_refused(tmp_path):
         open_image(tmp_path / "a.ome.tif")
 
 
-@pytest.mark.parametrize("compression", [None, "zlib"])
-def test_truncated_files(tmp_path, compression):
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, noise(300, 300), compression=compression)
+def page(stack: ImageStack, index: tuple[int, ...] = ()) -> Any:
+    height, width = stack.plane_shape
+    return stack.plane(index).read(slice(0, height), slice(0, width))
+
+
+def cut(path: Any, share: float) -> None:
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"a\.tif: is truncated, \d+ bytes are missing"):
+    path.write_bytes(whole[: int(len(whole) * share)])
+
+
+@pytest.mark.parametrize("kind", ["shaped", "imagej", "ome", "plain"])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (32, 32)}], ids=str)
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.95])
+def test_what_is_cut_off_is_damage_or_refused(tmp_path, kind, options, share):
+    path, image = tmp_path / "a.tif", noise(4, 128, 96)
+    options = {"photometric": "minisblack", "metadata": {"axes": "ZYX"}} | options
+    options |= {"imagej": {"imagej": True, "tile": None}, "ome": {"ome": True}}.get(kind, {})
+    if not options.get("tile"):
+        options |= {"rowsperstrip": 16}
+    if kind == "plain":
+        options |= {"metadata": None}
+    tifffile.imwrite(path, image, **options)
+    cut(path, share)
+    refused = ""
+    try:
+        stack = open_image(path)
+    except InputError as error:
+        refused = str(error)
+    if refused:
+        assert "is truncated" in refused
+        return
+    last = (3,) if stack.leading else ()
+    with pytest.raises(DamagedInput, match=r"is truncated|pixels are missing") as damage:
+        page(stack, last)
+    assert {place.plane for place in damage.value.places} == {last}
+    if last:
+        assert stack.shape == image.shape
+        np.testing.assert_array_equal(page(stack, (0,))[..., 0], image[0])
+
+
+def test_the_planes_before_a_cut_are_read(tmp_path):
+    path, image = tmp_path / "a.tif", noise(4, 128, 96)
+    options = {"imagej": True, "compression": "zlib", "metadata": {"axes": "ZYX"}}
+    tifffile.imwrite(path, image, **options)
+    cut(path, 0.7)
+    stack = open_image(path)
+    np.testing.assert_array_equal(page(stack, (1,))[..., 0], image[1])
+    with pytest.raises(DamagedInput, match=r"pixels are missing"):
+        page(stack, (3,))
+
+
+@pytest.mark.parametrize("lost", [0.35, 0.6])
+def test_a_list_of_pages_that_breaks_off_is_refused(tmp_path, lost):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for plane in noise(4, 64, 80):
+            tif.write(plane, metadata=None, compression="zlib", contiguous=False)
+    cut(path, lost)
+    with pytest.raises(InputError, match=r"is truncated, it breaks off after \d pages?; copy it"):
         open_image(path)
+
+
+OME = """<?xml version="1.0" encoding="UTF-8"?><OME UUID="{own}"
+ xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0" Name="set"><Pixels
+ ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="48" SizeY="32" SizeC="{c}" SizeZ="{z}"
+ SizeT="{t}" PhysicalSizeX="0.5" PhysicalSizeY="0.5">{channels}{data}</Pixels></Image></OME>"""
+
+
+@pytest.mark.parametrize("axis", "zct")
+def test_a_file_of_a_set_that_is_missing_is_damage(tmp_path, axis, caplog):
+    planes = noise(3, 32, 48)
+    ids = [f"urn:uuid:0000000{i}-0000-4000-8000-000000000000" for i in range(3)]
+    data = "".join(
+        f'<TiffData First{axis.upper()}="{i}" IFD="0" PlaneCount="1"><UUID FileName="p{i}.ome.tif">'
+        f"{own}</UUID></TiffData>"
+        for i, own in enumerate(ids)
+    )
+    sizes = {"z": 1, "c": 1, "t": 1} | {axis: 3}
+    channels = "".join(
+        f'<Channel ID="Channel:0:{i}" SamplesPerPixel="1"/>' for i in range(sizes["c"])
+    )
+    for i in (0, 2):
+        text = OME.format(own=ids[i], data=data, channels=channels, **sizes)
+        tifffile.imwrite(
+            tmp_path / f"p{i}.ome.tif", planes[i], description=text.encode(), metadata=None
+        )
+    if axis == "c":
+        stack = open_image(tmp_path / "p0.ome.tif", channels=0)
+        np.testing.assert_array_equal(page(stack)[..., 0], planes[0])
+        missing: Any = (open_image(tmp_path / "p0.ome.tif"), ())
+    else:
+        missing = (open_image(tmp_path / "p0.ome.tif"), (1,))
+        np.testing.assert_array_equal(page(missing[0], (2,))[..., 0], planes[2])
+    with pytest.raises(DamagedInput, match=r"in a file that is missing \(p1\.ome\.tif\); copy it"):
+        page(*missing)
+    assert not caplog.records
+
+
+def test_tiles_that_were_never_written_are_damage(tmp_path):
+    path, image = tmp_path / "a.tif", noise(64, 64)
+    tifffile.imwrite(path, image, tile=(32, 32), compression="zlib")
+    with tifffile.TiffFile(path) as tif:
+        entry = tif.pages[0].tags["TileByteCounts"]
+        counts = list(entry.value)
+        counts[3] = 0
+        where, code = entry.valueoffset, {3: "<H", 4: "<I"}[entry.dtype]
+    with path.open("r+b") as stream:
+        stream.seek(where)
+        stream.write(b"".join(struct.pack(code, n) for n in counts))
+    stack = open_image(path)
+    np.testing.assert_array_equal(
+        stack.plane().read(slice(0, 32), slice(0, 64))[..., 0], image[:32]
+    )
+    with pytest.raises(DamagedInput, match="its pixels are missing; copy") as damage:
+        page(stack)
+    assert [str(place) for place in damage.value.places] == ["rows 32:64, columns 32:64"]
+
+
+def test_the_log_of_other_users_of_tifffile_is_left_alone(tmp_path, caplog):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for plane in noise(2, 64, 80):
+            tif.write(plane, metadata=None, contiguous=False)
+    cut(path, 0.5)
+    with pytest.raises(InputError):
+        open_image(path)
+    assert not caplog.records
+    with tifffile.TiffFile(path) as tif:
+        assert len(tif.pages) == 1
+    assert caplog.records
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 12, 16])
+@pytest.mark.parametrize("white", [False, True])
+def test_bits_and_white(tmp_path, bits, white):
+    path, top = tmp_path / "a.tif", 2**bits - 1
+    stored = RNG.integers(0, top + 1, (32, 48)).astype("uint8" if bits <= 8 else "uint16")
+    packed = stored if bits in (8, 16) else imagecodecs.packints_encode(stored, bits)
+    write_grey(path, packed, stored.shape, bits, white)
+    stack = open_image(path)
+    wanted = top - stored.astype(int) if white else stored.astype(int)
+    if bits < 8:
+        wanted = wanted * 255 // top
+    np.testing.assert_array_equal(page(stack)[..., 0], wanted)
+    assert stack.dtype == ("uint8" if bits <= 8 else "uint16")
+
+
+def write_grey(path: Any, packed: Any, shape: tuple[int, int], bits: int, white: bool) -> None:
+    """Write a TIFF of one strip whose pixels are packed as no writer here packs them."""
+    body = np.asarray(packed).tobytes() if not isinstance(packed, bytes) else packed
+    entries = [(256, 3, shape[1]), (257, 3, shape[0]), (258, 3, bits), (259, 3, 1)]
+    entries += [(262, 3, 0 if white else 1), (273, 4, 8), (277, 3, 1), (278, 3, shape[0])]
+    entries += [(279, 4, len(body))]
+    ifd = struct.pack("<H", len(entries))
+    for tag, kind, value in entries:
+        ifd += struct.pack("<HHII", tag, kind, 1, value)
+    content = b"II*\0" + struct.pack("<I", 8 + len(body)) + body + ifd + struct.pack("<I", 0)
+    path.write_bytes(content)
+
+
+def test_a_palette_becomes_colours(tmp_path):
+    indices = RNG.integers(0, 256, (2, 32, 48)).astype("uint8")
+    colours = RNG.integers(0, 256, (256, 3)).astype("uint8")
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        indices,
+        photometric="palette",
+        colormap=colours.T.astype("uint16") * 257,
+        tile=(16, 16),
+        metadata={"axes": "ZYX"},
+    )
+    stack = open_image(tmp_path / "a.tif")
+    assert (stack.shape, stack.rgb, stack.dtype) == ((2, 32, 48), True, "uint8")
+    np.testing.assert_array_equal(page(stack, (1,)), colours[indices[1]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("colours", [False, True])
+def test_the_orientation_of_a_picture(tmp_path, orientation, colours):
+    image = noise(20, 30, 3) if colours else noise(20, 30)
+    path = tmp_path / "a.tif"
+    tag = [(274, "H", 1, orientation, True)]
+    photometric = "rgb" if colours else "minisblack"
+    tifffile.imwrite(path, image, photometric=photometric, extratags=tag, metadata=None)
+    picture = PIL.Image.fromarray(image)
+    picture.getexif()[274] = orientation
+    wanted = np.asarray(PIL.ImageOps.exif_transpose(picture))
+    stack = open_image(path)
+    assert stack.plane_shape == wanted.shape[:2]
+    found = page(stack)
+    np.testing.assert_array_equal(found if colours else found[..., 0], wanted)
+    part = stack.plane().read(slice(3, 17), slice(5, 16))
+    np.testing.assert_array_equal(part, found[3:17, 5:16])
+    np.testing.assert_array_equal(stack.levels[0][4, 2::3], np.asarray(stack.levels[0])[4, 2::3])
+
+
+def slide(path: Any, *images: tuple[str, int, float]) -> list[Any]:
+    """Write an OME-TIFF of square colour pictures by name, edge and pixel size."""
+    made = [noise(edge, edge, 3) for _, edge, _ in images]
+    with tifffile.TiffWriter(path, ome=True) as tif:
+        for (name, _, size), image in zip(images, made, strict=True):
+            metadata = {"Name": name, "PhysicalSizeX": size, "PhysicalSizeY": size}
+            tif.write(image, photometric="rgb", metadata=metadata)
+    return made
+
+
+def test_the_largest_image_is_meant(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    made = slide(path, ("macro", 90, 16.0), ("scan", 80, 0.5), ("label", 20, 9.0), ("b", 40, 2.0))
+    with pytest.warns(LungclsWarning, match=r"4 images; 2 scan \(80 × 80\) is taken and 3 left"):
+        stack = open_image(path)
+    assert stack.pixel_size == 0.5
+    np.testing.assert_array_equal(page(stack), made[1])
+    for chosen, number in (("#1", 0), ("#2", 1), ("#label", 2), ("#4", 3)):
+        other = open_image(f"{path}{chosen}")
+        np.testing.assert_array_equal(page(other), made[number])
+        assert other.pixel_size == (16.0, 0.5, 9.0, 2.0)[number]
+        assert str(other.path).endswith(f"a.ome.tif{chosen}")
+    for chosen in ("#0", "#5", "#scam"):
+        with pytest.raises(InputError, match=f"there is no image '{chosen[1:]}'.* 2 scan"):
+            open_image(f"{path}{chosen}")
+
+
+def test_a_sharp_may_be_part_of_a_name(tmp_path):
+    image = noise(20, 30)
+    tifffile.imwrite(tmp_path / "a.tif#2", noise(4, 5))
+    tifffile.imwrite(tmp_path / "a#2.tif", image)
+    np.testing.assert_array_equal(page(open_image(tmp_path / "a#2.tif"))[..., 0], image)
+    with pytest.raises(InputError, match="images of this kind cannot be read"):
+        open_image(tmp_path / "a.tif#2")
+
+
+def test_reductions_are_no_images(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for edge, kind in ((16, 1), (64, 0), (32, 1)):
+            tif.write(noise(edge, edge), subfiletype=kind, metadata=None)
+    assert open_image(path).shape == (64, 64)
 
 
 def test_a_damaged_tile_is_reported_when_it_is_read(tmp_path):
@@ -272,7 +510,7 @@ def test_kept_strips_are_limited():
     source = zarr.storage.MemoryStore()
     image = noise(64, 64)
     stored = zarr.create_array(source, data=image, chunks=(8, 64), zarr_format=2, compressors=None)
-    store = RecentChunks(source, limit=2 * 8 * 64)
+    store = StrictChunks(source, remember=2 * 8 * 64)
     array = zarr.open_array(store, mode="r")
     np.testing.assert_array_equal(array[...], image)
     np.testing.assert_array_equal(array[...], stored[...])

@@ -54,6 +54,65 @@ class Layout:
     rgb: bool
 
 
+_ALIASES = {
+    "c": ("channel", "channels", "ch", "band", "bands", "colour", "color", "colours", "colors"),
+    "s": ("sample", "samples", "rgb", "rgba"),
+    "t": ("time", "frame", "frames"),
+    "z": ("depth", "slice", "plane"),
+    "y": ("row", "rows", "height"),
+    "x": ("col", "cols", "column", "columns", "width"),
+}
+_NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+
+
+def axis_name(name: object) -> str:
+    """Give the one-letter name of an axis that goes by a usual name, such as `Channel`."""
+    plain = str(name).strip().lower()
+    return _NAMES.get(plain, plain)
+
+
+def described_axes(*descriptions: Sequence[object], ndim: int, source: str) -> list[str] | None:
+    """Name the axes of an array as the file or object itself does.
+
+    Parameters
+    ----------
+    *descriptions
+        Names in the order of the array, from every place that has some. One that names
+        neither `y` nor `x` says nothing that helps (`dim_0`, empty labels) and is left out.
+    ndim
+        Number of axes of the array.
+    source
+        Names it in errors.
+
+    Returns
+    -------
+    list of str or None
+        Lower-case names as `arrange` takes them; None when nothing was said.
+
+    Raises
+    ------
+    InputError
+        When a description does not fit the array, or two contradict each other.
+    """
+    found: list[str] | None = None
+    for description in descriptions:
+        names = [axis_name(name) for name in description]
+        if not {"y", "x"} & set(names):
+            continue
+        if len(names) != ndim:
+            raise InputError(
+                f"{source}: names {len(names)} axes ({', '.join(names)}) of an array that has "
+                f"{ndim}; correct its metadata, or export it again"
+            )
+        if found is not None and names != found:
+            raise InputError(
+                f"{source}: calls its axes {', '.join(found)} in one place and "
+                f"{', '.join(names)} in another; correct its metadata, or export it again"
+            )
+        found = names
+    return found
+
+
 def arrange(
     axes: Sequence[str], shape: Sequence[int], source: str, *, choosing: bool = False
 ) -> Layout:
@@ -252,9 +311,11 @@ class LazyView:
 
 
 def _pieces(array: Any) -> tuple[int, ...] | None:
-    """Lengths of the pieces an array is stored in; dask calls the largest `chunksize`."""
-    found = getattr(array, "chunksize", None) or getattr(array, "chunks", None)
-    return None if found is None else tuple(map(int, found))
+    """Lengths of the largest pieces an array is stored in; dask and xarray list all of them."""
+    found = getattr(array, "chunks", None)
+    if not isinstance(found, tuple | list):
+        return None
+    return tuple(max(n) if isinstance(n, tuple) else int(n) for n in found)
 
 
 def _expand(key: Any, ndim: int) -> list[Any]:

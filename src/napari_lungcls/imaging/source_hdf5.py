@@ -13,14 +13,17 @@ import numpy as np
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.channels import Choice
-from napari_lungcls.imaging.source_axes import READ_ERRORS, LazyView, Opened, arrange, guess_axes
-from napari_lungcls.imaging.source_units import world
+from napari_lungcls.imaging.named import named_stack
+from napari_lungcls.imaging.source_axes import READ_ERRORS, Opened
+from napari_lungcls.imaging.source_units import micrometres
 from napari_lungcls.imaging.stack import ImageStack
 
-SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".ims")
 CACHE_BYTES = 64 * 2**20
 """Decompressed chunks that HDF5 keeps per dataset; its default, 1 MiB, holds hardly one."""
 _MOST_NAMES = 10
+_IMARIS = "/DataSet/ResolutionLevel 0/"
+"""Where Imaris keeps the finest level of an image."""
 
 _WITH_DATASET = re.compile(
     rf"(?P<file>.*(?:{'|'.join(re.escape(s) for s in SUFFIXES)})):(?P<inside>.*)",
@@ -83,12 +86,16 @@ def list_images(path: Path, source: str) -> list[Listed]:
 
 
 def open_hdf5(
-    path: Path, inside: str | None, source: str, channels: Choice | None = None
+    path: Path,
+    inside: str | None,
+    source: str,
+    channels: Choice | None = None,
+    chosen: str | None = None,
 ) -> ImageStack:
     """Open one dataset of a file, which stays open while the image is in use.
 
     Axes are taken from the attribute `axistags` of ilastik or from dimension labels, else
-    guessed; voxel sizes (z, y, x) from the attribute `element_size_um`.
+    guessed; voxel sizes from what `_sizes` knows.
 
     Parameters
     ----------
@@ -100,6 +107,9 @@ def open_hdf5(
         Names it in messages.
     channels
         What to make of its channels, as for `ImageStack`.
+    chosen
+        Number of the dataset among the images of the file, counted from 1, in place of its
+        path.
 
     Raises
     ------
@@ -108,25 +118,40 @@ def open_hdf5(
     """
     file = _file(path, source)
     opened = Opened(file.close)
+    dataset = _dataset(file, inside, chosen, path, source)
+    name = f"{path.stem} {str(dataset.name).strip('/')}"
+    return hdf5_stack(dataset, name, source, channels, opened)
+
+
+def hdf5_stack(
+    dataset: h5py.Dataset,
+    name: str,
+    source: str,
+    channels: Choice | None = None,
+    opened: Opened | None = None,
+) -> ImageStack:
+    """Take an open dataset as an image; the parameters are those of `open_hdf5`.
+
+    Raises
+    ------
+    InputError
+        When it is damaged or no image.
+    """
     try:
-        dataset = _dataset(file, inside, path, source)
-        axes = _axes(dataset, choosing=channels is not None)
-        sizes = _element_size(dataset)
-    except InputError:
-        raise
+        tags, labels = _axistags(dataset), [dim.label for dim in dataset.dims]
+        sizes = _sizes(dataset)
+        array = _without_padding(dataset)
     except READ_ERRORS as error:
         raise InputError(_damaged(source, error)) from error
-    layout = arrange(axes, dataset.shape, source, choosing=channels is not None)
-    pixel_size, scale, unit = world(layout.names, sizes, source)
-    return ImageStack(
-        LazyView(dataset, source, layout.order, opened),
-        rgb=layout.rgb,
-        pixel_size=pixel_size,
-        scale=scale,
-        unit=unit,
-        name=f"{path.stem} {dataset.name.strip('/')}",
-        source=source,
+    return named_stack(
+        array,
+        [axis.get("key", "") for axis in tags],
+        labels,
         channels=channels,
+        name=name,
+        source=source,
+        sizes=sizes,
+        opened=opened,
     )
 
 
@@ -143,26 +168,36 @@ def _damaged(source: str, error: Exception) -> str:
     return f"{source}: is a damaged HDF5 file ({error}); copy it again"
 
 
-def _dataset(file: h5py.File, inside: str | None, path: Path, source: str) -> h5py.Dataset:
-    found = _images(file)
+def _dataset(
+    file: h5py.File, inside: str | None, chosen: str | None, path: Path, source: str
+) -> h5py.Dataset:
+    try:
+        found = _images(file)
+        if chosen is not None and chosen.isdecimal() and 1 <= int(chosen) <= len(found):
+            inside = found[int(chosen) - 1]
+        elif chosen is not None:
+            inside = chosen
+        node = file.get(inside) if inside is not None else file[found[0]] if found else None
+    except READ_ERRORS as error:
+        raise InputError(_damaged(source, error)) from error
     listed = ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")
-    if inside is not None:
-        node = file.get(inside)
-        if isinstance(node, h5py.Dataset):
-            return node
+    if inside is not None and not isinstance(node, h5py.Dataset):
         raise InputError(
             f"{source}: there is no dataset {inside!r} in {path.name}; "
             f"the images in it are: {listed or 'none'}"
         )
-    if not found:
+    if node is None:
         raise InputError(f"{source}: holds no dataset with two or more axes of numbers")
-    if len(found) > 1:
+    if inside is None and len(found) > 1:
         raise InputError(f"{source}: holds several images; name one as {path.name}:PATH ({listed})")
-    return file[found[0]]
+    return node
 
 
 def _images(file: h5py.File) -> list[str]:
-    """Give the paths of all datasets of numbers with two or more axes."""
+    """Give the paths of all datasets of numbers with two or more axes.
+
+    Of a pyramid by Imaris only the finest level is an image.
+    """
     found: list[str] = []
 
     def note(name: str, node: Any) -> None:
@@ -170,30 +205,94 @@ def _images(file: h5py.File) -> list[str]:
             found.append(f"/{name}")
 
     file.visititems(note)
-    return found
+    finest = [name for name in found if name.startswith(_IMARIS)]
+    return finest or found
 
 
-def _axes(dataset: h5py.Dataset, *, choosing: bool) -> tuple[str, ...]:
-    """Name the axes as ilastik or the dimension labels do, else guess."""
-    for names in (_axistags(dataset), [dim.label.lower() for dim in dataset.dims]):
-        if len(names) == dataset.ndim and {"y", "x"} <= set(names):
-            return tuple(names)
-    return guess_axes(dataset.shape, choosing=choosing)
-
-
-def _axistags(dataset: h5py.Dataset) -> list[str]:
+def _axistags(dataset: h5py.Dataset) -> list[dict[str, Any]]:
+    """Read what vigra and ilastik say about each axis; nothing where they did not write it."""
     try:
-        tags = json.loads(dataset.attrs["axistags"])
-        return [str(axis["key"]).lower() for axis in tags["axes"]]
+        axes = json.loads(dataset.attrs["axistags"])["axes"]
+        return [dict(axis) for axis in axes]
     except (KeyError, TypeError, ValueError):
         return []
 
 
-def _element_size(dataset: h5py.Dataset) -> dict[str, float | None]:
-    """Read `element_size_um`, numbers along z, y, x; with two numbers y, x."""
-    if "element_size_um" not in dataset.attrs:
+def _sizes(dataset: h5py.Dataset) -> dict[str, float | None]:
+    """Find the voxel size, µm along `x`, `y`, `z`, in the first place that states one.
+
+    Fiji writes `element_size_um` (z, y, x), PlantSeg `voxel_size` (z, y, x) and its unit,
+    ilastik a resolution per axis and `axis_units`, Imaris the extent of the image.
+    """
+    found = _along_zyx(dataset, "element_size_um", 1.0)
+    if not found:
+        unit = micrometres(_text(dataset.attrs.get("voxel_size_unit", "um")))
+        found = _along_zyx(dataset, "voxel_size", unit)
+    return found or _ilastik_sizes(dataset) or _imaris_sizes(dataset)
+
+
+def _along_zyx(dataset: h5py.Dataset, name: str, unit: float | None) -> dict[str, float | None]:
+    if name not in dataset.attrs or unit is None:
         return {}
-    values = np.atleast_1d(dataset.attrs["element_size_um"])
+    values = np.atleast_1d(dataset.attrs[name])
     if values.dtype.kind not in "uif":
         return {}
-    return {axis: float(v) for axis, v in zip("xyz", values[::-1], strict=False)}
+    return {axis: float(v) * unit for axis, v in zip("xyz", values[::-1], strict=False)}
+
+
+def _ilastik_sizes(dataset: h5py.Dataset) -> dict[str, float | None]:
+    try:
+        units = json.loads(dataset.attrs["axis_units"])
+        found = {str(axis["key"]): float(axis["resolution"]) for axis in _axistags(dataset)}
+        known = {axis: micrometres(str(units.get(axis, ""))) for axis in found}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+    return {a: v * unit for a, v in found.items() if v > 0 and (unit := known[a]) is not None}
+
+
+def _imaris_sizes(dataset: h5py.Dataset) -> dict[str, float | None]:
+    """Divide the extent that Imaris states by the pixels that it has at full resolution."""
+    info = dataset.file.get("DataSetInfo/Image")
+    if not str(dataset.name).startswith(_IMARIS) or info is None:
+        return {}
+    unit = micrometres(_text(info.attrs.get("Unit", "um")))
+    found: dict[str, float | None] = {}
+    for i, axis in enumerate("xyz"):
+        try:
+            least, most, count = (
+                float(_text(info.attrs[name]))
+                for name in (f"ExtMin{i}", f"ExtMax{i}", axis.upper())
+            )
+        except (KeyError, ValueError):
+            return {}
+        found[axis] = unit * (most - least) / count if unit and count else None
+    return found
+
+
+def _text(value: Any) -> str:
+    """Give an attribute as text; Imaris writes an array of single letters."""
+    if isinstance(value, np.ndarray):
+        return b"".join(np.atleast_1d(value).astype("S1")).decode("utf-8", "replace")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+class _Cropped:
+    """The first entries of an array along every axis."""
+
+    def __init__(self, array: h5py.Dataset, shape: tuple[int, ...]) -> None:
+        self._array, self.shape = array, shape
+        self.dtype, self.chunks = array.dtype, array.chunks
+
+    def __getitem__(self, key: tuple[int | slice, ...]) -> Any:
+        return self._array[key]
+
+
+def _without_padding(dataset: h5py.Dataset) -> Any:
+    """Leave out what Imaris appends to fill whole chunks: it is no part of the image."""
+    if not str(dataset.name).startswith(_IMARIS) or dataset.ndim != 3:
+        return dataset
+    try:
+        said = [int(_text(dataset.parent.attrs[f"ImageSize{axis}"])) for axis in "ZYX"]
+    except (KeyError, ValueError):
+        return dataset
+    return _Cropped(dataset, tuple(min(n, m) for n, m in zip(said, dataset.shape, strict=True)))

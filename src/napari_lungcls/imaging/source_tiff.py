@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import warnings
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import numpy as np
 import tifffile
-import zarr
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.channels import Choice
+from napari_lungcls.imaging.several import Candidate, choose
 from napari_lungcls.imaging.source_axes import READ_ERRORS, LazyView, Opened, arrange
-from napari_lungcls.imaging.source_recent import RecentChunks
 from napari_lungcls.imaging.source_units import micrometres, plausible, world
 from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.imaging.tiff_chunks import hushed, level_pixels
+from napari_lungcls.imaging.tiff_meaning import PALETTE, intensities, turned
 
 Sizes = dict[str, float | None]
 """Micrometres per pixel along `x`, `y`, `z`; None or absent when unknown."""
 
-_INTENSITIES = (0, 1, 2, 6)
-"""Photometric interpretations that are grey or become RGB when decoded (6 is YCbCr)."""
-_PALETTE = 3
+_PRINTED = ("inch", "inches", "in", '"', "cm")
+"""Units that programs write for printing, whatever the picture shows."""
 
 
-def open_tiff(path: Path, source: str, channels: Choice | None = None) -> ImageStack:
-    """Open the first image of a TIFF file, with its pyramid levels.
+def open_tiff(
+    path: Path, source: str, channels: Choice | None = None, chosen: str | None = None
+) -> ImageStack:
+    """Open an image of a TIFF file, with its pyramid levels.
 
     Tiles and strips are decoded when they are asked for, and contiguous pixels are mapped
     into memory. Pixel sizes come from OME-XML, ImageJ or Aperio descriptions, or from the
-    resolution tags where they are plausible for a microscope.
+    resolution tags where they are plausible for a microscope. Where pages, files of a set or
+    tiles are missing or cut off, reading them is an error.
 
     Parameters
     ----------
@@ -41,32 +47,62 @@ def open_tiff(path: Path, source: str, channels: Choice | None = None) -> ImageS
         Names the file in messages.
     channels
         What to make of its channels, as for `ImageStack`.
+    chosen
+        Number or name of the image in the file; by default the largest, as in `choose`.
 
     Raises
     ------
     InputError
-        When the file is no TIFF, is truncated, or holds something else than intensities.
+        When the file is no TIFF, breaks off, or holds something else than intensities.
     """
     broken = f"{source}: is not a TIFF image that can be read"
-    try:
-        tif = tifffile.TiffFile(path)
-    except READ_ERRORS as error:
-        raise InputError(f"{broken} ({error}); copy or export it again") from error
-    opened = Opened(tif.close)
-    try:
-        levels = list(tif.series[0].levels)
-        page = levels[0].keyframe
-        _check_complete(levels, source)
-        sizes = _sizes(tif, page)
-        _check_meaning(tif, page, source)
-        layout = arrange(*_axes(levels[0], page), source, choosing=channels is not None)
-        names = _ome_channels(tif)
-        arrays = [_array(level, path) for level in levels if level.axes == levels[0].axes]
-    except InputError:
-        raise
-    except READ_ERRORS as error:
-        raise InputError(f"{broken} ({error}); copy or export it again") from error
-    pixel_size, scale, unit = world(layout.names, sizes, source)
+    with hushed() as heard:
+        try:
+            tif = tifffile.TiffFile(path)
+        except READ_ERRORS as error:
+            raise InputError(f"{broken} ({error}); copy or export it again") from error
+        opened = Opened(tif.close)
+        try:
+            return _opened(tif, path, source, channels, chosen, opened, heard)
+        except InputError:
+            raise
+        except READ_ERRORS as error:
+            raise InputError(f"{broken} ({error}); copy or export it again") from error
+
+
+def _opened(
+    tif: tifffile.TiffFile,
+    path: Path,
+    source: str,
+    channels: Choice | None,
+    chosen: str | None,
+    opened: Opened,
+    heard: Sequence[logging.LogRecord],
+) -> ImageStack:
+    found = _images(tif)
+    if not found:
+        raise InputError(f"{source}: holds no image; copy or export it again")
+    candidates = [Candidate(one.name or "", *_plane(one)) for one in found]
+    series = found[choose(candidates, chosen, source, silent=_is_slide(tif))]
+    _check_whole(tif, series, source, heard)
+    levels = [level for level in series.levels if level.axes == series.axes]
+    page = series.keyframe
+    ome = _ome_pixels(tif, series)
+    absent = _absent(tif, path)
+    lookup = tif.is_imagej or tif.is_ome
+    axes = list(series.axes.lower())
+    arrays = [level_pixels(level, path, source, absent) for level in levels]
+    arrays = [
+        intensities(a, level.keyframe, lookup=lookup, source=source)
+        for a, level in zip(arrays, levels, strict=True)
+    ]
+    if not lookup:
+        arrays = [turned(array, axes, page) for array in arrays]
+    if page.photometric == PALETTE and not lookup:
+        axes.append("s")
+    shape = _without_alpha(axes, arrays[0].shape, page)
+    layout = arrange(axes, shape, source, choosing=channels is not None)
+    pixel_size, scale, unit = world(layout.names, _sizes(tif, page, ome), source)
     return ImageStack(
         [LazyView(array, source, layout.order, opened) for array in arrays],
         rgb=layout.rgb,
@@ -76,95 +112,132 @@ def open_tiff(path: Path, source: str, channels: Choice | None = None) -> ImageS
         name=path.name.split(".")[0] or path.name,
         source=source,
         channels=channels,
-        channel_names=names,
+        channel_names=[] if ome is None else _ome_channels(ome),
     )
 
 
-def _array(level: tifffile.TiffPageSeries, path: Path) -> Any:
-    """Give the pixels of one level as an array that is read when it is indexed."""
-    tif = level.keyframe.parent
-    if level.dataoffset is not None and not level.is_multifile and level.transform is None:
-        dtype = np.dtype(level.dtype).newbyteorder(tif.byteorder)
-        return np.memmap(path, dtype, "r", level.dataoffset, level.shape)
-    store = level.aszarr(level=0)
-    if not level.keyframe.is_tiled:
-        return zarr.open_array(RecentChunks(store), mode="r")
-    return zarr.open_array(store, mode="r")
+def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Give the series of a file that are images of their own, not reductions or masks."""
+    found = [series for series in tif.series if series.ndim >= 2]
+    own = [s for s in found if not (s.keyframe.is_reduced or s.keyframe.is_mask)]
+    return own or found or list(tif.series)
 
 
-def _axes(
-    level: tifffile.TiffPageSeries, page: tifffile.TiffPage
-) -> tuple[list[str], tuple[int, ...]]:
-    """Name the axes; grey with alpha counts as grey."""
-    axes, shape = list(level.axes.lower()), list(level.shape)
+def _is_slide(tif: tifffile.TiffFile) -> bool:
+    """Tell whether a file is a scanner's, where thumbnails and labels go without saying."""
+    return bool(tif.is_svs or tif.is_ndpi or tif.is_scn or tif.is_bif or tif.is_philips)
+
+
+def _plane(series: tifffile.TiffPageSeries) -> tuple[int, int]:
+    lengths = dict(zip(series.axes.lower(), series.shape, strict=True))
+    return lengths.get("y", 1), lengths.get("x", 1)
+
+
+def _check_whole(
+    tif: tifffile.TiffFile,
+    series: tifffile.TiffPageSeries,
+    source: str,
+    heard: Sequence[logging.LogRecord],
+) -> None:
+    """Refuse a file whose list of pages breaks off; say what else was not understood.
+
+    Where the file says how many pages there are, those that are missing are damage, and found
+    when they are read. Of a plain TIFF nobody knows how many there should be.
+    """
+    number, handle = len(tif.pages), tif.filehandle
+    handle.seek(tif.pages.next_page_offset or 0)
+    order: Literal["little", "big"] = "little" if tif.byteorder == "<" else "big"
+    following = int.from_bytes(handle.read(tif.tiff.offsetsize), order)
+    lines = [record.getMessage() for record in heard]
+    cut = following >= handle.size or any("invalid value offset" in line for line in lines)
+    if cut and series.kind in ("generic", "uniform"):
+        raise InputError(
+            f"{source}: is truncated, it breaks off after {number} "
+            f"{'page' if number == 1 else 'pages'}; copy it again"
+        )
+    failed = [line for line in lines if "series raised" in line or "series metadata" in line]
+    if failed:
+        warnings.warn(
+            f"{source}: what it says about its axes and pixel size cannot be used; its pages are "
+            "read as they are. Check the axes, and export it again if they are wrong.",
+            LungclsWarning,
+            stacklevel=2,
+        )
+
+
+def _absent(tif: tifffile.TiffFile, path: Path) -> str:
+    """Say what is wrong with pixels that are missing: perhaps a file of the set."""
+    files = dict.fromkeys(re.findall(r'FileName="([^"]+)"', tif.ome_metadata or ""))
+    missing = [name for name in files if not (path.parent / os.path.basename(name)).exists()]
+    if not missing:
+        return "its pixels are missing; copy or export it again"
+    named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+    return f"its pixels are in a file that is missing ({named}); copy it into the same folder"
+
+
+def _without_alpha(
+    axes: Sequence[str], shape: Sequence[int], page: tifffile.TiffPage
+) -> tuple[int, ...]:
+    """Give the lengths of the axes; grey with alpha counts as grey."""
+    lengths = list(shape)
     alpha = tuple(page.extrasamples)[:1] in ((1,), (2,))
-    if alpha and "s" in axes and shape[axes.index("s")] == 2:
-        shape[axes.index("s")] = 1
-    return axes, tuple(shape)
+    if alpha and "s" in axes and lengths[axes.index("s")] == 2:
+        lengths[axes.index("s")] = 1
+    return tuple(lengths)
 
 
-def _check_meaning(tif: tifffile.TiffFile, page: tifffile.TiffPage, source: str) -> None:
-    """Refuse numbers that are no intensities: indices of colours, CMYK, Lab, complex."""
-    photometric = int(page.photometric)
-    # ImageJ and OME write their look-up tables as palettes over plain intensities.
-    lookup = photometric == _PALETTE and (tif.is_imagej or tif.is_ome)
-    if photometric not in _INTENSITIES and not lookup:
-        name = tifffile.PHOTOMETRIC(photometric).name.lower()
-        raise InputError(f"{source}: has {name} colours; save it as RGB or grey")
-
-
-def _check_complete(levels: list[tifffile.TiffPageSeries], source: str) -> None:
-    """Refuse a file that is shorter than the data it announces."""
-    short = 0
-    for level in levels:
-        for page in level.pages:
-            if page is None or not len(page.dataoffsets):
-                continue
-            ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
-            short = max(short, int(ends.max()) - int(page.parent.filehandle.size))
-        if level.dataoffset is not None:
-            # ImageJ announces all planes in the first page.
-            end = level.dataoffset + level.nbytes
-            short = max(short, end - int(level.keyframe.parent.filehandle.size))
-    if short:
-        raise InputError(f"{source}: is truncated, {short} bytes are missing; copy it again")
-
-
-def _sizes(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Sizes:
+def _sizes(
+    tif: tifffile.TiffFile, page: tifffile.TiffPage, ome: ElementTree.Element | None
+) -> Sizes:
     """Find the pixel size in the first place that states one."""
-    for found in (_ome_sizes(tif), _imagej_sizes(tif, page), _aperio_sizes(page)):
+    stated = {} if ome is None else {a: _ome_size(ome.attrib, a.upper()) for a in "xyz"}
+    for found in (stated, _imagej_sizes(tif, page), _aperio_sizes(page)):
         if found.get("x"):
             return found
     if tif.is_imagej:
         return {}
     unit = micrometres({2: "inch", 3: "cm"}.get(int(page.resolutionunit)))
-    x, y = _resolution(page, unit)
+    return _believed(*_resolution(page, unit))
+
+
+def _believed(x: float | None, y: float | None) -> Sizes:
+    """Take a resolution that nobody vouches for if a microscope may have it."""
     believed = x is not None and y is not None and plausible(x) and plausible(y)
     return {"x": x, "y": y} if believed else {}
 
 
-def _ome_sizes(tif: tifffile.TiffFile) -> Sizes:
-    """Read `PhysicalSize…` of the first image of OME-XML; the unit is µm unless given."""
-    pixels = _ome_pixels(tif)
-    return {} if pixels is None else {a: _ome_size(pixels.attrib, a.upper()) for a in "xyz"}
+def _ome_channels(pixels: ElementTree.Element) -> list[str]:
+    """Read the names of the channels of an image of OME-XML."""
+    return [element.get("Name", "") for element in pixels if _tag(element) == "Channel"]
 
 
-def _ome_channels(tif: tifffile.TiffFile) -> list[str]:
-    """Read the names of the channels of the first image of OME-XML."""
-    pixels = _ome_pixels(tif)
-    found = [] if pixels is None else [e for e in pixels if _tag(e) == "Channel"]
-    return [element.get("Name", "") for element in found]
-
-
-def _ome_pixels(tif: tifffile.TiffFile) -> ElementTree.Element | None:
-    """Find what OME-XML says about the first image, if there is any."""
+def _ome_pixels(
+    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries
+) -> ElementTree.Element | None:
+    """Find what OME-XML says about an image: of those of its name, one of its size."""
     if not tif.ome_metadata:
         return None
     try:
         root = ElementTree.fromstring(tif.ome_metadata)
     except ElementTree.ParseError:
         return None
-    return next((element for element in root.iter() if _tag(element) == "Pixels"), None)
+    images = [element for element in root.iter() if _tag(element) == "Image"]
+    described = [
+        (image.get("Name"), pixels)
+        for image in images
+        for pixels in image
+        if _tag(pixels) == "Pixels"
+    ]
+    if len(described) == len(tif.series):
+        return described[next(i for i, one in enumerate(tif.series) if one is series)][1]
+    height, width = _plane(series)
+    like = [
+        pixels
+        for name, pixels in described
+        if (pixels.get("SizeY"), pixels.get("SizeX")) == (str(height), str(width))
+        and name == series.name
+    ]
+    return like[0] if like else None
 
 
 def _tag(element: ElementTree.Element) -> str:
@@ -190,7 +263,9 @@ def _imagej_sizes(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Sizes:
     metadata = tif.imagej_metadata or {}
     unit = micrometres(str(metadata.get("unit", "")))
     x, y = _resolution(page, unit)
-    return {"x": x, "y": y, "z": _product(metadata.get("spacing"), unit)}
+    spacing = {"z": _product(metadata.get("spacing"), unit)}
+    printed = str(metadata.get("unit", "")).strip().lower() in _PRINTED
+    return (_believed(x, y) if printed else {"x": x, "y": y}) | spacing
 
 
 def _aperio_sizes(page: tifffile.TiffPage) -> Sizes:

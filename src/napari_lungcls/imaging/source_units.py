@@ -15,7 +15,7 @@ _NAMES = {
     1e-6: ("picometer", "picometre", "pm"),
     1e-4: ("angstrom", "Å", "å", "ångström"),
     1e-3: ("nanometer", "nanometre", "nm"),
-    1.0: ("micrometer", "micrometre", "micron", "microns", "um", "µm", "μm", "\\u00b5m"),
+    1.0: ("micrometer", "micrometre", "micron", "um", "µm", "μm", "\\u00b5m"),
     1e3: ("millimeter", "millimetre", "mm"),
     1e4: ("centimeter", "centimetre", "cm"),
     25.4e3: ("inch", "inches", "in", '"'),
@@ -27,10 +27,15 @@ _PLAUSIBLE = (0.005, 20.0)
 
 
 def micrometres(unit: str | None) -> float | None:
-    """Give the micrometres in one `unit` of length, or None when it is no such unit."""
+    """Give the micrometres in one `unit` of length, or None when it is no such unit.
+
+    Capitals, plurals and a final dot do not matter.
+    """
     if unit is None:
         return None
-    return _MICROMETRES.get(unit.strip().lower())
+    name = unit.strip().lower().removesuffix(".")
+    plural = len(name) > len("inch") and name.endswith("s")  # "ms" is no length.
+    return _MICROMETRES.get(name) or (_MICROMETRES.get(name[:-1]) if plural else None)
 
 
 def ngff_name(unit: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -12,7 +14,9 @@ from zarr.storage import LocalStore
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.channels import Choice
-from napari_lungcls.imaging.source_axes import READ_ERRORS, Layout, LazyView, arrange, guess_axes
+from napari_lungcls.imaging.named import named_stack
+from napari_lungcls.imaging.several import Candidate, choose
+from napari_lungcls.imaging.source_axes import READ_ERRORS, Layout, LazyView, arrange, axis_name
 from napari_lungcls.imaging.source_units import MICROMETRE, micrometres, square
 from napari_lungcls.imaging.stack import ImageStack
 
@@ -51,11 +55,12 @@ class Multiscale(BaseModel):
     name: Any = None
 
 
-def open_zarr(path: Path, source: str, channels: Choice | None = None) -> ImageStack:
+def open_zarr(
+    path: Path, source: str, channels: Choice | None = None, chosen: str | None = None
+) -> ImageStack:
     """Open an image in a zarr store: a multiscale group, or one plain array.
 
     The positions of the first level hold for the image; units of length become micrometres.
-    Of a file converted by bioformats2raw the first image is taken.
 
     Parameters
     ----------
@@ -65,26 +70,117 @@ def open_zarr(path: Path, source: str, channels: Choice | None = None) -> ImageS
         Names it in messages.
     channels
         What to make of its channels, as for `ImageStack`.
+    chosen
+        Number or name of an image, where bioformats2raw has put several into a store or a
+        well has several fields; by default the largest, as in `choose`.
 
     Raises
     ------
     InputError
         When there is no image, or its metadata or codecs cannot be used.
     """
-    node = open_node(path, source)
+    return zarr_stack(open_node(path, source), path.name, source, channels, chosen)
+
+
+def zarr_stack(
+    node: zarr.Array[Any] | zarr.Group,
+    name: str,
+    source: str,
+    channels: Choice | None = None,
+    chosen: str | None = None,
+) -> ImageStack:
+    """Take an open zarr array or group as an image; the parameters are those of `open_zarr`."""
+    name = name.split(".")[0] or name
     if isinstance(node, zarr.Array):
-        return _plain(node, path, source, channels)
+        return _plain(node, name, source, channels)
     found = multiscale(node, source)
-    if found is None and node.attrs.get("bioformats2raw.layout") and "0" in node:
-        node = child(node, "0", zarr.Group, source)
-        found = multiscale(node, source)
-    if found is None:
-        names = ", ".join(sorted(p.name for p in path.iterdir() if p.is_dir())[:10]) or "nothing"
+    if found is not None:
+        return _pyramid(node, found, name, source, channels)
+    if "plate" in ome_attributes(node):
+        wells = ", ".join(sorted(_wells(node))[:3]) or "A/1"
+        raise InputError(
+            f"{source}: is a plate of many images; give the path of a well or field in it "
+            f"({wells}, …)"
+        )
+    images = _collection(node, source)
+    if not images:
+        names = ", ".join(_inside(node)[:10]) or "nothing"
         raise InputError(
             f"{source}: is a zarr group without an image; give the path of an image inside "
             f"(it holds {names})"
         )
-    return _pyramid(node, found, path, source, channels)
+    index = choose([image.candidate for image in images], chosen, source)
+    return _pyramid(images[index].group, images[index].described, name, source, channels)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One image of a collection: its group, what the group says, and its name and size."""
+
+    group: zarr.Group
+    described: Multiscale
+    candidate: Candidate
+
+
+def _collection(node: zarr.Group, source: str) -> list[_Image]:
+    """List the images that bioformats2raw, or a well of a plate, keeps in one group."""
+    attributes = ome_attributes(node)
+    well = attributes.get("well")
+    names: list[str] = []
+    paths: list[Any]
+    if isinstance(well, dict):
+        paths = [image.get("path") for image in well.get("images", ()) if isinstance(image, dict)]
+    elif attributes.get("bioformats2raw.layout"):
+        inside = child(node, "OME", zarr.Group, source) if "OME" in node else None
+        series = None if inside is None else ome_attributes(inside).get("series")
+        numbered = sorted((key for key in node if key.isdecimal()), key=int)
+        paths = series if isinstance(series, list) else numbered
+        names = _image_names(node)
+    else:
+        return []
+    found = []
+    for i, path in enumerate(map(str, paths)):
+        group = child(node, path, zarr.Group, source)
+        described = multiscale(group, source)
+        if described is not None:
+            first = child(group, described.datasets[0].path, zarr.Array, source)
+            name = names[i] if len(names) == len(paths) else str(described.name or path)
+            found.append(_Image(group, described, Candidate(name, *first.shape[-2:])))
+    return found
+
+
+def _image_names(node: zarr.Group) -> list[str]:
+    """Read the names of images from the OME-XML that bioformats2raw puts beside them."""
+    store = node.store
+    if not isinstance(store, LocalStore):
+        return []
+    try:
+        root = ElementTree.parse(store.root / node.path / "OME" / "METADATA.ome.xml").getroot()
+    except (OSError, ElementTree.ParseError):
+        return []
+    images = [element for element in root if element.tag.endswith("}Image")]
+    return [element.get("Name", "") for element in images]
+
+
+def _inside(node: zarr.Group) -> list[str]:
+    """List what is in a group, readable or not."""
+    if isinstance(node.store, LocalStore):
+        return sorted(p.name for p in (node.store.root / node.path).iterdir() if p.is_dir())
+    return sorted(node.keys())
+
+
+def _wells(node: zarr.Group) -> list[str]:
+    plate = ome_attributes(node)["plate"]
+    wells = plate.get("wells") if isinstance(plate, dict) else None
+    found = [well.get("path") for well in wells or () if isinstance(well, dict)]
+    return [path for path in found if isinstance(path, str)]
+
+
+def ome_attributes(group: zarr.Group) -> dict[str, Any]:
+    """Give what NGFF says about a group: since version 0.5 it stands under `ome`."""
+    attributes = group.attrs.asdict()
+    ome = attributes.get("ome", attributes)
+    return ome if isinstance(ome, dict) else {}
 
 
 def open_node(path: Path, source: str) -> zarr.Array[Any] | zarr.Group:
@@ -126,9 +222,7 @@ def multiscale(group: zarr.Group, source: str) -> Multiscale | None:
     InputError
         When it says something that is not understood.
     """
-    attributes = group.attrs.asdict()
-    ome = attributes.get("ome", attributes)
-    described = ome.get("multiscales") if isinstance(ome, dict) else None
+    described = ome_attributes(group).get("multiscales")
     if described is None:
         return None
     first = described[0] if isinstance(described, list) and described else described
@@ -143,35 +237,35 @@ def multiscale(group: zarr.Group, source: str) -> Multiscale | None:
         ) from error
 
 
-def _plain(array: zarr.Array[Any], path: Path, source: str, channels: Choice | None) -> ImageStack:
+def _plain(array: zarr.Array[Any], name: str, source: str, channels: Choice | None) -> ImageStack:
     """Open an array without a pyramid; xarray and zarr 3 may have named its axes."""
-    named = array.attrs.get("_ARRAY_DIMENSIONS", getattr(array.metadata, "dimension_names", None))
-    names = tuple(str(name).lower() for name in named) if isinstance(named, list | tuple) else ()
-    choosing = channels is not None
-    axes = names if {"y", "x"} <= set(names) else guess_axes(array.shape, choosing=choosing)
-    layout = arrange(axes, array.shape, source, choosing=choosing)
-    view = LazyView(array, source, layout.order)
-    return ImageStack(view, rgb=layout.rgb, name=_name(path), source=source, channels=channels)
+    return named_stack(
+        array,
+        array.attrs.get("_ARRAY_DIMENSIONS"),
+        getattr(array.metadata, "dimension_names", None),
+        channels=channels,
+        name=name,
+        source=source,
+    )
 
 
 def _pyramid(
-    group: zarr.Group, described: Multiscale, path: Path, source: str, channels: Choice | None
+    group: zarr.Group, described: Multiscale, name: str, source: str, channels: Choice | None
 ) -> ImageStack:
     arrays: list[zarr.Array[Any]] = [
         child(group, dataset.path, zarr.Array, source) for dataset in described.datasets
     ]
     shape = arrays[0].shape
-    axes = _axes(described, len(shape))
+    axes = _axes(described, len(shape), source)
     if any(array.ndim != len(axes) for array in arrays):
         raise InputError(f"{source}: its levels do not have the {len(axes)} axes it announces")
-    layout = arrange(
-        [axis.name.lower() for axis in axes], shape, source, choosing=channels is not None
-    )
+    names = [axis.name for axis in axes]
+    layout = arrange(names, shape, source, choosing=channels is not None)
     scale, translate = _transformation(described, len(axes), source)
     return ImageStack(
         [LazyView(array, source, layout.order) for array in arrays],
         rgb=layout.rgb,
-        name=_name(path),
+        name=name,
         source=source,
         channels=channels,
         channel_names=_channel_names(group),
@@ -181,20 +275,38 @@ def _pyramid(
 
 def _channel_names(group: zarr.Group) -> list[str]:
     """Read the names that OME-Zarr gives its channels, if it does."""
-    attributes = group.attrs.asdict()
-    ome = attributes.get("ome", attributes)
-    omero = ome.get("omero") if isinstance(ome, dict) else None
+    omero = ome_attributes(group).get("omero")
     channels = omero.get("channels") if isinstance(omero, dict) else None
     if not isinstance(channels, list):
         return []
     return [str(c.get("label", "")) if isinstance(c, dict) else "" for c in channels]
 
 
-def _axes(described: Multiscale, ndim: int) -> list[Axis]:
-    """Give all axes; up to version 0.2 they were always t, c, z, y, x."""
+def _axes(described: Multiscale, ndim: int, source: str) -> list[Axis]:
+    """Give all axes, by the names that `arrange` knows; up to 0.2 they were t, c, z, y, x.
+
+    Where NGFF gives a type, the type counts: the axis of type channel is `c`, whatever its
+    name, and the last axes of type space are z, y, x.
+    """
     if described.axes is None:
         return [Axis(name=name) for name in "tczyx"[-ndim:]]
-    return [Axis(name=axis) if isinstance(axis, str) else axis for axis in described.axes]
+    axes = [Axis(name=axis) if isinstance(axis, str) else axis for axis in described.axes]
+    names = [axis_name(axis.name) for axis in axes]
+    space = [i for i, axis in enumerate(axes) if axis.type == "space"]
+    if len(space) >= 2 and not {"y", "x"} <= {names[i] for i in space}:
+        for i, name in zip(space[-3:], "zyx"[-len(space) :], strict=True):
+            names[i] = name
+    typed = {"channel": "c", "time": "t"}
+    for i, axis in enumerate(axes):
+        meant = typed.get(axis.type or "")
+        swapped = axis.type == "space" and names[i] in ("c", "s")
+        if swapped or (meant and names[i] in "ctzyx" and names[i] != meant):
+            raise InputError(
+                f"{source}: calls an axis {axis.name} and says that it is one of {axis.type}; "
+                "correct its metadata, or export it again"
+            )
+        names[i] = meant or names[i]
+    return [axis.model_copy(update={"name": name}) for axis, name in zip(axes, names, strict=True)]
 
 
 def _transformation(described: Multiscale, ndim: int, source: str) -> tuple[Any, Any]:
@@ -231,7 +343,3 @@ def _world(
         "unit": MICROMETRE if known else "pixel",
         "pixel_size": square(sizes[-2], sizes[-1], source) if known else None,
     }
-
-
-def _name(path: Path) -> str:
-    return path.name.split(".")[0] or path.name

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.channels import Choice
+from napari_lungcls.imaging.several import split_choice
 from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
 from napari_lungcls.imaging.source_hdf5 import open_hdf5, split_dataset
 from napari_lungcls.imaging.source_openslide import SUFFIXES as SLIDES
@@ -29,6 +30,8 @@ def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> 
         A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a slide that OpenSlide
         reads (with the extra `slides`), a PNG or JPEG file, a folder that is an OME-Zarr image
         or a zarr array, or an HDF5 file, of which `file.h5:/path/to/dataset` names one dataset.
+        Of a file with several images the largest is taken, and said; `file.tif#2` or
+        `file.tif#NAME` takes another.
     channels
         What to make of its channels, by number or as the file names them, as for
         `ImageStack`. Without it an image is grey or has three colours.
@@ -45,24 +48,36 @@ def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> 
         such channels.
     """
     source = os.fspath(path)
-    name, inside = split_dataset(source)
-    stack = _open(Path(name), inside, source, channels)
-    stack.path = os.path.abspath(name) + (f":{inside}" if inside else "")
+    whole, chosen = split_choice(source)
+    name, inside = split_dataset(whole)
+    stack = _open(Path(name), inside, chosen, whole, channels)
+    stack.source = source
+    stack.path = (
+        os.path.abspath(name) + (f":{inside}" if inside else "") + (f"#{chosen}" if chosen else "")
+    )
     return stack
 
 
-def _open(file: Path, inside: str | None, source: str, channels: Choice | None) -> ImageStack:
+def _open(
+    file: Path, inside: str | None, chosen: str | None, source: str, channels: Choice | None
+) -> ImageStack:
     if not file.exists():
         raise InputError(f"{source}: there is no such file; check the path")
     if file.is_dir():
         from napari_lungcls.imaging.source_zarr import open_zarr
 
-        return open_zarr(file, source, channels)
+        return open_zarr(file, source, channels, chosen)
     suffix = file.suffix.lower()
     if suffix in TIFF:
         from napari_lungcls.imaging.source_tiff import open_tiff
 
-        return open_tiff(file, source, channels)
+        return open_tiff(file, source, channels, chosen)
+    if suffix == ".zarr":
+        raise InputError(f"{source}: is a file, but a zarr store is a folder; unpack it first")
+    if suffix in HDF5:
+        return open_hdf5(file, inside, source, channels, chosen)
+    if chosen is not None and suffix in SUPPORTED:
+        raise InputError(f"{source}: holds one image; leave #{chosen} out")
     if suffix in PICTURES:
         from napari_lungcls.imaging.source_picture import open_picture
 
@@ -71,10 +86,6 @@ def _open(file: Path, inside: str | None, source: str, channels: Choice | None) 
         from napari_lungcls.imaging.source_openslide import open_slide
 
         return open_slide(file, source, channels)
-    if suffix in HDF5:
-        return open_hdf5(file, inside, source, channels)
-    if suffix == ".zarr":
-        raise InputError(f"{source}: is a file, but a zarr store is a folder; unpack it first")
     raise InputError(
         f"{source}: images of this kind cannot be read; convert it to one of {', '.join(SUPPORTED)}"
     )

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.channels import Choice, mix
 from napari_lungcls.imaging.damage import DAMAGE, DamagedInput, damaged_places
+from napari_lungcls.imaging.source_axes import LazyView, guess_axes
 
 
 class ImageStack:
@@ -26,7 +27,7 @@ class ImageStack:
         along other axes than y and x, or unevenly, are left out.
     rgb
         Whether the last axis holds colours. By default it does when it has 3 or 4 entries
-        and the two axes before it are larger, as napari guesses.
+        and the two axes before it are larger, as napari guesses; one entry is a grey image.
     pixel_size
         Micrometres per pixel along y and x, or None when unknown.
     scale, translate
@@ -67,9 +68,9 @@ class ImageStack:
         channel_axis: int | None = None,
         channel_names: Sequence[str] = (),
     ) -> None:
-        self.levels = _as_levels(levels)
         self.name = name
         self.source = source or name
+        self.levels = _as_levels(levels, self.source)
         self._check_axes()
         self.channels: str | None = None
         """Which channels of the file these are, in numbers; None when all are."""
@@ -82,7 +83,13 @@ class ImageStack:
                 names=channel_names,
                 source=self.source,
             )
-        self.rgb = _looks_rgb(self.levels[0].shape) if rgb is None else rgb
+        if rgb is None:
+            last = guess_axes(self.levels[0].shape)[-1:]
+            rgb = last == ("s",) and self.levels[0].shape[-1] != 1
+            if last == ("s",) and not rgb:
+                order = range(len(self.levels[0].shape) - 1)
+                self.levels = [LazyView(level, self.source, order) for level in self.levels]
+        self.rgb = rgb
         self._check()
         factors = [_factor(self.plane_shape, self._plane_shape(a)) for a in self.levels]
         even = [
@@ -239,13 +246,18 @@ class Plane:
         return region.astype(stack_dtype(self.stack.dtype), copy=False)
 
 
-def _as_levels(levels: Any) -> list[Any]:
+def _as_levels(levels: Any, source: str) -> list[Any]:
     """Wrap one array as a pyramid of one; sort nothing, but insist on finest first."""
     found = list(levels) if isinstance(levels, list | tuple) else [levels]
     if not found or not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in found):
         raise InputError(
             "an image is an array (…, y, x[, colour]) or a list of arrays, finest first, "
             f"not {type(levels).__name__}"
+        )
+    if any(n != n for array in found for n in array.shape):
+        raise InputError(
+            f"{source}: its shape is not known, as dask chunks of unknown size give it; call "
+            "compute_chunk_sizes() on the array first"
         )
     sizes = [math.prod(a.shape) for a in found]
     if sizes != sorted(sizes, reverse=True):
@@ -267,10 +279,6 @@ def _factor(full: tuple[int, int], small: tuple[int, int]) -> float | None:
     least = max(n / (m + 1) for n, m in zip(full, small, strict=True))
     most = min(n / max(m - 1, 0.5) for n, m in zip(full, small, strict=True))
     return ratio if least <= most else None
-
-
-def _looks_rgb(shape: Sequence[int]) -> bool:
-    return len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > shape[-1]
 
 
 def _per_axis(

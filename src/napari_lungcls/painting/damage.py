@@ -69,9 +69,10 @@ def complaint(source: str, damage: Damage) -> str:
     count = len(damage)
     named = "; ".join(str(place) for place in list(damage)[:3]) + ("; …" if count > 3 else "")
     parts = "a part" if count == 1 else f"{count} parts"
+    reasons = " / ".join(list(dict.fromkeys(damage.values()))[:2])
     return (
-        f"{source}: {parts} of it cannot be read ({named}); the cells that see it are 0. Copy or "
-        "export it again, then --resume paints them"
+        f"{source}: {parts} of it cannot be read ({named}); the cells that see it are 0. "
+        f"{reasons[:1].upper()}{reasons[1:]}; then --resume paints them"
     )
 
 
