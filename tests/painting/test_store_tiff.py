@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.imaging.sources import open_image
 
 
@@ -54,7 +55,9 @@ def test_unknown_sizes_are_left_out(tmp_path, header, random_map):
 
 def test_a_map_opens_as_an_image(tmp_path, header, random_map):
     wanted = random_map(header((600, 700), scale=(2.0, 2.0)))
-    stack = open_image(wanted.save(tmp_path / "m.ome.tif"))
+    path = wanted.save(tmp_path / "m.ome.tif")
+    with pytest.warns(LungclsWarning, match=r"1 m \(600 × 700\) is taken and 1 left"):
+        stack = open_image(path)
     assert (stack.shape, stack.pixel_size, stack.rgb) == ((600, 700), 2.0, False)
     np.testing.assert_array_equal(stack.levels[0], wanted.classes)
     assert stack.levels[0].chunks == (512, 512)
