@@ -28,7 +28,7 @@ CASES: dict[str, Case] = {
     ),
     "not an image": (
         lambda b: b.train(image=b.file("text.png", "hello")),
-        ("text.png", "is not a PNG or JPEG image", "export it again"),
+        ("text.png", "is not a PNG, JPEG", "export it again"),
     ),
     "not an image by its name": (
         lambda b: b.train(image=b.file("notes.txt", "hello")),

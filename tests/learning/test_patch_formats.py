@@ -279,7 +279,7 @@ BAD: dict[str, tuple[Make, tuple[str, ...]]] = {
     ),
     "an absolute way out": (text("a.lst", "0\t0\t/etc/passwd"), ("line 1", "outside")),
     "an absent picture": (text("a.lst", "0\t0\t2.png"), ("2.png", "there is no such picture")),
-    "no picture": (text("a.lst", "0\t0\ta.lst"), ("a.lst", "not a PNG, JPEG or TIFF")),
+    "no picture": (text("a.lst", "0\t0\ta.lst"), ("a.lst", "not a PNG, JPEG")),
     "columns": (text("a.lst", "0\t0\t1\t1.png"), ("line 1", "4 columns")),
     "words as labels": (text("a.lst", "0\ta\t1.png"), ("line 1", "'a'", "number the classes")),
     "two sizes": (

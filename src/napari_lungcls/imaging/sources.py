@@ -14,7 +14,10 @@ from napari_lungcls.imaging.source_openslide import SUFFIXES as SLIDES
 from napari_lungcls.imaging.stack import ImageStack
 
 TIFF = (".tif", ".tiff", ".btf", ".svs", ".ndpi")
-PICTURES = (".png", ".jpg", ".jpeg")
+PICTURES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".gif", ".ppm", ".pgm",
+    ".pbm", ".pnm",
+)  # fmt: skip
 SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5, *SLIDES)
 """Suffixes that `open_image` knows, in lower case."""
 
@@ -22,16 +25,17 @@ SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5, *SLIDES)
 def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> ImageStack:
     """Open an image; only its metadata is read, its pixels when they are asked for.
 
-    PNG and JPEG are the exception: they are one plane and are decoded here, whole.
+    Pictures such as PNG and JPEG are the exception: they are one plane and are decoded here,
+    whole. The first bytes tell them and TIFF apart, whatever the file is called.
 
     Parameters
     ----------
     path
         A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a slide that OpenSlide
-        reads (with the extra `slides`), a PNG or JPEG file, a folder that is an OME-Zarr image
-        or a zarr array, or an HDF5 file, of which `file.h5:/path/to/dataset` names one dataset.
-        Of a file with several images the largest is taken, and said; `file.tif#2` or
-        `file.tif#NAME` takes another.
+        reads (with the extra `slides`), a picture (one of `PICTURES`), a folder that is an
+        OME-Zarr image or a zarr array, or an HDF5 file, of which `file.h5:/path/to/dataset`
+        names one dataset. Of a file with several images the largest is taken, and said;
+        `file.tif#2` or `file.tif#NAME` takes another.
     channels
         What to make of its channels, by number or as the file names them, as for
         `ImageStack`. Without it an image is grey or has three colours.
@@ -68,7 +72,12 @@ def _open(
 
         return open_zarr(file, source, channels, chosen)
     suffix = file.suffix.lower()
-    if suffix in TIFF:
+    told = None
+    if suffix in (*TIFF, *PICTURES):
+        from napari_lungcls.imaging.source_picture import open_picture, told_by_content
+
+        told = told_by_content(file)
+    if told == "tiff" or (told is None and suffix in TIFF):
         from napari_lungcls.imaging.source_tiff import open_tiff
 
         return open_tiff(file, source, channels, chosen)
@@ -78,9 +87,7 @@ def _open(
         return open_hdf5(file, inside, source, channels, chosen)
     if chosen is not None and suffix in SUPPORTED:
         raise InputError(f"{source}: holds one image; leave #{chosen} out")
-    if suffix in PICTURES:
-        from napari_lungcls.imaging.source_picture import open_picture
-
+    if suffix in (*TIFF, *PICTURES):
         return open_picture(file, source, channels)
     if suffix in SLIDES:
         from napari_lungcls.imaging.source_openslide import open_slide

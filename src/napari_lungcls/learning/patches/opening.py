@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.generators import exhaust
 from napari_lungcls.learning.patches import hdf5, manifests
+from napari_lungcls.learning.patches.folders import Tree, look_into, names_of, read_folder
 from napari_lungcls.learning.patches.npz import read_npz
 from napari_lungcls.learning.patches.parts import Part, PatchData, Step
-from napari_lungcls.learning.patches.pictures import read_folder
 
 PathLike = str | os.PathLike[str]
 
 NPZ = ".npz"
+LISTS = (manifests.LIST_SUFFIX, *manifests.MANIFEST_SUFFIXES)
 KINDS = ".h5, .hdf5, .h5.gz, .npz, .manifest, .jsonl, .lst, or a folder per class"
 
 
@@ -66,31 +68,79 @@ def open_patches(
 def is_patch_data(path: PathLike) -> bool:
     """Tell whether a path can only be a patch data set, by what it is called."""
     file = Path(path)
-    lists = (NPZ, manifests.LIST_SUFFIX, *manifests.MANIFEST_SUFFIXES)
     folder = file.is_dir() and not file.name.lower().endswith(".zarr")
-    return folder or bool(hdf5.SUFFIX.search(file.name)) or file.suffix.lower() in lists
+    return folder or _kind(file) is not None
 
 
-def _each(paths: Iterable[Path]) -> list[Path]:
+def _kind(file: Path) -> str | None:
+    """Tell the kind of a file of patches by its name."""
+    if hdf5.SUFFIX.search(file.name):
+        return "HDF5"
+    suffix = file.suffix.lower()
+    return suffix if suffix in (NPZ, *LISTS) else None
+
+
+def _each(paths: Iterable[Path]) -> list[Path | Tree]:
     """Look into folders of files, take pairs once, and keep the order."""
-    found: list[Path] = []
+    found: dict[Path, Path | Tree] = {}
     for path in paths:
-        inside = sorted(path.iterdir()) if path.is_dir() else []
-        files = [p for p in inside if p.is_file() and is_patch_data(p)]
-        found += files or [path]
-    return list(dict.fromkeys(hdf5.first_of_pair(path) for path in found))
+        for item in _inside(look_into(path)) if path.is_dir() else [path]:
+            if isinstance(item, Tree):
+                found[item.path] = item
+            else:
+                file = hdf5.first_of_pair(item)
+                found[file] = file
+    return list(found.values())
 
 
-def _parts(path: Path, labelled: bool, attribute: str | None) -> Generator[Step, None, list[Part]]:
-    suffix = path.suffix.lower()
-    if path.is_dir():
+def _inside(tree: Tree) -> list[Path] | list[Tree]:
+    """Return the files of patches in a folder, or the folder itself if it has none.
+
+    Raises
+    ------
+    InputError
+        When it holds data sets of two kinds.
+    """
+    files = [path for path in tree.others if _kind(path)]
+    if not files:
+        return [tree]
+    # The pictures that a list names lie beside it, in a folder of its name if we wrote them.
+    listed = {path.stem for path in files if _kind(path) in LISTS}
+    beside = [folder for folder in tree.full if folder.name not in listed]
+    if beside:
+        raise InputError(
+            f"{tree.path}: holds pictures in folders ({names_of(f.name for f in beside)}), and "
+            f"{names_of(f.name for f in files)} beside; move the file elsewhere to use the "
+            f"folders, or give {files[0]} to use that"
+        )
+    kinds = {_kind(path): path for path in reversed(files)}
+    if len(kinds) > 1:
+        raise InputError(
+            f"{tree.path}: holds data sets of several kinds "
+            f"({names_of(f.name for f in kinds.values())}); give those files that you mean"
+        )
+    if tree.files and not listed:
+        warnings.warn(
+            f"{tree.path}: passed over {len(tree.files)} pictures beside "
+            f"{names_of(f.name for f in files)}",
+            LungclsWarning,
+            stacklevel=2,
+        )
+    return files
+
+
+def _parts(
+    path: Path | Tree, labelled: bool, attribute: str | None
+) -> Generator[Step, None, list[Part]]:
+    if isinstance(path, Tree):
         return (yield from read_folder(path, labelled=labelled))
-    if hdf5.SUFFIX.search(path.name):
+    kind = _kind(path)
+    if kind == "HDF5":
         return [(yield from hdf5.read_hdf5(path, labelled=labelled))]
-    if suffix == NPZ:
+    if kind == NPZ:
         return (yield from read_npz(path, labelled=labelled))
-    if suffix in manifests.MANIFEST_SUFFIXES:
-        return [(yield from manifests.read_manifest(path, attribute=attribute, labelled=labelled))]
-    if suffix == manifests.LIST_SUFFIX:
+    if kind == manifests.LIST_SUFFIX:
         return [(yield from manifests.read_list(path))]
+    if kind:
+        return [(yield from manifests.read_manifest(path, attribute=attribute, labelled=labelled))]
     raise InputError(f"{path}: is no data set of patches that is known; give {KINDS}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.learning.patches.parts import PatchData
+from napari_lungcls.learning.patches.pictures import PictureFiles, identical_files
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, nobody
 
@@ -38,6 +41,10 @@ def split_patches(
     left to divide is divided by group where patches name groups, else at random, with the
     proportions of the classes kept (scikit-learn's stratified folds).
 
+    Copies of one picture file, byte by byte, never lie on both sides: at random they are
+    divided together, and of other parts those are left out that have a copy in the validation
+    or test part. A `LungclsWarning` tells how many there are.
+
     Returns
     -------
     list of Split
@@ -48,7 +55,9 @@ def split_patches(
     InputError
         When a class is missing from the training part, or groups are asked for and missing.
     """
-    divider = _Divider(data, codes, settings, rng)
+    first = first_copies(data)
+    _say_of_copies(data, first, codes)
+    divider = _Divider(data, codes, settings, rng, first)
     rest, validation, test = _own_parts(data)
     by = {"files"} if len(test) or len(validation) else set()
     if settings.test_fraction and not len(test):
@@ -67,9 +76,46 @@ def split_patches(
     if not len(test) and all(not len(held) for _, held in sides):
         by = set()
     chosen = next((kind for kind in (RANDOM, "group", "files") if kind in by), "none")
-    for train, _ in sides:
+    splits = []
+    for train, held in sides:
+        held = held[~np.isin(first[held], first[test])]
+        train = train[~np.isin(first[train], first[np.concatenate([held, test])])]
         _check_complete(codes[train], scheme, data)
-    return [Split(train, held, test, by=chosen) for train, held in sides]
+        splits.append(Split(train, held, test, by=chosen))
+    return splits
+
+
+def first_copies(data: PatchData) -> Rows:
+    """Return, for each patch, the first that is the same picture file byte by byte, `(n,)`."""
+    first = np.arange(len(data))
+    rows: list[int] = []
+    paths: list[Path] = []
+    start = 0
+    for part in data.parts:
+        if isinstance(part.pixels, PictureFiles):
+            rows += range(start, start + len(part))
+            paths += part.pixels.paths
+        start += len(part)
+    if paths:
+        first[rows] = np.array(rows)[identical_files(paths)]
+    return first
+
+
+def _say_of_copies(data: PatchData, first: Rows, codes: NDArray[np.int64]) -> None:
+    copies = np.flatnonzero(first != np.arange(len(first)))
+    if not len(copies):
+        return
+    other = copies[codes[copies] != codes[first[copies]]]
+    shown = other[0] if len(other) else copies[0]
+    files = [file for part in data.parts for file in part.files or [""] * len(part)]
+    warnings.warn(
+        f"{data.source}: {len(copies)} of {len(data)} pictures are copies of others, as "
+        f"{files[shown]} of {files[first[shown]]}"
+        + (f", {len(other)} of them with another class" if len(other) else "")
+        + "; copies are kept on one side of the split",
+        LungclsWarning,
+        stacklevel=3,
+    )
 
 
 def cautions(by: str) -> list[str]:
@@ -86,8 +132,9 @@ class _Divider:
         codes: NDArray[np.int64],
         settings: TrainingSettings,
         rng: np.random.Generator,
+        first: Rows,
     ) -> None:
-        self._codes, self._rng, self._source = codes, rng, data.source
+        self._codes, self._rng, self._source, self._first = codes, rng, data.source, first
         groups = data.groups
         grouped = groups is not None and len(set(groups)) > 1
         if settings.split_by in ("image", "blocks") or (
@@ -111,11 +158,15 @@ class _Divider:
 
     def folds(self, rows: Rows, count: int) -> list[tuple[Rows, Rows]]:
         """Make folds; each row is held out in one of them."""
-        codes = self._codes[rows]
+        # What is divided: patches, or one for all copies of a picture.
+        units, unit_of = rows, np.arange(len(rows))
+        if self._groups is None:
+            units, unit_of = np.unique(self._first[rows], return_inverse=True)
+        codes = self._codes[units]
         few = np.bincount(codes).max(initial=0) < count
         if self._groups is not None:
             few = few or len(np.unique(self._groups[rows])) < count
-        if few or (self._groups is None and len(rows) < count):
+        if few or len(units) < count:
             raise InputError(
                 f"{self._source}: too few patches or groups for {count} parts of the same kind; "
                 "use fewer --folds or a larger --val-fraction, or --val-fraction 0"
@@ -124,12 +175,14 @@ class _Divider:
         rare = np.flatnonzero(np.bincount(codes) < count)
         if self._groups is not None:
             grouped = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-            found = grouped.split(rows, codes, self._groups[rows])
+            found = grouped.split(units, codes, self._groups[units])
         else:
             # Classes with fewer members than folds are spread as far as they go.
             merged = np.where(np.isin(codes, rare), np.bincount(codes).argmax(), codes)
-            found = StratifiedKFold(count, shuffle=True, random_state=seed).split(rows, merged)
-        return [(rows[train], rows[held]) for train, held in found]
+            found = StratifiedKFold(count, shuffle=True, random_state=seed).split(units, merged)
+        return [
+            (rows[np.isin(unit_of, train)], rows[np.isin(unit_of, held)]) for train, held in found
+        ]
 
 
 def _own_parts(data: PatchData) -> tuple[Rows, Rows, Rows]:
