@@ -113,3 +113,15 @@ def test_train_takes_patches_without_points(made, lab, run_cli, tmp_path):
     assert "zoom 1 only" in wrong.complaint
     part = run_cli("patches", "evaluate", model, folder / "d", "--part", "validation")
     assert "--part all" in part.complaint
+
+
+def test_folders_of_slides_are_predicted_though_they_are_no_classes(made, run_cli, tmp_path):
+    folder, model, _ = made
+    (tmp_path / "slides" / "slide 7").mkdir(parents=True)
+    for number, path in enumerate(sorted((folder / "d").rglob("*.png"))[:3]):
+        (tmp_path / "slides" / "slide 7" / f"{number}.png").write_bytes(path.read_bytes())
+    said = run_cli("patches", "predict", model, tmp_path / "slides", "--out", tmp_path / "p.csv")
+    assert (said.code, "slide 7 are no classes of the model" in said.err) == (0, True)
+    rows = pd.read_csv(tmp_path / "p.csv")
+    assert rows["patch"].tolist() == [f"slide 7/{number}.png" for number in range(3)]
+    assert "class" not in rows

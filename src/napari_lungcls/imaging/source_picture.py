@@ -155,7 +155,7 @@ def decode(path: Path, source: str) -> NDArray[Any]:
             return region if region.shape[-1] == 3 else region[..., 0]
         opened = _opened(stream, start, source)
         pixels = _upright(opened.pixels(), opened.orientation)
-        found = Picture(pixels.shape[:2], str(pixels.dtype), pixels.ndim == 3)  # type: ignore[arg-type]
+        found = Picture(pixels.shape[:2], str(pixels.dtype), pixels.ndim == 3)
         if found != opened.picture:
             raise ValueError(f"{found} where the header says {opened.picture}")
     return pixels

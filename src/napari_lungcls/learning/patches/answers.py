@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.files import replacing
 from napari_lungcls.imaging.windows import batches
 from napari_lungcls.learning.answers import Answers, Place, Seen
 from napari_lungcls.learning.patches.dataset import PatchSet
+from napari_lungcls.learning.patches.folders import names_of
 from napari_lungcls.learning.patches.parts import PatchData
 from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.document import ModelDocument
@@ -125,6 +127,8 @@ def write_predictions(
 
     Columns are `source` and `patch` (the picture's name, or its number in the file from 0),
     `class` where patches have one, `predicted` (see `decide`), and `p_<class>` for every class.
+    Folders that are no classes of the scheme, as slides are, leave `class` out with a
+    `LungclsWarning`.
 
     Raises
     ------
@@ -136,7 +140,15 @@ def write_predictions(
         "source": np.concatenate([np.full(len(part), part.source, object) for part in data.parts]),
         "patch": [name for part in data.parts for name in part.files or range(len(part))],
     }
-    if all(part.labels is not None for part in data.parts):
+    named = dict.fromkeys(name for part in data.parts for name in part.names or ())
+    if unknown := [name for name in named if name not in scheme.names]:
+        warnings.warn(
+            f"{data.source}: {names_of(unknown)} are no classes of the model; the table has no "
+            "column class",
+            LungclsWarning,
+            stacklevel=2,
+        )
+    elif all(part.labels is not None for part in data.parts):
         columns["class"] = names[data.codes(scheme)]
     columns["predicted"] = names[decide(probabilities, threshold)]
     columns |= {f"p_{name}": probabilities[:, k] for k, name in enumerate(scheme.names)}
