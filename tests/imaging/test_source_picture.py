@@ -144,7 +144,7 @@ LOSSLESS = {
     "a.pbm": ("1",),
     "a.jpg": ("L", "RGB"),
     "a.png": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
-    "a.tif": ("L", "RGB", "RGBA", "I;16"),
+    "a.tif": ("1", "L", "P", "RGB", "RGBA", "I;16"),
 }
 
 
@@ -185,16 +185,21 @@ def test_what_pillow_writes_is_read_alike(tmp_path_factory, kind, size, orientat
     np.testing.assert_array_equal(read_alike(path), upright(wanted, orientation if turned else 0))
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
 @pytest.mark.parametrize("channels", [(), (3,), (4,)])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_tiff_is_read_alike_by_its_content(tmp_path, dtype, channels):
+def test_tiff_is_read_alike_by_its_content(tmp_path, dtype, channels, orientation):
     pixels = (RNG.random((9, 12, *channels)) * 3000).astype(dtype)
     photometric = "rgb" if channels else "minisblack"
-    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=photometric)
+    tags = [(0x0112, "H", 1, orientation, True)]
+    tifffile.imwrite(
+        tmp_path / "a.tif", pixels, photometric=photometric, extratags=tags, metadata=None
+    )
     (tmp_path / "a.tif").rename(tmp_path / "a.png")
     found = read_alike(tmp_path / "a.png")
     assert found.dtype == dtype
-    np.testing.assert_array_equal(found, pixels[..., :3] if channels else pixels)
+    wanted = pixels[..., :3] if channels else pixels
+    np.testing.assert_array_equal(found, upright(wanted, orientation))
 
 
 def test_the_content_counts_not_the_suffix(tmp_path):
