@@ -24,6 +24,8 @@ from napari_lungcls.imaging.source_picture import Picture, decode, describe
 from napari_lungcls.imaging.sources import PICTURES, open_image
 from napari_lungcls.learning.patches.opening import open_patches
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* is turned upright")
+
 RNG = np.random.default_rng(0)
 TRANSPOSED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

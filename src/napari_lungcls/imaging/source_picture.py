@@ -72,6 +72,8 @@ class Picture(NamedTuple):
     """Height and width."""
     dtype: str
     rgb: bool
+    turned: bool = False
+    """Whether it is stored in another position than it is shown."""
 
 
 class _Opened(NamedTuple):
@@ -102,9 +104,11 @@ def open_picture(path: Path, source: str, channels: Choice | None = None) -> Ima
         As `describe` and `decode` do.
     """
     pixels = decode(path, source)
-    return ImageStack(
+    stack = ImageStack(
         pixels, rgb=pixels.ndim == 3, name=path.stem, source=source, channels=channels
     )
+    stack.turned = describe(path, source).turned
+    return stack
 
 
 def told_by_content(path: Path) -> Literal["tiff", "picture"] | None:
@@ -156,7 +160,7 @@ def decode(path: Path, source: str) -> NDArray[Any]:
         opened = _opened(stream, start, source)
         pixels = _upright(opened.pixels(), opened.orientation)
         found = Picture(pixels.shape[:2], str(pixels.dtype), pixels.ndim == 3)
-        if found != opened.picture:
+        if found != opened.picture._replace(turned=False):
             raise ValueError(f"{found} where the header says {opened.picture}")
     return pixels
 
@@ -212,7 +216,7 @@ def _opened(stream: IO[bytes], start: bytes, source: str) -> _Opened:
         )
     if orientation >= 5:
         picture = picture._replace(size=(width, height))
-    return _Opened(picture, orientation, pixels)
+    return _Opened(picture._replace(turned=orientation != 1), orientation, pixels)
 
 
 def _pillow_class(start: bytes) -> type[ImageFile] | None:

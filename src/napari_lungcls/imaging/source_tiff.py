@@ -20,7 +20,7 @@ from napari_lungcls.imaging.source_axes import READ_ERRORS, LazyView, Opened, ar
 from napari_lungcls.imaging.source_units import micrometres, plausible, world
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.tiff_chunks import hushed, level_pixels
-from napari_lungcls.imaging.tiff_meaning import PALETTE, intensities, turned
+from napari_lungcls.imaging.tiff_meaning import PALETTE, Turned, intensities, turned
 
 Sizes = dict[str, float | None]
 """Micrometres per pixel along `x`, `y`, `z`; None or absent when unknown."""
@@ -103,7 +103,7 @@ def _opened(
     shape = _without_alpha(axes, arrays[0].shape, page)
     layout = arrange(axes, shape, source, choosing=channels is not None)
     pixel_size, scale, unit = world(layout.names, _sizes(tif, page, ome), source)
-    return ImageStack(
+    stack = ImageStack(
         [LazyView(array, source, layout.order, opened) for array in arrays],
         rgb=layout.rgb,
         pixel_size=pixel_size,
@@ -114,6 +114,8 @@ def _opened(
         channels=channels,
         channel_names=[] if ome is None else _ome_channels(ome),
     )
+    stack.turned = any(isinstance(array, Turned) for array in arrays)
+    return stack
 
 
 def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.several import split_choice
 from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
@@ -56,6 +57,13 @@ def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> 
     name, inside = split_dataset(whole)
     stack = _open(Path(name), inside, chosen, whole, channels)
     stack.source = source
+    if stack.turned:
+        warnings.warn(
+            f"{source}: is turned upright, as its orientation says. Points that were set in a "
+            "program that shows it as it is stored do not fit; set them again",
+            LungclsWarning,
+            stacklevel=2,
+        )
     stack.path = (
         os.path.abspath(name) + (f":{inside}" if inside else "") + (f"#{chosen}" if chosen else "")
     )

@@ -105,6 +105,8 @@ class ImageStack:
         self.unit = unit
         self.scale = _per_axis(scale, self.ndim, 1.0, "scale")
         self.translate = _per_axis(translate, self.ndim, 0.0, "translate")
+        self.turned = False
+        """Whether its planes are stored in another position than they are shown, as by EXIF."""
         self.path: str | None = None
         """Where another process finds the same image, with its `channels`; None for no file."""
 
@@ -163,7 +165,7 @@ class ImageStack:
             name=self.name,
             source=self.source,
         )
-        other.path, other.channels = self.path, self.channels
+        other.path, other.channels, other.turned = self.path, self.channels, self.turned
         return other
 
     def _plane_shape(self, level: Any) -> tuple[int, int]:
