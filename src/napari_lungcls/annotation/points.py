@@ -17,6 +17,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.tables import axis_name
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
+from napari_lungcls.names import KnownNames, comparable
 
 CLASS_COLUMN = "class"
 INDEX_COLUMN = "index"
@@ -170,12 +171,15 @@ class Points:
             raise InputError(
                 f"{self.source}: there is no column {CLASS_COLUMN!r}; add it with one of {known}"
             )
-        codes = {name: code for code, name in enumerate(scheme.names)}
-        found = np.array([codes.get(label, -1) for label in self.labels], dtype=np.int64)
+        names = KnownNames(scheme.names, "class")
+        places = {label: names.place(label, self.source) for label in dict.fromkeys(self.labels)}
+        codes = {label: -1 if place is None else place for label, place in places.items()}
+        found = np.array([codes[label] for label in self.labels], dtype=np.int64)
         bad = np.flatnonzero(found < 0)
         if bad.size:
             label = self.labels[bad[0]]
-            problem = f"class {shown(label)} is unknown" if label else "the class is empty"
+            empty = not comparable(label)
+            problem = "the class is empty" if empty else f"class {shown(label)} is unknown"
             more = f" (and {bad.size - 1} more rows)" if bad.size > 1 else ""
             raise InputError(
                 f"{self.source}, row {self.table.index[bad[0]]}: {problem}{more}; the scheme "

@@ -14,6 +14,7 @@ from napari_lungcls.annotation.documents import read_document, write_document
 from napari_lungcls.annotation.palette import complete
 from napari_lungcls.annotation.validation import one_line, shown
 from napari_lungcls.errors import InputError
+from napari_lungcls.names import KnownNames, comparable, distinct, printable, warn_of_case
 
 Role = Literal["parenchyma", "exclude"]
 MAX_CLASSES = 254
@@ -105,9 +106,11 @@ class ClassScheme(BaseModel):
             raise ValueError(f"{len(self.classes)} classes; a scheme has 1 to {MAX_CLASSES}")
         keys = [spec.key for spec in self.classes if spec.key is not None]
         for what, values in (("name", list(self.names)), ("key", keys)):
-            twice = next((value for value in values if values.count(value) > 1), None)
+            forms = list(map(comparable, values))
+            twice = next((k for k, form in enumerate(forms) if form in forms[:k]), None)
             if twice is not None:
-                raise ValueError(f"two classes have the {what} {shown(twice)}; make it unique")
+                name = shown(values[twice])
+                raise ValueError(f"two classes have the {what} {name}; make it unique")
         return self
 
     @property
@@ -132,13 +135,13 @@ class ClassScheme(BaseModel):
         InputError
             When the scheme has no such class.
         """
-        try:
-            return self.names.index(name)
-        except ValueError:
+        place = KnownNames(self.names, "class").place(name)
+        if place is None:
             raise InputError(
                 f"class {shown(name)} is not in the scheme {shown(self.name)}, which has "
                 f"{', '.join(self.names)}; name one of these or use another scheme"
-            ) from None
+            )
+        return place
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -183,11 +186,12 @@ class ClassScheme(BaseModel):
         In the latter the classes come in the order in which `labels` first has them. Empty
         labels are passed over; without any label the preset `lung` is given.
         """
-        seen = list(dict.fromkeys(label for label in labels if label))
+        seen = [label for label in distinct(dict.fromkeys(labels)) if comparable(label)]
         for name in PRESETS:
-            if set(seen) <= {row[0] for row in _PRESETS[name]}:
+            if set(map(comparable, seen)) <= {row[0] for row in _PRESETS[name]}:
                 return cls.preset(name)
-        return cls.of_names(seen)
+        warn_of_case(seen, "classes", "class names")
+        return cls.of_names(label.strip() for label in seen)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -204,11 +208,13 @@ class ClassScheme(BaseModel):
             raise InputError(
                 f"{file}: not a class scheme; it must have 'name' and 'classes' at the top"
             )
-        data.setdefault("name", file.stem)
+        data.setdefault("name", printable(file.stem))
         try:
-            return cls.model_validate(data)
+            scheme = cls.model_validate(data)
         except ValidationError as error:
             raise InputError(f"{file}: {one_line(error)}; correct the file") from error
+        warn_of_case(scheme.names, "classes", str(file))
+        return scheme
 
     @classmethod
     def parse(cls, scheme: str | os.PathLike[str] | ClassScheme) -> ClassScheme:
