@@ -27,11 +27,11 @@ from napari_lungcls.names import (
     comparable,
     distinct,
     path_key,
-    printable,
     warn_of_case,
 )
 from napari_lungcls.observers import compare, read_observers
 from napari_lungcls.pairing import open_pairs
+from napari_lungcls.printing import printable
 
 FORMS = ("NFC", "NFD")
 SPACES = ("", " ", "  ", "\t", "\u00a0", "\ufeff")

@@ -1,4 +1,4 @@
-"""Names of images, groups and classes: when two of them are the same, and how they are printed."""
+"""Names of images, groups and classes: when two of them are the same."""
 
 from __future__ import annotations
 
@@ -12,31 +12,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from napari_lungcls.errors import LungclsWarning
+from napari_lungcls.printing import printable
 
-_ESCAPED = range(0xDC80, 0xDD00)
-"""What Python decodes bytes 0x80 to 0xFF of a file name to that are no UTF-8 (PEP 383)."""
 _INVISIBLE = "\ufeff\u200b\u2060"
 _FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?", re.IGNORECASE)
 _WINDOWS_ROOT = re.compile(r"^/(?=[A-Za-z]:/)")
-
-
-def printable(name: str | os.PathLike[str]) -> str:
-    r"""Write a name so that every file and terminal in UTF-8 can hold it.
-
-    Bytes of a file name that are no UTF-8 become `%` and two digits: `schnitt_%E4.tif`. All
-    other names stay as they are.
-    """
-    text = os.fspath(name)
-    if text.isascii():
-        return text
-    return "".join(_character(character) for character in text)
-
-
-def _character(character: str) -> str:
-    code = ord(character)
-    if code in _ESCAPED:
-        return f"%{code - 0xDC00:02X}"
-    return f"%u{code:04X}" if 0xD800 <= code < 0xE000 else character
 
 
 @functools.lru_cache(maxsize=2**14)

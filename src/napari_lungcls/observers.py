@@ -26,16 +26,10 @@ from napari_lungcls.learning.agreement import (
 )
 from napari_lungcls.learning.matching import match, same_places
 from napari_lungcls.model import Model
-from napari_lungcls.names import (
-    Folder,
-    KnownImages,
-    comparable,
-    distinct,
-    printable,
-    warn_of_case,
-)
+from napari_lungcls.names import Folder, KnownImages, comparable, distinct, warn_of_case
 from napari_lungcls.network.deciding import decide
 from napari_lungcls.pairing import PathLike
+from napari_lungcls.printing import printable
 
 MODEL = "model"
 _NAMED = 5

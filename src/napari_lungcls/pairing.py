@@ -17,7 +17,8 @@ from napari_lungcls.imaging.anything import as_stack
 from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.names import Folder, KnownImages, distinct, printable
+from napari_lungcls.names import Folder, KnownImages, distinct
+from napari_lungcls.printing import printable
 
 PathLike = str | os.PathLike[str]
 AnyPoints = Points | PathLike

@@ -24,7 +24,7 @@ from napari_lungcls.cli import (
     train,
     tune,
 )
-from napari_lungcls.cli.console import Incomplete, Interrupted
+from napari_lungcls.cli.console import Incomplete, Interrupted, print_anywhere
 from napari_lungcls.errors import InputError, LungclsWarning
 
 BAD_INPUT = 2
@@ -83,6 +83,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     interrupt; 1 is a defect of this program, said in one line as well.
     With `--debug` errors show where they come from.
     """
+    print_anywhere()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = spread([word for word in words if word != "--debug"])

@@ -15,6 +15,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.source_axes import READ_ERRORS
 from napari_lungcls.learning.patches.arrays import as_rgb
 from napari_lungcls.learning.patches.parts import Part, Role, Step, role_of
+from napari_lungcls.printing import printable
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 MAX_EDGE = 4096
@@ -130,7 +131,8 @@ def _classes(folder: Path, role: Role, labelled: bool) -> Generator[Step, None, 
     if names:
         labels = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
     files = tuple(path.relative_to(folder).as_posix() for path in paths)
-    return Part(str(folder), role, pixels, labels, names or None, files=files)
+    known = tuple(map(printable, names)) or None
+    return Part(str(folder), role, pixels, labels, known, files=files)
 
 
 def _folders(folder: Path) -> list[Path]:

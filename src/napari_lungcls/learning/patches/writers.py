@@ -29,6 +29,7 @@ from napari_lungcls.learning.patches.manifests import (
     SOURCE,
 )
 from napari_lungcls.learning.patches.parts import Step
+from napari_lungcls.printing import printable
 
 CHUNK = 32
 """Patches that an HDF5 file stores together."""
@@ -149,7 +150,7 @@ def write_manifest(
     """Write PNG files into the folder of the manifest's name, and the manifest beside it."""
     if out.suffix.lower() not in MANIFEST_SUFFIXES:
         raise InputError(f"{out}: a manifest ends in {MANIFEST_SUFFIXES[0]}; name it so")
-    folder = out.with_suffix("")
+    folder = _listed_folder(out)
     files = yield from _pictures(folder, content, patches)
     with replacing(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
         for row, file in enumerate(files):
@@ -171,7 +172,7 @@ def write_list(out: Path, content: Content, patches: Batches) -> Generator[Step,
     """Write PNG files, the list of them, and the names of the classes."""
     if out.suffix.lower() != LIST_SUFFIX:
         raise InputError(f"{out}: a list ends in {LIST_SUFFIX}; name it so")
-    folder = out.with_suffix("")
+    folder = _listed_folder(out)
     files = yield from _pictures(folder, content, patches)
     names = out.with_name(out.stem + NAMES_SUFFIX)
     with replacing(names) as aside:
@@ -189,6 +190,15 @@ WRITERS: dict[str, Writer] = {
     "manifest": write_manifest,
     "lst": write_list,
 }
+
+
+def _listed_folder(out: Path) -> Path:
+    """Give the folder of the pictures that a list names, for whoever reads the list as UTF-8."""
+    if printable(out.name) != out.name:
+        raise InputError(
+            f"{out}: a list names its pictures in UTF-8, and this name is none; choose another"
+        )
+    return out.with_suffix("")
 
 
 def _pictures(
