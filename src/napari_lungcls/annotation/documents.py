@@ -8,8 +8,9 @@ from pathlib import Path
 
 import yaml
 
+from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import replacing
+from napari_lungcls.files import replacing, withheld
 
 _MAX_BYTES = 1_000_000
 
@@ -72,13 +73,12 @@ def _read_text(path: Path, what: str) -> str:
         size = path.stat().st_size
         if size > _MAX_BYTES:
             raise InputError(f"{path}: {size} bytes are too many for a {what}; check the name")
-        return path.read_text(encoding="utf-8-sig")
+        return decoded(path.read_bytes(), path)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the name of the {what} file") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); choose a {what}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text in UTF-8; save the {what} as UTF-8") from error
+        why = withheld(error) or f"cannot be read ({error.strerror}); choose a {what}"
+        raise InputError(f"{path} {why}") from error
 
 
 def _parse_json(path: Path, text: str) -> object:

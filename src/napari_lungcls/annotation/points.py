@@ -203,7 +203,9 @@ class Points:
 def read_points(path: str | os.PathLike[str]) -> Points:
     """Read a points file: CSV with `axis-0`, `axis-1`, … and, as a rule, `index` and `class`.
 
-    Every cell but the coordinates is kept as the text that it is.
+    Tables of spreadsheets are read too: with semicolons or tabs, decimal commas, separators of
+    thousands, in UTF-16, or in Western European letters (see docs/formats.md). Every cell but
+    the coordinates is kept as the text that it is.
 
     Raises
     ------
@@ -212,24 +214,23 @@ def read_points(path: str | os.PathLike[str]) -> Points:
         a finite number; the message names the row, the header being row 1.
     """
     file = Path(path)
-    header, rows = tables.read_rows(file)
-    axes = tables.axis_columns(file, header)
-    if not rows:
+    table = tables.read_table(file)
+    axes = tables.axis_columns(file, table.header)
+    if not table.rows:
         raise InputError(f"{file} holds no points; label some and save again")
-    coordinates = np.array(
-        [
-            [tables.coordinate(file, number, header[axis], row[axis]) for axis in axes]
-            for number, row in rows
-        ],
-        dtype=np.float64,
-    )
     columns = {
-        name: tables.column(rows, place) for place, name in enumerate(header) if place not in axes
+        name: tables.column(table.rows, place)
+        for place, name in enumerate(table.header)
+        if place not in axes
     }
     labels = columns.pop(CLASS_COLUMN, None)
-    numbers = pd.Index([number for number, _ in rows])
+    numbers = pd.Index([number for number, _ in table.rows])
     return Points(
-        coordinates, labels, pd.DataFrame(columns, index=numbers, dtype=object), str(file), header
+        tables.coordinates(file, table, axes),
+        labels,
+        pd.DataFrame(columns, index=numbers, dtype=object),
+        str(file),
+        table.header,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -32,6 +33,14 @@ _REST: tuple[tuple[str, str, str, Role], ...] = (
 )
 _PRESETS = {"lung": _LUNG, "lung-full": _LUNG + _REST}
 PRESETS = tuple(_PRESETS)
+_NO_TEXT: tuple[tuple[Any, str], ...] = (
+    (bool, "a truth value"),
+    (int | float, "a number"),
+    (date, "a date"),
+    (object, "nothing"),
+)
+"""What YAML makes of names such as yes, 1, 2024-05-01 and null."""
+
 _CONFIG = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
@@ -51,6 +60,23 @@ def _check_key(key: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]", key):
         raise ValueError(f"{shown(key)} is not a key; give one letter or digit")
     return key.upper()
+
+
+def _check_quotes(file: Path, classes: Any) -> None:
+    """Refuse names and colours that YAML takes for something else when they have no quotes."""
+    for number, row in enumerate(classes if isinstance(classes, list) else []):
+        bare = row.get("name", "") if isinstance(row, dict) else row
+        if not isinstance(bare, str | list | dict):
+            kind = next(word for kinds, word in _NO_TEXT if isinstance(bare, kinds))
+            raise InputError(
+                f"{file}: the name of classes[{number}] is {kind} ({bare}), not text; put it in "
+                "quotes, as 'yes' or '1'"
+            )
+        if isinstance(row, dict) and row.get("color", "") is None:
+            raise InputError(
+                f"{file}: the color of classes[{number}] is empty, because # begins a comment; put "
+                "it in quotes, as '#rrggbb'"
+            )
 
 
 class ClassSpec(BaseModel):
@@ -209,6 +235,7 @@ class ClassScheme(BaseModel):
             raise InputError(
                 f"{file}: not a class scheme; it must have 'name' and 'classes' at the top"
             )
+        _check_quotes(file, data.get("classes"))
         data.setdefault("name", printable(file.stem))
         try:
             scheme = cls.model_validate(data)

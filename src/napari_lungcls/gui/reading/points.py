@@ -10,6 +10,8 @@ import pandas as pd
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
 from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN
+from napari_lungcls.annotation.tables import header_of
+from napari_lungcls.annotation.texts import beginning
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.reading.images import is_called, open_images
 from napari_lungcls.names import Folder, comparable
@@ -32,8 +34,7 @@ def has_points(path: str) -> bool:
     Its tables of shapes have such columns too, and one that numbers the vertices.
     """
     try:
-        with open(path, encoding="utf-8-sig", errors="replace") as stream:
-            columns = stream.readline(_HEADER).strip().replace('"', "").split(",")
+        columns = header_of(beginning(Path(path), _HEADER))
     except OSError:
         return False
     return "axis-0" in columns and "vertex-index" not in columns

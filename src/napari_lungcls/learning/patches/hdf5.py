@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.files import withheld
 from napari_lungcls.imaging.source_axes import READ_ERRORS
 from napari_lungcls.imaging.source_hdf5 import CACHE_BYTES
 from napari_lungcls.learning.patches.arrays import ArrayPixels
@@ -101,6 +102,8 @@ def _open(path: Path, opened: contextlib.ExitStack) -> Generator[Step, None, h5p
     try:
         return opened.enter_context(h5py.File(stream or path, "r", rdcc_nbytes=CACHE_BYTES))
     except READ_ERRORS as error:
+        if why := withheld(error):
+            raise InputError(f"{path} {why}") from error
         raise InputError(
             f"{path}: is not an HDF5 file that can be read ({error}); copy it again"
         ) from error

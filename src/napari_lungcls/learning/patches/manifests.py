@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.errors import InputError
+from napari_lungcls.files import withheld
 from napari_lungcls.learning.patches.labels import as_groups, as_numbers
 from napari_lungcls.learning.patches.parts import Part, Step, role_within
 from napari_lungcls.learning.patches.pictures import opened_pictures
@@ -104,7 +106,7 @@ def read_list(path: Path) -> Generator[Step, None, Part]:
         paths.append(_below(folder, row[2], where))
     pixels = yield from opened_pictures(paths, str(path))
     beside = path.with_name(path.stem + NAMES_SUFFIX)
-    names = tuple(beside.read_text(encoding="utf-8-sig").split("\n")) if beside.is_file() else None
+    names = tuple(_lines(beside)) if beside.is_file() else None
     names = tuple(name.strip() for name in names if name.strip()) if names else None
     codes = as_numbers(np.array(labels), names, str(path))
     return _part(path, pixels, codes, names, paths, None)
@@ -120,11 +122,12 @@ def _lines(path: Path) -> list[str]:
     try:
         if path.stat().st_size > _LARGEST:
             raise InputError(f"{path}: has more than {_LARGEST} bytes; split it")
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return decoded(path.read_bytes(), path).splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; check the name") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error}); save it as UTF-8") from error
+    except OSError as error:
+        why = withheld(error) or f"cannot be read ({error.strerror}); choose a list"
+        raise InputError(f"{path} {why}") from error
 
 
 def _entry(line: str, where: str) -> dict[str, Any]:
