@@ -181,9 +181,7 @@ def test_an_output_that_another_program_shows(old, monkeypatch):
 
     monkeypatch.setattr(os, "replace", shown)
     with (
-        pytest.raises(
-            InputError, match=r"used by another process\); close the program that has it"
-        ),
+        pytest.raises(InputError, match=r"used by another process\); close the program that"),
         replacing(old) as aside,
     ):
         aside.write_text("new")

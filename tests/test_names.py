@@ -185,6 +185,9 @@ def test_classes_that_differ_only_by_case_are_said() -> None:
     assert ClassScheme.for_labels(["vein ", " vein", "septa"]).names == ("vein", "septa")
     with pytest.raises(InputError, match="two classes have the name"):
         ClassScheme.of_names(["Gänge", unicodedata.normalize("NFD", "Gänge")])
+    decomposed = ClassScheme.of_names([unicodedata.normalize("NFD", "Gänge"), "septa"])
+    assert decomposed.same_classes(ClassScheme.of_names(["Gänge", "septa"]))
+    assert not decomposed.same_classes(ClassScheme.of_names(["septa", "Gänge"]))
     known = KnownNames(["duct", "Duct"], "class")
     assert [known.place(name) for name in ("duct", "Duct", "DUCT")] == [0, 1, None]
 

@@ -150,6 +150,10 @@ class ClassScheme(BaseModel):
         """Colours of the classes in the order of their codes, `#rrggbb`."""
         return tuple(spec.color for spec in self.classes)
 
+    def same_classes(self, other: ClassScheme) -> bool:
+        """Tell whether the classes of another scheme are called the same, in the same order."""
+        return list(map(comparable, self.names)) == list(map(comparable, other.names))
+
     def __len__(self) -> int:
         """Count the classes."""
         return len(self.classes)

@@ -139,7 +139,9 @@ def categories(labels: Sequence[str | None], scheme: ClassScheme) -> pd.Categori
     """Give the classes of points as a scheme spells and orders them; empty ones are missing."""
     known, names = KnownNames(scheme.names, "class"), scheme.names
     places = {label: known.place(label) for label in set(labels) if isinstance(label, str)}
-    spelled = {label: names[place] for label, place in places.items() if place is not None}
+    spelled: dict[str | None, str] = {
+        label: names[place] for label, place in places.items() if place is not None
+    }
     return pd.Categorical([spelled.get(label) for label in labels], categories=list(names))
 
 
