@@ -17,7 +17,7 @@ from napari_lungcls.imaging.anything import as_stack
 from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.names import Folder, KnownImages, distinct
+from napari_lungcls.names import Folder, KnownImages, comparable, distinct
 from napari_lungcls.printing import printable
 
 PathLike = str | os.PathLike[str]
@@ -82,7 +82,8 @@ def _by_name(
     names = _names(points)
     assert names is not None
     known, folder = KnownImages(images), Folder(table.parent)
-    found = {name: known.place(name, folder, str(table)) for name in dict.fromkeys(names) if name}
+    named = [name for name in dict.fromkeys(names) if comparable(name)]
+    found = {name: known.place(name, folder, str(table)) for name in named}
     where = np.array([-1 if found.get(name) is None else found[name] for name in names], np.int64)
     twice = known.given_twice()
     if twice is not None:
@@ -91,7 +92,7 @@ def _by_name(
     for place, (image, stack) in enumerate(zip(images, stacks, strict=True)):
         mine = where == place
         if not mine.any():
-            others = ", ".join(sorted(map(printable, distinct(filter(None, names)))))
+            others = ", ".join(sorted(map(printable, distinct(named))))
             raise InputError(
                 f"{table}: no point names the image {image}; its column 'image' names {others}, "
                 "relative to the file"
@@ -110,4 +111,4 @@ def _by_name(
 def _names(points: Points) -> NDArray[np.object_] | None:
     """Return the column `image`, if there is one and it says anything."""
     names = points.column("image")
-    return names if names is not None and any(names) else None
+    return names if names is not None and any(map(comparable, names)) else None

@@ -137,6 +137,22 @@ def test_western_letters_are_read_and_shown(tmp_path):
         assert list(read_points(path).labels) == ["Gefäß"]
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04\x14\x00", "a workbook of a spreadsheet, or an archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a workbook of Excel"),
+        (b'{"type": "FeatureCollection", "features": []}', "JSON"),
+        (b'<?xml version="1.0"?>\n<CellCounter_Marker_File>', "XML"),
+    ],
+)
+def test_points_of_other_programs_are_named(tmp_path, content, kind):
+    path = tmp_path / "p.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"is {kind}, no table of points; save the points as CSV"):
+        read_points(path)
+
+
 def test_data_under_no_name_keep_their_column(tmp_path):
     points = read_points(table(tmp_path / "p.csv", "axis-0,axis-1,,", "1,2,a,", "3,4,,"))
     assert points.columns == ("axis-0", "axis-1", "")

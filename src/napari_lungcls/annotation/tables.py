@@ -29,6 +29,16 @@ _SEP_LINE = re.compile(r'"?sep=(?P<separator>[^\r\n"])"?[ \t]*\r?\n', re.IGNOREC
 _SHAPES = {"shape-type", "vertex-index"}
 _TRACKS = {"track_id", "track-id", "trackid", "track id", "particle", "parent_track_id"}
 _VECTORS = re.compile(r"(direction|projection|vector)[-_ ]?(axis[-_ ]?)?[0-9xyz]")
+_OTHERS = (
+    (b"PK\x03\x04", "a workbook of a spreadsheet, or an archive"),
+    (b"\xd0\xcf\x11\xe0", "a workbook of Excel"),
+    (b"\x93NUMPY", "an array of numpy"),
+    (b"PAR1", "a Parquet file"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+    (b"<", "XML"),
+)
+"""What else has points, by how it begins."""
 _LARGEST = 2**30
 """Bytes of the largest table that is read."""
 
@@ -148,12 +158,16 @@ def _text(path: Path) -> str:
         size = path.stat().st_size
         if size > _LARGEST:
             raise InputError(f"{path} has {size} bytes, more than a table of points; split it")
-        return decoded(path.read_bytes(), path, "save it as UTF-8 (in Excel: CSV UTF-8)")
+        data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the name of the points file") from None
     except OSError as error:
         why = withheld(error) or f"cannot be read ({error.strerror}); choose a CSV file"
         raise InputError(f"{path} {why}") from error
+    kind = next((kind for start, kind in _OTHERS if data.lstrip().startswith(start)), None)
+    if kind is not None:
+        raise InputError(f"{path} is {kind}, no table of points; save the points as CSV, as UTF-8")
+    return decoded(data, path, "save it as UTF-8 (in Excel: CSV UTF-8)")
 
 
 def _split(path: Path, text: str, separator: str) -> list[Row]:

@@ -37,7 +37,7 @@ def has_points(path: str) -> bool:
         columns = header_of(beginning(Path(path), _HEADER))
     except OSError:
         return False
-    return "axis-0" in columns and "vertex-index" not in columns
+    return "axis-0" in columns and "vertex-index" not in map(str.lower, columns)
 
 
 def read_points_layers(path: str) -> list[LayerData]:
