@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import napari_lungcls as lc
@@ -140,9 +141,12 @@ def lungcls(*words: object, **environment: str) -> subprocess.CompletedProcess[b
     )
 
 
+BARE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""A locale in which Python knows ASCII alone, also for the names of files."""
+
 TERMINALS = [
     {"LC_ALL": "C"},
-    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    BARE,
     {"LANG": "C", "PYTHONIOENCODING": "ascii"},
     {"PYTHONIOENCODING": "cp437:strict"},
     {"PYTHONIOENCODING": "cp1252"},
@@ -177,12 +181,27 @@ def test_every_terminal_is_written_to(far_model, terminal):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="locales of Unix")
+def test_folders_that_a_locale_cannot_name_are_refused(lab, tmp_path):
+    points = lc.read_points(lab.points)
+    far = np.where(points.labels == "duct", "肺胞", points.labels)
+    table = lc.write_points(tmp_path / "p.csv", points.with_columns(**{"class": far}))
+    scheme = ClassScheme.of_names(sorted(set(far))).save(tmp_path / "s.yaml")
+    found = lungcls(
+        "patches", "export", lab.image, "--points", table, "--classes", scheme, "--out",
+        tmp_path / "x", "--format", "folder", "--size", "32", **BARE,
+    )  # fmt: skip
+    assert found.returncode == 2
+    assert b"cannot be the name of a folder in this locale (ascii)" in found.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.csv", "s.yaml"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locales of Unix")
 def test_real_commands_under_a_bare_locale(inputs, lab, old_system):
     _, image, points = inputs
     out, report = old_system / named("bare", ".safetensors"), old_system / named("bare")
     found = lungcls(
         "train", image, "--points", points, "--out", out, "--report", report, *lab.fast,
-        LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0",
+        **BARE,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     assert (report / "index.html").is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -214,6 +215,13 @@ def _pictures(
             raise InputError(
                 f"class {name!r} cannot be the name of a folder; rename it, or use --format hdf5"
             )
+        try:
+            os.fsencode(name)
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"class {name!r} cannot be the name of a folder in this locale "
+                f"({error.encoding}); set one with UTF-8, or choose the format hdf5"
+            ) from error
     if out.exists():
         raise InputError(f"{out} exists already; choose another name")
     files: list[PurePosixPath] = []
