@@ -142,6 +142,15 @@ def test_schemes_of_any_editor_are_read(tmp_path):
         assert ClassScheme.from_file(path).names == ("Gefäß", "septa")
 
 
+def test_parts_of_a_file_may_be_repeated(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "classes:\n- &a {name: a, role: exclude}\n- {<<: *a, name: b}\n- {<<: *a, name: c}"
+    )
+    scheme = ClassScheme.from_file(path)
+    assert [(spec.name, spec.role) for spec in scheme.classes] == [(n, "exclude") for n in "abc"]
+
+
 def test_a_key_is_upper_case_and_may_be_none():
     scheme = ClassScheme(name="s", classes=(ClassSpec(name="a", color="#AABBCC", key="q"),))
     assert scheme.classes[0].key == "Q"
@@ -179,6 +188,8 @@ def test_a_key_is_upper_case_and_may_be_none():
         ("classes: [2024-05-01]", r"is a date \(2024-05-01\), not text; put it in quotes"),
         ("classes: [2024-05-01 10:00:00]", r"is a date \(.*not text; put it in quotes"),
         ("classes:\n- name: a\n  color: #0057d9", r"color of classes\[0\] is empty, because # beg"),
+        ("classes: [a]\nclasses: [b]", r"not a class scheme \('classes' stands twice\); correct"),
+        ("classes: [{name: a, key: a, key: b}]", r"\('key' stands twice\)"),
         ("classes: [a\n", "line 2: .*; correct the YAML"),
         ("when: 2026-13-45", "not a class scheme"),
         ("[" * 5000, "not a class scheme"),
@@ -199,6 +210,9 @@ def test_bad_json_missing_files_and_other_suffixes(tmp_path):
     bad = tmp_path / "bad.json"
     bad.write_text('{\n"name": }')
     with pytest.raises(InputError, match=r"bad\.json, line 2: Expecting value; correct the JSON"):
+        ClassScheme.from_file(bad)
+    bad.write_text('{"classes": ["a"], "classes": ["b"]}')
+    with pytest.raises(InputError, match="'classes' stands twice"):
         ClassScheme.from_file(bad)
     bad.write_bytes(b"\xff\xfa")
     with pytest.raises(InputError, match="not text in UTF-8"):
