@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import napari_lungcls as lc
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import check_writable, remove_store, replacing
+from napari_lungcls.files import check_writable, remove_store, replacing, withheld
 
 
 @pytest.fixture
@@ -125,3 +129,61 @@ def test_a_store_is_removed_whole(tmp_path):
     remove_store(store)
     remove_store(store)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable"), "close the other program"),
+        (OSError(errno.EBUSY, "Device or resource busy"), "close the other program"),
+        (OSError("unable to lock file, errno = 0, Win32 GetLastError() = 33"), "close the other"),
+        (OSError(errno.ENOLCK, "unable to lock file"), "HDF5_USE_FILE_LOCKING"),
+        (OSError(errno.EPERM, "Operation not permitted"), "change its permissions"),
+        (OSError(errno.EIO, "Input/output error"), None),
+        (OSError("file signature not found"), None),
+        (ValueError("unable to lock file"), None),
+    ],
+)
+def test_a_file_that_is_withheld_is_not_called_damaged(error, said):
+    found = withheld(error)
+    assert (found is None) if said is None else (said in found)
+
+
+def test_a_file_that_must_not_be_read(tmp_path):
+    path = tmp_path / "a"
+    path.touch(0o000)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    with pytest.raises(InputError, match=r"must not be read by this user; change its permissions"):
+        lc.read_points(path)
+
+
+def test_an_hdf5_file_that_another_program_writes(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.h5"
+    program = (
+        f"import h5py; f = h5py.File({str(path)!r}, 'w'); f['x'] = [[1, 2]] * 2; f.flush(); "
+        "print('ready', flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], **pipes) as other:
+        assert other.stdout.readline().startswith(b"ready")
+        for read in (lc.open_image, lc.open_patches):
+            with pytest.raises(InputError, match=r"a\.h5 is open in another program; close the"):
+                read(path)
+        other.communicate(b"\n")
+    assert h5py.File(path)["x"].shape == (2, 2)
+
+
+def test_an_output_that_another_program_shows(old, monkeypatch):
+    def shown(source, target):
+        raise PermissionError(errno.EACCES, "used by another process")
+
+    monkeypatch.setattr(os, "replace", shown)
+    with (
+        pytest.raises(InputError, match=r"used by another process\); close the program that"),
+        replacing(old) as aside,
+    ):
+        aside.write_text("new")
+    assert old.read_text() == "old"
+    assert only(old)

@@ -1,5 +1,7 @@
 """The errors and warnings whose text is meant for the user."""
 
+from napari_lungcls.printing import printable
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used; the message is one line with the remedy.
@@ -9,7 +11,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(printable(" ".join(message.split())))
 
 
 class LungclsWarning(UserWarning):

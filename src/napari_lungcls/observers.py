@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import posixpath
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.spatial import cKDTree
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.learning.agreement import (
@@ -24,10 +26,14 @@ from napari_lungcls.learning.agreement import (
 )
 from napari_lungcls.learning.matching import match, same_places
 from napari_lungcls.model import Model
+from napari_lungcls.names import Folder, KnownImages, comparable, distinct, warn_of_case
 from napari_lungcls.network.deciding import decide
 from napari_lungcls.pairing import PathLike
+from napari_lungcls.printing import printable
 
 MODEL = "model"
+_NAMED = 5
+"""Images that a message names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +47,7 @@ class Observer:
     points
         With classes.
     images
-        `(n,)` full paths of their images, or empty texts.
+        `(n,)` full paths of their images in the form of `names.path_key`, or empty texts.
     """
 
     name: str
@@ -86,10 +92,11 @@ def read_observers(tables: Sequence[PathLike]) -> list[Observer]:
     """
     found = [each for table in tables for each in _observers_in(Path(table))]
     names = [each.name for each in found]
-    twice = {name for name in names if names.count(name) > 1}
+    warn_of_case(names, "observers", ", ".join(map(str, tables)))
+    forms = [comparable(name) for name in names]
     named = [
-        Observer(f"{o.name} ({o.points.source})" if o.name in twice else o.name, o.points, o.images)
-        for o in found
+        replace(o, name=f"{o.name} ({o.points.source})") if forms.count(form) > 1 else o
+        for o, form in zip(found, forms, strict=True)
     ]
     if len({each.name for each in named}) < len(named):
         raise InputError(f"{tables[0]} is given twice; name each observer's file once")
@@ -115,6 +122,7 @@ def compare(
         rows, others = match(where[0], where[1], tolerance, (planes[p], planes[q]))
         if not len(rows):
             raise InputError(_apart(a, b, tolerance))
+        _warn_of_images(a, b)
         matches.append((p, q, rows, others))
         pairs.append(
             pair_agreement(
@@ -153,9 +161,11 @@ def compare_with_model(
         When a class is unknown to the model, no point lies on the image, or they do not fit.
     """
     stack = open_image(Path(image), channels).with_pixel_size(pixel_size)
-    here = str(Path(image).resolve())
+    here = KnownImages([image])
     for k, each in enumerate(observers):
-        on_image = (each.images == here) | (each.images == "")
+        folder = Folder(Path(each.points.source).parent)
+        mine = {key: not key or here.place(key, folder) == 0 for key in dict.fromkeys(each.images)}
+        on_image = np.array([mine[key] for key in each.images], bool)
         if not on_image.any():
             raise InputError(
                 f"{each.points.source}: no point of {each.name} names the image {image} in its "
@@ -180,18 +190,23 @@ def _observers_in(table: Path) -> list[Observer]:
     points = read_points(table)
     if points.labels is None:
         raise InputError(f"{table} has no column 'class', so there is nothing to compare")
-    written = points.column("image")
-    images = np.full(len(points), "", object)
-    for row, name in enumerate([] if written is None else written):
-        images[row] = str((table.parent / name).resolve()) if name else ""
+    written, folder = points.column("image"), Folder(table.parent)
+    named = [""] * len(points) if written is None else list(written)
+    keys = {name: folder.key(name) if comparable(name) else "" for name in dict.fromkeys(named)}
+    images = np.array([keys[name] for name in named], object)
     column = points.column("observer")
-    names = list(dict.fromkeys(column)) if column is not None else []
-    if len(names) > 1 and "" in names:
-        row = points.table.index[list(column).index("")] if column is not None else 0
+    forms = [""] * len(points) if column is None else [comparable(name) for name in column]
+    if len(set(forms)) > 1 and "" in forms:
+        row = points.table.index[forms.index("")]
         raise InputError(f"{table}, row {row}: the observer is empty; fill it in")
-    if column is None or len(names) < 2:
-        return [Observer(names[0] if names and names[0] else table.stem, points, images)]
-    return [Observer(name, points.select(column == name), images[column == name]) for name in names]
+    if column is None or len(set(forms)) < 2:
+        name = "" if column is None else column[0].strip()
+        return [Observer(name or printable(table.stem), points, images)]
+    found = []
+    for name in distinct(column):
+        mine = np.array(forms, object) == comparable(name)
+        found.append(Observer(name.strip(), points.select(mine), images[mine]))
+    return found
 
 
 def _planes(observers: Sequence[Observer]) -> list[NDArray[np.intp]]:
@@ -204,6 +219,7 @@ def _planes(observers: Sequence[Observer]) -> list[NDArray[np.intp]]:
             f"{other.points.ndim}; compare points of the same image"
         )
     known = sorted({image for each in observers for image in each.images if image})
+    warn_of_case(known, "images", ", ".join(dict.fromkeys(o.points.source for o in observers)))
     if len(known) > 1 and (bare := next((o for o in observers if "" in o.images), None)):
         raise InputError(
             f"{bare.points.source}: a point does not say which of {len(known)} images it lies on; "
@@ -225,9 +241,50 @@ def _planes(observers: Sequence[Observer]) -> list[NDArray[np.intp]]:
 
 
 def _apart(a: Observer, b: Observer, tolerance: float) -> str:
+    ours, theirs = set(a.images), set(b.images)
+    if "" not in ours | theirs and not ours & theirs:
+        return _other_images(a, b)
     nearest, _ = cKDTree(a.points.coordinates).query(b.points.coordinates)
     return (
         f"{a.name} and {b.name} share no place: no two points of the same image and plane lie "
         f"within {tolerance:g} pixels (the nearest are {nearest.min():.3g} apart); give a larger "
-        "--tolerance, or files of the same points"
+        "tolerance, or files of the same points"
     )
+
+
+def _other_images(a: Observer, b: Observer) -> str:
+    """Name the images of two observers who share none, and those that may be the same."""
+    names = [{posixpath.basename(image) for image in each.images} for each in (a, b)]
+    common = sorted(names[0] & names[1])
+    near = {name.casefold() for name in names[0]} & {name.casefold() for name in names[1]}
+    if common:
+        remedy = (
+            f"if {_listed(common)} is the same for both, write its whole path in the column "
+            "'image' of both files, or put the files into one folder"
+        )
+    elif near:
+        remedy = "some names differ only by case; spell them alike in the column 'image'"
+    else:
+        remedy = "compare points of the same images, or correct the column 'image'"
+    return (
+        f"{a.name} and {b.name} share no image: {a.name} has points on {_listed(set(a.images))}, "
+        f"{b.name} on {_listed(set(b.images))}; {remedy}"
+    )
+
+
+def _warn_of_images(a: Observer, b: Observer) -> None:
+    """Name the images that only one of two observers has, when they share others."""
+    said = [
+        f"only {one.name} has points on {_listed(alone)}"
+        for one, other in ((a, b), (b, a))
+        if (alone := set(one.images) - set(other.images) - {""})
+    ]
+    if said and "" not in {*a.images, *b.images}:
+        warnings.warn("; ".join(said), LungclsWarning, stacklevel=3)
+
+
+def _listed(images: Iterable[str]) -> str:
+    """Name a few images, and count the rest."""
+    names = sorted(images)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -17,6 +17,8 @@ from napari_lungcls.imaging.anything import as_stack
 from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.names import Folder, KnownImages, comparable, distinct
+from napari_lungcls.printing import printable
 
 PathLike = str | os.PathLike[str]
 AnyPoints = Points | PathLike
@@ -79,20 +81,24 @@ def _by_name(
 ) -> list[tuple[ImageStack, Points]]:
     names = _names(points)
     assert names is not None
-    where = np.array([str((table.parent / name).resolve()) for name in names], object)
-    pairs, used = [], np.zeros(len(points), bool)
-    for image, stack in zip(images, stacks, strict=True):
-        mine = where == str(Path(image).resolve())
-        if (used & mine).any():
-            raise InputError(f"{image} is given twice; name each image once")
+    known, folder = KnownImages(images), Folder(table.parent)
+    named = [name for name in dict.fromkeys(names) if comparable(name)]
+    found = {name: known.place(name, folder, str(table)) for name in named}
+    where = np.array([-1 if found.get(name) is None else found[name] for name in names], np.int64)
+    twice = known.given_twice()
+    if twice is not None:
+        raise InputError(f"{images[twice]} is given twice; name each image once")
+    pairs = []
+    for place, (image, stack) in enumerate(zip(images, stacks, strict=True)):
+        mine = where == place
         if not mine.any():
-            known = ", ".join(sorted(set(names)))
+            others = ", ".join(sorted(map(printable, distinct(named))))
             raise InputError(
-                f"{table}: no point names the image {image}; its column 'image' names {known}, "
+                f"{table}: no point names the image {image}; its column 'image' names {others}, "
                 "relative to the file"
             )
-        used |= mine
         pairs.append((stack, points.select(mine)))
+    used = where >= 0
     if not used.all():
         warnings.warn(
             f"{table}: {(~used).sum()} points name images that were not given and are left out",
@@ -105,4 +111,4 @@ def _by_name(
 def _names(points: Points) -> NDArray[np.object_] | None:
     """Return the column `image`, if there is one and it says anything."""
     names = points.column("image")
-    return names if names is not None and any(names) else None
+    return names if names is not None and any(map(comparable, names)) else None

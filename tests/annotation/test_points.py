@@ -23,7 +23,7 @@ TEXT = st.one_of(
     st.text(max_size=12),
 )
 NAMES = st.text(string.ascii_letters + "_- é肺,\"'", min_size=1, max_size=8).filter(
-    lambda name: name != "class"
+    lambda name: name.strip().lower() not in {"index", "class", "image", "group", "observer"}
 )
 
 
@@ -114,10 +114,32 @@ def test_bom_blank_lines_and_windows_line_ends(tmp_path):
         (["axis-0,axis-1", "1,2", "", "-inf,2"], r"row 4: axis-0 is '-inf'"),
         (["axis-0,axis-1", "1,2", "1e999,2"], r"row 3: axis-0 is '1e999'"),
         (["axis-0,axis-1", "1,"], r"row 2: axis-1 is ''"),
-        (["axis-0,axis-1", '1,"2,5"'], r"row 2: axis-1 is '2,5'"),
+        (["axis-0,axis-1", '1.5,"2,5"'], r"row 2: axis-1 is '2,5', but row 2 has '1.5'; write all"),
+        (["axis-0,axis-1", '"1,250",2'], r"row 2: axis-0 is '1,250', which may be a thousand"),
+        (["axis-0;axis-1", "1,5;2", "3;4.5"], r"row 3: axis-1 is '4.5', but row 2 has '1,5'"),
+        (["axis-0;axis-1", "1,5;2,5,5"], r"row 2: axis-1 is '2,5,5', not a finite number"),
+        (["axis-0,axis-1,class", "1,5,2,5,duct"], r"5 cells .* semicolons if commas are decimal"),
+        (["axis-0\taxis-1", "1\t"], r"row 2: axis-1 is '', not a finite number"),
+        (["1,2,duct", "3,4,duct"], r"has no column axis-0 \(columns: '1, 2, duct'\)"),
+        (["1.5;2", "3;4"], r"has no header; begin it with a line such as axis-0,axis-1,class"),
+        (["Class,class,axis-0,axis-1", "a,b,1,2"], r"two columns are named 'class'; rename"),
+        (
+            ["index,shape-type,vertex-index,axis-0,axis-1", "0,polygon,0,1,2"],
+            r"is a table of shapes \(columns: 'index, shape-type, .*save a layer of points, with",
+        ),
+        (
+            ["index,axis-0,axis-1,direction-0,direction-1", "0,1,2,3,4"],
+            r"is a table of vectors .*; save a layer of points",
+        ),
+        (["track_id,t,y,x", "0,1,2,3"], r"table of tracks, give their positions as axis-0 \(y\)"),
+        (["ID,T,Z,Y,X", "0,1,2,3,4"], r"rename t to axis-0, z to axis-1, y to axis-2, x to axis-3"),
+        (
+            ["Image\tClass\tCentroid X µm\tCentroid Y µm", "a.tif\tduct\t1\t2"],
+            r"columns: 'image, class, Centroid X.*table of measurements, add the position in pix",
+        ),
+        ([" ,Area,Mean", "1,2,3"], r"columns: ' , Area, Mean'\); name the coordinates axis-0"),
         (["axis-0,axis-1", "1_0,2"], r"row 2: axis-0 is '1_0'"),
-        (["y,x,class", "1,2,duct"], r"no column axis-0 \(columns: 'y,x,class'\); name the"),
-        (["axis-0;axis-1", "1;2"], r"no column axis-0 .*; separate the columns by commas"),
+        (["y,x,class", "1,2,duct"], r"no column axis-0 \(columns: 'y, x, class'\); rename y to"),
         (["axis-0,axis-2", "1,2"], r"has axis-0, axis-2 but not axis-1; add it or renumber"),
         (["axis-1,axis-2", "1,2"], r"but not axis-0"),
         (["axis-0,axis-99999999999", "1,2"], r"but not axis-1"),
@@ -137,11 +159,20 @@ def test_a_bad_table_is_refused_in_one_line(tmp_path, lines, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00", "axis-0,axis-1\n".encode("utf-16")])
-def test_a_binary_file_is_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x89PNG\r\n\x1a\n\x00", "line 1: is not text in UTF-8; save it as UTF-8"),
+        ("axis-0,axis-1\n1,2\n".encode("utf-16")[:-1], "is cut short, or no text in UTF-16"),
+        ("axis-0,axis-1\n1,2\n".encode("utf-32"), "is not text in UTF-8"),
+        ("axis-0,axis-1,class\n1,2,перегородка\n".encode("cp1251"), "line 2: is not text in UTF"),
+        ("axis-0,axis-1,class\n1,2,Gefäß\n".encode("mac-roman"), "line 2: is not text in UTF-8"),
+    ],
+)
+def test_what_is_no_text_that_can_be_told_is_refused(tmp_path, content, message):
     path = tmp_path / "p.csv"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="not text in UTF-8; choose a CSV"):
+    with pytest.raises(InputError, match=message):
         read_points(path)
 
 
@@ -152,11 +183,16 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         read_points(tmp_path)
 
 
-def test_an_unwritable_text_leaves_the_old_file(tmp_path):
+def test_a_file_name_that_is_no_utf8_is_written_so_that_it_is_found(tmp_path):
+    path = write_points(tmp_path / "p.csv", Points.build([[1, 2]], image="\udcff.png"))
+    assert read_points(path).column("image")[0] == "%FF.png"
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     path = save(tmp_path / "p.csv", "old")
-    points = Points.build([[1, 2]], image="\udcff.png")
-    with pytest.raises(InputError, match=r"'\\udcff' cannot be written as UTF-8"):
-        write_points(path, points)
+    monkeypatch.setattr("napari_lungcls.annotation.tables.printable", lambda text: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_points(path, Points.build([[1, 2]]))
     assert [p.name for p in tmp_path.iterdir()] == ["p.csv"]
     assert path.read_text() == "old"
 

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_lungcls.annotation import ClassScheme, ClassSpec
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.names import comparable
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
 VISION = {
@@ -77,7 +78,10 @@ def test_preset_colors_can_be_told_apart(vision):
     assert min(deltaE_ciede2000(seen(color, vision), pink_of_the_stain) for color in colors) > 10
 
 
-@given(st.lists(NAMES, min_size=1, max_size=60, unique=True), st.sampled_from(["json", "yaml"]))
+@given(
+    st.lists(NAMES, min_size=1, max_size=60, unique_by=lambda name: comparable(name).casefold()),
+    st.sampled_from(["json", "yaml"]),
+)
 def test_any_names_make_a_scheme_that_files_keep(names, suffix):
     scheme = ClassScheme.of_names(names)
     keys = [spec.key for spec in scheme.classes if spec.key]
@@ -120,12 +124,31 @@ def test_parse_takes_all_three(tmp_path):
 
 def test_a_file_needs_no_more_than_names(tmp_path):
     path = tmp_path / "kidney.yaml"
-    path.write_text("classes: [glomerulus, {name: tubule, key: 7, role: exclude}, {name: 3}]\n")
+    path.write_text("classes: [glomerulus, {name: tubule, key: 7, role: exclude}, {name: '3'}]\n")
     scheme = ClassScheme.from_file(path)
     assert scheme.name == "kidney"
     assert scheme.names == ("glomerulus", "tubule", "3")
     assert [spec.key for spec in scheme.classes] == ["G", "7", "A"]
     assert scheme.classes[1].role == "exclude"
+
+
+def test_schemes_of_any_editor_are_read(tmp_path):
+    path = tmp_path / "s.yaml"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text("classes: [Gefäß, septa]\r\n", encoding=encoding)
+        assert ClassScheme.from_file(path).names == ("Gefäß", "septa")
+    path.write_text("classes: [Gefäß, septa]\n", encoding="cp1252")
+    with pytest.warns(LungclsWarning, match="such as 'Gefäß'; if that is misspelled, save it as"):
+        assert ClassScheme.from_file(path).names == ("Gefäß", "septa")
+
+
+def test_parts_of_a_file_may_be_repeated(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "classes:\n- &a {name: a, role: exclude}\n- {<<: *a, name: b}\n- {<<: *a, name: c}"
+    )
+    scheme = ClassScheme.from_file(path)
+    assert [(spec.name, spec.role) for spec in scheme.classes] == [(n, "exclude") for n in "abc"]
 
 
 def test_a_key_is_upper_case_and_may_be_none():
@@ -155,6 +178,18 @@ def test_a_key_is_upper_case_and_may_be_none():
         ("classes: [{name: a, color: 1, role: 2}]", r"1 more problem\)"),
         ("classes: [a, a]", "two classes have the name 'a'; make it unique"),
         ("classes: [{name: a, key: x}, {name: b, key: X}]", "two classes have the key 'X'"),
+        ("classes: [0, 1]", r"the name of classes\[0\] is a number \(0\), not text; put it in q"),
+        ("classes: [a, {name: 007}]", r"classes\[1\] is a number \(7\), not text; put it in"),
+        ("classes: [1.10]", r"is a number \(1\.1\), not text; put it in quotes"),
+        ("classes: [yes, no]", r"is a truth value \(True\), not text; put it in quotes, as 'yes'"),
+        ("classes: [{name: off}]", r"classes\[0\] is a truth value \(False\), not text; put it in"),
+        ("classes: [a, null]", r"classes\[1\] is nothing \(None\), not text; put it in quotes"),
+        ("classes: [a, ~]", r"is nothing \(None\), not text; put it in quotes"),
+        ("classes: [2024-05-01]", r"is a date \(2024-05-01\), not text; put it in quotes"),
+        ("classes: [2024-05-01 10:00:00]", r"is a date \(.*not text; put it in quotes"),
+        ("classes:\n- name: a\n  color: #0057d9", r"color of classes\[0\] is empty, because # beg"),
+        ("classes: [a]\nclasses: [b]", r"not a class scheme \('classes' stands twice\); correct"),
+        ("classes: [{name: a, key: a, key: b}]", r"\('key' stands twice\)"),
         ("classes: [a\n", "line 2: .*; correct the YAML"),
         ("when: 2026-13-45", "not a class scheme"),
         ("[" * 5000, "not a class scheme"),
@@ -176,7 +211,10 @@ def test_bad_json_missing_files_and_other_suffixes(tmp_path):
     bad.write_text('{\n"name": }')
     with pytest.raises(InputError, match=r"bad\.json, line 2: Expecting value; correct the JSON"):
         ClassScheme.from_file(bad)
-    bad.write_bytes(b"\xff\xfe")
+    bad.write_text('{"classes": ["a"], "classes": ["b"]}')
+    with pytest.raises(InputError, match="'classes' stands twice"):
+        ClassScheme.from_file(bad)
+    bad.write_bytes(b"\xff\xfa")
     with pytest.raises(InputError, match="not text in UTF-8"):
         ClassScheme.from_file(bad)
     with pytest.raises(InputError, match="does not exist; check the name of the class"):

@@ -89,7 +89,7 @@ def test_a_model_is_compared_at_the_points_of_each(lab, run_cli, observers, tmp_
 @pytest.mark.parametrize(
     ("table", "more", "words"),
     [
-        ("axis-0,axis-1,class\n900,900,duct\n", [], "share no place.*--tolerance"),
+        ("axis-0,axis-1,class\n900,900,duct\n", [], "share no place.*larger tolerance"),
         ("axis-0,axis-1\n9,9\n", [], "no column 'class'"),
         ("axis-0,axis-1,class\n9,9,\n", [], "row 2: the class is empty"),
         ("axis-0,axis-1,axis-2,class\n0,9,9,duct\n", [], "3 axes|2 axes"),

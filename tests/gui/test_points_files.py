@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,25 @@ def test_tables_of_napari_are_read_and_others_left_alone(tmp_path):
     assert points_reader([str(table), str(other)]) is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_tables_of_spreadsheets_are_read(tmp_path, encoding):
+    path = tmp_path / "p.csv"
+    path.write_text("sep=;\nIndex;Axis-0;Axis-1;Class\n0;1,5;2;duct \n", encoding=encoding)
+    ((data, options, _),) = points_reader(str(path))(str(path))
+    assert data.tolist() == [[1.5, 2]]
+    assert list(options["features"]["class"]) == ["duct"]
+    path.write_text("Shape-Type;Vertex-Index;Axis-0;Axis-1\npath;0;1;2\n", encoding=encoding)
+    assert points_reader(str(path)) is None
+
+
+def test_classes_take_the_spelling_of_the_scheme():
+    scheme = ClassScheme.of_names(["Gänge", "septa"])
+    labels = [unicodedata.normalize("NFD", "Gänge"), "septa ", "", "Gänge"]
+    layer = layer_of(Points.build(np.zeros((4, 2)), labels), scheme=scheme)
+    shown = [None if pd.isna(name) else name for name in layer.features["class"]]
+    assert shown == ["Gänge", "septa", None, "Gänge"]
+
+
 def test_the_label_window_knows_the_layer():
     layer = layer_of(Points.build([[1, 2]], ["b"]), scheme=ClassScheme.of_names(["b", "a"]))
     assert scheme_of(layer).names == ("b", "a")
@@ -156,7 +176,9 @@ def test_a_file_without_column_image_belongs_to_the_image_of_its_name(file, open
     assert (image and image.name) == found
 
 
-@pytest.mark.parametrize("named", ["b", "b.tif", "../slides/b.tif", "..\\slides\\b.tif"])
+@pytest.mark.parametrize(
+    "named", ["b", "b.tif", "../slides/b.tif", "..\\slides\\b.tif", " s/b.tif "]
+)
 def test_the_column_image_names_the_image(named):
     points = Points.build([[1, 2], [2, 3]], ["duct", "duct"], image=named)
     assert image_for(points, "/data/a.lungcls.csv", images("a", "b")).name == "b"

@@ -63,7 +63,7 @@ def read_alike(path: Path) -> NDArray:
     stack = open_image(path)
     (height, width), said = stack.shape, describe(path, "p")
     image = stack.plane(()).read(slice(0, height), slice(0, width))
-    assert said == Picture((height, width), str(image.dtype), stack.rgb)
+    assert said == Picture((height, width), str(image.dtype), stack.rgb, stack.turned)
     data = open_patches(path.parent, labelled=False)
     (part,) = data.parts
     assert (part.pixels.shape, part.pixels.dtype) == ((1, height, width), image.dtype)

@@ -107,6 +107,27 @@ def test_the_same_points_make_the_same_bytes(tmp_path: Path) -> None:
         assert made[0] == made[1]
 
 
+@pytest.mark.parametrize(
+    ("pixels", "labels"),
+    [("X", "Y"), ("x", "Y"), ("Images", "Labels"), ("x", "labels"), ("images", "y"),
+     ("X_train", "y_train"), ("x_train", "Y_TRAIN"), ("train_images", "train_labels"),
+     ("Train_X", "labels_train"), ("images", "targets"), ("x", "label")],
+)  # fmt: skip
+def test_arrays_are_found_by_their_usual_names(tmp_path: Path, pixels: str, labels: str) -> None:
+    arrays = {pixels: X, labels: Y, "Classes": np.array(["a", "b", "c", "d"]), "history": Y[:1]}
+    np.savez(tmp_path / "a.npz", **arrays)
+    data = lc.open_patches(tmp_path / "a.npz")
+    assert data.parts[0].names == ("a", "b", "c", "d")
+    np.testing.assert_array_equal(data.parts[0].labels, Y)
+    assert data.parts[0].role == ("train" if "rain" in pixels else "")
+
+
+def test_keras_has_parts_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x_train=X, y_train=Y, x_test=X[:3], y_test=Y[:3])
+    data = lc.open_patches(tmp_path / "a.npz")
+    assert [(part.role, len(part)) for part in data.parts] == [("train", len(X)), ("test", 3)]
+
+
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
 def test_medmnist_has_parts_and_any_channels(
@@ -265,6 +286,10 @@ BAD: dict[str, tuple[Make, tuple[str, ...]]] = {
     "fewer groups": (h5(x=X, y=Y, group=Y[:2]), ("2 groups", "one for each")),
     "truncated gzip": (truncated, ("d.h5.gz", "cut short", "copy it again")),
     "no archive": (content("a.npz", b"plain"), ("a.npz", "copy it again")),
+    "labels twice": (npz(x=X, labels=Y, Labels=Y), ("two arrays of the same name", "rename one")),
+    "labels in doubt": (npz(x=X, label=Y, targets=Y), ("label, targets", "keep one")),
+    "patches twice": (npz(x=X, images=X, y=Y), ("x, images", "keep one")),
+    "labels elsewhere": (npz(X=X, z=Y), ("add an array y", "there are X, z")),
     "objects": (npz(x=X.astype(object), y=Y), ("Python objects", "numbers only")),
     "Fortran order": (npz(x=np.asfortranarray(X), y=Y), ("Fortran order", "C order")),
     "promises": (cut_npz, ("cut short",)),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from napari_lungcls.annotation.texts import decoded
+from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import replacing
+from napari_lungcls.files import replacing, withheld
 
 _MAX_BYTES = 1_000_000
 
@@ -72,25 +76,43 @@ def _read_text(path: Path, what: str) -> str:
         size = path.stat().st_size
         if size > _MAX_BYTES:
             raise InputError(f"{path}: {size} bytes are too many for a {what}; check the name")
-        return path.read_text(encoding="utf-8-sig")
+        return decoded(path.read_bytes(), path)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the name of the {what} file") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); choose a {what}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text in UTF-8; save the {what} as UTF-8") from error
+        why = withheld(error) or f"cannot be read ({error.strerror}); choose a {what}"
+        raise InputError(f"{path} {why}") from error
+
+
+def _once(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Make a mapping in which no key stands twice, or the later would win in silence."""
+    found: dict[Any, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{shown(key)} stands twice")
+        found[key] = value
+    return found
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML of plain values, in which no key may stand twice in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        _once([(key.value, None) for key in scalars if not key.tag.endswith(":merge")])
+        return super().construct_mapping(node, deep)
 
 
 def _parse_json(path: Path, text: str) -> object:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: {error.msg}; correct the JSON") from error
 
 
 def _parse_yaml(path: Path, text: str) -> object:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""

@@ -17,6 +17,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.tables import axis_name
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
+from napari_lungcls.names import KnownNames, comparable
 
 CLASS_COLUMN = "class"
 INDEX_COLUMN = "index"
@@ -170,12 +171,15 @@ class Points:
             raise InputError(
                 f"{self.source}: there is no column {CLASS_COLUMN!r}; add it with one of {known}"
             )
-        codes = {name: code for code, name in enumerate(scheme.names)}
-        found = np.array([codes.get(label, -1) for label in self.labels], dtype=np.int64)
+        names = KnownNames(scheme.names, "class")
+        places = {label: names.place(label, self.source) for label in dict.fromkeys(self.labels)}
+        codes = {label: -1 if place is None else place for label, place in places.items()}
+        found = np.array([codes[label] for label in self.labels], dtype=np.int64)
         bad = np.flatnonzero(found < 0)
         if bad.size:
             label = self.labels[bad[0]]
-            problem = f"class {shown(label)} is unknown" if label else "the class is empty"
+            empty = not comparable(label)
+            problem = "the class is empty" if empty else f"class {shown(label)} is unknown"
             more = f" (and {bad.size - 1} more rows)" if bad.size > 1 else ""
             raise InputError(
                 f"{self.source}, row {self.table.index[bad[0]]}: {problem}{more}; the scheme "
@@ -199,7 +203,9 @@ class Points:
 def read_points(path: str | os.PathLike[str]) -> Points:
     """Read a points file: CSV with `axis-0`, `axis-1`, … and, as a rule, `index` and `class`.
 
-    Every cell but the coordinates is kept as the text that it is.
+    Tables of spreadsheets are read too: with semicolons or tabs, decimal commas, separators of
+    thousands, in UTF-16, or in Western European letters (see docs/formats.md). Every cell but
+    the coordinates is kept as the text that it is.
 
     Raises
     ------
@@ -208,24 +214,23 @@ def read_points(path: str | os.PathLike[str]) -> Points:
         a finite number; the message names the row, the header being row 1.
     """
     file = Path(path)
-    header, rows = tables.read_rows(file)
-    axes = tables.axis_columns(file, header)
-    if not rows:
+    table = tables.read_table(file)
+    axes = tables.axis_columns(file, table.header)
+    if not table.rows:
         raise InputError(f"{file} holds no points; label some and save again")
-    coordinates = np.array(
-        [
-            [tables.coordinate(file, number, header[axis], row[axis]) for axis in axes]
-            for number, row in rows
-        ],
-        dtype=np.float64,
-    )
     columns = {
-        name: tables.column(rows, place) for place, name in enumerate(header) if place not in axes
+        name: tables.column(table.rows, place)
+        for place, name in enumerate(table.header)
+        if place not in axes
     }
     labels = columns.pop(CLASS_COLUMN, None)
-    numbers = pd.Index([number for number, _ in rows])
+    numbers = pd.Index([number for number, _ in table.rows])
     return Points(
-        coordinates, labels, pd.DataFrame(columns, index=numbers, dtype=object), str(file), header
+        tables.coordinates(file, table, axes),
+        labels,
+        pd.DataFrame(columns, index=numbers, dtype=object),
+        str(file),
+        table.header,
     )
 
 

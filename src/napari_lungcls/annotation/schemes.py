@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,8 @@ from napari_lungcls.annotation.documents import read_document, write_document
 from napari_lungcls.annotation.palette import complete
 from napari_lungcls.annotation.validation import one_line, shown
 from napari_lungcls.errors import InputError
+from napari_lungcls.names import KnownNames, comparable, distinct, warn_of_case
+from napari_lungcls.printing import printable
 
 Role = Literal["parenchyma", "exclude"]
 MAX_CLASSES = 254
@@ -30,6 +33,14 @@ _REST: tuple[tuple[str, str, str, Role], ...] = (
 )
 _PRESETS = {"lung": _LUNG, "lung-full": _LUNG + _REST}
 PRESETS = tuple(_PRESETS)
+_NO_TEXT: tuple[tuple[Any, str], ...] = (
+    (bool, "a truth value"),
+    (int | float, "a number"),
+    (date, "a date"),
+    (object, "nothing"),
+)
+"""What YAML makes of names such as yes, 1, 2024-05-01 and null."""
+
 _CONFIG = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
@@ -49,6 +60,23 @@ def _check_key(key: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]", key):
         raise ValueError(f"{shown(key)} is not a key; give one letter or digit")
     return key.upper()
+
+
+def _check_quotes(file: Path, classes: Any) -> None:
+    """Refuse names and colours that YAML takes for something else when they have no quotes."""
+    for number, row in enumerate(classes if isinstance(classes, list) else []):
+        bare = row.get("name", "") if isinstance(row, dict) else row
+        if not isinstance(bare, str | list | dict):
+            kind = next(word for kinds, word in _NO_TEXT if isinstance(bare, kinds))
+            raise InputError(
+                f"{file}: the name of classes[{number}] is {kind} ({bare}), not text; put it in "
+                "quotes, as 'yes' or '1'"
+            )
+        if isinstance(row, dict) and row.get("color", "") is None:
+            raise InputError(
+                f"{file}: the color of classes[{number}] is empty, because # begins a comment; put "
+                "it in quotes, as '#rrggbb'"
+            )
 
 
 class ClassSpec(BaseModel):
@@ -105,9 +133,11 @@ class ClassScheme(BaseModel):
             raise ValueError(f"{len(self.classes)} classes; a scheme has 1 to {MAX_CLASSES}")
         keys = [spec.key for spec in self.classes if spec.key is not None]
         for what, values in (("name", list(self.names)), ("key", keys)):
-            twice = next((value for value in values if values.count(value) > 1), None)
+            forms = list(map(comparable, values))
+            twice = next((k for k, form in enumerate(forms) if form in forms[:k]), None)
             if twice is not None:
-                raise ValueError(f"two classes have the {what} {shown(twice)}; make it unique")
+                name = shown(values[twice])
+                raise ValueError(f"two classes have the {what} {name}; make it unique")
         return self
 
     @property
@@ -119,6 +149,10 @@ class ClassScheme(BaseModel):
     def colors(self) -> tuple[str, ...]:
         """Colours of the classes in the order of their codes, `#rrggbb`."""
         return tuple(spec.color for spec in self.classes)
+
+    def same_classes(self, other: ClassScheme) -> bool:
+        """Tell whether the classes of another scheme are called the same, in the same order."""
+        return list(map(comparable, self.names)) == list(map(comparable, other.names))
 
     def __len__(self) -> int:
         """Count the classes."""
@@ -132,13 +166,13 @@ class ClassScheme(BaseModel):
         InputError
             When the scheme has no such class.
         """
-        try:
-            return self.names.index(name)
-        except ValueError:
+        place = KnownNames(self.names, "class").place(name)
+        if place is None:
             raise InputError(
                 f"class {shown(name)} is not in the scheme {shown(self.name)}, which has "
                 f"{', '.join(self.names)}; name one of these or use another scheme"
-            ) from None
+            )
+        return place
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -183,11 +217,12 @@ class ClassScheme(BaseModel):
         In the latter the classes come in the order in which `labels` first has them. Empty
         labels are passed over; without any label the preset `lung` is given.
         """
-        seen = list(dict.fromkeys(label for label in labels if label))
+        seen = [label for label in distinct(dict.fromkeys(labels)) if comparable(label)]
         for name in PRESETS:
-            if set(seen) <= {row[0] for row in _PRESETS[name]}:
+            if set(map(comparable, seen)) <= {row[0] for row in _PRESETS[name]}:
                 return cls.preset(name)
-        return cls.of_names(seen)
+        warn_of_case(seen, "classes", "class names")
+        return cls.of_names(label.strip() for label in seen)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -204,11 +239,14 @@ class ClassScheme(BaseModel):
             raise InputError(
                 f"{file}: not a class scheme; it must have 'name' and 'classes' at the top"
             )
-        data.setdefault("name", file.stem)
+        _check_quotes(file, data.get("classes"))
+        data.setdefault("name", printable(file.stem))
         try:
-            return cls.model_validate(data)
+            scheme = cls.model_validate(data)
         except ValidationError as error:
             raise InputError(f"{file}: {one_line(error)}; correct the file") from error
+        warn_of_case(scheme.names, "classes", str(file))
+        return scheme
 
     @classmethod
     def parse(cls, scheme: str | os.PathLike[str] | ClassScheme) -> ClassScheme:

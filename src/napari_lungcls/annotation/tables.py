@@ -3,24 +3,65 @@
 from __future__ import annotations
 
 import csv
-import math
+import io
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from napari_lungcls.annotation.decimals import NUMBER, read_numbers
+from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import replacing
+from napari_lungcls.files import replacing, withheld
+from napari_lungcls.printing import printable
 
 _AXIS = re.compile(r"axis-(0|[1-9][0-9]*)", re.ASCII)
-_NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
+_KNOWN = ("index", "class", "image", "group", "observer")
+"""Columns that are found in upper and lower case."""
+_SEPARATORS = (",", ";", "\t")
+_SEP_LINE = re.compile(r'"?sep=(?P<separator>[^\r\n"])"?[ \t]*\r?\n', re.IGNORECASE)
+"""First line that tells Excel what separates the cells."""
+_SHAPES = {"shape-type", "vertex-index"}
+_TRACKS = {"track_id", "track-id", "trackid", "track id", "particle", "parent_track_id"}
+_VECTORS = re.compile(r"(direction|projection|vector)[-_ ]?(axis[-_ ]?)?[0-9xyz]")
+_OTHERS = (
+    (b"PK\x03\x04", "a workbook of a spreadsheet, or an archive"),
+    (b"\xd0\xcf\x11\xe0", "a workbook of Excel"),
+    (b"\x93NUMPY", "an array of numpy"),
+    (b"PAR1", "a Parquet file"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+    (b"<", "XML"),
+)
+"""What else has points, by how it begins."""
+_LARGEST = 2**30
+"""Bytes of the largest table that is read."""
 
 Row = tuple[int, list[str]]
 """A row's number, the header being row 1, and its cells."""
+
+
+class Table(NamedTuple):
+    """A table of texts.
+
+    Attributes
+    ----------
+    header
+        Names of the columns; those that this package knows in lower case.
+    rows
+        Numbered rows with as many cells as the header.
+    separator
+        Between the cells of the file.
+    """
+
+    header: tuple[str, ...]
+    rows: list[Row]
+    separator: str
 
 
 def axis_name(axis: int) -> str:
@@ -28,47 +69,48 @@ def axis_name(axis: int) -> str:
     return f"axis-{axis}"
 
 
-def read_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
-    """Read a comma-separated file in UTF-8 as text; blank lines are passed over.
+def read_table(path: Path) -> Table:
+    """Read a table of points as text, separated by commas, semicolons or tabs.
+
+    Blank lines, rows and columns without any cell, and a line `sep=;` at the top are passed
+    over.
 
     Raises
     ------
     InputError
-        When the file is missing or empty, is no CSV in UTF-8, names a column twice, or
-        has a row that is shorter or longer than the header.
+        When the file is missing or empty, is no such table, names a column twice, or has a row
+        that is shorter or longer than the header.
     """
-    rows: list[Row] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            for number, cells in enumerate(csv.reader(stream, strict=True), start=1):
-                if cells:
-                    rows.append((number, cells))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the name of the points file") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); choose a CSV file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not text in UTF-8; choose a CSV file saved as UTF-8"
-        ) from error
-    except csv.Error as error:
-        row = rows[-1][0] + 1 if rows else 1
-        raise InputError(f"{path}, row {row}: {error}; correct the CSV file") from error
+    text = _text(path)
+    text, separator = _separated(text)
+    rows = _split(path, text, separator)
     if not rows:
         raise InputError(
             f"{path} is empty; a points file begins with a header, axis-0,axis-1,class"
         )
-    header = tuple(rows[0][1])
+    # Excel ends rows with separators where columns were once in use; only some hold anything.
+    first = rows[0][1]
+    width = max(_width(cells) for _, cells in rows)
+    header = tuple(map(_known, first[: max(_width(first), min(width, len(first)))]))
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"{path}: two columns are named {shown(twice)}; rename or remove one")
+    body = []
     for number, cells in rows[1:]:
-        if len(cells) != len(header):
+        if _width(cells) > len(header) or len(cells) < len(header):
+            hint = ", or separate the columns by semicolons if commas are decimal"
+            more = hint if separator == "," and len(cells) > len(header) else ""
             raise InputError(
                 f"{path}, row {number}: {len(cells)} cells where the header has {len(header)}; "
-                "correct the row"
+                f"correct the row{more}"
             )
-    return header, rows[1:]
+        body.append((number, cells[: len(header)]))
+    return Table(header, body, separator)
+
+
+def header_of(text: str) -> tuple[str, ...]:
+    """Give the names of the columns of a table from its first lines, as `read_table` would."""
+    return tuple(map(_known, _first_row(*_separated(text))))
 
 
 def axis_columns(path: Path, header: Sequence[str]) -> list[int]:
@@ -77,17 +119,21 @@ def axis_columns(path: Path, header: Sequence[str]) -> list[int]:
     Raises
     ------
     InputError
-        When there are fewer than two, or one is missing between others.
+        When there are fewer than two, one is missing between others, or the table is one of
+        shapes, tracks or vectors.
     """
+    folded = [name.strip().lower() for name in header]
+    kind = "shapes" if _SHAPES & set(folded) else ""
+    if any(_VECTORS.fullmatch(name) for name in folded):
+        kind = "vectors"
+    if kind:
+        raise InputError(
+            f"{path} is a table of {kind} (columns: {shown(', '.join(header))}); save a layer of "
+            "points, with the columns axis-0, axis-1 and class"
+        )
     places = {int(m[1]): at for at, name in enumerate(header) if (m := _AXIS.fullmatch(name))}
     if not places:
-        line = ",".join(header)
-        remedy = (
-            "separate the columns by commas"
-            if ";" in line or "\t" in line
-            else "name the coordinates axis-0,axis-1 as napari does"
-        )
-        raise InputError(f"{path} has no column axis-0 (columns: {shown(line)}); {remedy}")
+        raise InputError(_no_axes(path, header, folded))
     count = max(places) + 1 if max(places) < len(header) else len(header)
     missing = [axis_name(axis) for axis in range(max(count, 2)) if axis not in places]
     if missing:
@@ -96,21 +142,102 @@ def axis_columns(path: Path, header: Sequence[str]) -> list[int]:
     return [places[axis] for axis in range(count)]
 
 
-def coordinate(path: Path, number: int, name: str, text: str) -> float:
-    """Read the cell of a coordinate.
+def coordinates(path: Path, table: Table, axes: Sequence[int]) -> NDArray[np.float64]:
+    """Read the columns of the coordinates, `(n, ndim)`; see `read_numbers`."""
+    return read_numbers(
+        [[cells[axis] for axis in axes] for _, cells in table.rows],
+        [number for number, _ in table.rows],
+        [table.header[axis] for axis in axes],
+        str(path),
+        separator=table.separator,
+    )
 
-    Raises
-    ------
-    InputError
-        When the cell is empty or no finite number.
+
+def _text(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST:
+            raise InputError(f"{path} has {size} bytes, more than a table of points; split it")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the name of the points file") from None
+    except OSError as error:
+        why = withheld(error) or f"cannot be read ({error.strerror}); choose a CSV file"
+        raise InputError(f"{path} {why}") from error
+    kind = next((kind for start, kind in _OTHERS if data.lstrip().startswith(start)), None)
+    if kind is not None:
+        raise InputError(f"{path} is {kind}, no table of points; save the points as CSV, as UTF-8")
+    return decoded(data, path, "save it as UTF-8 (in Excel: CSV UTF-8)")
+
+
+def _split(path: Path, text: str, separator: str) -> list[Row]:
+    """Split a table into numbered rows, without those that have nothing in any cell."""
+    rows: list[Row] = []
+    number = 0
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+        for number, cells in enumerate(reader, start=1):
+            if any(cell.strip() for cell in cells):
+                rows.append((number, cells))
+    except csv.Error as error:
+        raise InputError(f"{path}, row {number + 1}: {error}; correct the CSV file") from error
+    return rows
+
+
+def _separated(text: str) -> tuple[str, str]:
+    """Give a table without a line `sep=;`, and what separates its cells.
+
+    Without such a line it is what gives the columns of the coordinates, else the most columns.
     """
-    value = float(text) if _NUMBER.fullmatch(text) else math.nan
-    if not math.isfinite(value):
-        raise InputError(
-            f"{path}, row {number}: {name} is {shown(text)}, not a finite number; "
-            "correct or remove the row"
+    if line := _SEP_LINE.match(text):
+        return text[line.end() :], line["separator"]
+    headers = {separator: _first_row(text, separator) for separator in _SEPARATORS}
+    named = [
+        separator
+        for separator, names in headers.items()
+        if {"axis-0", "axis-1"} <= set(map(_known, names))
+    ]
+    best = named[0] if named else max(_SEPARATORS, key=lambda each: len(headers[each]))
+    return text, best
+
+
+def _first_row(text: str, separator: str) -> list[str]:
+    try:
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+        return next((cells for cells in rows if any(cells)), [])
+    except csv.Error:
+        return []
+
+
+def _known(name: str) -> str:
+    """Write the name of a column that this package knows as it knows it."""
+    plain = name.strip().lower()
+    return plain if plain in _KNOWN or _AXIS.fullmatch(plain) else name
+
+
+def _width(cells: Sequence[str]) -> int:
+    """Count the cells of a row without empty ones at its end."""
+    return max((place + 1 for place, cell in enumerate(cells) if cell), default=0)
+
+
+def _no_axes(path: Path, header: Sequence[str], folded: Sequence[str]) -> str:
+    """Say what a table without coordinates has, and how to make points of it."""
+    if all(NUMBER.fullmatch(name) for name in header):
+        return f"{path} has no header; begin it with a line such as axis-0,axis-1,class"
+    seen = f"{path} has no column axis-0 (columns: {shown(', '.join(header))})"
+    if _TRACKS & set(folded):
+        return f"{seen}; it is a table of tracks, give their positions as axis-0 (y) and axis-1 (x)"
+    if {"y", "x"} <= set(folded):
+        planes = [name for name in folded if name in ("t", "z")]
+        order = [*planes, "y", "x"]
+        names = ", ".join(f"{name} to {axis_name(k)}" for k, name in enumerate(order))
+        return f"{seen}; rename {names}, in pixels from the centre of the first pixel"
+    if any(name.startswith("centroid") for name in folded):
+        return (
+            f"{seen}; it is a table of measurements, add the position in pixels as axis-0 (y) and "
+            "axis-1 (x)"
         )
-    return value
+    return f"{seen}; name the coordinates axis-0 (y) and axis-1 (x) as napari does, in pixels"
 
 
 def column(rows: Sequence[Row], place: int) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
@@ -133,22 +260,16 @@ def as_text(value: Any) -> str:
 
 
 def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
-    """Write a comma-separated file in UTF-8.
+    """Write a comma-separated file in UTF-8; file names that are none become `printable`.
 
     Raises
     ------
     InputError
-        When the file cannot be written, or a text cannot be written as UTF-8.
+        When the file cannot be written.
     """
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
-        try:
-            for cells in (header, *rows):
-                stream.write(",".join(map(_quoted, cells)) + "\n")
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{path}: {shown(error.object[error.start])} cannot be written as UTF-8; "
-                "rename what is called so"
-            ) from error
+        for cells in (header, *rows):
+            stream.write(printable(",".join(map(_quoted, cells))) + "\n")
     return path
 
 

@@ -24,12 +24,14 @@ from napari_lungcls.cli import (
     train,
     tune,
 )
-from napari_lungcls.cli.console import Incomplete, Interrupted
+from napari_lungcls.cli.console import Incomplete, Interrupted, print_anywhere
 from napari_lungcls.errors import InputError, LungclsWarning
 
 BAD_INPUT = 2
 INCOMPLETE = 3
 INTERRUPTED = 130
+TABLES = (".csv", ".tsv", ".txt")
+"""What points files end in; the last is what Excel calls Unicode text."""
 
 # Newer versions of typer bring their own copy of click, older ones import it; the base of
 # this class is what both raise for wrong words.
@@ -83,6 +85,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     interrupt; 1 is a defect of this program, said in one line as well.
     With `--debug` errors show where they come from.
     """
+    print_anywhere()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = spread([word for word in words if word != "--debug"])
@@ -117,12 +120,12 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def spread(words: Sequence[str]) -> list[str]:
     """Let `--points` take several files: `--points a.csv b.csv` becomes two options.
 
-    Only words that end in `.csv` are taken for further files, so images may follow.
+    Only words that end as tables do are taken for further files, so images may follow.
     """
     out: list[str] = []
     follows = False
     for word in words:
-        is_table = word.lower().endswith(".csv")
+        is_table = word.lower().endswith(TABLES)
         if follows and is_table and out[-1] != "--points":
             out.append("--points")
         out.append(word)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import signal
 import sys
@@ -15,9 +17,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.printing import printable
 
 LINE_EVERY = 5.0
 """Seconds between lines of progress where stderr is no terminal."""
+
+_PLAIN = {
+    "–": "-", "—": "-", "−": "-", "×": "x", "µ": "u", "μ": "u", "…": "...", "²": "2", "³": "3",
+    "·": "*", "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " ",
+}  # fmt: skip
+"""What stands for characters of ours on terminals that lack them."""
 
 Report = Callable[[int, int, str], None]
 
@@ -97,7 +106,35 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 def answer(document: dict[str, Any], text: str, *, as_json: bool) -> None:
     """Print a command's result: the document, or the text for people."""
-    print(json.dumps(document, indent=2) if as_json else text)
+    print(json.dumps(_printable(document), indent=2) if as_json else printable(text))
+
+
+def _printable(value: Any) -> Any:
+    """Give a document whose texts every reader of JSON takes."""
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {printable(key): _printable(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [_printable(entry) for entry in value]
+    return value
+
+
+def print_anywhere() -> None:
+    """Let stdout and stderr write what their encoding lacks in other characters, not fail."""
+    codecs.register_error("lungcls", _in_other_characters)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="lungcls")
+
+
+def _in_other_characters(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    failed = error.object[error.start : error.end]
+    plain = printable("".join(_PLAIN.get(character, character) for character in failed))
+    return plain.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
 def percent(value: float | None) -> str:

@@ -14,6 +14,7 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.geometry import map_offset
+from napari_lungcls.names import KnownNames
 from napari_lungcls.painting.header import MapHeader
 
 KEY = "lungcls"
@@ -135,8 +136,13 @@ def class_arguments(labels: Sequence[str | None], scheme: ClassScheme) -> dict[s
 
 
 def categories(labels: Sequence[str | None], scheme: ClassScheme) -> pd.Categorical:
-    """Give the classes of points in the order of a scheme; empty ones are missing."""
-    return pd.Categorical([label or None for label in labels], categories=list(scheme.names))
+    """Give the classes of points as a scheme spells and orders them; empty ones are missing."""
+    known, names = KnownNames(scheme.names, "class"), scheme.names
+    places = {label: known.place(label) for label in set(labels) if isinstance(label, str)}
+    spelled: dict[str | None, str] = {
+        label: names[place] for label, place in places.items() if place is not None
+    }
+    return pd.Categorical([spelled.get(label) for label in labels], categories=list(names))
 
 
 def colour_cycle(scheme: ClassScheme) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import re
 import warnings
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -261,4 +262,4 @@ def _image_name(painted: PaintedMap, image_layer: Layer | None) -> str:
     source = str(painted.header.provenance.get("image", ""))
     if source.startswith("layer '") and source.endswith("'"):
         return source[len("layer '") : -1]
-    return os.path.basename(source)
+    return re.split(r"[/\\]", source)[-1]

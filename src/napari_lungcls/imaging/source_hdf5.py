@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.files import withheld
 from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.named import named_stack
 from napari_lungcls.imaging.source_axes import READ_ERRORS, Opened
@@ -159,6 +160,8 @@ def _file(path: Path, source: str) -> h5py.File:
     try:
         return h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
     except READ_ERRORS as error:
+        if why := withheld(error):
+            raise InputError(f"{source} {why}") from error
         raise InputError(
             f"{source}: is not an HDF5 file that can be read ({error}); copy or export it again"
         ) from error

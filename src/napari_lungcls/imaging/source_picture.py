@@ -135,7 +135,8 @@ def describe(path: Path, source: str) -> Picture:
     with _reading(path, source) as (stream, start):
         if start.startswith(_TIFF):
             stack = _one_plane(path, source)
-            return Picture(stack.plane_shape, str(stack_dtype(stack.dtype)), stack.rgb)
+            dtype = str(stack_dtype(stack.dtype))
+            return Picture(stack.plane_shape, dtype, stack.rgb, stack.turned)
         return _opened(stream, start, source).picture
 
 

@@ -14,6 +14,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.channels import Choice, mix
 from napari_lungcls.imaging.damage import DAMAGE, DamagedInput, damaged_places
 from napari_lungcls.imaging.source_axes import LazyView, guess_axes
+from napari_lungcls.printing import printable
 
 
 class ImageStack:
@@ -68,8 +69,8 @@ class ImageStack:
         channel_axis: int | None = None,
         channel_names: Sequence[str] = (),
     ) -> None:
-        self.name = name
-        self.source = source or name
+        self.name = printable(name)
+        self.source = source or self.name
         self.levels = _as_levels(levels, self.source)
         self._check_axes()
         self.channels: str | None = None

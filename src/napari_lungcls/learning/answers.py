@@ -21,6 +21,7 @@ from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.fitting import check_image
+from napari_lungcls.printing import printable
 
 
 class Place(NamedTuple):
@@ -149,7 +150,7 @@ class PointAnswers(Answers):
     def places(self, rows: NDArray[np.intp]) -> list[Place]:
         """Say where some points lie."""
         every = [
-            Place(Path(stack.source).name, tuple(map(float, at)))
+            Place(printable(Path(stack.source).name), tuple(map(float, at)))
             for stack, points in self.pairs
             for at in points.coordinates
         ]

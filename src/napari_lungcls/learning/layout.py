@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.pixelsize import check_zooms, effective_zooms
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import check_inside, plane_indices
+from napari_lungcls.names import comparable, path_key, warn_of_case
 
 GROUP_COLUMN = "group"
 """Column of a points file that names the animal or slide of each point."""
@@ -173,12 +173,19 @@ def check_codes(
 def _groups(pairs: Sequence[Pair]) -> NDArray[np.int64] | None:
     """Count the groups of all points through; points without one belong to their image's."""
     named = [points for _, points in pairs if GROUP_COLUMN in points.table]
-    if not any((points.table[GROUP_COLUMN] != "").any() for points in named):
+    if not any(
+        comparable(name) for points in named for name in points.table[GROUP_COLUMN].unique()
+    ):
         return None
     names: list[tuple[str, ...]] = []
+    written: list[str] = []
     for stack, points in pairs:
-        own = points.table[GROUP_COLUMN] if GROUP_COLUMN in points.table else [""] * len(points)
-        names += [("group", str(n)) if n else ("image", str(_identity(stack))) for n in own]
+        column = points.column(GROUP_COLUMN)
+        own = [""] * len(points) if column is None else list(column)
+        written += own
+        names += [("group", key) if (key := comparable(n)) else ("image", str(_identity(stack)))
+                  for n in own]  # fmt: skip
+    warn_of_case(written, "groups", ", ".join(dict.fromkeys(p.source for _, p in pairs)))
     return _numbers(names)
 
 
@@ -191,4 +198,4 @@ def _numbers(keys: Sequence[tuple[object, ...]]) -> NDArray[np.int64]:
 def _identity(stack: ImageStack) -> str | int:
     """Tell images apart: one that is given twice, labelled by two people, is one image."""
     named = stack.source != stack.name
-    return os.path.realpath(stack.source) if named else id(stack.levels[0])
+    return path_key(stack.source) if named else id(stack.levels[0])

@@ -98,7 +98,7 @@ def open_origin(settings: TrainingSettings, scheme: ClassScheme) -> Origin:
         return Origin()
     if settings.pretrained != "imagenet" and is_model_file(settings.pretrained):
         document, state = read_model(settings.pretrained)
-        if document.scheme.names == scheme.names:
+        if document.scheme.same_classes(scheme):
             said = f"the model {Path(settings.pretrained).name}, trained {document.created}"
             return Origin(model=(document, state), said=said)
     weights = load_pretrained(settings.pretrained)

@@ -22,6 +22,7 @@ from napari_lungcls.painting.order import InView, nearest_first, with_next
 from napari_lungcls.painting.painted import MemoryStore, PaintedMap
 from napari_lungcls.painting.painter import Painter
 from napari_lungcls.painting.stores import MapStore
+from napari_lungcls.printing import printable
 
 TIDY = 16
 """Blocks after which memory that threads have freed goes back to the system."""
@@ -60,7 +61,7 @@ def map_header(
     """Describe the map that a model paints on a grid."""
     scheme: ClassScheme = document.scheme
     provenance: dict[str, Any] = {
-        "image": grid.stack.source,
+        "image": printable(grid.stack.source),
         "model_created": document.created,
         "first_plane": 0 if grid.planes is None else grid.planes.start,
         "zooms": list(document.network.zooms),

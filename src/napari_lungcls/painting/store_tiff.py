@@ -27,6 +27,7 @@ from napari_lungcls.painting.record import Record, record_file
 from napari_lungcls.painting.resume import Unfinished
 from napari_lungcls.painting.store_base import BlockStore
 from napari_lungcls.painting.store_cells import CellArrays
+from napari_lungcls.printing import printable
 
 TILE = 512
 """Edge of the tiles, in cells; a multiple of 16. Smaller maps are one tile."""
@@ -53,7 +54,7 @@ class TiffStore(BlockStore):
         first = {
             # Of the content and not of the hour, so that the same map gives the same file.
             "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, said)),
-            "Name": self.target.name.split(".")[0],
+            "Name": printable(self.target.name).split(".")[0],
             "axes": class_map_axes(header).upper(),
             "MapAnnotation": {
                 "Namespace": NAMESPACE,

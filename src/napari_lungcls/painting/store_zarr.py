@@ -30,6 +30,7 @@ from napari_lungcls.painting.record import Record, record_file
 from napari_lungcls.painting.resume import Unfinished
 from napari_lungcls.painting.store_base import BlockStore
 from napari_lungcls.painting.store_cells import create
+from napari_lungcls.printing import printable
 
 VERSION = "0.4"
 SMALLEST = 512
@@ -55,7 +56,7 @@ class ZarrStore(BlockStore):
         return sum(_count(shape, self.chunk) for a in arrays for shape in _coarser(a.shape))
 
     def _publish(self, left: dict[str, Any] | None, tick: Callable[[], None]) -> None:
-        header, name = self.header, self.target.name.split(".")[0]
+        header, name = self.header, printable(self.target.name).split(".")[0]
         group, cells = self.cells.group, self.cells
         count = add_levels(group, cells.classes, halve_classes, self.chunk, tick)
         group.attrs.update(

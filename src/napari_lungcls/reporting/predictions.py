@@ -10,6 +10,7 @@ from napari_lungcls.annotation.joining import join_points
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.painting.classify import classified_table
+from napari_lungcls.printing import printable
 
 
 def write_predictions(path: str | os.PathLike[str], answers: PointAnswers) -> Path:
@@ -38,8 +39,8 @@ def write_predictions(path: str | os.PathLike[str], answers: PointAnswers) -> Pa
 def _name(stack: ImageStack, folder: Path) -> str:
     source = Path(stack.source)
     if not source.exists():
-        return stack.name
+        return printable(stack.name)
     try:
-        return os.path.relpath(source.absolute(), folder)
+        return printable(os.path.relpath(source.absolute(), folder))
     except ValueError:  # another drive of Windows
-        return str(source.absolute())
+        return printable(source.absolute())

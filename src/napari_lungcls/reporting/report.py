@@ -21,6 +21,7 @@ from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.printing import printable
 from napari_lungcls.reporting import figures, page, pictures, rendering, sections, tables
 from napari_lungcls.reporting.sections import Sections, basis_of
 
@@ -201,7 +202,7 @@ def write_report(directory: str | os.PathLike[str], report: Report) -> Path:
         _write(folder / name, content)
     index = folder / INDEX
     stale = [name for name in _FIXED if name not in files] if index.exists() else []
-    _write(index, text.encode("utf-8"))
+    _write(index, printable(text).encode("utf-8"))
     for name in stale:
         (folder / name).unlink(missing_ok=True)
     return index

@@ -15,6 +15,7 @@ from napari_lungcls.learning.reliability import (
     expected_calibration_error,
     reliability,
 )
+from napari_lungcls.printing import printable
 from napari_lungcls.reporting import curves, figures, mistakes, pictures, rendering, tables
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Sections:
 
     def table(self, name: str, text: str) -> None:
         """Keep a table."""
-        self.files[f"{name}.csv"] = text.encode("utf-8")
+        self.files[f"{name}.csv"] = printable(text).encode("utf-8")
 
     def add(self, heading: str, content: str) -> None:
         """Put a section at the end."""

@@ -13,6 +13,7 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.annotation.points import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
+from napari_lungcls.names import KnownNames
 
 SOURCE_COLUMN = "source"
 MODEL = "model"
@@ -41,7 +42,8 @@ def check(
             f"label window choose a layer of {image.name!r}, or a new one"
         )
     scheme = layers.scheme_of(target)
-    missing = [] if scheme is None else sorted(set(labels) - set(scheme.names))
+    known = KnownNames(() if scheme is None else scheme.names, "class")
+    missing = sorted(label for label in set(labels) if known.place(label) is None)
     if missing and scheme is not None:
         raise InputError(
             f"the layer {target.name!r} has no class {', '.join(missing)}, only "

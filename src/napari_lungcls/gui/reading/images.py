@@ -1,12 +1,13 @@
 """Images as layers: lazy, in the place that their file states; and open ones found again."""
 
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.names import Folder, comparable, path_key
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -59,12 +60,11 @@ def is_called(image: "Image", name: str, folder: Path) -> bool:
     folder
         What a relative path begins at.
     """
-    file = PureWindowsPath(name)  # It also knows the slashes of other systems.
-    if image.name in (name, file.name, file.stem):
+    file = PurePosixPath(comparable(name))
+    if comparable(image.name) in (comparable(name), file.name, file.stem):
         return True
     source = image.source.path
-    there = (folder / file.as_posix()).resolve()
-    return source is not None and Path(str(source)).resolve() == there
+    return source is not None and path_key(str(source)) == Folder(folder).key(name)
 
 
 def _as_dask(level: Any, ndim: int) -> Any:

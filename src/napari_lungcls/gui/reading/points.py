@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
 from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN
+from napari_lungcls.annotation.tables import header_of
+from napari_lungcls.annotation.texts import beginning
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.reading.images import is_called, open_images
+from napari_lungcls.names import Folder, comparable
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -30,11 +34,10 @@ def has_points(path: str) -> bool:
     Its tables of shapes have such columns too, and one that numbers the vertices.
     """
     try:
-        with open(path, encoding="utf-8-sig", errors="replace") as stream:
-            columns = stream.readline(_HEADER).strip().replace('"', "").split(",")
+        columns = header_of(beginning(Path(path), _HEADER))
     except OSError:
         return False
-    return "axis-0" in columns and "vertex-index" not in columns
+    return "axis-0" in columns and "vertex-index" not in map(str.lower, columns)
 
 
 def read_points_layers(path: str) -> list[LayerData]:
@@ -88,7 +91,7 @@ def points_layer(
     if image is not None:
         options |= place(image)
     if labels is not None:
-        points.select(labels != "").codes(scheme)
+        points.select(np.array([bool(comparable(label)) for label in labels], bool)).codes(scheme)
         features[CLASS_COLUMN] = categories(list(labels), scheme)
         defaults[CLASS_COLUMN] = scheme.names[0]
         options |= {"face_color": CLASS_COLUMN, "face_color_cycle": colour_cycle(scheme)}
@@ -115,13 +118,13 @@ def image_for(points: Points, path: str, images: "Sequence[Image]") -> "Image | 
     """
     named = points.column("image")
     if named is not None and any(named):
-        if len(set(named)) > 1:
-            return None
         folder = Path(path).parent
+        if len(set(map(Folder(folder).key, set(named)))) > 1:
+            return None
         return next((image for image in images if is_called(image, named[0], folder)), None)
     name = layer_name(path)
-    called = {name, name.removesuffix(ADDED)}
-    found = next((image for image in images if image.name in called), None)
+    called = {comparable(name), comparable(name.removesuffix(ADDED))}
+    found = next((image for image in images if comparable(image.name) in called), None)
     return found or (images[0] if len(images) == 1 else None)
 
 

@@ -81,7 +81,7 @@ def obstacle(pairs: Sequence[LayerPair]) -> str:
                 f"Layer {layer.name!r} has {layer.ndim} axes and image {image.name!r} has "
                 f"{image.ndim}; choose layers that belong together."
             )
-        if first is not None and scheme.names != first[1].names:
+        if first is not None and not scheme.same_classes(first[1]):
             return (
                 f"Layer {first[0]!r} has the classes {', '.join(first[1].names)}, layer "
                 f"{layer.name!r} has {', '.join(scheme.names)}; give both the same classes."

@@ -26,6 +26,7 @@ from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.readouts import readouts_at
+from napari_lungcls.printing import printable
 
 BATCH = 128
 """Patches that are held at once."""
@@ -103,9 +104,9 @@ class PatchAnswers(Answers):
             number = int(np.searchsorted(starts, row, side="right")) - 1
             part, place = self.data.parts[number], int(row - starts[number])
             if part.files:
-                found.append(Place(Path(part.files[place]).name))
+                found.append(Place(printable(Path(part.files[place]).name)))
             else:
-                found.append(Place(Path(part.source).name, (float(place),)))
+                found.append(Place(printable(Path(part.source).name), (float(place),)))
         return found
 
     def seen(self, document: ModelDocument, rows: NDArray[np.intp]) -> Iterator[Seen]:
@@ -137,8 +138,14 @@ def write_predictions(
     """
     names = np.array(scheme.names, object)
     columns: dict[str, object] = {
-        "source": np.concatenate([np.full(len(part), part.source, object) for part in data.parts]),
-        "patch": [name for part in data.parts for name in part.files or range(len(part))],
+        "source": np.concatenate(
+            [np.full(len(part), printable(part.source), object) for part in data.parts]
+        ),
+        "patch": [
+            printable(name) if isinstance(name, str) else name
+            for part in data.parts
+            for name in part.files or range(len(part))
+        ],
     }
     named = dict.fromkeys(name for part in data.parts for name in part.names or ())
     if unknown := [name for name in named if name not in scheme.names]:

@@ -16,6 +16,7 @@ from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.sources import PICTURES, TIFF
 from napari_lungcls.learning.patches.parts import Part, Role, Step, role_of
 from napari_lungcls.learning.patches.pictures import opened_pictures
+from napari_lungcls.printing import printable
 
 SUFFIXES = (*PICTURES, *TIFF)
 _HIDDEN = ("__macosx", "@eadir", "$recycle.bin", "system volume information",
@@ -187,7 +188,7 @@ def _check_depth(tree: Tree) -> None:
 
 def _classes(tree: Tree, role: Role, labelled: bool) -> Generator[Step, None, Part]:
     _check_classes(tree, labelled)
-    names = tuple(folder.name for folder in tree.full)
+    names = tuple(printable(folder.name) for folder in tree.full)
     paths = [path for folder in tree.full for path in folder.pictures] or tree.pictures
     pixels = yield from opened_pictures(paths, str(tree.path))
     labels = None

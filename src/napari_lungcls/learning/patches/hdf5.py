@@ -11,10 +11,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from napari_lungcls.annotation.tables import column, read_table
 from napari_lungcls.errors import InputError
+from napari_lungcls.files import withheld
 from napari_lungcls.imaging.source_axes import READ_ERRORS
 from napari_lungcls.imaging.source_hdf5 import CACHE_BYTES
 from napari_lungcls.learning.patches.arrays import ArrayPixels
@@ -101,6 +102,8 @@ def _open(path: Path, opened: contextlib.ExitStack) -> Generator[Step, None, h5p
     try:
         return opened.enter_context(h5py.File(stream or path, "r", rdcc_nbytes=CACHE_BYTES))
     except READ_ERRORS as error:
+        if why := withheld(error):
+            raise InputError(f"{path} {why}") from error
         raise InputError(
             f"{path}: is not an HDF5 file that can be read ({error}); copy it again"
         ) from error
@@ -143,9 +146,7 @@ def _meta(path: Path) -> NDArray[Any] | None:
     table = path.with_name(f"{found['stem']}_meta.csv") if found else None
     if table is None or not table.is_file():
         return None
-    try:
-        columns = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{table}: is no table that can be read ({error}); remove it") from error
-    name = next((name for name in GROUP_COLUMNS if name in columns), None)
-    return None if name is None else columns[name].to_numpy(dtype=object)
+    header, rows, _ = read_table(table)
+    folded = [name.strip().lower() for name in header]
+    place = next((folded.index(name) for name in GROUP_COLUMNS if name in folded), None)
+    return None if place is None else column(rows, place)

@@ -15,10 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.errors import InputError
+from napari_lungcls.files import withheld
 from napari_lungcls.learning.patches.labels import as_groups, as_numbers
 from napari_lungcls.learning.patches.parts import Part, Step, role_within
 from napari_lungcls.learning.patches.pictures import opened_pictures
+from napari_lungcls.names import Folder
 
 MANIFEST_SUFFIXES = (".manifest", ".jsonl")
 LIST_SUFFIX = ".lst"
@@ -53,13 +56,14 @@ def read_manifest(
         Naming the line that cannot be used.
     """
     paths, names, groups = [], [], []
+    folder = Folder(path.parent)
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
         entry = _entry(line, where)
         attribute = attribute or _attribute(entry, where, labelled)
-        paths.append(_below(path.parent, _text(entry, SOURCE, where), where))
+        paths.append(_below(folder, _text(entry, SOURCE, where), where))
         if attribute:
             names.append(_class(entry, attribute, where))
         groups.append(str(entry.get(GROUP, "")))
@@ -83,6 +87,7 @@ def read_list(path: Path) -> Generator[Step, None, Part]:
         Naming the line that cannot be used.
     """
     paths, labels = [], []
+    folder = Folder(path.parent)
     for number, row in enumerate(csv.reader(_lines(path), delimiter="\t"), 1):
         if not any(row):
             continue
@@ -98,10 +103,10 @@ def read_list(path: Path) -> Generator[Step, None, Part]:
             raise InputError(
                 f"{where}: the label {row[1]!r} is no number; number the classes from 0"
             ) from None
-        paths.append(_below(path.parent, row[2], where))
+        paths.append(_below(folder, row[2], where))
     pixels = yield from opened_pictures(paths, str(path))
     beside = path.with_name(path.stem + NAMES_SUFFIX)
-    names = tuple(beside.read_text(encoding="utf-8").split("\n")) if beside.is_file() else None
+    names = tuple(_lines(beside)) if beside.is_file() else None
     names = tuple(name.strip() for name in names if name.strip()) if names else None
     codes = as_numbers(np.array(labels), names, str(path))
     return _part(path, pixels, codes, names, paths, None)
@@ -117,11 +122,12 @@ def _lines(path: Path) -> list[str]:
     try:
         if path.stat().st_size > _LARGEST:
             raise InputError(f"{path}: has more than {_LARGEST} bytes; split it")
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return decoded(path.read_bytes(), path).splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; check the name") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error}); save it as UTF-8") from error
+    except OSError as error:
+        why = withheld(error) or f"cannot be read ({error.strerror}); choose a list"
+        raise InputError(f"{path} {why}") from error
 
 
 def _entry(line: str, where: str) -> dict[str, Any]:
@@ -176,7 +182,7 @@ def _by_code(item: tuple[str, Any]) -> tuple[bool, float, str]:
     return not known, float(code) if known else 0.0, name
 
 
-def _below(folder: Path, named: str, where: str) -> Path:
+def _below(folder: Folder, named: str, where: str) -> Path:
     """Give the path of a picture, which must lie below the folder of the list.
 
     Raises
@@ -187,12 +193,12 @@ def _below(folder: Path, named: str, where: str) -> Path:
     if remote := _S3.fullmatch(named):
         parts = PurePosixPath(remote["key"]).parts
         tried = ["/".join(parts[first:]) for first in range(len(parts))]
-        named = next((name for name in tried if (folder / name).is_file()), tried[-1])
-    root = os.path.abspath(folder)
-    path = os.path.abspath(os.path.join(root, named))
+        named = next((name for name in tried if folder.find(name).is_file()), tried[-1])
+    root = os.path.abspath(folder.path)
+    path = os.path.abspath(folder.find(named))
     if "\0" in named or not Path(path).is_relative_to(root):
         raise InputError(
-            f"{where}: {named} lies outside of the folder {folder}; put the pictures below it and "
-            "name them from there"
+            f"{where}: {named} lies outside of the folder {folder.path}; put the pictures below it "
+            "and name them from there"
         )
-    return folder / os.path.relpath(path, root)
+    return folder.path / os.path.relpath(path, root)

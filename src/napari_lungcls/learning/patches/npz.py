@@ -1,4 +1,4 @@
-"""Patches in `.npz` archives: `x`/`y`, `images`/`labels`, and MedMNIST's `train_images` …."""
+"""Patches in `.npz` archives: `x`/`y`, `images`/`labels`, `train_images` …, `x_train` …."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 import struct
 import zipfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -14,21 +14,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.files import withheld
 from napari_lungcls.learning.patches.arrays import ArrayPixels, RowFile
 from napari_lungcls.learning.patches.labels import as_groups, as_labels, as_names
 from napari_lungcls.learning.patches.parts import PART_NAMES, Part, Step, role_of, role_within
 from napari_lungcls.learning.patches.unpacking import DAMAGED, unpacked
 
-_PIXELS = re.compile(
-    rf"(?P<prefix>(?:(?P<role>{'|'.join(PART_NAMES)})_)?)(?P<key>x|images)", re.IGNORECASE
-)
-_LABELS = {"x": "y", "images": "labels"}
+_PIXELS = ("x", "images")
+_LABELS = {"x": ("y", "labels"), "images": ("labels", "y")}
+"""Arrays of the labels, those that belong to the name of the pixels first."""
+_MORE_LABELS = ("label", "targets", "target")
 _GROUPS = ("group", "groups")
 _NAMES = "classes"
+_ROLES = "|".join(sorted(PART_NAMES, key=len, reverse=True))
+_NAME = re.compile(rf"(?:(?P<before>{_ROLES})_)?(?P<key>.+?)(?:_(?P<after>{_ROLES}))?")
+"""Names of arrays: `x`, `train_images` as in MedMNIST, `x_train` as in Keras."""
 _LOCAL_HEADER = 30
 """Bytes of a zip member's own header before its name; PKWARE's APPNOTE, section 4.3.7."""
 
 ERRORS = (*DAMAGED, ValueError, KeyError, struct.error)
+
+
+class _Name(NamedTuple):
+    """What the name of an array says, in lower case: the part it belongs to, and what it is."""
+
+    role: str
+    key: str
+
+    @classmethod
+    def of(cls, name: str) -> _Name:
+        found = _NAME.fullmatch(name.lower())
+        if found is None or (found["before"] and found["after"]):
+            return cls("", name.lower())
+        return cls(found["before"] or found["after"] or "", found["key"])
 
 
 class _Header(NamedTuple):
@@ -51,53 +69,90 @@ def read_npz(path: Path, *, labelled: bool = True) -> Generator[Step, None, list
         raise InputError(f"{path}: there is no such file; check the name")
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            wanted = [found for name in members if (found := _PIXELS.fullmatch(name))]
+            members = _members(path, archive)
+            wanted = [name for name in members if name.key in _PIXELS]
             if not wanted:
                 raise InputError(
-                    f"{path}: has no array x, images or train_images, but "
-                    f"{', '.join(members) or 'nothing'}; name the patches so"
+                    f"{path}: has no array x, images, train_images or x_train, but "
+                    f"{', '.join(_plain(members.values())) or 'nothing'}; name the patches so"
                 )
+            roles = [name.role for name in wanted]
+            if len(set(roles)) < len(roles):
+                both = ", ".join(_plain(members[name] for name in wanted))
+                raise InputError(f"{path}: has several arrays of patches ({both}); keep one")
             parts = []
-            for found in wanted:
-                parts.append((yield from _part(path, archive, members, found, labelled)))
+            for name in wanted:
+                parts.append((yield from _part(path, archive, members, name, labelled)))
             return parts
     except InputError:
         raise
     except ERRORS as error:
+        if why := withheld(error):
+            raise InputError(f"{path} {why}") from error
         raise InputError(
             f"{path}: is not an .npz archive that can be read ({error}); copy it again, and save "
             "arrays of numbers only"
         ) from error
 
 
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[_Name, str]:
+    """Name the arrays of an archive; two may not differ only by case or order."""
+    members: dict[_Name, str] = {}
+    for member in archive.namelist():
+        name = _Name.of(member.removesuffix(".npy"))
+        if name in members:
+            both = " and ".join(_plain((members[name], member)))
+            raise InputError(f"{path}: has two arrays of the same name, {both}; rename one")
+        members[name] = member
+    return members
+
+
+def _plain(members: Iterable[str]) -> list[str]:
+    return [member.removesuffix(".npy") for member in members]
+
+
 def _part(
     path: Path,
     archive: zipfile.ZipFile,
-    members: dict[str, str],
-    found: re.Match[str],
+    members: dict[_Name, str],
+    name: _Name,
     labelled: bool,
 ) -> Generator[Step, None, Part]:
-    several = found["role"] is not None
-    source = f"{path}:{found[0]}" if several else str(path)
-    array = yield from _rows(path, archive, members[found[0]], source)
+    several = bool(name.role)
+    shown = members[name].removesuffix(".npy")
+    source = f"{path}:{shown}" if several else str(path)
+    array = yield from _rows(path, archive, members[name], source)
     pixels = ArrayPixels(array, source)
     n = array.shape[0]
-    key = found["prefix"] + _LABELS[found["key"].lower()]
-    if key not in members and labelled:
-        raise InputError(f"{source}: has no labels; add an array {key}")
-    stored = _small(archive, members, _NAMES, None)
+    member = _labels(members, name, source)
+    if member is None and labelled:
+        others = ", ".join(_plain(members.values()))
+        key = shown.lower().replace(name.key, _LABELS[name.key][0])
+        raise InputError(f"{source}: has no labels; add an array {key} (there are {others})")
+    stored = _small(archive, members.get(_Name("", _NAMES)), None)
     names = None if stored is None else as_names(stored)
     labels = None
-    if key in members:
-        values = _small(archive, members, key, n)
+    if member is not None:
+        values = _small(archive, member, n)
         assert values is not None
         labels, names = as_labels(values, n, names, source)
-    keys = [found["prefix"] + name for name in _GROUPS]
-    groups = next((g for k in keys if (g := _small(archive, members, k, n)) is not None), None)
+    found = [members.get(_Name(name.role, key)) for key in _GROUPS]
+    groups = next((g for m in found if (g := _small(archive, m, n)) is not None), None)
     words = re.split(r"[^A-Za-z]+", path.stem)
-    role = (role_of(found["role"]) or "") if several else role_within(words)
+    role = (role_of(name.role) or "") if several else role_within(words)
     return Part(source, role, pixels, labels, names, as_groups(groups, n, source))
+
+
+def _labels(members: dict[_Name, str], name: _Name, source: str) -> str | None:
+    """Find the labels of an array of patches."""
+    for keys in ((_LABELS[name.key][0],), (_LABELS[name.key][1], *_MORE_LABELS)):
+        found = [members[n] for key in keys if (n := _Name(name.role, key)) in members]
+        if len(found) > 1:
+            both = ", ".join(_plain(found))
+            raise InputError(f"{source}: has several arrays of labels ({both}); keep one")
+        if found:
+            return found[0]
+    return None
 
 
 def _rows(
@@ -129,20 +184,18 @@ def _rows(
     return RowFile(stream, start + header.size, header.shape, header.dtype)
 
 
-def _small(
-    archive: zipfile.ZipFile, members: dict[str, str], key: str, n: int | None
-) -> NDArray[Any] | None:
+def _small(archive: zipfile.ZipFile, member: str | None, n: int | None) -> NDArray[Any] | None:
     """Read an array with an entry for each patch, whose header says so before it is read."""
-    if key not in members:
+    if member is None:
         return None
-    with archive.open(members[key]) as stream:
+    with archive.open(member) as stream:
         shape = _header(stream).shape
     if n is not None and math.prod(shape) != n:
         raise InputError(
-            f"{archive.filename}: has {n} patches and {key} of the shape {shape}; there must be "
-            "one entry for each patch"
+            f"{archive.filename}: has {n} patches and {_plain([member])[0]} of the shape {shape}; "
+            "there must be one entry for each patch"
         )
-    with archive.open(members[key]) as stream:
+    with archive.open(member) as stream:
         found: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return found
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.names import comparable, distinct, warn_of_case
 
 Role = Literal["train", "validation", "test", ""]
 """What a part of a data set is for; empty where the data do not say."""
@@ -155,13 +156,16 @@ class PatchData:
 
     @property
     def groups(self) -> NDArray[np.object_] | None:
-        """`(n,)` group of each patch; those without one belong to their source's."""
+        """`(n,)` group of each patch as names are compared; those without one are their file's."""
         if all(part.groups is None for part in self.parts):
             return None
-        found = []
+        found, written = [], []
         for part in self.parts:
             own = np.full(len(part), "", object) if part.groups is None else part.groups
-            found.append([f"group {name}" if name else f"file {part.source}" for name in own])
+            found.append([f"group {key}" if (key := comparable(name)) else f"file {part.source}"
+                          for name in own])  # fmt: skip
+            written += list(dict.fromkeys(own))
+        warn_of_case(written, "groups", self.source)
         return np.array([name for names in found for name in names], object)
 
     def scheme(self, classes: ClassScheme | None = None) -> ClassScheme:
@@ -209,7 +213,7 @@ class PatchData:
 
 def scheme_of(labels: Iterable[str]) -> ClassScheme:
     """Give a preset with just these classes, else a scheme made of them in their order."""
-    seen = [name for name in dict.fromkeys(labels) if name]
+    seen = [name.strip() for name in distinct(dict.fromkeys(labels)) if comparable(name)]
     preset = ClassScheme.for_labels(seen)
     return preset if len(preset) == len(seen) else ClassScheme.of_names(seen)
 

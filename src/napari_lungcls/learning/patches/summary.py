@@ -17,6 +17,7 @@ from napari_lungcls.files import replacing
 from napari_lungcls.imaging.windows import batches
 from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.learning.patches.parts import PatchData, Step
+from napari_lungcls.names import distinct
 
 LOOKED_AT = 4096
 """Patches of a part whose colours are averaged at most, evenly spread over it."""
@@ -47,7 +48,7 @@ def summarise(data: PatchData, scheme: ClassScheme) -> Generator[Step, None, dic
         if part.labels is not None:
             numbers = np.bincount(alone.codes(scheme), minlength=len(scheme))
             counts = dict(zip(scheme.names, map(int, numbers), strict=True))
-        groups = None if part.groups is None else len(set(part.groups))
+        groups = None if part.groups is None else len(distinct(part.groups))
         parts.append(
             {"source": part.source, "part": part.role, "n": len(part), "counts": counts,
              "groups": groups} | found

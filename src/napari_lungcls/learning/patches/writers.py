@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -29,6 +30,7 @@ from napari_lungcls.learning.patches.manifests import (
     SOURCE,
 )
 from napari_lungcls.learning.patches.parts import Step
+from napari_lungcls.printing import printable
 
 CHUNK = 32
 """Patches that an HDF5 file stores together."""
@@ -149,7 +151,7 @@ def write_manifest(
     """Write PNG files into the folder of the manifest's name, and the manifest beside it."""
     if out.suffix.lower() not in MANIFEST_SUFFIXES:
         raise InputError(f"{out}: a manifest ends in {MANIFEST_SUFFIXES[0]}; name it so")
-    folder = out.with_suffix("")
+    folder = _listed_folder(out)
     files = yield from _pictures(folder, content, patches)
     with replacing(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
         for row, file in enumerate(files):
@@ -171,7 +173,7 @@ def write_list(out: Path, content: Content, patches: Batches) -> Generator[Step,
     """Write PNG files, the list of them, and the names of the classes."""
     if out.suffix.lower() != LIST_SUFFIX:
         raise InputError(f"{out}: a list ends in {LIST_SUFFIX}; name it so")
-    folder = out.with_suffix("")
+    folder = _listed_folder(out)
     files = yield from _pictures(folder, content, patches)
     names = out.with_name(out.stem + NAMES_SUFFIX)
     with replacing(names) as aside:
@@ -191,6 +193,15 @@ WRITERS: dict[str, Writer] = {
 }
 
 
+def _listed_folder(out: Path) -> Path:
+    """Give the folder of the pictures that a list names, for whoever reads the list as UTF-8."""
+    if printable(out.name) != out.name:
+        raise InputError(
+            f"{out}: a list names its pictures in UTF-8, and this name is none; choose another"
+        )
+    return out.with_suffix("")
+
+
 def _pictures(
     out: Path, content: Content, patches: Batches
 ) -> Generator[Step, None, list[PurePosixPath]]:
@@ -204,6 +215,13 @@ def _pictures(
             raise InputError(
                 f"class {name!r} cannot be the name of a folder; rename it, or use --format hdf5"
             )
+        try:
+            os.fsencode(name)
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"class {name!r} cannot be the name of a folder in this locale "
+                f"({error.encoding}); set one with UTF-8, or choose the format hdf5"
+            ) from error
     if out.exists():
         raise InputError(f"{out} exists already; choose another name")
     files: list[PurePosixPath] = []
