@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 
 from napari_lungcls.gui.readers import LayerData
+from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
+from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
 
 if TYPE_CHECKING:
@@ -16,6 +18,24 @@ WHOLE = 2**24
 
 TILE = 2048
 """Edge in pixels of the pieces of larger planes, rounded to whole chunks of the file."""
+
+
+def read_image_layers(path: str) -> list[LayerData]:
+    """Open whatever `open_image` opens, or a map that this program painted.
+
+    Raises
+    ------
+    InputError
+        When the file or folder cannot be used.
+    """
+    if path.lower().endswith(HDF5):
+        from napari_lungcls.gui.reading.hdf5 import read_hdf5_layers
+
+        return read_hdf5_layers(path)
+
+    from napari_lungcls.gui.reading.maps import is_ours, read_map_layers
+
+    return read_map_layers(path) if is_ours(path) else [image_layer(open_image(path))]
 
 
 def image_layer(stack: ImageStack) -> LayerData:
