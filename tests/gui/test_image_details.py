@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from napari.layers import Image
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.channels import colours_of, split, stack_of
@@ -44,12 +45,18 @@ def train(viewer):
     return panel
 
 
+def seen() -> None:
+    """Let the windows show what has changed."""
+    QApplication.processEvents()
+
+
 def type_size(qtbot, field, text):
     qtbot.mouseClick(field.edit_button, Qt.MouseButton.LeftButton)
     assert not field.field.isHidden()
     field.field.lineEdit().selectAll()
     qtbot.keyClicks(field.field.lineEdit(), text)
     qtbot.keyClick(field.field.lineEdit(), Qt.Key.Key_Return)
+    seen()
     assert field.field.isHidden()
 
 
@@ -82,6 +89,7 @@ def test_the_size_of_the_file_is_proposed_where_it_was_dropped(viewer, paint, tm
     qtbot.mouseClick(field.edit_button, Qt.MouseButton.LeftButton)
     assert field.field.value() == pytest.approx(0.65)
     qtbot.mouseClick(field.set_button, Qt.MouseButton.LeftButton)
+    seen()
     assert field.words.text() == "0.65 µm/px"
 
 
@@ -139,6 +147,7 @@ def test_an_axis_of_channels_is_no_stack_of_planes(viewer, paint, train, qtbot):
     with pytest.raises(InputError, match="split it into one layer for each channel"):
         stack_of(image)
     qtbot.mouseClick(details.split_button, Qt.MouseButton.LeftButton)
+    seen()
     assert [layer.name for layer in viewer.layers] == ["lung 0", "lung 1", "lung 2"]
     for layer, plane in zip(viewer.layers, CHANNELS, strict=True):
         np.testing.assert_array_equal(layer.data, plane)
@@ -158,6 +167,7 @@ def test_short_stacks_are_asked_about_and_long_ones_not(viewer, paint, train):
     viewer.add_image(np.zeros((8, 60, 80)), name="eight")
     named = viewer.add_image(CHANNELS, name="named", axis_labels=("z", "y", "x"))
     viewer.add_image(RNG.random((60, 80, 3)), name="colours", rgb=True)
+    seen()
     for name in ("eight", "named", "colours"):
         for each, box in zip(
             details, (paint.choices.image_box, train.pairs.rows[0].image), strict=True
@@ -175,7 +185,10 @@ def test_one_to_three_channels_are_chosen(viewer, paint, train, qtbot):
     viewer.add_image(PLANE[:30], name="another shape")
     paint.choices.image_box.choose(layers[1])
     train.pairs.rows[0].image.choose(layers[1])
-    boxes, others = paint.choices.details.channels.boxes, train.pairs.rows[0].details.channels.boxes
+    details = (paint.choices.details, train.pairs.rows[0].details)
+    boxes, others = (each.channels.boxes for each in details)
+    fields = [each.pixel_size for each in details]
+    seen()
     assert [box.currentText() for box in boxes] == ["CD31", NONE, NONE]
     assert [box.isEnabled() for box in boxes] == [True, True, False]
     assert not stack_of(layers[1]).rgb
@@ -183,6 +196,7 @@ def test_one_to_three_channels_are_chosen(viewer, paint, train, qtbot):
     def choose(box, name):
         box.setCurrentText(name)
         box.activated.emit(box.currentIndex())
+        seen()
 
     choose(boxes[1], "DAPI")
     assert [box.currentText() for box in others] == ["CD31", "DAPI", NONE]
@@ -196,7 +210,12 @@ def test_one_to_three_channels_are_chosen(viewer, paint, train, qtbot):
     choose(others[0], "DAPI")
     assert [box.currentText() for box in boxes] == ["DAPI", "DAPI", "SMA"]
     assert stack_of(layers[1]).channels == "DAPI,DAPI,SMA"
+    set_pixel_size(viewer, layers[0], 0.7)
+    seen()
+    assert [box.currentText() for box in boxes] == ["DAPI", "DAPI", "SMA"]
+    assert [each.words.text() for each in fields] == ["0.7 µm/px"] * 2
     viewer.layers.remove(layers[2])
+    seen()
     assert [box.currentText() for box in boxes] == ["DAPI", "DAPI", NONE]
     choose(boxes[1], NONE)
     assert stack_of(layers[1]).rgb is False

@@ -1,11 +1,12 @@
 """What stands under the choice of an image: its pixel size and its channels."""
 
+import os
 from typing import Any
 
 import napari
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QLocale, Qt, Signal
+from qtpy.QtCore import QLocale, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -52,6 +53,7 @@ class PixelSize(QWidget):
         self.field.setRange(0.0001, 10_000)
         self.field.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         self.field.setSuffix(" µm/px")
+        self.field.setMinimumWidth(140)
         self.edit_button.setAutoRaise(True)
         for widget, name, tip in (
             (self.words, "pixel_size", "Edge of a pixel of this image in µm"),
@@ -66,7 +68,7 @@ class PixelSize(QWidget):
         row.setSpacing(SPACING)
         row.addWidget(self.words)
         row.addWidget(self.edit_button)
-        row.addWidget(self.field, 1)
+        row.addWidget(self.field)
         row.addWidget(self.set_button)
         row.addStretch(1)
         self.edit_button.clicked.connect(self._on_edit)
@@ -130,6 +132,7 @@ class Channels(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(SPACING)
+        row.addWidget(QLabel("c:"))
         for box, (name, _) in zip(self.boxes, COLOURS, strict=True):
             box.setObjectName(f"{name}_channel")
             box.setToolTip(
@@ -155,7 +158,7 @@ class Channels(QWidget):
         grey = len(colours) < 2
         for i, (box, (_, color)) in enumerate(zip(self.boxes, COLOURS, strict=True)):
             box.clear()
-            box.addItems([channel.name for channel in self._offered])
+            box.addItems(_short([channel.name for channel in self._offered]))
             if i:
                 box.insertItem(0, NONE)
             chosen = colours[i] if i < len(colours) else None
@@ -204,10 +207,14 @@ class ImageDetails(QWidget):
         for widget in (self.pixel_size, self.channels, self.words):
             column.addWidget(widget)
         column.addWidget(self.split_button, alignment=Qt.AlignmentFlag.AlignLeft)
+        # Layers that belong together move one after the other, and are looked at when all have.
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._show)
         self.split_button.clicked.connect(self.split)
         box.layer_changed.connect(self._on_layer)
         events = viewer.layers.events
-        listen(self, events.inserted, events.removed, slot=self._show)
+        listen(self, events.inserted, events.removed, slot=self._on_list)
         at_end(self, self._forget)
         self._on_layer()
 
@@ -233,12 +240,21 @@ class ImageDetails(QWidget):
             self._watched = None
 
     def _on_change(self, event: object = None) -> None:
-        self._show()
+        self._later.start()
         self.changed.emit()
 
-    def _show(self, event: object = None) -> None:
+    def _on_list(self, event: object = None) -> None:
+        """A layer that was closed is no colour any more."""
         layer = self._watched
-        self._drop_closed(layer)
+        if layer is not None:
+            colours = channels.colours_of(layer)
+            kept = [colour for colour in colours if colour in self._viewer.layers]
+            if len(kept) < len(colours):
+                channels.choose_colours(layer, kept or [layer])
+        self._later.start()
+
+    def _show(self) -> None:
+        layer = self._watched
         self.pixel_size.show_layer(layer)
         self.channels.show_layer(layer)
         words = "" if layer is None else _words(layer)
@@ -248,13 +264,12 @@ class ImageDetails(QWidget):
         self.words.setVisible(bool(words))
         self.split_button.setVisible(bool(words))
 
-    def _drop_closed(self, layer: Image | None) -> None:
-        """A layer that was closed, or lies elsewhere by now, is no colour any more."""
-        if layer is None:
-            return
-        colours, offered = channels.colours_of(layer), channels.companions(self._viewer, layer)
-        if not set(colours) <= set(offered):
-            channels.choose_colours(layer, [c for c in colours if c in offered] or [layer])
+
+def _short(names: list[str]) -> list[str]:
+    """Leave out the words with which all names begin, as far as each keeps one."""
+    words = [name.split(" ") for name in names]
+    same = len(os.path.commonprefix([each[:-1] for each in words]))
+    return [" ".join(each[same:]) for each in words]
 
 
 def _words(layer: Layer) -> str:
