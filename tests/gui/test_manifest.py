@@ -113,9 +113,12 @@ from npe2 import PluginManager
 manager = PluginManager.instance()
 manager.discover()
 readers = [r.command for r in manager.iter_compatible_readers("a.lungcls.csv")]
-for name in ("a.csv", "a.ome.tif", "a.zarr", "a.safetensors", "a.h5", "A.HDF5"):
+for name in ("a.tif", "a.ome.tif", "a.svs", ".", "a.safetensors", "a.h5", "A.HDF5"):
     found = [r.plugin_name for r in manager.iter_compatible_readers(name)]
     assert found.count("napari-lungcls") == 1, (name, found)
+for name in ("a.csv", "a.png", "a.npy", "a.txt"):
+    found = [r.plugin_name for r in manager.iter_compatible_readers(name)]
+    assert "napari-lungcls" not in found, (name, found)
 writer, path = manager.get_writer("a.lungcls.csv", ["points"], "napari-lungcls")
 assert "napari-lungcls.read_points" in readers, readers
 assert writer.command == "napari-lungcls.write_points", writer

@@ -1,6 +1,6 @@
 """What stands under the choice of an image: its pixel size and its channels."""
 
-import os
+from itertools import takewhile
 from typing import Any
 
 import napari
@@ -244,7 +244,7 @@ class ImageDetails(QWidget):
         self.changed.emit()
 
     def _on_list(self, event: object = None) -> None:
-        """A layer that was closed is no colour any more."""
+        """Drop colours whose layers were closed."""
         layer = self._watched
         if layer is not None:
             colours = channels.colours_of(layer)
@@ -268,7 +268,8 @@ class ImageDetails(QWidget):
 def _short(names: list[str]) -> list[str]:
     """Leave out the words with which all names begin, as far as each keeps one."""
     words = [name.split(" ") for name in names]
-    same = len(os.path.commonprefix([each[:-1] for each in words]))
+    columns = zip(*(each[:-1] for each in words), strict=False)
+    same = len(list(takewhile(lambda column: len(set(column)) == 1, columns)))
     return [" ".join(each[same:]) for each in words]
 
 

@@ -62,4 +62,5 @@ def named_stack(
         name=name,
         source=source,
         channels=channels,
+        channel_names=[""] * layout.channels,
     )

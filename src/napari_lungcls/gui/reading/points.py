@@ -21,21 +21,6 @@ SUFFIX = ".lungcls.csv"
 ADDED = " points"
 """What annotation layers are called after their image, and so the files of them."""
 
-_HEADER = 4096
-
-
-def has_points(path: str) -> bool:
-    """Tell by its first line whether a table holds positions of points as napari writes them.
-
-    Its tables of shapes have such columns too, and one that numbers the vertices.
-    """
-    try:
-        with open(path, encoding="utf-8-sig", errors="replace") as stream:
-            columns = stream.readline(_HEADER).strip().replace('"', "").split(",")
-    except OSError:
-        return False
-    return "axis-0" in columns and "vertex-index" not in columns
-
 
 def read_points_layers(path: str) -> list[LayerData]:
     """Read a points file as a layer, in the place of its image if that is open.
