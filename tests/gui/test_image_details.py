@@ -10,14 +10,23 @@ from napari.layers import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
+from known_maps import bright_model
+from known_maps import paint as known_map
+from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.channels import colours_of, split, stack_of
+from napari_lungcls.gui.channels import choose_colours, colours_of, split, stack_of
 from napari_lungcls.gui.image_details import NONE, UNKNOWN
+from napari_lungcls.gui.layers import annotation_layer, fill, scheme_of
+from napari_lungcls.gui.maps import map_of
 from napari_lungcls.gui.paint import PaintMap
 from napari_lungcls.gui.pixel_size import pixel_size, set_pixel_size
+from napari_lungcls.gui.probe.requests import Request, answering
+from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
+from napari_lungcls.gui.train.gather import gather
 from napari_lungcls.gui.workers import cancel_all
 from napari_lungcls.imaging.anything import as_stack
+from napari_lungcls.imaging.stack import ImageStack
 
 RNG = np.random.default_rng(0)
 PLANE = RNG.integers(0, 60_000, (60, 80)).astype(np.uint16)
@@ -253,3 +262,36 @@ def test_channels_of_lazy_stacks_are_not_read_when_they_are_split(viewer, multis
     assert one.ndim == two.ndim == 3
     assert len(read) - before <= 4, "only the planes that are shown"
     np.testing.assert_allclose(one.data_to_world((1, 1, 1)), (3, 4, 4))
+
+
+def test_training_painting_and_clicks_see_the_chosen_channels(viewer, paint, qtbot):
+    planes = np.zeros((3, 64, 80), np.float32)
+    planes[:, :, 40:] = [[[30]], [[250]], [[250]]]
+    layers = [viewer.add_image(plane, name=n) for n, plane in zip("abc", planes, strict=True)]
+    labelled = annotation_layer(viewer, layers[0], ClassScheme.of_names(["dark", "bright"]))
+    fill(labelled, Points.build([[9, 9], [30, 40]], ["dark", "bright"]), scheme_of(labelled))
+    session(viewer).add(bright_model(), "bright or dark")
+    paint.choices.image_box.choose(layers[0])
+    choose_colours(layers[0], layers[::-1])
+    seen()
+    mixed = ImageStack(np.moveaxis(planes[::-1], 0, -1), rgb=True)
+
+    ((stack, _),) = gather([(layers[0], labelled)]).pairs
+    assert stack.channels == "c,b,a"
+    np.testing.assert_array_equal(
+        stack.plane().read(slice(0, 64), slice(0, 80)),
+        mixed.plane().read(slice(0, 64), slice(0, 80)),
+    )
+    qtbot.mouseClick(paint.run_bar.start_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not paint.busy, timeout=30_000)
+    painted = map_of(paint.layers[-1])
+    np.testing.assert_array_equal(painted.classes, known_map(mixed).classes)
+    assert (painted.classes != known_map(ImageStack(planes[0])).classes).any()
+    assert painted.header.provenance["channels"] == "c,b,a"
+
+    where = np.array([[20.0, 30.0], [40.0, 10.0]])
+    request = Request(layers[0], bright_model(), where, 10.0, click=False)
+    *_, answers = answering(request, lambda: False)
+    expected = Request(mixed, bright_model(), where, 10.0, click=False)
+    *_, known = answering(expected, lambda: False)
+    np.testing.assert_allclose(answers.odds, known.odds)

@@ -13,13 +13,11 @@ from napari.utils.colormaps import CMYBGR, MAGENTA_GREEN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.layers import _is_straight, _to_world
 from napari_lungcls.imaging.anything import as_stack
+from napari_lungcls.imaging.source_axes import axis_name
 from napari_lungcls.imaging.stack import ImageStack
 
 COLOURS = "lungcls-colours"
 """Under this key of its metadata an image remembers the layers that are its colours."""
-
-NAMES = ("c", "channel", "channels", "ch", "band", "bands", "s", "sample", "samples")
-"""What an axis of channels is called, in lower case."""
 
 FEW = range(2, 5)
 """Lengths of a first axis without a name that may well be channels."""
@@ -29,7 +27,7 @@ def channel_axis(layer: Layer) -> int | None:
     """Give the axis of an image that is called one of channels, or None."""
     if getattr(layer, "rgb", True):
         return None
-    found = [i for i, name in enumerate(layer.axis_labels[:-2]) if name.strip().lower() in NAMES]
+    found = [i for i, name in enumerate(layer.axis_labels[:-2]) if axis_name(name) in ("c", "s")]
     return found[0] if found else None
 
 
@@ -190,7 +188,7 @@ def _taken(layer: Image, axis: int, index: int) -> Any:
     place = (slice(None),) * axis + (index,)
     found = []
     for level in _levels(layer):
-        lazy = level if isinstance(level, np.ndarray | da.Array) else da.from_array(level)
+        lazy = level if isinstance(level, np.ndarray | da.Array) else da.from_array(level)  # type: ignore[no-untyped-call]
         found.append(lazy[place])
     return found if layer.multiscale else found[0]
 
