@@ -23,6 +23,7 @@ from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.channels import may_be_channels
 from napari_lungcls.gui.pixel_size import pixel_size
 from napari_lungcls.imaging.anything import as_stack
 from napari_lungcls.imaging.source_axes import LazyView
@@ -185,6 +186,7 @@ def test_colours_are_one_layer(viewer, tmp_path, image):
         (layer,) = viewer.open(str(path), plugin=NAME)
         assert layer.rgb
         assert layer.data.dtype == image.dtype
+        assert as_stack(layer).rgb
         np.testing.assert_array_equal(np.asarray(layer.data)[..., :, :, :], tifffile.imread(path))
 
 
@@ -247,6 +249,22 @@ def test_channels_that_nobody_named_are_numbered(viewer, tmp_path, count, kind):
     for layer, plane in zip(layers, image, strict=True):
         np.testing.assert_array_equal(np.asarray(layer.data), plane)
     assert len({tuple(layer.colormap.map([1.0])[0]) for layer in layers}) == count
+
+
+def test_axes_keep_the_names_of_the_file(viewer, tmp_path):
+    paths = [
+        ome_tiff(tmp_path / "a.ome.tif", STACK[:3], "ZYX", **HALF),
+        ome_zarr(tmp_path / "a.zarr", STACK[:3], "zyx"),
+        ome_tiff(tmp_path / "b.ome.tif", np.stack([STACK, STACK]), "TZYX"),
+    ]
+    tifffile.imwrite(tmp_path / "pages.tif", STACK[:3], photometric="minisblack", metadata=None)
+    for path, names in zip(paths, ("zyx", "zyx", "tzyx"), strict=True):
+        (layer,) = viewer.open(str(path), plugin=NAME)
+        assert layer.axis_labels == tuple(names)
+        assert not may_be_channels(layer)
+    (layer,) = viewer.open(str(tmp_path / "pages.tif"), plugin=NAME)
+    assert layer.axis_labels == ("-3", "-2", "-1")
+    assert may_be_channels(layer)
 
 
 def test_pyramids_are_read_where_they_are_looked_at(viewer, tmp_path, monkeypatch):

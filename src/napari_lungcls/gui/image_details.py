@@ -199,6 +199,7 @@ class ImageDetails(QWidget):
         self.pixel_size, self.channels = PixelSize(viewer), Channels(viewer)
         self.words, self.split_button = note(), QPushButton("Split into channels")
         self.words.setObjectName("channel_words")
+        self.words.setStyleSheet(AMBER)
         self.split_button.setObjectName("split_channels")
         self.split_button.setToolTip("Put one layer for each channel in the place of this image")
         column = QVBoxLayout(self)
@@ -214,7 +215,7 @@ class ImageDetails(QWidget):
         self.split_button.clicked.connect(self.split)
         box.layer_changed.connect(self._on_layer)
         events = viewer.layers.events
-        listen(self, events.inserted, events.removed, slot=self._on_list)
+        listen(self, events.inserted, events.removed, events.renamed, slot=self._on_list)
         at_end(self, self._forget)
         self._on_layer()
 
@@ -258,9 +259,7 @@ class ImageDetails(QWidget):
         self.pixel_size.show_layer(layer)
         self.channels.show_layer(layer)
         words = "" if layer is None else _words(layer)
-        sure = layer is not None and channels.channel_axis(layer) is not None
         self.words.setText(words)
-        self.words.setStyleSheet(AMBER if sure else "")
         self.words.setVisible(bool(words))
         self.split_button.setVisible(bool(words))
 

@@ -63,4 +63,5 @@ def named_stack(
         source=source,
         channels=channels,
         channel_names=[""] * layout.channels,
+        axis_names=layout.names if axes else (),
     )

@@ -137,6 +137,8 @@ def _opened(
         name=path.name.split(".")[0] or path.name,
         source=source,
         channels=channels,
+        # Pages that nobody named are called i or q.
+        axis_names=() if {"i", "q"} & set(layout.names) else layout.names,
         channel_names=per_channel(_ome_channels(ome, "Name"), layout.channels),
         channel_colours=per_channel(
             [_ome_colour(c) for c in _ome_channels(ome, "Color")] or _imagej_colours(tif),

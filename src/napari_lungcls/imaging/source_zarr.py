@@ -294,6 +294,7 @@ def _pyramid(
         name=name,
         source=source,
         channels=channels,
+        axis_names=layout.names,
         channel_names=per_channel(_channels(group, "label"), layout.channels),
         channel_colours=per_channel(
             [f"#{c}" if _HEX.fullmatch(c) else "" for c in _channels(group, "color")],

@@ -46,6 +46,8 @@ class ImageStack:
         not given, the last or the one before y and x, whichever is shorter.
     channel_names
         What they are called, where `channels` may name them.
+    axis_names
+        Names of the axes without the channel, such as `("z", "y", "x")`, where they are known.
     channel_colours
         Colours that a viewer is to show them in, such as `#00ff00`; empty where unknown.
 
@@ -70,6 +72,7 @@ class ImageStack:
         channel_axis: int | None = None,
         channel_names: Sequence[str] = (),
         channel_colours: Sequence[str] = (),
+        axis_names: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.source = source or name
@@ -77,6 +80,8 @@ class ImageStack:
         self._check_axes()
         self.channel_names, self.channel_colours = tuple(channel_names), tuple(channel_colours)
         """Of all channels of the file, whichever were chosen; empty for colours of pixels."""
+        self.axis_names = tuple(axis_names)
+        """Of the axes without the channel; empty where nobody has named them."""
         self.channels: str | None = None
         """Which channels of the file these are, in numbers; None when all are."""
         if channels is not None:
@@ -188,6 +193,7 @@ class ImageStack:
                 source=self.source,
                 channels=i,
                 channel_axis=-1,
+                axis_names=self.axis_names,
             )
             channel.path = self.path
             found.append(channel)

@@ -145,6 +145,8 @@ def image_layer(stack: ImageStack, part: str = "", colour: Any = None) -> LayerD
         "translate": stack.translate,
         "units": (stack.unit,) * stack.ndim,
     }
+    if stack.axis_names:
+        options["axis_labels"] = stack.axis_names
     if colour is not None:
         options |= {"colormap": colour, "blending": "additive"}
     return levels if len(levels) > 1 else levels[0], options, "image"
