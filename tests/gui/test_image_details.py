@@ -23,7 +23,7 @@ from napari_lungcls.gui.pixel_size import pixel_size, set_pixel_size
 from napari_lungcls.gui.probe.requests import Request, answering
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
-from napari_lungcls.gui.train.gather import gather
+from napari_lungcls.gui.train.gather import gather, obstacle
 from napari_lungcls.gui.workers import cancel_all
 from napari_lungcls.imaging.anything import as_stack
 from napari_lungcls.imaging.stack import ImageStack
@@ -85,6 +85,19 @@ def test_an_unknown_pixel_size_is_set_for_all_windows(viewer, paint, train, qtbo
     assert paint.choices.stride_words.text() == "= 7.2 µm"
     type_size(qtbot, fields[1], "0.9")
     assert [field.words.text() for field in fields] == ["0.9 µm/px"] * 2
+
+
+def test_what_is_being_typed_stays_when_layers_come(viewer, paint, qtbot):
+    viewer.add_image(PLANE, name="lung")
+    field = paint.choices.details.pixel_size
+    qtbot.mouseClick(field.edit_button, Qt.MouseButton.LeftButton)
+    field.field.setValue(1.25)
+    viewer.add_labels(np.zeros((60, 80), np.uint8))
+    seen()
+    assert (field.field.isHidden(), field.field.value()) == (False, 1.25)
+    viewer.add_image(PLANE, name="another")
+    paint.choices.image_box.choose(viewer.layers["another"])
+    assert field.field.isHidden()
 
 
 def test_the_size_of_the_file_is_proposed_where_it_was_dropped(viewer, paint, tmp_path, qtbot):
@@ -153,6 +166,7 @@ def test_an_axis_of_channels_is_no_stack_of_planes(viewer, paint, train, qtbot):
     assert "'c' holds channels" in details.words.text()
     assert "c77700" in details.words.styleSheet()
     assert "3 channels, which are no planes" in paint.choices._problem
+    assert "split it into one layer" in obstacle([(image, None)])
     with pytest.raises(InputError, match="split it into one layer for each channel"):
         stack_of(image)
     qtbot.mouseClick(details.split_button, Qt.MouseButton.LeftButton)

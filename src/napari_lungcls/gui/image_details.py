@@ -77,8 +77,9 @@ class PixelSize(QWidget):
 
     def show_layer(self, layer: Image | None) -> None:
         """Show the pixel size of an image."""
+        if layer != self._layer or self.words.text() == "":
+            self._show_editing(False)
         self._layer = layer
-        self._show_editing(False)
         self.setVisible(layer is not None)
         if layer is None:
             return
@@ -287,6 +288,8 @@ def _events(layer: Layer) -> list[Any]:
         events.scale,
         events.units,
         events.translate,
+        events.rotate,
+        events.shear,
         events.affine,
         events.axis_labels,
         events.data,
