@@ -1,16 +1,17 @@
 """The pixel size of a layer: told from its place in the world, and set where it is unknown."""
 
+import math
 import os
 import warnings
 
 import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer
-from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui.layers import _is_straight, _to_world, image_of
-from napari_lungcls.imaging.source_units import MICROMETRE, micrometres
+from napari_lungcls.imaging.anything import pixel_edges
+from napari_lungcls.imaging.source_units import MICROMETRE
 from napari_lungcls.imaging.sources import SUPPORTED, open_image
 
 
@@ -19,10 +20,8 @@ def pixel_size(layer: Layer) -> float | None:
 
     Pixels that are not square count as squares of the same area.
     """
-    units = [micrometres(str(unit)) for unit in layer.units[-2:]]
-    if None in units:
-        return None
-    return float(np.sqrt(np.prod(_steps(layer) * np.array(units, np.float64))))
+    y, x = pixel_edges(layer)
+    return None if y is None or x is None else math.sqrt(y * x)
 
 
 def stated_pixel_size(layer: Layer) -> float | None:
@@ -57,7 +56,7 @@ def set_pixel_size(viewer: "napari.Viewer", image: Image, size: float) -> None:
     if not (np.isfinite(size) and size > 0):
         raise InputError(f"the pixel size must be positive, not {size:g}")
     known = pixel_size(image)
-    factor = size / (float(np.sqrt(np.prod(_steps(image)))) if known is None else known)
+    factor = size / (known or _step(image))
     for layer in [image, *_belonging(viewer, image)]:
         # Units first: what follows a layer looks at it when its scale changes.
         if known is None:
@@ -89,7 +88,7 @@ def _grow(layer: Layer, factor: float) -> None:
         layer.affine = np.diag([*growth, 1.0]) @ np.asarray(layer.affine)
 
 
-def _steps(layer: Layer) -> NDArray[np.float64]:
-    """Lengths in the world of one step along y and one along x."""
+def _step(layer: Layer) -> float:
+    """Give the length of one pixel in the world, whose unit is none of length."""
     columns = _to_world(layer)[: layer.ndim, layer.ndim - 2 : layer.ndim]
-    return np.asarray(np.linalg.norm(columns, axis=0), np.float64)
+    return math.sqrt(np.prod(np.linalg.norm(columns, axis=0)))
