@@ -15,6 +15,8 @@ from npe2.manifest.utils import import_python_name
 
 from napari_lungcls.gui.docks import open_dock
 from napari_lungcls.gui.preferences import SECTION, Preferences, checked
+from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
+from napari_lungcls.imaging.sources import TIFF
 from napari_lungcls.network.engines import ENGINES
 from plugin_in_napari import plugin_registered
 
@@ -96,6 +98,15 @@ def test_npe2_accepts_the_manifest():
     manifest.validate_imports()
     assert manifest.name == "napari-lungcls"
     assert len(manifest.contributions.commands) == len(COMMANDS)
+
+
+def test_the_reader_claims_every_tiff_and_hdf5():
+    (reader,) = (
+        r
+        for r in yaml.safe_load(TEXT)["contributions"]["readers"]
+        if r["command"] == "napari-lungcls.read_image"
+    )
+    assert set(reader["filename_patterns"]) == {f"*{suffix}" for suffix in (*TIFF, *HDF5)}
 
 
 @needs_installation
