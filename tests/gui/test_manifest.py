@@ -15,6 +15,8 @@ from npe2.manifest.utils import import_python_name
 
 from napari_lungcls.gui.docks import open_dock
 from napari_lungcls.gui.preferences import SECTION, Preferences, checked
+from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
+from napari_lungcls.imaging.sources import TIFF
 from napari_lungcls.network.engines import ENGINES
 from plugin_in_napari import plugin_registered
 
@@ -98,6 +100,15 @@ def test_npe2_accepts_the_manifest():
     assert len(manifest.contributions.commands) == len(COMMANDS)
 
 
+def test_the_reader_claims_every_tiff_and_hdf5():
+    (reader,) = (
+        r
+        for r in yaml.safe_load(TEXT)["contributions"]["readers"]
+        if r["command"] == "napari-lungcls.read_image"
+    )
+    assert set(reader["filename_patterns"]) == {f"*{suffix}" for suffix in (*TIFF, *HDF5)}
+
+
 @needs_installation
 def test_the_installed_package_announces_the_manifest():
     found = metadata.entry_points(group="napari.manifest", name="napari-lungcls")
@@ -113,9 +124,12 @@ from npe2 import PluginManager
 manager = PluginManager.instance()
 manager.discover()
 readers = [r.command for r in manager.iter_compatible_readers("a.lungcls.csv")]
-for name in ("a.csv", "a.ome.tif", "a.zarr", "a.safetensors", "a.h5", "A.HDF5"):
+for name in ("a.tif", "a.ome.tif", "a.svs", ".", "a.safetensors", "a.h5", "A.HDF5"):
     found = [r.plugin_name for r in manager.iter_compatible_readers(name)]
     assert found.count("napari-lungcls") == 1, (name, found)
+for name in ("a.csv", "a.png", "a.npy", "a.txt"):
+    found = [r.plugin_name for r in manager.iter_compatible_readers(name)]
+    assert "napari-lungcls" not in found, (name, found)
 writer, path = manager.get_writer("a.lungcls.csv", ["points"], "napari-lungcls")
 assert "napari-lungcls.read_points" in readers, readers
 assert writer.command == "napari-lungcls.write_points", writer

@@ -108,16 +108,10 @@ def test_a_file_is_read_by_its_suffix(tmp_path):
     assert points_reader([str(one), "image.png"]) is None
 
 
-def test_tables_of_napari_are_read_and_others_left_alone(tmp_path):
-    table, shapes, other = (tmp_path / f"{name}.csv" for name in ("points", "shapes", "other"))
-    table.write_text('"index","axis-0","axis-1","class"\n0,1.5,2,septa\n')
-    shapes.write_text("index,shape-type,vertex-index,axis-0,axis-1\n0,ellipse,0,1,2\n")
-    other.write_bytes(b"\xff\xfe,name\n1,2\n")
-    ((data, options, kind),) = points_reader(str(table))(str(table))
-    assert (kind, options["name"], data.tolist()) == ("points", "points", [[1.5, 2]])
-    assert points_reader(str(shapes)) is None
-    assert points_reader(str(other)) is None
-    assert points_reader([str(table), str(other)]) is None
+def test_other_tables_are_left_to_napari(tmp_path):
+    for name in ("points.csv", "shapes.csv"):
+        assert points_reader(str(tmp_path / name)) is None
+    assert points_reader([str(tmp_path / "a.lungcls.csv"), str(tmp_path / "b.csv")]) is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -10,8 +10,8 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.chooser import DatasetChooser
-from napari_lungcls.gui.readers import hdf5_reader
+from napari_lungcls.gui.chooser import ImageChooser
+from napari_lungcls.gui.readers import image_reader
 from napari_lungcls.gui.reading.images import WHOLE, image_layer
 from napari_lungcls.imaging.source_hdf5 import SUFFIXES
 from napari_lungcls.imaging.sources import open_image
@@ -37,16 +37,16 @@ def saved(path: Path, **images: np.ndarray) -> str:
     return str(path)
 
 
-def chooser_of(viewer, path: str) -> DatasetChooser:
+def chooser_of(viewer, path: str) -> ImageChooser:
     return viewer.window.dock_widgets[f"Choose from {Path(path).name}"]
 
 
-def test_only_hdf5_is_claimed(tmp_path):
-    assert hdf5_reader(str(tmp_path / "a.tif")) is None
-    assert hdf5_reader(["a.h5", "b.tif"]) is None
+def test_hdf5_is_claimed_by_its_names(tmp_path):
+    assert image_reader(str(tmp_path / "a.txt")) is None
+    assert image_reader(["a.h5", "b.txt"]) is None
     for suffix in SUFFIXES:
-        assert hdf5_reader(f"a{suffix}") is not None
-        assert hdf5_reader(f"A{suffix.upper()}") is not None
+        assert image_reader(f"a{suffix}") is not None
+        assert image_reader(f"A{suffix.upper()}") is not None
 
 
 def test_the_only_image_opens_at_once_in_its_place(viewer, tmp_path):
@@ -78,7 +78,7 @@ def test_one_of_several_is_chosen_with_the_mouse(viewer, tmp_path, qtbot):
         ["/colours", "20 × 30 × 3", "uint8"],
         ["/volume", "5 × 20 × 30", "uint16"],
     ]
-    assert chooser.chosen == ["/colours"]
+    assert chooser.chosen == [":/colours"]
     chooser.table.setCurrentItem(chooser.table.topLevelItem(1))
     qtbot.mouseClick(chooser.open_button, Qt.MouseButton.LeftButton)
     (layer,) = viewer.layers
@@ -109,14 +109,14 @@ def test_nothing_is_opened_when_nothing_is_chosen(viewer, tmp_path, qtbot):
 def test_what_is_no_image_is_told_and_the_list_stays(viewer, tmp_path, qtbot, notifications):
     path = saved(tmp_path / "lung.h5", volume=VOLUME)
     with h5py.File(path, "a") as file:
-        file["sixteen"] = np.zeros((20, 30, 16), np.uint8)
-        for name, dim in zip("yxc", file["sixteen"].dims, strict=True):
+        file["odd"] = np.zeros((20, 30, 16), np.uint8)
+        for name, dim in zip("yxy", file["odd"].dims, strict=True):
             dim.label = name
     viewer.open(path, plugin=NAME)
     chooser = chooser_of(viewer, path)
     chooser.table.setCurrentItem(chooser.table.topLevelItem(0))
     qtbot.mouseClick(chooser.open_button, Qt.MouseButton.LeftButton)
-    assert any("has 16 channels" in line for line in notifications())
+    assert any("needs one y and one x axis" in line for line in notifications())
     assert list(viewer.layers) == []
     assert "Choose from lung.h5" in viewer.window.dock_widgets
 
@@ -132,7 +132,7 @@ def notifications():
 def test_without_a_viewer_the_line_names_the_images(tmp_path):
     path = saved(tmp_path / "lung.h5", volume=VOLUME, colours=COLOURS)
     with pytest.raises(InputError, match=r"name one as lung.h5:PATH \(/colours, /volume\)"):
-        hdf5_reader(path)(path)
+        image_reader(path)(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5 at all", None])

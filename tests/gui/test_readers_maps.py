@@ -14,7 +14,7 @@ from napari.layers import Image, Layer
 from known_maps import paint
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.maps import map_layers, map_of
-from napari_lungcls.gui.readers import map_reader
+from napari_lungcls.gui.readers import image_reader
 from napari_lungcls.gui.reading.maps import layer_name
 from napari_lungcls.gui.writers import NotSaved, write_map_layer
 from napari_lungcls.imaging.anything import as_stack
@@ -139,11 +139,8 @@ def test_a_file_of_another_kind_is_not_replaced(tmp_path):
 
 
 def others(folder: Path) -> list[Path]:
-    """Make files and folders that carry our suffixes and are not ours."""
-    tifffile.imwrite(folder / "image.ome.tif", np.zeros((8, 9), np.uint8), metadata={"axes": "YX"})
-    tifffile.imwrite(folder / "plain.tif", np.zeros((8, 9), np.uint8))
+    """Make files and folders that carry our suffixes and are no images."""
     (folder / "broken.ome.tif").write_bytes(b"II*\0")
-    zarr.save_array(str(folder / "array.zarr"), np.zeros((8, 9)))
     zarr.create_group(folder / "group2.ome.zarr", zarr_format=2).attrs["multiscales"] = []
     zarr.create_group(folder / "group3.ome.zarr").attrs["ome"] = {}
     for name, text in (("list", "[1]"), ("text", "{"), ("deep", '{"attributes": 3}')):
@@ -154,19 +151,26 @@ def others(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
-def test_what_is_not_ours_is_left_to_others(tmp_path, viewer):
-    painted_over(Image(IMAGE, name="lung", **PLACE)).save(tmp_path / "ours.ome.tif")
-    ours = str(tmp_path / "ours.ome.tif")
+def test_what_is_neither_map_nor_image_is_told_in_a_line(tmp_path, viewer):
     (tmp_path / "others").mkdir()
     found = others(tmp_path / "others")
-    assert len(found) == 10
+    assert len(found) == 7
     for path in found:
-        assert map_reader(str(path)) is None, path
-        assert map_reader([ours, str(path)]) is None
-    assert map_reader(ours) is not None
-    assert map_reader(str(tmp_path / "absent.ome.tif")) is None
-    (layer,) = viewer.open(str(tmp_path / "others" / "image.ome.tif"), plugin="napari")
-    assert layer.data.shape == (8, 9)
+        with pytest.raises(InputError, match=path.name):
+            viewer.open(str(path), plugin=NAME)
+    assert not viewer.layers
+    assert image_reader(str(tmp_path / "notes.txt")) is None
+
+
+def test_maps_and_images_are_told_apart(tmp_path, viewer):
+    painted_over(Image(IMAGE, name="lung", **PLACE)).save(tmp_path / "m.ome.tif")
+    tifffile.imwrite(tmp_path / "i.ome.tif", np.zeros((8, 9), np.uint8), metadata={"axes": "YX"})
+    zarr.save_array(str(tmp_path / "a.zarr"), np.zeros((8, 9)))
+    kinds = [
+        [type(layer).__name__ for layer in viewer.open(str(tmp_path / name), plugin=NAME)]
+        for name in ("m.ome.tif", "i.ome.tif", "a.zarr")
+    ]
+    assert kinds == [["Image", "Image", "Labels"], ["Image"], ["Image"]]
 
 
 def test_a_damaged_map_is_told(viewer, tmp_path):

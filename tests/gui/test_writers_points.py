@@ -69,7 +69,8 @@ def test_napari_csv_opens_with_classes_and_in_place(viewer, tmp_path):
     features = pd.DataFrame({"class": ["septa", "alveoli"], "area": [1.5, 2.0]})
     plain = viewer.add_points([[1, 2], [3.5, 4]], name="plain", features=features)
     plain.save(str(tmp_path / "plain.csv"), plugin="napari")
-    (layer,) = viewer.open(str(tmp_path / "plain.csv"), plugin=NAME)
+    ours = (tmp_path / "plain.csv").rename(tmp_path / "plain.lungcls.csv")
+    (layer,) = viewer.open(str(ours), plugin=NAME)
     assert list(layer.features["class"].cat.categories) == list(LUNG.names)
     assert list(layer.features["class"]) == ["septa", "alveoli"]
     assert [float(area) for area in layer.features["area"]] == [1.5, 2.0]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.source_hdf5 import Listed, list_images, split_dataset
+from napari_lungcls.imaging.several import Listed
+from napari_lungcls.imaging.source_hdf5 import list_hdf5, split_dataset
 from napari_lungcls.imaging.sources import open_image
 
 RNG = np.random.default_rng(0)
@@ -176,7 +177,10 @@ def test_what_may_be_an_image_is_listed(file, tmp_path):
     file["curve"] = np.zeros(5)
     file["names"] = np.full((2, 2), b"x")
     file.flush()
-    found = list_images(tmp_path / "lung.h5", "lung.h5")
-    assert found == [Listed("/mask", (5, 6), "bool"), Listed("/raw/a", (2, 5, 6), "uint16")]
+    found = list_hdf5(tmp_path / "lung.h5", "lung.h5")
+    assert found == [
+        Listed(":/mask", "/mask", (5, 6), "bool"),
+        Listed(":/raw/a", "/raw/a", (2, 5, 6), "uint16"),
+    ]
     with pytest.raises(InputError, match="is not an HDF5 file"):
-        list_images(tmp_path / "absent.h5", "absent.h5")
+        list_hdf5(tmp_path / "absent.h5", "absent.h5")

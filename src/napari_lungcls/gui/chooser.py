@@ -1,10 +1,11 @@
-"""A window that lists the images of an HDF5 file and opens those that are chosen."""
+"""A window that lists the images of a file and opens those that are chosen."""
 
 import os
 from collections.abc import Sequence
 
 import napari
 from napari.layers import Layer
+from napari.layers._source import Source
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -19,12 +20,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.docks import PLUGIN
 from napari_lungcls.gui.parts import heading, note, panel_layout
-from napari_lungcls.gui.reading.hdf5 import dataset_layer, described
-from napari_lungcls.imaging.source_hdf5 import Listed
+from napari_lungcls.gui.reading.images import file_layers
+from napari_lungcls.imaging.several import Listed
 
 
-class DatasetChooser(QWidget):
+class ImageChooser(QWidget):
     """The images of one file, of which some are to be opened.
 
     Parameters
@@ -39,15 +41,17 @@ class DatasetChooser(QWidget):
     Attributes
     ----------
     table : QTreeWidget
-        One row for each dataset.
+        One row for each image.
     open_button, close_button : QPushButton
         Open what is chosen, or nothing; either closes the window.
     """
 
     def __init__(self, viewer: "napari.Viewer", path: str, images: Sequence[Listed]) -> None:
         super().__init__()
-        self.setObjectName("lungcls_dataset_chooser")
+        self.setObjectName("lungcls_image_chooser")
         self._viewer, self._path = viewer, path
+        # The layers of HDF5 files are called after the dataset anyway.
+        self._names = {i.choice: "" if i.choice[0] == ":" else i.name or i.choice for i in images}
         self.table = _table_of(images)
         self.open_button, self.close_button = QPushButton("Open"), QPushButton("Close")
         self.open_button.setToolTip("Open the chosen images as layers; only what is seen is read")
@@ -61,21 +65,24 @@ class DatasetChooser(QWidget):
 
     @property
     def chosen(self) -> list[str]:
-        """Paths of the chosen datasets, in their order."""
+        """What was chosen, as it is put behind the path of the file."""
         rows = [self.table.topLevelItem(row) for row in range(self.table.topLevelItemCount())]
         return [str(r.data(0, Qt.ItemDataRole.UserRole)) for r in rows if r.isSelected()]
 
     def open_chosen(self, *_: object) -> None:
         """Open what is chosen; the window closes unless something could not be opened."""
         whole = True
-        for inside in self.chosen:
+        for choice in self.chosen:
             try:
-                data, options, kind = dataset_layer(self._path, inside)
+                layers = file_layers(self._path + choice, self._names[choice])
             except InputError as error:
                 show_error(str(error))
                 whole = False
                 continue
-            self._viewer.add_layer(Layer.create(data, options, kind))
+            for data in layers:
+                layer = Layer.create(*data)
+                layer._set_source(Source(path=self._path, reader_plugin=PLUGIN))
+                self._viewer.add_layer(layer)
         if whole:
             self.leave()
 
@@ -100,25 +107,26 @@ class DatasetChooser(QWidget):
         self.open_button.setEnabled(bool(self.chosen))
 
 
-def show_chooser(viewer: "napari.Viewer", path: str, images: Sequence[Listed]) -> DatasetChooser:
+def show_chooser(viewer: "napari.Viewer", path: str, images: Sequence[Listed]) -> ImageChooser:
     """Open a chooser beside the image; nothing waits for it."""
-    chooser = DatasetChooser(viewer, path, images)
+    chooser = ImageChooser(viewer, path, images)
     viewer.window.add_dock_widget(chooser, name=f"Choose from {os.path.basename(path)}")
     return chooser
 
 
 def _table_of(images: Sequence[Listed]) -> QTreeWidget:
     table = QTreeWidget()
-    table.setHeaderLabels(["Dataset", "Shape", "Type"])
+    table.setHeaderLabels(["Image", "Shape", "Type"])
     table.setRootIsDecorated(False)
     table.setUniformRowHeights(True)
     table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
     table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     table.setToolTip("The images in the file, and the shape and type of each")
     for image in images:
-        row = QTreeWidgetItem(described(image))
-        row.setData(0, Qt.ItemDataRole.UserRole, image.inside)
-        row.setToolTip(0, image.inside)
+        name = image.name or image.choice
+        row = QTreeWidgetItem([name, " × ".join(map(str, image.shape)), image.dtype])
+        row.setData(0, Qt.ItemDataRole.UserRole, image.choice)
+        row.setToolTip(0, name)
         table.addTopLevelItem(row)
     header = table.header()
     header.setStretchLastSection(False)

@@ -1,8 +1,15 @@
-"""The readers that napari knows: each says quickly whether a file is its own."""
+"""The readers that napari knows: each says quickly whether a file is its own.
+
+napari offers a plugin by the patterns of its manifest alone, and for folders to every plugin that
+reads any. A reader that then gives None ends in a complaint that it "refused the file". So the
+manifest claims what can be read, and what turns out not to be an image is told in one line.
+"""
 
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from napari_lungcls.imaging.sources import SUPPORTED
 
 LayerData = tuple[Any, dict[str, Any], str]
 """Data, keyword arguments and kind of a layer, as napari takes them."""
@@ -13,41 +20,35 @@ Read = Callable[[Path], list[Any]]
 NOTHING: list[Any] = [(None,)]
 """What a reader gives that has read its file and made no layer of it."""
 
-POINTS = ".csv"
+POINTS = ".lungcls.csv"
 MODELS = ".safetensors"
-MAPS = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff")
-HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 
 
 def points_reader(path: Path) -> Read | None:
-    """Give the function that reads `path`, or None when a name does not end in `.csv`.
-
-    Which of several plugins opens `.csv` is the user's choice. Tables without a column
-    `axis-0` are left to others.
+    """Give the function that reads `path`, or None when its name is not one of points files.
 
     Parameters
     ----------
     path
         One file or several, of which each becomes a layer.
     """
-    names = _names(path)
-    if not all(_ends(name, POINTS) for name in names):
+    if not all(_ends(name, POINTS) for name in _names(path)):
         return None
-    from napari_lungcls.gui.reading.points import SUFFIX, has_points, read_points_layers
+    from napari_lungcls.gui.reading.points import read_points_layers
 
-    if all(_ends(name, SUFFIX) or has_points(name) for name in names):
-        return _each(read_points_layers)
-    return None
+    return _each(read_points_layers)
 
 
-def map_reader(path: Path) -> Read | None:
-    """Give the function that reads `path`, or None when it is no map that we painted."""
-    names = _names(path)
-    if not all(_ends(name.rstrip("/\\"), *MAPS) for name in names):
+def image_reader(path: Path) -> Read | None:
+    """Give the function that opens images and painted maps, or None for other kinds of files.
+
+    A folder is read as a zarr store; one that is none is told when it is read.
+    """
+    if not all(os.path.isdir(name) or _ends(name, *SUPPORTED) for name in _names(path)):
         return None
-    from napari_lungcls.gui.reading.maps import is_ours, read_map_layers
+    from napari_lungcls.gui.reading.images import read_image_layers
 
-    return _each(read_map_layers) if all(is_ours(name) for name in names) else None
+    return _each(read_image_layers)
 
 
 def model_reader(path: Path) -> Read | None:
@@ -57,15 +58,6 @@ def model_reader(path: Path) -> Read | None:
     from napari_lungcls.gui.reading.models import take_model
 
     return _each(take_model)
-
-
-def hdf5_reader(path: Path) -> Read | None:
-    """Give the function that opens images of an HDF5 file, or None when it is none."""
-    if not all(_ends(name, *HDF5) for name in _names(path)):
-        return None
-    from napari_lungcls.gui.reading.hdf5 import read_hdf5_layers
-
-    return _each(read_hdf5_layers)
 
 
 def _each(read: Callable[[str], list[LayerData]]) -> Read:

@@ -166,7 +166,7 @@ def _from_layer(layer: Any, channels: Choice | None) -> ImageStack:
         levels,
         rgb=rgb,
         channels=channels,
-        pixel_size=square(*_pixel_edges(layer), source),
+        pixel_size=square(*pixel_edges(layer), source),
         scale=scale,
         translate=translate,
         unit=ngff_name(unit) or unit,
@@ -175,7 +175,7 @@ def _from_layer(layer: Any, channels: Choice | None) -> ImageStack:
     )
 
 
-def _pixel_edges(layer: Any) -> tuple[float | None, float | None]:
+def pixel_edges(layer: Any) -> tuple[float | None, float | None]:
     """Measure a pixel of a layer in the world, µm along y and x, whatever transform it has."""
     units = [micrometres(str(unit)) for unit in getattr(layer, "units", ())]
     if not units or None in units[-2:]:

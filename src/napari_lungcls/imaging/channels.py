@@ -159,6 +159,17 @@ def mix(
     return mixed, len(numbered.colours) > 1, str(numbered)
 
 
+def per_channel(found: Sequence[str], count: int) -> list[str]:
+    """Give what a file says about each of its channels, empty where it says nothing that fits."""
+    return list(found) if len(found) == count else [""] * count
+
+
+def unmixed(view: Any) -> Any:
+    """Give the array `(…, channel)` whose channels were mixed; what is not mixed, as it is."""
+    mixed = getattr(view, "array", None)
+    return mixed.array if isinstance(mixed, _Mixed) else view
+
+
 def stored(array: Any) -> Any:
     """Return the array that a view reads from, however many views lie between."""
     while isinstance(array, LazyView | _Mixed):

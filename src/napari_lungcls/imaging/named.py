@@ -62,4 +62,6 @@ def named_stack(
         name=name,
         source=source,
         channels=channels,
+        channel_names=[""] * layout.channels,
+        axis_names=layout.names if axes else (),
     )

@@ -35,6 +35,33 @@ class Candidate(NamedTuple):
     width: int
 
 
+class Listed(NamedTuple):
+    """One image of a file, to choose from.
+
+    Attributes
+    ----------
+    choice
+        What is put behind the path of the file to open it: `#2`, or `:/inside`.
+    name
+        As the file calls it; may be empty.
+    shape, dtype
+        Of the array as it is stored.
+    taken
+        Whether it is opened when nobody chooses.
+    """
+
+    choice: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    taken: bool = False
+
+
+def is_associated(name: str) -> bool:
+    """Tell by its name whether a picture only goes with the image of a slide."""
+    return _ASSOCIATED.search(name) is not None
+
+
 def split_choice(path: str) -> tuple[str, str | None]:
     """Split `file.tif#2` into the file and what is chosen of it, a number or a name.
 
@@ -80,7 +107,7 @@ def choose(
     """
     if chosen is not None:
         return _find(images, chosen, source)
-    main = [i for i, image in enumerate(images) if not _ASSOCIATED.search(image.name)]
+    main = [i for i, image in enumerate(images) if not is_associated(image.name)]
     best = max(main or range(len(images)), key=lambda i: images[i].height * images[i].width)
     if len(images) > 1 and not silent:
         others = [i for i in range(len(images)) if i != best]

@@ -47,11 +47,14 @@ class Layout:
         The axis of the file for each axis of the stack; with `rgb` the channel is the last.
     rgb
         Whether there is a channel axis.
+    channels
+        Its length, unless it holds the samples of a pixel's colour; else 0.
     """
 
     names: tuple[str, ...]
     order: tuple[int, ...]
     rgb: bool
+    channels: int = 0
 
 
 _ALIASES = {
@@ -156,7 +159,8 @@ def arrange(
     rest = [i for i, name in enumerate(names) if i not in channels and name not in ("y", "x")]
     rest.sort(key=lambda i: {"t": -1, "z": 1}.get(names[i], 0))
     plane = [*rest, names.index("y"), names.index("x")]
-    return Layout(tuple(names[i] for i in plane), (*plane, *many), bool(many))
+    length = shape[many[0]] if many and names[many[0]] != "s" else 0
+    return Layout(tuple(names[i] for i in plane), (*plane, *many), bool(many), length)
 
 
 def _remedy(count: int) -> str:

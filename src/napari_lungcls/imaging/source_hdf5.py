@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.files import withheld
 from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.named import named_stack
+from napari_lungcls.imaging.several import Listed
 from napari_lungcls.imaging.source_axes import READ_ERRORS, Opened
 from napari_lungcls.imaging.source_units import micrometres
 from napari_lungcls.imaging.stack import ImageStack
@@ -46,24 +46,7 @@ def split_dataset(path: str) -> tuple[str, str | None]:
     return found["file"], found["inside"].replace("\\", "/") or None
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A dataset that may be an image.
-
-    Attributes
-    ----------
-    inside
-        Its path in the file.
-    shape, dtype
-        Of the array as it is stored.
-    """
-
-    inside: str
-    shape: tuple[int, ...]
-    dtype: str
-
-
-def list_images(path: Path, source: str) -> list[Listed]:
+def list_hdf5(path: Path, source: str) -> list[Listed]:
     """List the datasets of a file that hold numbers along two or more axes.
 
     Parameters
@@ -81,7 +64,10 @@ def list_images(path: Path, source: str) -> list[Listed]:
     with _file(path, source) as file:
         try:
             nodes = [(inside, file[inside]) for inside in _images(file)]
-            return [Listed(inside, tuple(node.shape), str(node.dtype)) for inside, node in nodes]
+            return [
+                Listed(f":{inside}", inside, tuple(node.shape), str(node.dtype))
+                for inside, node in nodes
+            ]
         except READ_ERRORS as error:
             raise InputError(_damaged(source, error)) from error
 

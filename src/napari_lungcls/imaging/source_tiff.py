@@ -14,8 +14,8 @@ from typing import Literal
 import tifffile
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.channels import Choice
-from napari_lungcls.imaging.several import Candidate, choose
+from napari_lungcls.imaging.channels import Choice, per_channel
+from napari_lungcls.imaging.several import Candidate, Listed, choose, is_associated
 from napari_lungcls.imaging.source_axes import READ_ERRORS, LazyView, Opened, arrange
 from napari_lungcls.imaging.source_units import micrometres, plausible, world
 from napari_lungcls.imaging.stack import ImageStack
@@ -70,6 +70,31 @@ def open_tiff(
             raise InputError(f"{broken} ({error}); copy or export it again") from error
 
 
+def list_tiff(path: Path, source: str) -> list[Listed]:
+    """List the images of a TIFF file, without those that only go with a slide.
+
+    Raises
+    ------
+    InputError
+        When it is no TIFF.
+    """
+    with hushed():
+        try:
+            with tifffile.TiffFile(path) as tif:
+                images = _images(tif)
+                candidates = [Candidate(one.name or "", *_plane(one)) for one in images]
+                taken = choose(candidates, None, source, silent=True)
+                return [
+                    Listed(f"#{i + 1}", like.name, tuple(one.shape), str(one.dtype), i == taken)
+                    for i, (one, like) in enumerate(zip(images, candidates, strict=True))
+                    if i == taken or not is_associated(like.name)
+                ]
+        except READ_ERRORS as error:
+            raise InputError(
+                f"{source}: is not a TIFF image that can be read ({error}); copy or export it again"
+            ) from error
+
+
 def _opened(
     tif: tifffile.TiffFile,
     path: Path,
@@ -112,7 +137,13 @@ def _opened(
         name=path.name.split(".")[0] or path.name,
         source=source,
         channels=channels,
-        channel_names=[] if ome is None else _ome_channels(ome),
+        # Pages that nobody named are called i or q.
+        axis_names=() if {"i", "q"} & set(layout.names) else layout.names,
+        channel_names=per_channel(_ome_channels(ome, "Name"), layout.channels),
+        channel_colours=per_channel(
+            [_ome_colour(c) for c in _ome_channels(ome, "Color")] or _imagej_colours(tif),
+            layout.channels,
+        ),
     )
     stack.turned = any(isinstance(array, Turned) for array in arrays)
     return stack
@@ -208,9 +239,26 @@ def _believed(x: float | None, y: float | None) -> Sizes:
     return {"x": x, "y": y} if believed else {}
 
 
-def _ome_channels(pixels: ElementTree.Element) -> list[str]:
-    """Read the names of the channels of an image of OME-XML."""
-    return [element.get("Name", "") for element in pixels if _tag(element) == "Channel"]
+def _ome_channels(pixels: ElementTree.Element | None, attribute: str) -> list[str]:
+    """Read what OME-XML says about each channel of an image."""
+    found = [] if pixels is None else [e for e in pixels if _tag(e) == "Channel"]
+    return [element.get(attribute, "") for element in found]
+
+
+def _ome_colour(number: str) -> str:
+    """Turn a colour of OME-XML, red, green, blue and alpha in a signed number, into `#rrggbb`."""
+    try:
+        return f"#{(int(number) & 0xFFFFFFFF) >> 8:06x}"
+    except ValueError:
+        return ""
+
+
+def _imagej_colours(tif: tifffile.TiffFile) -> list[str]:
+    """Read the brightest colour of each channel's table."""
+    tables = (tif.imagej_metadata or {}).get("LUTs")
+    if not isinstance(tables, list):
+        return []
+    return ["#{:02x}{:02x}{:02x}".format(*(int(v) for v in table[:, -1])) for table in tables]
 
 
 def _ome_pixels(

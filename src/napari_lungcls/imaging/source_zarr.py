@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,15 @@ from pydantic import BaseModel, Field, ValidationError
 from zarr.storage import LocalStore
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.channels import Choice
+from napari_lungcls.imaging.channels import Choice, per_channel
 from napari_lungcls.imaging.named import named_stack
-from napari_lungcls.imaging.several import Candidate, choose
+from napari_lungcls.imaging.several import Candidate, Listed, choose, is_associated
 from napari_lungcls.imaging.source_axes import READ_ERRORS, Layout, LazyView, arrange, axis_name
 from napari_lungcls.imaging.source_units import MICROMETRE, micrometres, square
 from napari_lungcls.imaging.stack import ImageStack
 
 _Node = TypeVar("_Node")
+_HEX = re.compile("[0-9a-fA-F]{6}")
 
 
 class Axis(BaseModel):
@@ -111,6 +113,30 @@ def zarr_stack(
         )
     index = choose([image.candidate for image in images], chosen, source)
     return _pyramid(images[index].group, images[index].described, name, source, channels)
+
+
+def list_zarr(path: Path, source: str) -> list[Listed]:
+    """List the images that a zarr store keeps beside each other; none where it is one itself.
+
+    Raises
+    ------
+    InputError
+        When it is no zarr store, or damaged.
+    """
+    node = open_node(path, source)
+    if isinstance(node, zarr.Array) or multiscale(node, source) is not None:
+        return []
+    images = _collection(node, source)
+    if not images:
+        return []
+    taken = choose([image.candidate for image in images], None, source, silent=True)
+    found = []
+    for i, image in enumerate(images):
+        first = child(image.group, image.described.datasets[0].path, zarr.Array, source)
+        name = image.candidate.name
+        if i == taken or not is_associated(name):
+            found.append(Listed(f"#{i + 1}", name, first.shape, str(first.dtype), i == taken))
+    return found
 
 
 @dataclass(frozen=True)
@@ -268,18 +294,23 @@ def _pyramid(
         name=name,
         source=source,
         channels=channels,
-        channel_names=_channel_names(group),
+        axis_names=layout.names,
+        channel_names=per_channel(_channels(group, "label"), layout.channels),
+        channel_colours=per_channel(
+            [f"#{c}" if _HEX.fullmatch(c) else "" for c in _channels(group, "color")],
+            layout.channels,
+        ),
         **_world(axes, layout, scale, translate, source),
     )
 
 
-def _channel_names(group: zarr.Group) -> list[str]:
-    """Read the names that OME-Zarr gives its channels, if it does."""
+def _channels(group: zarr.Group, key: str) -> list[str]:
+    """Read what OME-Zarr says about each channel, if it does."""
     omero = ome_attributes(group).get("omero")
     channels = omero.get("channels") if isinstance(omero, dict) else None
     if not isinstance(channels, list):
         return []
-    return [str(c.get("label", "")) if isinstance(c, dict) else "" for c in channels]
+    return [str(c.get(key, "")) if isinstance(c, dict) else "" for c in channels]
 
 
 def _axes(described: Multiscale, ndim: int, source: str) -> list[Axis]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.channels import Choice
-from napari_lungcls.imaging.several import split_choice
+from napari_lungcls.imaging.several import Listed, split_choice
 from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
-from napari_lungcls.imaging.source_hdf5 import open_hdf5, split_dataset
+from napari_lungcls.imaging.source_hdf5 import list_hdf5, open_hdf5, split_dataset
 from napari_lungcls.imaging.source_openslide import SUFFIXES as SLIDES
 from napari_lungcls.imaging.stack import ImageStack
 
@@ -68,6 +68,29 @@ def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> 
         os.path.abspath(name) + (f":{inside}" if inside else "") + (f"#{chosen}" if chosen else "")
     )
     return stack
+
+
+def list_images(path: str | os.PathLike[str]) -> list[Listed]:
+    """List the images of a file or folder that may hold several; none for other kinds.
+
+    Pictures that only go with the image of a slide, such as its label, are left out.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    source = os.fspath(path)
+    file = Path(source)
+    if file.is_dir():
+        from napari_lungcls.imaging.source_zarr import list_zarr
+
+        return list_zarr(file, source)
+    if file.suffix.lower() in TIFF:
+        from napari_lungcls.imaging.source_tiff import list_tiff
+
+        return list_tiff(file, source)
+    return list_hdf5(file, source) if file.suffix.lower() in HDF5 else []
 
 
 def _open(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.channels import Choice, mix
+from napari_lungcls.imaging.channels import Choice, mix, unmixed
 from napari_lungcls.imaging.damage import DAMAGE, DamagedInput, damaged_places
 from napari_lungcls.imaging.source_axes import LazyView, guess_axes
 from napari_lungcls.printing import printable
@@ -47,6 +47,10 @@ class ImageStack:
         not given, the last or the one before y and x, whichever is shorter.
     channel_names
         What they are called, where `channels` may name them.
+    axis_names
+        Names of the axes without the channel, such as `("z", "y", "x")`, where they are known.
+    channel_colours
+        Colours that a viewer is to show them in, such as `#00ff00`; empty where unknown.
 
     Raises
     ------
@@ -68,11 +72,17 @@ class ImageStack:
         channels: Choice | None = None,
         channel_axis: int | None = None,
         channel_names: Sequence[str] = (),
+        channel_colours: Sequence[str] = (),
+        axis_names: Sequence[str] = (),
     ) -> None:
         self.name = printable(name)
         self.source = source or self.name
         self.levels = _as_levels(levels, self.source)
         self._check_axes()
+        self.channel_names, self.channel_colours = tuple(channel_names), tuple(channel_colours)
+        """Of all channels of the file, whichever were chosen; empty for colours of pixels."""
+        self.axis_names = tuple(axis_names)
+        """Of the axes without the channel; empty where nobody has named them."""
         self.channels: str | None = None
         """Which channels of the file these are, in numbers; None when all are."""
         if channels is not None:
@@ -168,6 +178,27 @@ class ImageStack:
         )
         other.path, other.channels, other.turned = self.path, self.channels, self.turned
         return other
+
+    def each_channel(self) -> list[ImageStack]:
+        """Give a grey image of each channel of the file, whichever were chosen here."""
+        levels = [unmixed(level) for level in self.levels]
+        found = []
+        for i in range(len(self.channel_names)):
+            channel = ImageStack(
+                levels,
+                pixel_size=self.pixel_size,
+                scale=self.scale,
+                translate=self.translate,
+                unit=self.unit,
+                name=self.name,
+                source=self.source,
+                channels=i,
+                channel_axis=-1,
+                axis_names=self.axis_names,
+            )
+            channel.path = self.path
+            found.append(channel)
+        return found
 
     def _plane_shape(self, level: Any) -> tuple[int, int]:
         height, width = level.shape[-3:-1] if self.rgb else level.shape[-2:]

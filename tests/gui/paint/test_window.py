@@ -241,7 +241,7 @@ def test_an_image_that_cannot_be_painted_says_why(window, viewer, monkeypatch):
     def refuse(image):
         raise InputError("intensities must be numbers")
 
-    monkeypatch.setattr("napari_lungcls.gui.paint.choices.as_stack", refuse)
+    monkeypatch.setattr("napari_lungcls.gui.paint.choices.stack_of", refuse)
     viewer.add_image(np.zeros((64, 64), np.float32), name="lung")
     assert not child(window, "paint_start").isEnabled()
     assert "intensities must be numbers" in window.choices.estimate.text()

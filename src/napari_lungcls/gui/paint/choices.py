@@ -16,6 +16,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.channels import stack_of
+from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.maps import map_of
 from napari_lungcls.gui.paint.extent import (
@@ -28,7 +30,6 @@ from napari_lungcls.gui.paint.extent import (
 from napari_lungcls.gui.paint.steps import cells, size
 from napari_lungcls.gui.parts import SPACING, LayerBox, note
 from napari_lungcls.gui.session import NamedModel, session
-from napari_lungcls.imaging.anything import as_stack
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.painting.grid import MAX_STRIDE
 
@@ -55,6 +56,7 @@ class Choices(QWidget):
         self._problem = NO_IMAGE
         self.model_box, self.load_button = QComboBox(), QPushButton("Load…")
         self.image_box = LayerBox(viewer, Image, accept=lambda layer: map_of(layer) is None)
+        self.details = ImageDetails(viewer, self.image_box)
         self.stride_box, self.stride_words = QSpinBox(), QLabel()
         self.extent_box = QComboBox()
         self.first_box, self.last_box = QSpinBox(), QSpinBox()
@@ -100,7 +102,7 @@ class Choices(QWidget):
         image = self.image
         if image is None:
             raise InputError(NO_IMAGE)
-        return self._plan(image, as_stack(image))
+        return self._plan(image, stack_of(image))
 
     def _plan(self, image: Image, stack: ImageStack) -> Plan:
         region = region_in_view(self._viewer, image) if self.in_view.isChecked() else None
@@ -186,6 +188,7 @@ class Choices(QWidget):
         rows: list[tuple[QLabel | None, QWidget]] = [
             (QLabel("Model"), beside((self.model_box, 1), (self.load_button, 0))),
             (QLabel("Image"), self.image_box),
+            (None, self.details),
             (QLabel("Stride"), beside((self.stride_box, 1), (self.stride_words, 1))),
             (self._extent_label, self.extent_box),
             (None, self._range),
@@ -202,6 +205,7 @@ class Choices(QWidget):
         listen(self, self._session.changed, slot=self._fill_models)
         self.model_box.activated.connect(self._on_model)
         self.image_box.layer_changed.connect(self._on_image)
+        self.details.changed.connect(self._on_image)
         self.extent_box.currentIndexChanged.connect(self._on_change)
         for box in (self.stride_box, self.first_box, self.last_box):
             box.valueChanged.connect(self._on_change)
@@ -228,7 +232,7 @@ class Choices(QWidget):
         self._stack, self._problem = None, NO_IMAGE
         if self.image is not None:
             try:
-                self._stack, self._problem = as_stack(self.image), ""
+                self._stack, self._problem = stack_of(self.image), ""
             except InputError as error:
                 self._problem = str(error)
         count = self._planes()

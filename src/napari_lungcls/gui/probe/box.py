@@ -13,13 +13,13 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.lifetime import at_end, listen
+from napari_lungcls.gui.pixel_size import pixel_size
 from napari_lungcls.gui.probe import words
 from napari_lungcls.gui.probe.controller import LIMIT, Controller, World
 from napari_lungcls.gui.probe.controls import Controls
 from napari_lungcls.gui.probe.pointer import Corners, Pointer
 from napari_lungcls.gui.probe.requests import Answers, Request, answering
 from napari_lungcls.gui.workers import start
-from napari_lungcls.imaging.anything import as_stack
 
 if TYPE_CHECKING:
     from napari_lungcls.model import Model
@@ -75,7 +75,7 @@ class ProbeBox(QWidget):
     def set_image(self, layer: Image | None) -> None:
         """Choose the image that clicks are about; None when there is none."""
         self._controller.image = layer
-        self._pixel_size = _pixel_size(layer)
+        self._pixel_size = None if layer is None else pixel_size(layer)
         self._show_spacing()
         self._refresh()
 
@@ -241,12 +241,3 @@ class ProbeBox(QWidget):
             widget.setVisible(self._progress_shown)
         if not self._progress_shown:
             self.bar.setRange(0, 0)
-
-
-def _pixel_size(layer: Image | None) -> float | None:
-    """Give the micrometres per pixel of an image layer, where they are known."""
-    try:
-        return None if layer is None else as_stack(layer).pixel_size
-    except InputError:
-        # What is wrong with the image is said when something is to be classified.
-        return None

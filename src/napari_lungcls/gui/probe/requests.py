@@ -30,7 +30,7 @@ class Request:
     Attributes
     ----------
     image
-        The image, as `as_stack` takes it.
+        The image, as `stack_of` takes it.
     model
         The model that answers.
     coordinates
@@ -83,7 +83,7 @@ def answering(request: Request, cancelled: Callable[[], bool]) -> Generator[Answ
     InputError
         When image and model do not go together.
     """
-    from napari_lungcls.imaging.anything import as_stack
+    from napari_lungcls.gui.channels import stack_of
     from napari_lungcls.painting.classify import classify_points
 
     model, where = request.model, request.coordinates
@@ -91,7 +91,7 @@ def answering(request: Request, cancelled: Callable[[], bool]) -> Generator[Answ
     done = 0
     engine = model.engine
     yield Answers(done, odds)
-    for rows, found in classify_points(engine, model.document, as_stack(request.image), where):
+    for rows, found in classify_points(engine, model.document, stack_of(request.image), where):
         odds[rows] = found
         done = rows.stop
         if request.stopped or cancelled():

@@ -4,13 +4,18 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
+import numpy as np
 
+from napari_lungcls.errors import InputError
 from napari_lungcls.gui.readers import LayerData
+from napari_lungcls.imaging.sources import list_images, open_image
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.names import Folder, comparable, path_key
 
 if TYPE_CHECKING:
     from napari.layers import Image
+
+RGB = ("#ff0000", "#00ff00", "#0000ff")
 
 WHOLE = 2**24
 """Pixels up to which a plane is read in one piece."""
@@ -19,17 +24,132 @@ TILE = 2048
 """Edge in pixels of the pieces of larger planes, rounded to whole chunks of the file."""
 
 
-def image_layer(stack: ImageStack) -> LayerData:
-    """Turn an image into the layer data that napari adds; pixels are read when looked at."""
+def read_image_layers(path: str) -> list[LayerData]:
+    """Open whatever `open_image` opens, or a map that this program painted.
+
+    Of several images in a file the largest is opened, and a window beside the image offers
+    the others. Datasets of HDF5 files only the user can tell apart: there the window comes
+    first.
+
+    Raises
+    ------
+    InputError
+        When the file or folder cannot be used; without a viewer also when it is an HDF5 file
+        with several images.
+    """
+    from napari import current_viewer
+
+    from napari_lungcls.gui.reading.maps import is_ours, read_map_layers
+
+    if is_ours(path):
+        return read_map_layers(path)
+    viewer, found = current_viewer(), list_images(path)
+    taken = next((path + image.choice for image in found if image.taken), path)
+    if viewer is None or len(found) < 2:
+        return file_layers(path if len(found) > 1 else taken)
+
+    from napari.utils.notifications import show_info
+
+    from napari_lungcls.gui.chooser import show_chooser
+
+    show_chooser(viewer, path, found)
+    if taken == path:
+        return []
+    show_info(
+        f"{Path(path).name} holds {len(found)} images. The largest is open; the list beside it "
+        "opens the others."
+    )
+    return file_layers(taken)
+
+
+def file_layers(path: str, part: str = "") -> list[LayerData]:
+    """Open one image of a file: a grey or RGB layer, or one grey layer for each channel.
+
+    Parameters
+    ----------
+    path
+        The file, with the choice of an image behind it where it has several.
+    part
+        What the file calls that image, to tell its layers from those of the others.
+
+    Raises
+    ------
+    InputError
+        When it cannot be used.
+    """
+    try:
+        stack = open_image(path)
+    except InputError as error:
+        # Neither grey nor three colours: perhaps it has other channels.
+        stack = _first_channel(path, error)
+    else:
+        if not stack.channel_names or _is_true_colour(stack):
+            return [image_layer(stack, part)]
+    names = [name or str(i) for i, name in enumerate(stack.channel_names)]
+    return [
+        image_layer(channel, f"{part} {name}".strip(), colour)
+        for channel, name, colour in zip(stack.each_channel(), names, _colours(stack), strict=True)
+    ]
+
+
+def _first_channel(path: str, error: InputError) -> ImageStack:
+    try:
+        stack = open_image(path, "0")
+    except InputError:
+        raise error from None
+    if len(stack.channel_names) < 2:
+        raise error
+    return stack
+
+
+def _is_true_colour(stack: ImageStack) -> bool:
+    """Tell whether three channels are red, green and blue of a photograph.
+
+    Fluorescence has channels with names or colours of its own, or more than 8 bits.
+    """
+    colours = tuple(colour.lower() for colour in stack.channel_colours)
+    names = tuple(name.lower() for name in stack.channel_names)
+    photograph = colours == RGB or names in (("red", "green", "blue"), ("r", "g", "b"))
+    return stack.dtype == np.uint8 and (photograph or not any((*names, *colours)))
+
+
+def _colours(stack: ImageStack) -> list[Any]:
+    """Give the colour of each channel, where the file has none as napari does."""
+    from napari.utils.colormaps import CMYBGR, MAGENTA_GREEN
+
+    count = len(stack.channel_names)
+    usual = MAGENTA_GREEN if count == 2 else CMYBGR
+    given = stack.channel_colours or ("",) * count
+    if len(set(given)) < count:  # Some programs write one colour for all.
+        given = ("",) * count
+    return [colour or usual[i % len(usual)] for i, colour in enumerate(given)]
+
+
+def image_layer(stack: ImageStack, part: str = "", colour: Any = None) -> LayerData:
+    """Turn an image into the layer data that napari adds; pixels are read when looked at.
+
+    Parameters
+    ----------
+    stack
+        The image.
+    part
+        Follows its name: which image of a file, or which channel.
+    colour
+        Of a channel; it is laid over the others.
+    """
     levels = [_as_dask(level, stack.ndim) for level in stack.levels]
-    options = {
-        "name": stack.name,
+    options: dict[str, Any] = {
+        "name": f"{stack.name} {part}".strip(),
         "rgb": stack.rgb,
         "multiscale": len(levels) > 1,
         "scale": stack.scale,
         "translate": stack.translate,
         "units": (stack.unit,) * stack.ndim,
     }
+    if stack.axis_names:
+        options["axis_labels"] = stack.axis_names
+    if colour is not None:
+        options |= {"colormap": colour, "blending": "additive"}
     return levels if len(levels) > 1 else levels[0], options, "image"
 
 

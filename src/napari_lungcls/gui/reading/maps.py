@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import tifffile
 
-from napari_lungcls.gui.readers import MAPS, LayerData
+from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.reading.images import is_called, open_images
 from napari_lungcls.imaging.source_axes import READ_ERRORS
 from napari_lungcls.painting.cells import NAMESPACE
@@ -16,6 +16,8 @@ from napari_lungcls.painting.header import MapHeader
 
 if TYPE_CHECKING:
     from napari.layers import Image
+
+SUFFIXES = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff")
 
 
 def is_ours(path: str) -> bool:
@@ -64,7 +66,7 @@ def image_for(header: MapHeader, path: str, images: "Sequence[Image]") -> "Image
 def layer_name(path: str) -> str:
     """Name a layer after its file."""
     name = os.path.basename(os.path.normpath(path))
-    suffix = next((end for end in MAPS if name.lower().endswith(end)), "")
+    suffix = next((end for end in SUFFIXES if name.lower().endswith(end)), "")
     return name[: len(name) - len(suffix)] or "map"
 
 

@@ -10,8 +10,6 @@ import pandas as pd
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
 from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN
-from napari_lungcls.annotation.tables import header_of
-from napari_lungcls.annotation.texts import beginning
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.reading.images import is_called, open_images
 from napari_lungcls.names import Folder, comparable
@@ -24,20 +22,6 @@ SUFFIX = ".lungcls.csv"
 
 ADDED = " points"
 """What annotation layers are called after their image, and so the files of them."""
-
-_HEADER = 4096
-
-
-def has_points(path: str) -> bool:
-    """Tell by its first line whether a table holds positions of points as napari writes them.
-
-    Its tables of shapes have such columns too, and one that numbers the vertices.
-    """
-    try:
-        columns = header_of(beginning(Path(path), _HEADER))
-    except OSError:
-        return False
-    return "axis-0" in columns and "vertex-index" not in map(str.lower, columns)
 
 
 def read_points_layers(path: str) -> list[LayerData]:

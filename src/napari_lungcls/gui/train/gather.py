@@ -11,9 +11,9 @@ from napari.layers import Points as PointsLayer
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.annotation.points import CLASS_COLUMN
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.channels import refusal, stack_of
 from napari_lungcls.gui.layers import core_points, scheme_of
 from napari_lungcls.gui.train.words import count
-from napari_lungcls.imaging.anything import as_stack
 
 if TYPE_CHECKING:
     from napari_lungcls.imaging.stack import ImageStack
@@ -57,7 +57,7 @@ def gather(pairs: Sequence[LayerPair]) -> Material:
         points = core_points(layer, image)
         labels = points.labels
         assert labels is not None
-        taken.append((as_stack(image), points.select(labels != "")))
+        taken.append((stack_of(image), points.select(labels != "")))
     scheme = scheme_of(pairs[0][1])
     assert scheme is not None
     return Material(taken, scheme)
@@ -69,6 +69,8 @@ def obstacle(pairs: Sequence[LayerPair]) -> str:
     for image, layer in pairs:
         if image is None:
             return "Open an image first."
+        if problem := refusal(image):
+            return problem
         if layer is None:
             return "Label some points first, or open a points file."
         scheme = scheme_of(layer)

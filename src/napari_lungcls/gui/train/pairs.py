@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.layers import KEY, image_of
 from napari_lungcls.gui.lifetime import at_end, listen
 from napari_lungcls.gui.parts import SPACING, LayerBox, note
@@ -47,6 +48,7 @@ class PairRow(QWidget):
         self.points.setToolTip("The labelled points to train on.")
         self.image.setObjectName("pair_image")
         self.points.setObjectName("pair_points")
+        self.details = ImageDetails(viewer, self.image)
         self.counts = note()
         self.counts.setObjectName("pair_counts")
         self.remove = QToolButton()
@@ -61,6 +63,7 @@ class PairRow(QWidget):
         self._later.timeout.connect(self.recount)
         self._lay_out()
         self.image.layer_changed.connect(self._find_points)
+        self.details.changed.connect(self.changed)
         self.points.layer_changed.connect(self._watch)
         at_end(self, self.stop_watching)
         self._find_points()
@@ -94,9 +97,10 @@ class PairRow(QWidget):
         above.addWidget(self.image)
         above.addWidget(self.remove)
         grid.addLayout(above, 0, 1)
-        grid.addWidget(QLabel("Points"), 1, 0)
-        grid.addWidget(self.points, 1, 1)
-        grid.addWidget(self.counts, 2, 1)
+        grid.addWidget(self.details, 1, 1)
+        grid.addWidget(QLabel("Points"), 2, 0)
+        grid.addWidget(self.points, 2, 1)
+        grid.addWidget(self.counts, 3, 1)
         grid.setColumnStretch(1, 1)
 
     def _find_points(self, _: object = None) -> None:

@@ -1,0 +1,297 @@
+"""What stands under the choice of an image: its pixel size and its channels."""
+
+from itertools import takewhile
+from typing import Any
+
+import napari
+from napari.layers import Image, Layer
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QLocale, Qt, QTimer, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui import channels
+from napari_lungcls.gui.lifetime import at_end, listen
+from napari_lungcls.gui.parts import SPACING, LayerBox, color_icon, note
+from napari_lungcls.gui.pixel_size import pixel_size, set_pixel_size, stated_pixel_size
+
+AMBER = "color: #c77700"
+"""For what should be looked at before going on; it can be read on either theme."""
+
+COLOURS = (("red", "#e02020"), ("green", "#20b020"), ("blue", "#2060ff"))
+UNKNOWN = "pixel size unknown –"
+NONE = "–"
+
+
+class PixelSize(QWidget):
+    """`1.8 µm/px ✎`, or in amber that it is unknown, with a way to set it.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layer: Image | None = None
+        self.words, self.edit_button = QLabel(), QToolButton()
+        self.field, self.set_button = QDoubleSpinBox(), QPushButton("Set")
+        self.field.setLocale(QLocale.c())
+        self.field.setDecimals(4)
+        self.field.setRange(0.0001, 10_000)
+        self.field.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        self.field.setSuffix(" µm/px")
+        self.field.setMinimumWidth(140)
+        self.edit_button.setAutoRaise(True)
+        for widget, name, tip in (
+            (self.words, "pixel_size", "Edge of a pixel of this image in µm"),
+            (self.edit_button, "edit_pixel_size", "Give the image another pixel size"),
+            (self.field, "pixel_size_value", "Edge of a pixel in µm; Return sets it"),
+            (self.set_button, "set_pixel_size", "Give the image this pixel size"),
+        ):
+            widget.setObjectName(name)
+            widget.setToolTip(tip)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(SPACING)
+        row.addWidget(self.words)
+        row.addWidget(self.edit_button)
+        row.addWidget(self.field)
+        row.addWidget(self.set_button)
+        row.addStretch(1)
+        self.edit_button.clicked.connect(self._on_edit)
+        self.set_button.clicked.connect(self._on_set)
+        self.field.lineEdit().returnPressed.connect(self._on_set)
+
+    def show_layer(self, layer: Image | None) -> None:
+        """Show the pixel size of an image."""
+        if layer != self._layer or self.words.text() == "":
+            self._show_editing(False)
+        self._layer = layer
+        self.setVisible(layer is not None)
+        if layer is None:
+            return
+        size = pixel_size(layer)
+        self.words.setText(UNKNOWN if size is None else f"{size:.4g} µm/px")
+        self.words.setStyleSheet(AMBER if size is None else "")
+        self.edit_button.setText("set…" if size is None else "✎")
+
+    def _show_editing(self, editing: bool) -> None:
+        for widget in (self.words, self.edit_button):
+            widget.setVisible(not editing)
+        for widget in (self.field, self.set_button):
+            widget.setVisible(editing)
+
+    def _on_edit(self) -> None:
+        """Let a number be typed; the file's own stands there if somebody dropped it."""
+        if self._layer is None:
+            return
+        known = pixel_size(self._layer) or stated_pixel_size(self._layer)
+        self.field.setValue(known or 1.0)
+        self._show_editing(True)
+        self.field.setFocus()
+        self.field.selectAll()
+
+    def _on_set(self) -> None:
+        layer = self._layer
+        if layer is None or self.field.isHidden():
+            return
+        self._show_editing(False)
+        try:
+            set_pixel_size(self._viewer, layer, self.field.value())
+        except InputError as error:
+            show_error(str(error))
+
+
+class Channels(QWidget):
+    """Which layers are the colours of an image, where several lie in the same place.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layer: Image | None = None
+        self._offered: list[Image] = []
+        self.boxes = [QComboBox() for _ in COLOURS]
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(SPACING)
+        row.addWidget(QLabel("c:"))
+        for box, (name, _) in zip(self.boxes, COLOURS, strict=True):
+            box.setObjectName(f"{name}_channel")
+            box.setToolTip(
+                "Channels that the network sees: one is grey, two or three are red, green\n"
+                "and blue. A model paints the channels that it was trained on."
+            )
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(3)
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            box.activated.connect(self._on_choice)
+            row.addWidget(box, 1)
+
+    def show_layer(self, layer: Image | None) -> None:
+        """Show the colours of an image; nothing where there is no choice."""
+        self._layer = layer
+        self._offered = [] if layer is None else channels.companions(self._viewer, layer)
+        self.setVisible(len(self._offered) > 1)
+        if layer is None or len(self._offered) < 2:
+            return
+        colours = [c for c in channels.colours_of(layer) if c in self._offered]
+        grey = len(colours) < 2
+        for i, (box, (_, color)) in enumerate(zip(self.boxes, COLOURS, strict=True)):
+            box.clear()
+            box.addItems(_short([channel.name for channel in self._offered]))
+            if i:
+                box.insertItem(0, NONE)
+            chosen = colours[i] if i < len(colours) else None
+            index = 0 if chosen is None else self._offered.index(chosen) + bool(i)
+            box.setCurrentIndex(index)
+            box.setEnabled(i <= len(colours))
+            if chosen is not None:
+                box.setItemIcon(index, color_icon("#909090" if grey else color, 10))
+
+    def _on_choice(self, _: int) -> None:
+        if self._layer is None:
+            return
+        chosen = [box.currentIndex() - bool(i) for i, box in enumerate(self.boxes)]
+        colours = [self._offered[i] for i in chosen if i >= 0]
+        channels.choose_colours(self._layer, colours)
+
+
+class ImageDetails(QWidget):
+    """Pixel size and channels of the image that a box chooses, and what is odd about them.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    box
+        Where the image is chosen.
+    """
+
+    changed = Signal()
+    """The chosen image has another pixel size, place or other colours."""
+
+    def __init__(
+        self, viewer: "napari.Viewer", box: LayerBox, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._box = viewer, box
+        self._watched: Layer | None = None
+        self.pixel_size, self.channels = PixelSize(viewer), Channels(viewer)
+        self.words, self.split_button = note(), QPushButton("Split into channels")
+        self.words.setObjectName("channel_words")
+        self.words.setStyleSheet(AMBER)
+        self.split_button.setObjectName("split_channels")
+        self.split_button.setToolTip("Put one layer for each channel in the place of this image")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SPACING)
+        for widget in (self.pixel_size, self.channels, self.words):
+            column.addWidget(widget)
+        column.addWidget(self.split_button, alignment=Qt.AlignmentFlag.AlignLeft)
+        # Layers that belong together move one after the other, and are looked at when all have.
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._show)
+        self.split_button.clicked.connect(self.split)
+        box.layer_changed.connect(self._on_layer)
+        events = viewer.layers.events
+        listen(self, events.inserted, events.removed, events.renamed, slot=self._on_list)
+        at_end(self, self._forget)
+        self._on_layer()
+
+    def split(self) -> None:
+        """Put the channels of the image in its place, one layer each."""
+        layer = self._box.layer
+        if layer is not None:
+            axis = channels.channel_axis(layer)
+            channels.split(self._viewer, layer, 0 if axis is None else axis)
+
+    def _on_layer(self, _: object = None) -> None:
+        self._forget()
+        self._watched = self._box.layer
+        if self._watched is not None:
+            for event in _events(self._watched):
+                event.connect(self._on_change)
+        self._show()
+
+    def _forget(self) -> None:
+        if self._watched is not None:
+            for event in _events(self._watched):
+                event.disconnect(self._on_change)
+            self._watched = None
+
+    def _on_change(self, event: object = None) -> None:
+        self._later.start()
+        self.changed.emit()
+
+    def _on_list(self, event: object = None) -> None:
+        """Drop colours whose layers were closed."""
+        layer = self._watched
+        if layer is not None:
+            colours = channels.colours_of(layer)
+            kept = [colour for colour in colours if colour in self._viewer.layers]
+            if len(kept) < len(colours):
+                channels.choose_colours(layer, kept or [layer])
+        self._later.start()
+
+    def _show(self) -> None:
+        layer = self._watched
+        self.pixel_size.show_layer(layer)
+        self.channels.show_layer(layer)
+        words = "" if layer is None else _words(layer)
+        self.words.setText(words)
+        self.words.setVisible(bool(words))
+        self.split_button.setVisible(bool(words))
+
+
+def _short(names: list[str]) -> list[str]:
+    """Leave out the words with which all names begin, as far as each keeps one."""
+    words = [name.split(" ") for name in names]
+    columns = zip(*(each[:-1] for each in words), strict=False)
+    same = len(list(takewhile(lambda column: len(set(column)) == 1, columns)))
+    return [" ".join(each[same:]) for each in words]
+
+
+def _words(layer: Layer) -> str:
+    axis = channels.channel_axis(layer)
+    if axis is not None:
+        return f"Axis {layer.axis_labels[axis]!r} holds channels, which are no planes."
+    if channels.may_be_channels(layer):
+        return "The first axis is taken for planes. Does it hold channels?"
+    return ""
+
+
+def _events(layer: Layer) -> list[Any]:
+    events = layer.events
+    return [
+        events.scale,
+        events.units,
+        events.translate,
+        events.rotate,
+        events.shear,
+        events.affine,
+        events.axis_labels,
+        events.data,
+        events.metadata,
+    ]
