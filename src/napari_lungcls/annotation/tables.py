@@ -108,11 +108,6 @@ def read_table(path: Path) -> Table:
     return Table(header, body, separator)
 
 
-def header_of(text: str) -> tuple[str, ...]:
-    """Give the names of the columns of a table from its first lines, as `read_table` would."""
-    return tuple(map(_known, _first_row(*_separated(text))))
-
-
 def axis_columns(path: Path, header: Sequence[str]) -> list[int]:
     """Find the places of `axis-0`, `axis-1`, … in the header, in the order of the axes.
 

@@ -65,13 +65,6 @@ def decoded(data: bytes, source: Path, save: str = SAVE) -> str:
         return text
 
 
-def beginning(path: Path, count: int) -> str:
-    """Give the first bytes of a file as text, with `�` for what is none."""
-    with path.open("rb") as stream:
-        data = stream.read(count // 2 * 2)
-    return data.decode("utf-16" if data.startswith(_UTF16) else "utf-8-sig", "replace")
-
-
 def _western(text: str) -> str | None:
     """Give the first word with letters beyond ASCII if each of them makes sense, else None."""
     if _CONTROLS.search(text) or "\ufffd" in text or set(text) & set(_ELSEWHERE):
