@@ -101,5 +101,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["LUNGCLS_JOURNALS"] = folder
+        os.environ["LUNGCLS_JOURNALS"] = os.environ["LUNGCLS_MODELS"] = folder
         main()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -11,6 +13,12 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(autouse=True)
+def _models_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
+    """Keep models that a test trains out of the user's folder."""
+    monkeypatch.setenv("LUNGCLS_MODELS", str(tmp_path_factory.getbasetemp() / uuid4().hex))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -268,6 +268,7 @@ def test_an_engine_or_device_that_is_not_there_is_refused(model: lc.Model, tmp_p
         lc.load(path, device="cuda:77").classify(IMAGE, [[5, 5]])
 
 
+@pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
 def test_the_model_finds_its_pixel_size_again(tmp_path: Path) -> None:
     settings = lc.TrainingSettings(zooms=(2,), val_fraction=0, **SETTINGS)
     model = lc.train(lc.ImageStack(IMAGE, pixel_size=0.5), POINTS, settings)

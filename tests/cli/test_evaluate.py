@@ -136,7 +136,9 @@ def test_a_missing_pixel_size_is_said_aloud(lab, run_cli, tmp_path):
     same = run_cli(*command, "--pixel-size", "0.5")
     assert "pixel size" not in same.err
     assert same.json == unknown.json
-    other = run_cli(*command, "--pixel-size", "0.25").json
+    resampled = run_cli(*command, "--pixel-size", "0.25")
+    assert resampled.err.count("the image is shrunk 2 times for it") == 1
+    other = resampled.json
     assert other["confusion"] != same.json["confusion"]
 
 

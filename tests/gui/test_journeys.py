@@ -34,6 +34,7 @@ def environment(tmp_path, qapp):
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "NAPARI_CONFIG": str(tmp_path / "settings.yaml"),
         "LUNGCLS_JOURNALS": str(tmp_path / "journals"),
+        "LUNGCLS_MODELS": str(tmp_path / "models"),
     }
 
 

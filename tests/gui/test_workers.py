@@ -2,11 +2,12 @@
 
 import threading
 import time
+import warnings
 
 import pytest
 from qtpy.QtWidgets import QWidget
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui import workers
 
 
@@ -143,14 +144,15 @@ def test_bad_input_before_the_first_report(qtbot, owner, said):
     assert events == [("failed", "No points"), ("ended",)]
 
 
-def test_a_fault_reaches_napari(qtbot, owner):
+@pytest.mark.parametrize("error", [KeyError("gone"), RuntimeError("out of memory")])
+def test_a_fault_reaches_napari(qtbot, owner, error):
     def work(cancelled):
         yield from ()
-        raise KeyError("gone")
+        raise error
 
     with qtbot.captureExceptions() as raised:
         _, events = run(qtbot, work, owner)
-    assert events == [("failed", "KeyError: 'gone'"), ("ended",)]
+    assert events == [("failed", f"{type(error).__name__}: {error}"), ("ended",)]
     assert len(raised) <= 1
 
 
@@ -204,3 +206,43 @@ def test_while_a_job_runs_the_collector_looks_at_new_objects_only(qtbot):
     release.set()
     qtbot.waitUntil(lambda: not any(job.running for job in jobs), timeout=20_000)
     assert gc.get_freeze_count() == 0
+
+
+def test_a_warning_of_the_core_is_reported_once_and_in_the_window_s_thread(qtbot, owner):
+    def work(cancelled):
+        yield 1
+        for _ in range(3):
+            warnings.warn("the image is grey", LungclsWarning, stacklevel=1)
+        warnings.warn("and small; give --pixel-size", LungclsWarning, stacklevel=1)
+
+    # Every run says it anew: Python itself would show it for the first one only.
+    for _ in range(2):
+        log = Log()
+        job = workers.start(work, owner=owner, warned=log.note("warned"))
+        with qtbot.waitSignal(job.ended, timeout=5000):
+            pass
+        assert log.events == [
+            ("warned", "The image is grey"),
+            ("warned", "And small; correct the image's scale"),
+        ]
+
+
+def test_a_warning_that_nobody_waits_for_is_a_notification(qtbot, owner, monkeypatch):
+    shown = []
+    monkeypatch.setattr(workers, "show_warning", shown.append)
+    monkeypatch.setattr(workers, "_notified", set())
+    for _ in range(2):
+        job = workers.start_call(
+            lambda: warnings.warn("it is odd", LungclsWarning, stacklevel=1), owner=owner
+        )
+        with qtbot.waitSignal(job.ended, timeout=5000):
+            pass
+    assert shown == ["It is odd"]
+
+
+def test_other_warnings_go_where_they_went(qtbot, owner):
+    def work():
+        warnings.warn("beware", RuntimeWarning, stacklevel=1)
+
+    with pytest.warns(RuntimeWarning, match="beware"):
+        qtbot.waitSignal(workers.start_call(work, owner=owner).ended, timeout=5000).wait()

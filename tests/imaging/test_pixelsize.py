@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.pixelsize import (
     LARGEST_RATIO,
     TOLERANCE,
     check_zooms,
     effective_zooms,
+    size_remark,
 )
 from napari_lungcls.imaging.stack import ImageStack
 
@@ -42,13 +43,28 @@ def test_level_pixels_have_the_size_that_was_trained(model: float, own: float) -
         assert zoom * own == pytest.approx(wanted * model, rel=TOLERANCE)
 
 
-def test_unknown_sizes_are_said_aloud() -> None:
-    with pytest.warns(LungclsWarning, match=r"a.tif does not tell its pixel size.*0.5 µm"):
-        assert effective_zooms((1, 4), 0.5, image(None)) == (1, 4)
-    with pytest.warns(LungclsWarning, match=r"the model does not know.*a.tif \(0.25 µm\)"):
-        assert effective_zooms((1, 4), None, image(0.25)) == (1, 4)
+@pytest.mark.parametrize(
+    ("model", "own", "said"),
+    [
+        (0.5, None, "a.tif does not tell its pixel size; it is taken for the model's, 0.5 µm."),
+        (None, 0.25, "the model does not know the pixel size it was trained at; a.tif (0.25 µm)"),
+        (1.8, 0.45, "a.tif has 0.45 µm per pixel and the model sees 1.8; the image is shrunk 4 t"),
+        (
+            0.5,
+            1.25,
+            "a.tif has 1.25 µm per pixel and the model sees 0.5; the image is enlarged",
+        ),
+    ],
+)
+def test_what_is_assumed_or_resampled_is_said(model, own, said) -> None:
+    assert size_remark(model, image(own)).startswith(said)
+
+
+def test_nothing_is_said_of_sizes_that_agree_or_that_nobody_knows() -> None:
+    assert size_remark(0.5, image(0.5 * (1 + 0.9 * TOLERANCE))) == ""
     # Nothing is known on either side: nobody claimed anything.
-    assert effective_zooms((1, 4), None, image(None)) == (1, 4)
+    assert size_remark(None, image(None)) == ""
+    assert effective_zooms((1, 4), None, image(0.25)) == (1, 4)
 
 
 @pytest.mark.parametrize("ratio", [1.01 * LARGEST_RATIO, 0.99 / LARGEST_RATIO, 1e9, 1e-9])

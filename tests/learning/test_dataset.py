@@ -113,6 +113,7 @@ def test_images_of_up_to_six_axes_have_planes() -> None:
     assert sorted(points.layout.planes) == list(range(16))
 
 
+@pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
 def test_other_pixel_sizes_are_resampled_to_one() -> None:
     rng = np.random.default_rng(3)
     coarse = rng.integers(0, 255, (60, 60)).astype(np.float32)

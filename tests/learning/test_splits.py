@@ -212,6 +212,7 @@ def check_nothing_is_seen_twice(
     assert np.isnan(own).all()
 
 
+@pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
 @settings(max_examples=25)
 @given(*SEEN)
 def test_no_training_window_shows_a_pixel_that_validation_shows(
@@ -245,6 +246,7 @@ def test_no_training_window_shows_a_pixel_that_validation_shows(
     check_nothing_is_seen_twice(stack, where[split.train], where[split.validation], chosen, rng)
 
 
+@pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
 @settings(max_examples=40)
 @given(*SEEN)
 def test_the_buffer_is_wide_enough_where_points_lie_just_that_far_apart(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.learning.layout import Pair, place_points
 from napari_lungcls.learning.settings import TrainingSettings
@@ -20,7 +21,7 @@ from napari_lungcls.learning.splits import make_splits
 from napari_lungcls.learning.training import Trained, TrainingProgress, run_training
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.engines.torch_engine import TorchEngine
-from napari_lungcls.network.modelfile import parameter_shapes
+from napari_lungcls.network.modelfile import parameter_shapes, write_model
 from napari_lungcls.painting.classify import classify_points
 from three_tissues import QUICK, SCHEME, exhausted, run, same, scene
 
@@ -266,7 +267,8 @@ def test_a_frozen_trunk_is_the_one_it_started_from() -> None:
 
 def test_several_images_of_different_pixel_sizes() -> None:
     first, second = scene(0, pixel_size=0.5), scene(1, pixel_size=0.25, source="b.tif")
-    trained = run([first, second], QUICK.model_copy(update={"zooms": (2,)}))[1]
+    with pytest.warns(LungclsWarning, match="0.5 µm per pixel and the model sees 0.25"):
+        trained = run([first, second], QUICK.model_copy(update={"zooms": (2,)}))[1]
     # The finest of them is what the model knows; the other is resampled to it.
     assert trained.document.pixel_size == 0.25
     split = trained.document.split
@@ -282,6 +284,25 @@ def test_grey_stacks_of_other_types() -> None:
     document = run([(volume, flat)], QUICK.model_copy(update={"epochs": 1}))[1].document
     assert document.network.normalisation.dtype == "uint16"
     assert 5_000 < document.network.normalisation.mean[0] < 40_000
+    assert document.rgb is False
+
+
+def test_a_model_knows_whether_it_was_trained_on_colours() -> None:
+    quick = QUICK.model_copy(update={"epochs": 1})
+    (stack, points), (second, others) = scene(), scene(1, source="b.tif")
+    assert run([(stack, points)], quick)[1].document.rgb is True
+    grey = ImageStack(np.asarray(second.levels[0])[..., 0], rgb=False, source="b.tif")
+    assert run([(stack, points), (grey, others)], quick)[1].document.rgb is None
+
+
+def test_going_on_with_a_colour_model_on_grey_images_is_said(tmp_path: Path) -> None:
+    quick = QUICK.model_copy(update={"epochs": 1})
+    stack, points = scene()
+    trained = run([(stack, points)], quick)[1]
+    path = write_model(tmp_path / "m.safetensors", trained.document, trained.state)
+    grey = ImageStack(np.asarray(stack.levels[0])[..., 0], rgb=False, source="grey.tif")
+    with pytest.warns(LungclsWarning, match="RGB images and grey.tif is grey"):
+        run([(grey, points)], quick.model_copy(update={"pretrained": str(path)}))
 
 
 @pytest.mark.gpu

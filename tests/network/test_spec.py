@@ -134,9 +134,21 @@ def image(dtype: str = "uint8", size: int = 300, pixel_size: float | None = None
 def test_an_image_that_fits_gives_the_zooms_to_look_at() -> None:
     document = make_document(make_spec(zooms=(1, 4)), pixel_size=0.5)
     assert check_image(image(pixel_size=0.5), document) == (1, 4)
-    assert check_image(image(pixel_size=0.25), document) == (2, 8)
+    with pytest.warns(LungclsWarning, match="0.25 µm per pixel and the model sees 0.5"):
+        assert check_image(image(pixel_size=0.25), document) == (2, 8)
     with pytest.warns(LungclsWarning, match="does not tell its pixel size"):
         assert check_image(image(), document) == (1, 4)
+
+
+@pytest.mark.parametrize(("trained", "shape"), [(True, (300, 300)), (False, (300, 300, 3))])
+def test_grey_for_a_colour_model_and_the_reverse_are_said(trained, shape) -> None:
+    document = make_document(make_spec(), rgb=trained)
+    stack = ImageStack(np.zeros(shape, np.uint8), source="a.tif")
+    words = "RGB images and a.tif is grey" if trained else "grey images and a.tif is RGB"
+    with pytest.warns(LungclsWarning, match=words):
+        assert check_image(stack, document) == (1,)
+    for silent in (None, not trained):
+        check_image(stack, document.model_copy(update={"rgb": silent}))
 
 
 def test_an_image_of_another_type_is_refused() -> None:

@@ -109,6 +109,7 @@ def test_planes_of_a_stack_are_painted_each_for_itself() -> None:
     assert painted.translate[:2] == (0, 7)
 
 
+@pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
 def test_a_finer_image_of_the_same_scene_is_painted_alike() -> None:
     """A model of 0.5 µm per pixel reads an image of 0.25 µm per pixel through zoom 2."""
     engine = random_engine(make_spec(zooms=(1, 4), normalisation=PLAIN), 3)

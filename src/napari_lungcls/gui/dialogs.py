@@ -1,13 +1,23 @@
 """Asking for files: every dialog begins where the last one ended, or in the chosen folder."""
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from pathlib import Path
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_lungcls.gui.preferences import preferences
 
 _last: list[Path] = []
+
+
+class Unsaved(Enum):
+    """What is to become of what was not saved."""
+
+    SAVE = auto()
+    KEEP = auto()
+    DISCARD = auto()
+    CANCEL = auto()
 
 
 def ask_open(parent: QWidget, title: str, filters: str) -> Path | None:
@@ -39,6 +49,53 @@ def ask_save(
     if path and not path.lower().endswith(tuple(suffixes)):
         path += next((suffix for suffix in suffixes if suffix in chosen), suffixes[0])
     return _remember(path)
+
+
+def ask_unsaved(parent: QWidget, found: Sequence[str], remark: str = "") -> Unsaved:
+    """Ask what is to become of what was not saved, before the window closes.
+
+    Parameters
+    ----------
+    parent
+        The window.
+    found
+        What was not saved, a phrase for each.
+    remark
+        What else to know, if anything.
+    """
+    box = QMessageBox(parent)
+    box.setObjectName("unsaved")
+    box.setWindowTitle("Not saved yet")
+    box.setIcon(QMessageBox.Icon.Warning)
+    listed = "\n".join(["Unsaved:", *(f"• {each}" for each in found)])
+    box.setText(f"Unsaved: {found[0].rstrip('.')}." if len(found) == 1 else listed)
+    box.setInformativeText(remark)
+    roles, answers = QMessageBox.ButtonRole, {}
+    for answer, text, role in (
+        (Unsaved.SAVE, "Save all…", roles.AcceptRole),
+        (Unsaved.KEEP, "Keep for next time", roles.AcceptRole),
+        (Unsaved.DISCARD, "Discard", roles.DestructiveRole),
+        (Unsaved.CANCEL, "Cancel", roles.RejectRole),
+    ):
+        button = box.addButton(text, role)
+        assert button is not None
+        button.setObjectName(f"unsaved_{answer.name.lower()}")
+        answers[button] = answer
+        if answer is Unsaved.KEEP:
+            box.setDefaultButton(button)
+        if answer is Unsaved.CANCEL:
+            box.setEscapeButton(button)
+    box.exec()
+    chosen = answers.get(box.clickedButton(), Unsaved.CANCEL)
+    box.deleteLater()
+    return chosen
+
+
+def ask_discard(parent: QWidget, name: str) -> bool:
+    """Ask whether a model that was never saved may go for good."""
+    buttons = QMessageBox.StandardButton
+    text = f"Delete the model {name} for good? It was not saved."
+    return QMessageBox.question(parent, "Delete the model", text) == buttons.Yes
 
 
 def _folder() -> Path:

@@ -2,12 +2,25 @@
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QDockWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 if TYPE_CHECKING:
     import napari
 
 PLUGIN = "napari-lungcls"
+
+
+def main_window(viewer: "napari.Viewer") -> QMainWindow:
+    """Give the window of a viewer, which lives as long as what it shows."""
+    real: Any = getattr(viewer, "__wrapped__", viewer)
+    # napari has no public name for it, but tells plugins to use this one.
+    window: QMainWindow = real.window._qt_window
+    return window
+
+
+def in_sight(viewer: "napari.Viewer", name: str) -> bool:
+    """Tell whether a widget of this object name can be seen in a viewer's window."""
+    return any(w.isVisible() for w in main_window(viewer).findChildren(QWidget, name))
 
 
 def open_dock(viewer: "napari.Viewer", name: str) -> Any:

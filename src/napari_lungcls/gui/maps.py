@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import dask.array as da
+import napari
 import numpy as np
 from napari.layers import Labels, Layer
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
@@ -32,6 +33,10 @@ RESIDENT = 2**29
 
 LARGE = 4096
 """Edge in cells up to which a plane is shown as it is; larger ones have coarser levels."""
+
+SHARES, HIDDEN, UNSAVED = "shares", "hidden", "unsaved"
+"""What a class map's layer remembers: shares by class, codes that are not shown, and whether
+it was painted and not saved."""
 
 CLASS_FEATURE = "class"
 """Under this name napari's status bar tells the class of the cell under the cursor."""
@@ -88,6 +93,11 @@ def map_layers(
         kind = {"kind": "confidence"}
         layers.append(_grey_layer(confidence, f"{name}: confidence", colors, kind, shared))
     return [*layers, _class_layer(painted, name, shared)]
+
+
+def add_layers(viewer: "napari.Viewer", layers: Sequence[LayerData]) -> list[Layer]:
+    """Add layers to a viewer from their data, keyword arguments and kinds."""
+    return [viewer.add_layer(Layer.create(*layer)) for layer in layers]
 
 
 def quieten() -> None:

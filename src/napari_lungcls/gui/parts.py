@@ -1,6 +1,6 @@
 """Small parts that the windows share, so that they look and behave alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import napari
@@ -45,10 +45,42 @@ def heading(text: str) -> QLabel:
 def note(text: str = "") -> QLabel:
     """Make a line of words that wraps, and that can be selected and copied."""
     label = QLabel(text)
+    _make_note(label)
+    return label
+
+
+def _make_note(label: QLabel) -> None:
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
+
+
+# Dark words on a light ground: they read alike in both themes.
+_BOX = "background: {}; color: {}; border-radius: 3px; padding: 5px;"
+AMBER = _BOX.format("#ffd98a", "#3b2a00")
+RED = _BOX.format("#f8c4bc", "#4c0f06")
+
+
+class Caution(QLabel):
+    """An amber box of what to know before trusting a result, hidden while it is empty."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        _make_note(self)
+        self.setObjectName(name)
+        self.setStyleSheet(AMBER)
+        self.say([])
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Show lines, each once."""
+        told = list(dict.fromkeys(line for line in lines if line))
+        self.setText("\n".join(told if len(told) == 1 else (f"• {line}" for line in told)))
+        self.setVisible(bool(told))
+
+
+def redden(label: QWidget, refused: bool) -> None:
+    """Show that a label tells of a refusal, or no longer does."""
+    label.setStyleSheet(RED if refused else "")
 
 
 def color_icon(color: str, size: int = 14) -> QIcon:
@@ -203,8 +235,14 @@ class RunBar(QWidget):
         self._say("")
         self._show_running(False)
 
+    @property
+    def running(self) -> bool:
+        """Whether it shows work that runs."""
+        return self._runs
+
     def begin(self, words: str) -> None:
         """Show that the work has begun; how much it is, is not known yet."""
+        redden(self.words, False)
         self.bar.setRange(0, 0)
         self._say(words)
         self._show_running(True)
@@ -217,10 +255,25 @@ class RunBar(QWidget):
             left = "" if seconds is None else f", {remaining(seconds)}"
             self._say(f"{words}{left}")
 
-    def end(self, words: str) -> None:
+    def end(self, words: str, *, refused: bool = False) -> None:
         """Show that the work has ended, and how."""
         self._say(words)
+        redden(self.words, refused)
         self._show_running(False)
+
+    def show_paused(self, paused: bool) -> None:
+        """Show that the work is held, or goes on."""
+        self.pause_button.blockSignals(True)
+        self.pause_button.setChecked(paused)
+        self.pause_button.blockSignals(False)
+        self.pause_button.setText("Resume" if paused else "Pause")
+        if paused:
+            self._say("paused")
+
+    def show_cancelling(self) -> None:
+        """Show that the work was asked to end."""
+        self.cancel_button.setEnabled(False)
+        self._say("cancelling…")
 
     def allow(self, reason: str = "") -> None:
         """Enable the start button, or disable it with the reason as its tooltip."""
@@ -244,21 +297,15 @@ class RunBar(QWidget):
         self._enable()
         self.cancel_button.setEnabled(runs)
         self.pause_button.setEnabled(runs)
-        self.pause_button.blockSignals(True)
-        self.pause_button.setChecked(False)
-        self.pause_button.blockSignals(False)
-        self.pause_button.setText("Pause")
+        self.show_paused(False)
         self.bar.setVisible(runs)
 
     def _on_cancel(self) -> None:
-        self.cancel_button.setEnabled(False)
-        self._say("cancelling…")
+        self.show_cancelling()
         self.cancel_clicked.emit()
 
     def _on_pause(self, paused: bool) -> None:
-        self.pause_button.setText("Resume" if paused else "Pause")
-        if paused:
-            self._say("paused")
+        self.show_paused(paused)
         self.pause_toggled.emit(paused)
 
 

@@ -10,8 +10,8 @@ OPTION = re.compile(r"--([a-z][a-z-]*)(?: ([\w.,]*\w|FILE))?")
 _PHRASES = {
     "train with --classes FILE": "use a scheme that has it (Edit classes)",
     "give --classes a scheme without it": "remove the class from the scheme (Edit classes)",
-    "Give --pixel-size if that is wrong.": "Correct the image's scale if that is wrong.",
     "give --pixel-size": "correct the image's scale",
+    "Set the pixel size if": "Set the image's scale if",
     ", or write to a file with --out": "",
 }
 

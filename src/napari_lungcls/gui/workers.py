@@ -1,19 +1,19 @@
-"""Long work in threads: the only module that knows napari's `thread_worker`."""
+"""Long work in threads: the only module that knows napari's workers."""
 
 import atexit
 import gc
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
-from napari.qt.threading import thread_worker
-from napari.utils.notifications import show_error
+from napari.qt.threading import GeneratorWorker, create_worker
+from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QCoreApplication, QObject, QThreadPool, Signal
-from qtpy.QtWidgets import QWidget
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui.lifetime import when_destroyed
 from napari_lungcls.gui.wording import in_window
 
@@ -31,12 +31,18 @@ POLL = 0.05
 
 _running: "weakref.WeakSet[Job]" = weakref.WeakSet()
 
+_in_thread: "dict[int, Job]" = {}
+"""The jobs by the number of the thread in which they run."""
+
+_notified: set[str] = set()
+
 
 class Job(QObject):
     """A generator of the core that runs in a thread.
 
     Signals come in the window's thread: `progressed` with what the generator yields,
-    thinned; then `returned` with its value or `failed` with one line; `ended` in any case.
+    thinned, and `warned` with each different line that the core warns of; then `returned` with
+    its value or `failed` with one line; `ended` in any case.
 
     Parameters
     ----------
@@ -47,18 +53,20 @@ class Job(QObject):
     """
 
     progressed = Signal(object)
+    warned = Signal(str)
     returned = Signal(object)
     failed = Signal(str)
     ended = Signal()
 
-    def __init__(self, work: Work, owner: QWidget) -> None:
+    def __init__(self, work: Work, owner: QObject) -> None:
         super().__init__(QCoreApplication.instance())
         self._work = work
         self._cancelled, self._awake = threading.Event(), threading.Event()
         self._awake.set()
         self._left = threading.Event()
         self._over = self._silent = False
-        self._worker: Any = thread_worker(self._steps)()
+        self._lines: set[str] = set()
+        self._worker: Any = create_worker(self._steps, _worker_class=_Worker, _start_thread=False)
         self._worker.yielded.connect(self._on_progress)
         self._worker.returned.connect(self._on_return)
         self._worker.errored.connect(self._on_error)
@@ -69,6 +77,11 @@ class Job(QObject):
     def running(self) -> bool:
         """Whether it has not ended yet."""
         return not self._over
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is held."""
+        return not self._awake.is_set()
 
     @property
     def cancelling(self) -> bool:
@@ -86,6 +99,7 @@ class Job(QObject):
             gc.freeze()
         _running.add(self)
         _wait_at_exit()
+        _hear_warnings()
         self._worker.start()
 
     def cancel(self) -> None:
@@ -116,13 +130,21 @@ class Job(QObject):
 
     def _steps(self) -> Generator[Any, None, Any]:
         """Run the core's generator and say when it has ended."""
+        _in_thread[threading.get_ident()] = self
         try:
             return (yield from self._thinned(self._work(self._asked)))
         except InputError as error:
             # An exception would be shown with a traceback; this is no fault of the code.
             return _Refusal(in_window(str(error)))
         finally:
+            _in_thread.pop(threading.get_ident(), None)
             self._left.set()
+
+    def warn(self, line: str) -> None:
+        """Report what the core warns of in the job's thread, each line once."""
+        if line not in self._lines and not self._silent:
+            self._lines.add(line)
+            self.warned.emit(in_window(line))
 
     def _thinned(self, generator: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
         """Let the first and last report through, those that must be told, and a few more."""
@@ -168,11 +190,67 @@ class Job(QObject):
         self.deleteLater()
 
 
+class _Worker(GeneratorWorker):
+    """A worker that leaves the module `warnings` alone.
+
+    superqt exchanges the filters and the hook of the whole process while a thread runs. Of two
+    threads that overlap, one would take away what the other needs. It also takes a
+    `RuntimeError`, as torch raises when memory runs out, for a sign that the worker is gone,
+    and never says that it has ended.
+    """
+
+    def run(self) -> None:
+        """Do as `WorkerBase.run` does otherwise."""
+        self.started.emit()
+        self._running = True
+        try:
+            result = self.work()
+            if isinstance(result, Exception):
+                raise result
+            if not self.abort_requested:
+                self.returned.emit(result)
+        except Exception as error:  # whatever it is, `errored` tells of it
+            self.errored.emit(error)
+        self._running = False
+        self.finished.emit()
+        self._finished.emit(self)
+
+
 class _Refusal:
     """The line of an `InputError` on its way out of the thread."""
 
     def __init__(self, line: str) -> None:
         self.line = line
+
+
+def _notify(line: str) -> None:
+    """Show a warning that no window waits for, once."""
+    if line not in _notified:
+        _notified.add(line)
+        show_warning(line)
+
+
+def _hear_warnings() -> None:
+    """Have what the core warns of in the thread of a job reported by the job.
+
+    napari puts a function of its own in the same place while it runs, hence every job looks
+    whether ours is still there. Each warning is let through each time: Python itself would
+    show it for the first run only.
+    """
+    warnings.filterwarnings("always", category=LungclsWarning)
+    before = warnings.showwarning
+    if getattr(before, "of_lungcls", False):
+        return
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+        job = _in_thread.get(threading.get_ident())
+        if job is not None and issubclass(category, LungclsWarning):
+            job.warn(str(message))
+        else:
+            before(message, category, *where, **options)
+
+    show.of_lungcls = True  # type: ignore[attr-defined]
+    warnings.showwarning = show
 
 
 def _must_tell(value: Any) -> bool:
@@ -183,8 +261,9 @@ def _must_tell(value: Any) -> bool:
 def start(
     work: Work,
     *,
-    owner: QWidget,
+    owner: QObject,
     progressed: Callable[[Any], None] | None = None,
+    warned: Callable[[str], None] | None = None,
     returned: Callable[[Any], None] | None = None,
     failed: Callable[[str], None] | None = None,
     ended: Callable[[], None] | None = None,
@@ -197,13 +276,15 @@ def start(
         Takes `cancelled` and gives the generator.
     owner
         The widget that the callbacks belong to; when it goes, the job is cancelled.
-    progressed, returned, failed, ended
+    progressed, warned, returned, failed, ended
         Called in the window's thread; see `Job`. An `InputError` is also shown as a
-        notification, any other exception as napari shows errors.
+        notification, any other exception as napari shows errors, and a warning that has no
+        callback as a notification, once.
     """
     job = Job(work, owner)
     for signal, callback in (
         (job.progressed, progressed),
+        (job.warned, warned or _notify),
         (job.returned, returned),
         (job.failed, failed),
         (job.ended, ended),
@@ -214,7 +295,7 @@ def start(
     return job
 
 
-def start_call(call: Callable[[], Any], *, owner: QWidget, **callbacks: Any) -> Job:
+def start_call(call: Callable[[], Any], *, owner: QObject, **callbacks: Any) -> Job:
     """Run a plain function in a thread; see `start` for the callbacks."""
 
     def work(cancelled: Callable[[], bool]) -> Generator[Any, None, Any]:
@@ -234,7 +315,7 @@ def cancel_all(milliseconds: int = 20_000) -> bool:
     return bool(QThreadPool.globalInstance().waitForDone(milliseconds))
 
 
-def _drop_with(owner: QWidget, job: Job) -> Callable[[], None]:
+def _drop_with(owner: QObject, job: Job) -> Callable[[], None]:
     """Drop the job when its owner is destroyed; return what undoes that."""
     known = weakref.ref(job)
 

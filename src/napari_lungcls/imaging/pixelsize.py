@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 
-from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.stack import ImageStack
 
 TOLERANCE = 0.02
@@ -41,27 +40,8 @@ def effective_zooms(
     ------
     InputError
         When the sizes are so different that one must be wrong.
-
-    Warns
-    -----
-    LungclsWarning
-        When only one of the sizes is known, so that nobody can tell whether they agree.
     """
     if model_pixel_size is None or stack.pixel_size is None:
-        if model_pixel_size is not None:
-            warnings.warn(
-                f"{stack.source} does not tell its pixel size; it is taken for the model's, "
-                f"{model_pixel_size:g} µm. Give --pixel-size if that is wrong.",
-                LungclsWarning,
-                stacklevel=2,
-            )
-        elif stack.pixel_size is not None:
-            warnings.warn(
-                f"the model does not know the pixel size it was trained at; {stack.source} "
-                f"({stack.pixel_size:g} µm) is taken to have the same.",
-                LungclsWarning,
-                stacklevel=2,
-            )
         return tuple(float(z) for z in zooms)
     ratio = model_pixel_size / stack.pixel_size
     if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
@@ -72,6 +52,39 @@ def effective_zooms(
     if abs(ratio - 1) <= TOLERANCE:
         ratio = 1.0
     return tuple(z * ratio for z in zooms)
+
+
+def size_remark(model_pixel_size: float | None, stack: ImageStack) -> str:
+    """Say what is assumed or done about the pixel size of an image; empty when it fits.
+
+    Parameters
+    ----------
+    model_pixel_size
+        Micrometres per pixel that the network sees at zoom 1, or None if unknown.
+    stack
+        The image that it is to look at.
+    """
+    size = stack.pixel_size
+    if model_pixel_size is None:
+        if size is None:
+            return ""
+        return (
+            f"the model does not know the pixel size it was trained at; {stack.source} "
+            f"({size:g} µm) is taken to have the same"
+        )
+    if size is None:
+        return (
+            f"{stack.source} does not tell its pixel size; it is taken for the model's, "
+            f"{model_pixel_size:g} µm. Set the pixel size if that is wrong."
+        )
+    ratio = model_pixel_size / size
+    if abs(ratio - 1) <= TOLERANCE:
+        return ""
+    change = f"shrunk {ratio:.3g} times" if ratio > 1 else f"enlarged {1 / ratio:.3g} times"
+    return (
+        f"{stack.source} has {size:g} µm per pixel and the model sees {model_pixel_size:g}; "
+        f"the image is {change} for it"
+    )
 
 
 def common_pixel_size(stacks: Iterable[ImageStack]) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,12 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import read_windows
 from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.fitting import check_image
+from napari_lungcls.network.fitting import fitting_zooms
 from napari_lungcls.printing import printable
 
 
@@ -162,10 +160,8 @@ class PointAnswers(Answers):
             mine = rows[(rows >= part.start) & (rows < part.stop)]
             if not len(mine):
                 continue
-            with warnings.catch_warnings():
-                # What there is to say about pixel sizes was said when the points were answered.
-                warnings.simplefilter("ignore", LungclsWarning)
-                zooms = check_image(stack, document)
+            # What there is to say was said when the points were answered.
+            zooms = fitting_zooms(stack, document)
             where = points.coordinates[mine - part.start]
             windows, places = read_windows(stack, where, zooms, document.network.sight)
             yield from map(Seen, mine.tolist(), windows, places)

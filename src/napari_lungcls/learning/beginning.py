@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.learning.augmentation import check_changes
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.start import Origin, open_origin
 from napari_lungcls.learning.verdict import check_aim
+from napari_lungcls.network.fitting import colour_remark
 
 ANYWHERE = {"engine", "device", "precision"}
 """Settings that say where a run computes, and may change when it goes on."""
 
 
 def begin(
-    settings: TrainingSettings, scheme: ClassScheme, images: Iterable[tuple[str, str, bool]]
+    settings: TrainingSettings, scheme: ClassScheme, images: Sequence[tuple[str, str, bool]]
 ) -> Origin:
     """Check what can be checked before anything is read, and open what the run starts from.
 
@@ -34,11 +37,27 @@ def begin(
     ------
     InputError
         When settings, classes and images do not go together.
+
+    Warns
+    -----
+    LungclsWarning
+        When the run goes on with a model of colour images on grey ones, or the reverse.
     """
     check_aim(settings, scheme)
     for dtype, source, rgb in images:
         check_changes(settings, dtype, source, rgb=rgb)
-    return open_origin(settings, scheme)
+    origin = open_origin(settings, scheme)
+    if origin.model is not None:
+        for _, source, rgb in images:
+            if line := colour_remark(origin.model[0], source, rgb=rgb):
+                warnings.warn(line, LungclsWarning, stacklevel=2)
+    return origin
+
+
+def common_colours(images: Sequence[tuple[str, str, bool]]) -> bool | None:
+    """Tell whether all images have colours, as `begin` takes them; None if only some do."""
+    found = {rgb for _, _, rgb in images}
+    return found.pop() if len(found) == 1 else None
 
 
 def identify(

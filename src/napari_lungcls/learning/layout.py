@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.pixelsize import check_zooms, effective_zooms
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.imaging.pixelsize import check_zooms, effective_zooms, size_remark
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import check_inside, plane_indices
 from napari_lungcls.names import comparable, path_key, warn_of_case
@@ -79,6 +80,11 @@ def place_points(
     ------
     InputError
         When points and images cannot be trained on.
+
+    Warns
+    -----
+    LungclsWarning
+        When the pixel size of an image is assumed, or the image is resampled.
     """
     codes = check_pairs(pairs, scheme)
     images = [_identity(stack) for stack, _ in pairs]
@@ -86,6 +92,8 @@ def place_points(
     for image, (stack, points) in zip(images, pairs, strict=True):
         effective = effective_zooms(zooms, pixel_size, stack)
         check_zooms(zooms, effective, stack)
+        if line := size_remark(pixel_size, stack):
+            warnings.warn(line, LungclsWarning, stacklevel=2)
         seen.append(effective)
         edge_of_pixel = zooms[0] / effective[0]
         coordinates.append(points.coordinates[:, -2:] * edge_of_pixel)

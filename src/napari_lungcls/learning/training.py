@@ -13,7 +13,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.pixelsize import common_pixel_size
 from napari_lungcls.learning.answers import Answers, PointAnswers
-from napari_lungcls.learning.beginning import begin, identify
+from napari_lungcls.learning.beginning import begin, common_colours, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, count_points, place_points
@@ -109,7 +109,8 @@ def run_training(
     material = Material(points, tuple(splits), dtype, pixel_size, fingerprint)
     run = Run(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
-    document, held = run.document(), run.held_out()
+    document = run.document().model_copy(update={"rgb": common_colours(images)})
+    held = run.held_out()
     answers = PointAnswers.of_rows(pairs, *held, document) if held else None
     return Trained(document, run.state, answers)
 

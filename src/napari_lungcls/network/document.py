@@ -40,6 +40,8 @@ class ModelDocument(BaseModel):
         The classes, in the order of the logits.
     pixel_size
         Micrometres per pixel of the images it was trained on; None if unknown.
+    rgb
+        Whether these images had colours; None if unknown, or if some had and some had not.
     settings
         Training settings.
     split
@@ -75,6 +77,7 @@ class ModelDocument(BaseModel):
     network: NetworkSpec
     scheme: ClassScheme
     pixel_size: float | None = Field(default=None, gt=0)
+    rgb: bool | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     split: dict[str, Any] = Field(default_factory=dict)
     validation: dict[str, Any] | None = None

@@ -13,7 +13,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.engines import create_engine
-from napari_lungcls.network.fitting import check_image
+from napari_lungcls.network.fitting import fitting_zooms
 from napari_lungcls.network.modelfile import read_model
 from napari_lungcls.painting.damage import Damage, Painted, paint_readable
 from napari_lungcls.painting.grid import Block, MapGrid
@@ -88,7 +88,7 @@ class _Prepared:
             stack = open_image(stack, task.channels)
         stack = stack.with_pixel_size(task.pixel_size)
         self.grid = MapGrid.over(stack, task.stride, task.region, task.planes)
-        zooms = check_image(stack, document)
+        zooms = fitting_zooms(stack, document)
         # What the client chose for all blocks, so that they go together.
         painting = engine.painting(task.header.provenance["precision"])
         self.painter = Painter(

@@ -14,7 +14,7 @@ from napari_lungcls.imaging.geometry import map_positions
 from napari_lungcls.imaging.stack import Plane
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, Painting, Precision
-from napari_lungcls.network.fitting import check_image
+from napari_lungcls.network.fitting import fitting_zooms
 from napari_lungcls.painting.grid import MapGrid
 from napari_lungcls.painting.painter import Answers, Painter
 
@@ -86,7 +86,7 @@ def _changed(
     exact: Painting, fast: Painting, document: ModelDocument, engine: Engine, grid: MapGrid
 ) -> tuple[int, int]:
     """Count the sampled cells that change their class, and those that are no toss-up."""
-    zooms = check_image(grid.stack, document)
+    zooms = fitting_zooms(grid.stack, document)
     painters = [
         Painter(
             painting,

@@ -230,11 +230,93 @@ def test_removing_the_layer_ends_the_painting(window, viewer, qtbot, blocky, mon
 
 def test_a_model_that_does_not_fit_is_refused_in_one_line(window, viewer, qtbot):
     viewer.add_image(np.zeros((64, 64), np.uint8), name="lung")
-    click(qtbot, window, "paint_start")
-    finish(qtbot, window)
-    assert "holds uint8 and the model was trained on float32" in window.run_bar.words.text()
-    assert len(viewer.layers) == 1
+    assert not child(window, "paint_start").isEnabled()
+    assert "holds uint8 and the model was trained on float32" in window.choices.estimate.text()
+    assert window.choices.estimate.styleSheet()
+    other = viewer.add_image(np.zeros((64, 64), np.float32), name="other")
+    window.choices.image_box.choose(other)
     assert child(window, "paint_start").isEnabled()
+    assert not window.choices.estimate.styleSheet()
+
+
+def test_a_refusal_during_the_run_is_red_until_something_changes(
+    window, viewer, qtbot, blocky, monkeypatch
+):
+    def refuse(self, *arguments, **options):
+        yield from ()
+        raise InputError("the disk is full; free space")
+
+    monkeypatch.setattr(Model, "painting", refuse)
+    viewer.add_image(blocky(64, 64), name="lung")
+    run(qtbot, window)
+    assert window.run_bar.words.text() == "The disk is full; free space"
+    assert window.run_bar.words.styleSheet()
+    child(window, "paint_stride").setValue(8)
+    assert window.run_bar.words.text() == ""
+    assert not window.run_bar.words.styleSheet()
+
+
+def test_where_model_and_image_differ_is_said_before_the_start(window, viewer, qtbot, blocky):
+    document = bright_model().document.model_copy(update={"rgb": True, "pixel_size": 0.5})
+    session(viewer).add(Model(document, bright_model().state, device="cpu"), "of colours")
+    image = viewer.add_image(blocky(64, 64), name="lung")
+    said = window.caution.text()
+    assert "trained on RGB images and layer 'lung' is grey" in said
+    assert "does not tell its pixel size" in said
+    assert not window.caution.isHidden()
+    run(qtbot, window)
+    # The core says the same while it paints: it stands there once, and stays.
+    assert len(window.painting.warnings) == 2
+    assert window.caution.text() == said
+    child(window, "paint_model").setCurrentText("bright or dark")
+    session(viewer).choose("bright or dark")
+    viewer.layers.remove(image)
+
+
+def test_a_painting_outlives_its_window_and_shows_itself_again(
+    window, viewer, qtbot, blocky, monkeypatch
+):
+    monkeypatch.setattr("napari_lungcls.gui.workers.BETWEEN_REPORTS", 0)
+    go = []
+    steps(monkeypatch, lambda done: until(go) if done == 1 else None)
+    viewer.add_image(blocky(4, 64, 80), name="lung")
+    child(window, "paint_extent").setCurrentText("Whole stack")
+    click(qtbot, window, "paint_start")
+    qtbot.waitUntil(lambda: window.run_bar.words.text().startswith("25 % painted"))
+    job = window.job
+    click(qtbot, window, "paint_pause")
+    window.parent().titleBarWidget().close_button.click()
+    again = PaintMap(viewer)
+    viewer.window.add_dock_widget(again, name="Paint again")
+    assert again.job is job
+    assert not child(again, "paint_start").isEnabled()
+    assert again.run_bar.words.text() == "paused"
+    assert child(again, "paint_pause").isChecked()
+    assert again.maps.layer == viewer.layers["lung map"]
+    assert not child(again, "save_map").isEnabled()
+    again.start()
+    assert again.job is job
+    click(qtbot, again, "paint_pause")
+    go.append(True)
+    finish(qtbot, again)
+    assert again.run_bar.words.text().startswith("Painted ")
+    assert viewer.layers["lung map"].data.all()
+    assert [layer.name for layer in viewer.layers].count("lung map") == 1
+    assert child(again, "save_map").isEnabled()
+
+
+def test_a_painting_that_ends_unseen_is_told(window, viewer, qtbot, blocky, monkeypatch):
+    told = []
+    monkeypatch.setattr("napari_lungcls.gui.paint.run.show_info", told.append)
+    viewer.add_image(blocky(64, 80), name="lung")
+    click(qtbot, window, "paint_start")
+    run_of_it = window.painting
+    window.parent().titleBarWidget().close_button.click()
+    qtbot.waitUntil(lambda: not run_of_it.busy, timeout=30_000)
+    assert told[0].startswith("Painted ")
+    again = PaintMap(viewer)
+    qtbot.addWidget(again)
+    assert again.run_bar.words.text() == told[0]
 
 
 def test_an_image_that_cannot_be_painted_says_why(window, viewer, monkeypatch):

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
+from known_network import make_document, make_spec
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
+from napari_lungcls.gui.train.run import TrainingRun
 from napari_lungcls.gui.train.theme import Colours
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import load
+from napari_lungcls.model import Model, load
 
 from .conftest import TINY
 
@@ -91,32 +93,68 @@ def test_it_learns_what_the_points_say(window, viewer, add_scene, train):
     assert right.mean() > 0.9
 
 
-def test_cancelling_keeps_an_epoch(window, viewer, add_scene, qtbot):
-    add_scene()
+def cancel_after_two_epochs(window, qtbot):
     window.form.set("epochs", 500)
     window.form.set("patience", 500)
+    qtbot.waitUntil(window.run.start_button.isEnabled)
     window.run.start_button.click()
     assert not window.run.start_button.isEnabled()
     qtbot.waitUntil(lambda: len(window.curves.history.records) >= 2, timeout=60_000)
     window.run.cancel_button.click()
     qtbot.waitUntil(lambda: window.job is None, timeout=60_000)
-    document = session(viewer).current.model.document
-    assert 2 <= len(document.history) < 500
-    said = window.outcome.words.text()
-    assert f"Cancelled after epoch {len(document.history)} of 500; epoch " in said
-    assert "is kept." in said
 
 
-def test_cancelling_before_the_first_step_leaves_no_model(window, viewer, add_scene, qtbot):
+def test_a_cancelled_run_offers_its_network_and_the_old_model_stays(
+    window, viewer, add_scene, train, qtbot
+):
     add_scene()
+    train()
+    before = session(viewer).current
+    assert window.outcome.keep_button.isHidden()
+    cancel_after_two_epochs(window, qtbot)
+    assert session(viewer).current is before
+    ran = len(window.curves.history.records)
+    assert f"Cancelled after epoch {ran} of 500, " in window.outcome.words.text()
+    assert not window.outcome.keep_button.isHidden()
+    window.outcome.keep_button.click()
+    kept = session(viewer).current
+    assert kept is not before
+    assert len(kept.model.document.history) == ran
+    assert window.outcome.keep_button.isHidden()
+    assert "is kept." in window.outcome.words.text()
+    # It is on disk as well, like a model whose training went to its end.
+    qtbot.waitUntil(lambda: session(viewer).current.kept is not None)
+    assert load(session(viewer).current.kept.path).document == kept.model.document
+
+
+def test_a_network_that_is_not_wanted_goes_with_the_next_training(
+    window, viewer, add_scene, train, qtbot
+):
+    add_scene()
+    cancel_after_two_epochs(window, qtbot)
+    assert session(viewer).models == ()
+    window.form.fill(TINY)
+    train()
+    assert len(session(viewer).models) == 1
+    assert window.outcome.keep_button.isHidden()
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_cancelling_before_an_epoch_has_ended_leaves_no_model(
+    window, viewer, add_scene, qtbot, steps
+):
+    add_scene()
+    window.form.set("batch_size", 2)
     window.start()
-    # The thread has not read the first window yet.
+    # Either the thread has not read the first window yet, or it is in its first epoch.
+    qtbot.waitUntil(lambda: not steps or window.training.latest is not None, timeout=60_000)
     window.cancel()
     qtbot.waitUntil(lambda: window.job is None, timeout=60_000)
-    assert session(viewer).current is None
+    assert session(viewer).models == ()
     assert window.outcome.words.text() == (
-        "Cancelled before the first step; there is no new model."
+        "Cancelled before the first epoch had ended; there is no new network."
     )
+    assert window.outcome.keep_button.isHidden()
 
 
 def test_without_validation_there_is_no_figure(window, add_scene, train):
@@ -221,18 +259,134 @@ def contrast(a, b):
     return (high + 0.05) / (low + 0.05)
 
 
-def test_closing_the_window_ends_the_run(viewer, add_scene, qtbot):
-    made = TrainModel(viewer)
+def press_close(window):
+    """Press the cross of a dock, which takes the widget out and leaves it to the collector."""
+    window.parent().titleBarWidget().close_button.click()
+
+
+def test_a_training_outlives_its_window_and_shows_itself_again(window, viewer, add_scene, qtbot):
     add_scene()
-    made.form.fill(TINY.model_copy(update={"epochs": 1000}))
-    made.start()
-    job = made.job
-    with qtbot.waitSignal(job.progressed, timeout=60_000):
-        pass
-    made.deleteLater()
-    qtbot.waitUntil(lambda: not job.running, timeout=60_000)
-    assert session(viewer).models == ()
-    viewer.theme = "light"
+    window.form.fill(TINY.model_copy(update={"epochs": 1000, "patience": 1000}))
+    qtbot.waitUntil(window.run.start_button.isEnabled)
+    window.start()
+    job = window.job
+    qtbot.waitUntil(lambda: len(window.curves.history.records) >= 1, timeout=60_000)
+    press_close(window)
+    ended = len(session(viewer).part(TrainingRun).history.records)
+    qtbot.waitUntil(
+        lambda: len(session(viewer).part(TrainingRun).history.records) > ended, timeout=60_000
+    )
+    again = TrainModel(viewer)
+    viewer.window.add_dock_widget(again, name="Train again")
+    assert again.job is job
+    assert len(again.curves.history.records) > ended
+    assert not again.curves.isHidden()
+    assert not again.run.bar.isHidden()
+    assert "epoch" in again.run.words.text()
+    assert again.run.cancel_button.isEnabled()
+    # There is no second one: neither by its button nor by a script.
+    assert not again.run.start_button.isEnabled()
+    again.start()
+    assert again.job is job
+    again.run.cancel_button.click()
+    qtbot.waitUntil(lambda: again.job is None, timeout=60_000)
+    assert "Cancelled after epoch" in again.outcome.words.text()
+
+
+def test_a_training_that_ends_unseen_leaves_its_model_and_is_told(
+    window, viewer, add_scene, qtbot, monkeypatch
+):
+    told = []
+    monkeypatch.setattr("napari_lungcls.gui.train.run.show_info", told.append)
+    add_scene()
+    qtbot.waitUntil(window.run.start_button.isEnabled)
+    window.start()
+    press_close(window)
+    qtbot.waitUntil(lambda: bool(session(viewer).models), timeout=60_000)
+    qtbot.waitUntil(lambda: session(viewer).part(TrainingRun).job is None)
+    assert len(session(viewer).models) == 1
+    assert told[0].startswith("Training has ended. Validation: ")
+    again = TrainModel(viewer)
+    qtbot.addWidget(again)
+    assert "2 epochs, " in again.outcome.words.text()
+
+
+def test_two_windows_show_one_run_and_it_leaves_one_model(window, viewer, add_scene, train, qtbot):
+    other = TrainModel(viewer)
+    viewer.window.add_dock_widget(other, name="Other")
+    add_scene()
+    train()
+    assert len(session(viewer).models) == 1
+    assert other.outcome.words.text() == window.outcome.words.text()
+
+
+def test_a_refusal_goes_when_a_field_changes(window, add_scene, train):
+    add_scene()
+    window.form.set("zooms", (1, 16))
+    train()
+    assert window.outcome.words.text().startswith("No split keeps every class")
+    assert window.outcome.words.styleSheet()
+    window.form.set("val_fraction", 0.1)
+    assert window.outcome.words.text() == ""
+    assert not window.outcome.words.styleSheet()
+
+
+def test_other_pixel_sizes_are_said_before_the_start_and_stay(window, add_scene, train, qtbot):
+    add_scene(0, scale=(0.5, 0.5), units=("um", "um"))
+    assert window.caution.isHidden()
+    add_scene(1, scale=(2, 2), units=("um", "um"))
+    window.pairs.add_button.click()
+    words = "has 2 µm per pixel and the model sees 0.5; the image is enlarged 4 times for it"
+    qtbot.waitUntil(lambda: words in window.caution.text())
+    assert not window.caution.isHidden()
+    train()
+    # The core warns of the same: it stands there once.
+    assert window.training.warnings
+    assert window.caution.text().count(words) == 1
+
+
+def test_what_the_core_warns_of_during_a_run_stands_in_the_window(
+    window, viewer, add_scene, train, tmp_path
+):
+    image, _ = add_scene()
+    train()
+    path = session(viewer).current.model.save(tmp_path / "colour.safetensors")
+    grey = viewer.add_image(np.asarray(image.data)[..., 0], name="grey")
+    window.pairs.rows[0].image.choose(grey)
+    window.pairs.rows[0].points.choose(viewer.layers["section 0 points"])
+    window.form.set("pretrained", str(path))
+    assert window.caution.isHidden()
+    train()
+    assert "trained on RGB images and layer 'grey' is grey" in window.caution.text()
+    assert not window.caution.isHidden()
+
+
+def test_the_figures_are_of_the_epoch_that_is_kept(window):
+    document = make_document(
+        make_spec(),
+        history=[
+            {"epoch": n, "train_loss": 0.5, "train_accuracy": 0.5, "val_loss": loss,
+             "val_accuracy": right, "seconds": 1.0}
+            for n, loss, right in ((1, 0.9, 0.5), (2, 0.1, 1.0), (3, 2.0, 0.75))
+        ],
+        split={"validation": 100},
+    )  # fmt: skip
+    session(window.training.viewer).add(Model(document, {}), "made")
+    assert "100.0 %" in window.curves.accuracy.legend.text()
+    assert "75.0 %" not in window.curves.accuracy.legend.text()
+    assert "epoch 2, kept" in window.curves.accuracy.legend.text()
+    assert window.curves.accuracy.kept.isVisible()
+    assert window.curves.accuracy.kept.value() == 2
+
+
+def test_a_run_that_had_all_its_epochs_did_not_stop_early(window, add_scene, train):
+    add_scene()
+    # The part after validation may have more epochs than the one before.
+    window.form.set("final", "anew")
+    window.form.set("epochs", None)
+    window.form.set("patience", 1000)
+    train()
+    assert "Stopped early" not in window.outcome.words.text()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mxnet") is not None, reason="MXNet is installed")

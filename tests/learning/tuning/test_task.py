@@ -34,6 +34,7 @@ def task(*pairs: Any, base: TrainingSettings = BASE, **options: Any) -> Task:
     return Task.prepare(pairs or [scene()], SCHEME, base, "accuracy", SPACE, **options)
 
 
+@pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
 def test_every_trial_sees_what_it_would_have_read() -> None:
     # The second image is resampled to the pixel size of the first, by a factor that is no
     # whole number.

@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.channels import stack_of
 from napari_lungcls.gui.image_details import ImageDetails
-from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.maps import map_of
+from napari_lungcls.gui.model_choice import ModelChoice
 from napari_lungcls.gui.paint.extent import (
     Extent,
     Plan,
@@ -28,9 +28,11 @@ from napari_lungcls.gui.paint.extent import (
     region_in_view,
 )
 from napari_lungcls.gui.paint.steps import cells, size
-from napari_lungcls.gui.parts import SPACING, LayerBox, note
-from napari_lungcls.gui.session import NamedModel, session
+from napari_lungcls.gui.parts import SPACING, LayerBox, note, redden
+from napari_lungcls.gui.session import NamedModel
+from napari_lungcls.gui.wording import in_window
 from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.network.fitting import fitting_zooms, remarks
 from napari_lungcls.painting.grid import MAX_STRIDE
 
 DEFAULT_STRIDE = 4
@@ -51,10 +53,10 @@ class Choices(QWidget):
 
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._viewer, self._session = viewer, session(viewer)
+        self._viewer = viewer
         self._stack: ImageStack | None = None
         self._problem = NO_IMAGE
-        self.model_box, self.load_button = QComboBox(), QPushButton("Load…")
+        self.model_box, self.load_button = ModelChoice(viewer), QPushButton("Load…")
         self.image_box = LayerBox(viewer, Image, accept=lambda layer: map_of(layer) is None)
         self.details = ImageDetails(viewer, self.image_box)
         self.stride_box, self.stride_words = QSpinBox(), QLabel()
@@ -67,13 +69,12 @@ class Choices(QWidget):
         self._set_up()
         self._lay_out()
         self._connect()
-        self._fill_models()
         self._on_image()
 
     @property
     def model(self) -> NamedModel | None:
         """The chosen model, or None."""
-        return self.model_box.currentData()
+        return self.model_box.model
 
     @property
     def image(self) -> Image | None:
@@ -89,7 +90,18 @@ class Choices(QWidget):
         """Say what is missing before painting can start; nothing when all is there."""
         if self.model is None:
             return NO_MODEL
+        if self._stack is not None:
+            try:
+                fitting_zooms(self._stack, self.model.model.document)
+            except InputError as error:
+                return in_window(str(error))
         return self._problem
+
+    def remarks(self) -> list[str]:
+        """Say where the chosen image differs from those that the model was trained on."""
+        if self.model is None or self._stack is None:
+            return []
+        return [in_window(line) for line in remarks(self._stack, self.model.model.document)]
 
     def plan(self) -> Plan:
         """Lay cells over the chosen part of the chosen image.
@@ -119,11 +131,18 @@ class Choices(QWidget):
         """Say how many cells there will be and how much room they take."""
         if self.image is None or self._stack is None or self.model is None:
             self.estimate.setText(self.refusal())
+            redden(self.estimate, False)
             return
+        if refused := self.refusal():
+            self.estimate.setText(refused)
+            redden(self.estimate, True)
+            return
+        redden(self.estimate, False)
         try:
             plan = self._plan(self.image, self._stack)
         except InputError as error:
             self.estimate.setText(str(error))
+            redden(self.estimate, True)
             return
         room = plan.bytes(
             len(self.model.model.scheme),
@@ -138,12 +157,10 @@ class Choices(QWidget):
         self.stride_box.setSuffix(" px")
         self.extent_box.addItems([extent.value for extent in Extent])
         self.probabilities.setChecked(True)
-        for box in (self.model_box, self.extent_box):
-            box.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            box.setMinimumContentsLength(6)
-            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        box = self.extent_box
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(6)
+        box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         for widget, name, tip in (
             (self.model_box, "paint_model", "The network that paints"),
             (self.load_button, "load_model", "Load a model from a .safetensors file"),
@@ -202,8 +219,7 @@ class Choices(QWidget):
         form.addWidget(self.estimate, len(rows), 0, 1, 2)
 
     def _connect(self) -> None:
-        listen(self, self._session.changed, slot=self._fill_models)
-        self.model_box.activated.connect(self._on_model)
+        self.model_box.changed.connect(self._on_change)
         self.image_box.layer_changed.connect(self._on_image)
         self.details.changed.connect(self._on_image)
         self.extent_box.currentIndexChanged.connect(self._on_change)
@@ -211,22 +227,6 @@ class Choices(QWidget):
             box.valueChanged.connect(self._on_change)
         for check in (self.in_view, self.probabilities, self.confidence):
             check.toggled.connect(self._on_change)
-
-    def _fill_models(self) -> None:
-        self.model_box.clear()
-        for named in self._session.models:
-            self.model_box.addItem(named.name, named)
-        known = bool(self._session.models)
-        if self._session.current is not None:
-            self.model_box.setCurrentText(self._session.current.name)
-        elif not known:
-            self.model_box.addItem("no model yet")
-        self.model_box.setEnabled(known)
-        self._on_change()
-
-    def _on_model(self, index: int) -> None:
-        if self.model is not None:
-            self._session.choose(self.model.name)
 
     def _on_image(self, layer: object = None) -> None:
         self._stack, self._problem = None, NO_IMAGE

@@ -18,7 +18,18 @@ from qtpy.QtWidgets import (
 from napari_lungcls.generators import stepwise
 from napari_lungcls.gui.dialogs import ask_folder, ask_open, ask_save
 from napari_lungcls.gui.layers import KEY
-from napari_lungcls.gui.maps import is_map, map_colors, map_layers, map_of, open_map, quieten
+from napari_lungcls.gui.maps import (
+    HIDDEN,
+    SHARES,
+    UNSAVED,
+    add_layers,
+    is_map,
+    map_colors,
+    map_layers,
+    map_of,
+    open_map,
+    quieten,
+)
 from napari_lungcls.gui.paint.hover import Hover
 from napari_lungcls.gui.paint.legend import Legend
 from napari_lungcls.gui.parts import SPACING, LayerBox, note
@@ -28,9 +39,6 @@ from napari_lungcls.painting.painted import PaintedMap
 
 NO_MAP = "no map is open"
 EMPTY = "Paint a map above, or open one that was saved."
-SHARES, HIDDEN = "shares", "hidden"
-"""What a class map's layer remembers: shares by class, and codes that are not shown."""
-
 UNCORRECTED = "Shares of the painted cells, not corrected for the network's errors."
 OFF_MAP = "Point at the map to see its probabilities."
 SUFFIXES = (".ome.zarr", ".ome.tif", ".ome.tiff", ".zarr", ".tif", ".tiff", ".geojson")
@@ -77,15 +85,15 @@ class MapView(QWidget):
         self.map_box.choose(layer)
         self._allow()
 
-    def shows(self, layer: Layer, image: Image) -> bool:
-        """Tell whether a layer is a class map of an image."""
-        return is_map(layer) and layer.metadata[KEY].get("image") == image.name
-
     def set_shares(self, layer: Layer, shares: Mapping[str, float]) -> None:
-        """Take the shares of the classes of a map, as far as it is painted."""
+        """Take the shares of the classes of a map."""
         layer.metadata[KEY][SHARES] = shares
-        if layer == self.layer:
-            self.legend.set_shares(shares)
+        self.show_shares()
+
+    def show_shares(self) -> None:
+        """Show the shares of the chosen map, as far as it is painted."""
+        if self.layer is not None and SHARES in self.layer.metadata[KEY]:
+            self.legend.set_shares(self.layer.metadata[KEY][SHARES])
 
     def release(self) -> None:
         """Let the map that was being painted be saved."""
@@ -102,10 +110,16 @@ class MapView(QWidget):
         overwrite
             Whether an existing file or folder is replaced.
         """
-        painted = map_of(self.layer)
-        if painted is None:
+        layer, painted = self.layer, map_of(self.layer)
+        if layer is None or painted is None:
             return None
         name = Path(path).name
+
+        def saved(written: Path | None) -> None:
+            if written is not None:
+                layer.metadata[KEY][UNSAVED] = False
+                self.saved.setText(f"Saved as {name}.")
+
         self._begin(f"Saving {name}…")
         self._job = start(
             lambda cancelled: stepwise(
@@ -117,7 +131,7 @@ class MapView(QWidget):
             progressed=lambda step: self.saved.setText(
                 f"Saving {name}… {100 * step[0] // max(1, step[1])} %"
             ),
-            returned=lambda _: self.saved.setText(f"Saved as {name}."),
+            returned=saved,
             failed=lambda line: self.saved.setText(f"Not saved: {line}"),
             ended=self._end,
         )
@@ -246,8 +260,3 @@ class MapView(QWidget):
     def _choose_tiff(self) -> None:
         if path := ask_open(self, "Open map", "OME-TIFF (*.tif *.tiff)"):
             self.open_from(path)
-
-
-def add_layers(viewer: "napari.Viewer", layers: list[Any]) -> list[Layer]:
-    """Add layers to a viewer from their data, keyword arguments and kinds."""
-    return [viewer.add_layer(Layer.create(*layer)) for layer in layers]

@@ -1,6 +1,6 @@
 """Live curves of loss and accuracy over the epochs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyqtgraph
@@ -9,7 +9,6 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_lungcls.gui.train.history import History, Line, epoch_ticks, loss_ceiling
 from napari_lungcls.gui.train.theme import Colours
-from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.palette import TRAINING, VALIDATION
 
 BETWEEN = 200
@@ -26,7 +25,9 @@ FEW = 40
 
 
 class Curve(QWidget):
-    """One figure over the epochs, for training and validation; its legend tells the latest.
+    """One figure over the epochs, for training and validation.
+
+    Its legend tells the latest values, or those of the epoch that was kept, where a line stands.
 
     Parameters
     ----------
@@ -71,6 +72,9 @@ class Curve(QWidget):
         self.plot.disableAutoRange()
         self._ranges = (0.0, 0.0)
         self._lines = [self._add_line(colour) for colour in (TRAINING, VALIDATION)]
+        self.kept = pyqtgraph.InfiniteLine(angle=90, movable=False)
+        self.kept.hide()
+        self.plot.addItem(self.kept)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -80,15 +84,19 @@ class Curve(QWidget):
             # pyqtgraph's own label of an axis is cut off at the bottom.
             column.addWidget(QLabel("epoch"), alignment=Qt.AlignmentFlag.AlignHCenter)
 
-    def show_lines(self, training: Line, validation: Line) -> None:
-        """Draw both lines."""
+    def show_lines(self, training: Line, validation: Line, kept: int | None = None) -> None:
+        """Draw both lines, and mark the epoch that was kept."""
+        self.kept.setVisible(kept is not None)
+        self.kept.setPos(kept or 0)
         legend = [f"<b>{self._title}</b>"]
         named = (("training", TRAINING, training), ("validation", VALIDATION, validation))
         for line, (name, colour, (epochs, values)) in zip(self._lines, named, strict=True):
             line.setData(epochs, values, symbol="o" if len(values) <= FEW else None)
             said = [name] if self._names else []
-            said += [self._write(values[-1])] if values else []
+            said += [self._write(_at(epochs, values, kept))] if values else []
             legend.append(f"<span style='color:{colour}'>●</span> {' '.join(said)}")
+        if kept is not None and not self._names:
+            legend.append(f"┊ epoch {kept}, kept")
         self.legend.setText("&nbsp; ".join(legend))
 
     def show_range(self, epochs: float, highest: float) -> None:
@@ -109,6 +117,7 @@ class Curve(QWidget):
             axis = self.plot.getAxis(side)
             axis.setPen(colours.line)
             axis.setTextPen(colours.text)
+        self.kept.setPen(pyqtgraph.mkPen(colours.text, style=Qt.PenStyle.DashLine))
 
     def _add_line(self, colour: str) -> Any:
         pen = pyqtgraph.mkPen(colour, width=2)
@@ -144,18 +153,15 @@ class Curves(QWidget):
         self.use_theme(theme)
         self.draw()
 
-    def clear(self) -> None:
-        """Begin a new run."""
-        self.show_history([])
+    def show_history(self, history: History) -> None:
+        """Show a run, finished or not."""
+        if history is not self.history or not self._timer.isActive():
+            self.history = history
+            self.draw()
 
-    def show_history(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Show a finished run."""
-        self.history = History.of(records)
-        self.draw()
-
-    def add(self, progress: TrainingProgress) -> None:
-        """Take a report in and draw it soon: at most five times per second."""
-        if self.history.add(progress) and not self._timer.isActive():
+    def draw_soon(self) -> None:
+        """Draw what the run has reported meanwhile: at most five times per second."""
+        if not self._timer.isActive():
             self._timer.start()
 
     def use_theme(self, theme: str) -> None:
@@ -168,9 +174,16 @@ class Curves(QWidget):
         """Draw what is known now."""
         known = self.history
         training, validation = known.loss(), known.line("val_loss")
-        self.loss.show_lines(training, validation)
+        self.loss.show_lines(training, validation, known.kept)
         self.loss.show_range(known.epochs, loss_ceiling(training[1], validation[1]))
         self.accuracy.show_range(known.epochs, 100)
         self.accuracy.show_lines(
-            known.line("train_accuracy", times=100), known.line("val_accuracy", times=100)
+            known.line("train_accuracy", times=100),
+            known.line("val_accuracy", times=100),
+            known.kept,
         )
+
+
+def _at(epochs: Sequence[float], values: Sequence[float], kept: int | None) -> float:
+    """Give the value at the end of an epoch, or the last one."""
+    return values[epochs.index(kept)] if kept in epochs else values[-1]

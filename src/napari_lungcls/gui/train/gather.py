@@ -14,6 +14,8 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.channels import refusal, stack_of
 from napari_lungcls.gui.layers import core_points, scheme_of
 from napari_lungcls.gui.train.words import count
+from napari_lungcls.gui.wording import in_window
+from napari_lungcls.imaging.pixelsize import common_pixel_size, size_remark
 
 if TYPE_CHECKING:
     from napari_lungcls.imaging.stack import ImageStack
@@ -130,6 +132,16 @@ def warnings(pairs: Sequence[LayerPair]) -> str:
         listed = ", ".join(f"{totals[name]} {name}" for name in few)
         said.append(f"Only {listed}: with fewer than {FEW} points a class is hardly learned.")
     return " ".join(said)
+
+
+def remarks(pairs: Sequence[LayerPair]) -> list[str]:
+    """Say what is assumed or resampled about the pixel sizes of the images."""
+    try:
+        stacks = [stack_of(image) for image, _ in pairs if image is not None]
+    except InputError:
+        return []
+    size = common_pixel_size(stacks)
+    return [in_window(line) for stack in stacks if (line := size_remark(size, stack))]
 
 
 def _totals(pairs: Sequence[LayerPair]) -> Counter[str]:

@@ -20,27 +20,33 @@ class History:
     records
         Figures of the epochs that have ended.
     planned
-        Epochs that the run is to have, as far as it has said so.
+        Epochs that the first training of the run is to have, as far as it has said so.
     part
         Which of several trainings these are; the next one begins anew.
+    kept
+        The epoch whose network is kept, from 1; None while that is not known.
     """
 
     records: list[Mapping[str, Any]] = field(default_factory=list)
     planned: int = 0
     part: str = ""
+    kept: int | None = None
     _first: list[tuple[float, float]] = field(default_factory=list)
     _now: tuple[float, float] | None = None
+    _epochs: int = 0
 
     @classmethod
-    def of(cls, records: Sequence[Mapping[str, Any]]) -> "History":
+    def of(cls, records: Sequence[Mapping[str, Any]], kept: int | None = None) -> "History":
         """Take the history of a finished run."""
-        return cls(list(records))
+        return cls(list(records), kept=kept)
 
     def add(self, progress: TrainingProgress) -> bool:
         """Take a report in; tell whether there is something new to draw."""
         if progress.part != self.part:
             self.part, self.records, self._first, self._now = progress.part, [], [], None
-        self.planned = progress.epochs or self.planned
+            self._epochs = 0
+        self._epochs = progress.epochs or self._epochs
+        self.planned = self.planned or progress.epochs
         if progress.record is not None:
             self.records.append(asdict(progress.record))
             self._now = None
@@ -56,7 +62,7 @@ class History:
     @property
     def epochs(self) -> int:
         """Epochs to make room for."""
-        return max(self.planned, len(self.records), 1)
+        return max(self._epochs, len(self.records), 1)
 
     def loss(self) -> Line:
         """Training loss: within the first epoch as it falls, then after every epoch, then now."""

@@ -7,16 +7,19 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_lungcls.gui.dialogs import ask_open, ask_save
+from napari_lungcls.gui.dialogs import ask_discard, ask_open, ask_save
 from napari_lungcls.gui.lifetime import listen
+from napari_lungcls.gui.model_choice import ModelChoice
 from napari_lungcls.gui.opening import open_model
 from napari_lungcls.gui.parts import SPACING, note
 from napari_lungcls.gui.session import session
+from napari_lungcls.gui.train.words import count
 from napari_lungcls.gui.workers import Job, start_call
 
 SUFFIX = ".safetensors"
 FILTER = f"Models (*{SUFFIX})"
 NONE = "No model yet: train one or load one."
+LEFT = "{} of an earlier session not saved: choose in the list to save, use or delete."
 
 
 class ModelBox(QWidget):
@@ -36,6 +39,12 @@ class ModelBox(QWidget):
         self._viewer, self._session = viewer, session(viewer)
         self.current = note()
         self.current.setObjectName("current_model")
+        self.choice = ModelChoice(viewer)
+        self.choice.setObjectName("train_model")
+        self.choice.setToolTip("The current model: the one that Save and Paint are about.")
+        self.discard_button = QPushButton("Delete")
+        self.discard_button.setObjectName("discard_model")
+        self.discard_button.clicked.connect(self._discard)
         self.save_button, self.load_button = QPushButton("Save model…"), QPushButton("Load model…")
         self.save_button.setObjectName("save_model")
         self.load_button.setObjectName("load_model")
@@ -47,6 +56,8 @@ class ModelBox(QWidget):
         column.setSpacing(SPACING)
         row.addWidget(self.save_button)
         row.addWidget(self.load_button)
+        row.addWidget(self.discard_button)
+        column.addWidget(self.choice)
         column.addWidget(self.current)
         column.addLayout(row)
         listen(self, self._session.changed, slot=self._show)
@@ -62,11 +73,7 @@ class ModelBox(QWidget):
             target = target.with_name(target.name + SUFFIX)
 
         def saved(where: Path) -> None:
-            chosen = self._session.current
-            if any(known.name == found.name for known in self._session.models):
-                self._session.add(found.model, found.name, where)
-            if chosen is not None:
-                self._session.choose(chosen.name)
+            self._session.saved(found, where)
             show_info(f"Model saved to {where}.")
 
         return start_call(lambda: found.model.save(target), owner=self, returned=saved)
@@ -85,14 +92,27 @@ class ModelBox(QWidget):
         if path := ask_open(self, "Load model", FILTER):
             self.load_from(path)
 
-    def _show(self) -> None:
+    def _discard(self) -> None:
         found = self._session.current
+        if found is not None and ask_discard(self, found.name):
+            self._session.remove(found.name)
+
+    def _show(self) -> None:
+        found, left = self._session.current, len(self._session.left)
         self.save_button.setEnabled(found is not None)
+        self.discard_button.setEnabled(found is not None and found.path is None)
+        self.discard_button.setToolTip(
+            "Delete the current model, which was not saved, and what was kept of it."
+        )
         if found is None:
-            self.current.setText(NONE)
+            self.current.setText(NONE if not left else LEFT.format(count(left, "model")))
             self.save_button.setToolTip(NONE)
             return
-        where = f"saved in {found.path.name}" if found.path else "not saved yet"
+        where = "not saved yet"
+        if found.kept is not None:
+            where = "not saved yet, kept for next time"
+        if found.path is not None:
+            where = f"saved in {found.path.name}"
         classes = ", ".join(found.model.scheme.names)
         self.current.setText(f"Current model: {found.name} ({classes}), {where}.")
         self.current.setToolTip(str(found.path or ""))

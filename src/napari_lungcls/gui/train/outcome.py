@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_lungcls.gui.parts import SPACING, note
+from napari_lungcls.gui.parts import SPACING, note, redden
 from napari_lungcls.gui.train import words
 from napari_lungcls.gui.train.confusion import ConfusionTable
+from napari_lungcls.gui.train.run import Ended
 from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.network.document import ModelDocument
 
@@ -31,6 +32,12 @@ class Outcome(QWidget):
         self.words.setObjectName("result")
         self.reading = note(HOW_TO_READ)
         self.table = ConfusionTable(theme)
+        self.keep_button = QPushButton("Keep this network")
+        self.keep_button.setObjectName("keep_network")
+        self.keep_button.setToolTip(
+            "Make it the current model. Otherwise the model before it stays, and the next\n"
+            "training forgets this one."
+        )
         self._remedies = QVBoxLayout()
         self._remedies.setSpacing(SPACING)
         self.remedy_buttons: list[QPushButton] = []
@@ -38,6 +45,7 @@ class Outcome(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACING)
         column.addWidget(self.words)
+        column.addWidget(self.keep_button)
         column.addLayout(self._remedies)
         column.addWidget(self.reading)
         column.addWidget(self.table)
@@ -47,9 +55,14 @@ class Outcome(QWidget):
         """Show nothing."""
         self._show("", ())
 
-    def refuse(self, line: str, remedies: Sequence[Remedy] = ()) -> None:
-        """Show why there is no result, with a button for each remedy."""
-        self._show(line, remedies)
+    def show_end(self, ended: Ended) -> None:
+        """Show how a run ended, with a button for each remedy, or one that keeps a network."""
+        if ended.document is not None:
+            self.show_document(ended.document, ended.words)
+        else:
+            self._show(ended.words, ended.remedies)
+        redden(self.words, ended.refused)
+        self.keep_button.setVisible(ended.offered is not None)
 
     def show_document(self, document: ModelDocument, said: str | None = None) -> None:
         """Show the figures of a model, and words on it if they are not the usual ones."""
@@ -67,6 +80,8 @@ class Outcome(QWidget):
     def _show(self, line: str, remedies: Sequence[Remedy]) -> None:
         self.words.setText(line)
         self.words.setVisible(bool(line))
+        redden(self.words, False)
+        self.keep_button.hide()
         self.reading.hide()
         self.table.hide()
         for button in self.remedy_buttons:

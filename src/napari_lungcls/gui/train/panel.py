@@ -1,6 +1,6 @@
 """The training window: pairs, settings, start, curves, result, models."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import napari
@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.lifetime import listen
-from napari_lungcls.gui.parts import RunBar, heading, panel_layout
+from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout
 from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import words
@@ -17,18 +17,18 @@ from napari_lungcls.gui.train.augmentation import AugmentationPreview
 from napari_lungcls.gui.train.curves import Curves
 from napari_lungcls.gui.train.engines import EngineCheck
 from napari_lungcls.gui.train.form import SettingsForm
-from napari_lungcls.gui.train.gather import Material, gather, obstacle
+from napari_lungcls.gui.train.gather import gather, obstacle, remarks
+from napari_lungcls.gui.train.history import History
 from napari_lungcls.gui.train.models import ModelBox
 from napari_lungcls.gui.train.outcome import Outcome
 from napari_lungcls.gui.train.pairs import PairList
+from napari_lungcls.gui.train.run import TrainingRun
 from napari_lungcls.gui.train.words import Remedy
-from napari_lungcls.gui.workers import Job, start
+from napari_lungcls.gui.workers import Job
 from napari_lungcls.learning.form_hints import AUGMENTATION
 from napari_lungcls.learning.preview import preview_settings
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model
-from napari_lungcls.trainings import training
 
 PREVIEW = (
     "A first model in seconds, to see a map while you label: the trunk stays as it is and only "
@@ -51,9 +51,8 @@ class TrainModel(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.job: Job | None = None
-        self._planned: int | None = None
-        self._cancelled = False
+        self.training = session(napari_viewer).part(TrainingRun)
+        self._refused: tuple[object, ...] | None = None
         theme = napari_viewer.theme
         self.pairs = PairList(napari_viewer)
         chosen = preferences()
@@ -65,13 +64,18 @@ class TrainModel(QWidget):
         self.run.other_button.setToolTip(PREVIEW)
         self.run.start_button.setObjectName("train_start")
         self.run.cancel_button.setObjectName("train_cancel")
-        self.run.cancel_button.setToolTip("Stop now; the best network so far is kept.")
+        self.run.cancel_button.setToolTip("Stop now; the best network so far is offered.")
         self.curves, self.outcome = Curves(theme), Outcome(theme)
+        self.caution = Caution("train_caution")
         self.models, self.engines = ModelBox(napari_viewer), EngineCheck(self)
         self._lay_out()
         self._connect()
-        self._allow()
-        self._show_current()
+        self._show_run()
+
+    @property
+    def job(self) -> Job | None:
+        """The training that runs, or None."""
+        return self.training.job
 
     def start(self) -> None:
         """Train on the chosen pairs with the settings of the form."""
@@ -87,52 +91,53 @@ class TrainModel(QWidget):
         try:
             material = gather(self.pairs.pairs)
         except InputError as error:
-            self._refuse(str(error))
+            self.training.refuse(str(error))
             return
-        self._planned, self._cancelled = None, False
-        self.curves.clear()
-        self.curves.show()
-        self.outcome.clear()
-        self.run.begin("starting…")
-        work = _Work(material, settings())
-        self.job = start(
-            work,
-            owner=self,
-            progressed=self._on_progress,
-            returned=self._on_model,
-            failed=lambda line: self._refuse(line, words.remedies(work.refusal)),
-            ended=self._on_end,
-        )
+        self.training.start(material, settings())
 
     def cancel(self) -> None:
-        """End the run; the best network so far is kept."""
-        if self.job is not None:
-            self._cancelled = True
-            self.job.cancel()
+        """End the run; the best network so far is offered."""
+        self.training.cancel()
 
-    def _on_progress(self, progress: TrainingProgress) -> None:
-        self._planned = progress.epochs or self._planned
-        self.run.report(progress.done, progress.total, progress.words, progress.remaining)
-        self.curves.add(progress)
-
-    def _on_model(self, model: Model | None) -> None:
-        if model is None:
-            self.outcome.refuse("Cancelled before the first step; there is no new model.")
-            return
-        shared = session(self._viewer)
-        taken = [known.name for known in shared.models]
-        said = words.result(model.document, self._planned, cancelled=self._cancelled)
-        self.curves.show_history(model.document.history)
-        shared.add(model, words.model_name(model.scheme.name, taken))
-        self.outcome.show_document(model.document, said)
-
-    def _on_end(self) -> None:
-        self.job = None
+    def _show_run(self) -> None:
+        """Show the run, which may have begun in another window, or how it ended."""
+        training, ended = self.training, self.training.ended
+        self._refused = self._asked_for() if ended is not None and ended.refused else None
+        if training.job is not None:
+            if not self.run.running:
+                self.run.begin("starting…")
+                self.outcome.clear()
+                self.curves.show()
+            self.curves.show_history(training.history)
+            if training.latest is not None:
+                self._on_progress(training.latest)
+            if training.job.cancelling:
+                self.run.show_cancelling()
+        elif ended is None:
+            self.outcome.clear()
+            self._show_current()
+        else:
+            self.curves.show_history(training.history)
+            self.curves.setVisible(bool(training.history.records))
+            self.outcome.show_end(ended)
         self._allow()
 
-    def _refuse(self, line: str, remedies: Sequence[Remedy] = ()) -> None:
-        self.curves.setVisible(bool(self.curves.history.records))
-        self.outcome.refuse(f"{line[:1].upper()}{line[1:].rstrip('.')}.", remedies)
+    def _on_progress(self, progress: TrainingProgress) -> None:
+        self.run.report(progress.done, progress.total, progress.words, progress.remaining)
+        self.curves.draw_soon()
+
+    def _on_change(self) -> None:
+        """Forget what was refused, if settings or points are others now: its cause may be gone."""
+        if self._refused is not None and self._refused != self._asked_for():
+            self.training.forget_refusal()
+        self._allow()
+
+    def _asked_for(self) -> tuple[object, ...]:
+        """Tell settings and points from others; labels count as their numbers by class."""
+        rows = self.pairs.rows
+        layers = [(row.image.layer, row.points.layer, row.counts.text()) for row in rows]
+        points = [b"" if layer is None else layer.data.tobytes() for _, layer, _ in layers]
+        return str([control.get() for control in self.form.controls.values()]), layers, points
 
     def _show_augmented(self) -> None:
         try:
@@ -144,7 +149,7 @@ class TrainModel(QWidget):
 
     def _apply(self, remedy: Remedy) -> None:
         self.form.set(remedy.field, remedy.value)
-        self.outcome.clear()
+        self.training.forget_refusal()
 
     def _allow(self) -> None:
         """Enable the start button, or say why not."""
@@ -155,13 +160,22 @@ class TrainModel(QWidget):
         self.run.allow(reason)
         if self.job is None:
             self.run.end(reason)
+        self.caution.say([*remarks(self.pairs.pairs), *self.training.warnings])
+
+    def _on_models(self) -> None:
+        """Show the current model, unless it is the one that the run has just made."""
+        ended, current = self.training.ended, session(self._viewer).current
+        own = ended is not None and current is not None and current.model.document is ended.document
+        offers = ended is not None and ended.offered is not None
+        if self.job is None and not own and not offers:
+            self._show_current()
 
     def _show_current(self) -> None:
         """Show the figures of the current model: it may have come from elsewhere."""
         found = session(self._viewer).current
-        if self.job is None and found is not None:
+        if found is not None:
             document = found.model.document
-            self.curves.show_history(document.history)
+            self.curves.show_history(History.of(document.history, words.kept_epoch_of(document)))
             self.curves.setVisible(bool(document.history))
             self.outcome.show_document(document)
 
@@ -170,16 +184,19 @@ class TrainModel(QWidget):
         self.outcome.use_theme(event.value)
 
     def _connect(self) -> None:
-        self.pairs.changed.connect(self._allow)
-        self.form.changed.connect(self._allow)
+        self.pairs.changed.connect(self._on_change)
+        self.form.changed.connect(self._on_change)
         self.engines.found.connect(self._allow)
         self.preview.asked.connect(self._show_augmented)
         self.run.start_clicked.connect(self.start)
         self.run.other_clicked.connect(self.start_preview)
         self.run.cancel_clicked.connect(self.cancel)
         self.outcome.remedy_chosen.connect(self._apply)
+        self.outcome.keep_button.clicked.connect(lambda: self.training.keep())
         shared, themed = session(self._viewer).changed, self._viewer.events.theme
-        listen(self, shared, slot=self._show_current)
+        listen(self, shared, slot=self._on_models)
+        listen(self, self.training.changed, slot=self._show_run)
+        listen(self, self.training.progressed, slot=self._on_progress)
         listen(self, themed, slot=self._use_theme)
 
     def _lay_out(self) -> None:
@@ -189,6 +206,7 @@ class TrainModel(QWidget):
         column.addWidget(self.pairs)
         column.addWidget(heading("Settings"))
         column.addWidget(self.form)
+        column.addWidget(self.caution)
         column.addWidget(self.run)
         self.curves.hide()
         column.addWidget(self.curves)
@@ -204,32 +222,3 @@ class TrainModel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)
-
-
-class _Work:
-    """The job: training, with messages in the window's terms.
-
-    Attributes
-    ----------
-    refusal
-        The core's own message, if it refused.
-    """
-
-    def __init__(self, material: Material, settings: TrainingSettings) -> None:
-        self._material, self._settings = material, settings
-        self.refusal = ""
-
-    def __call__(
-        self, cancelled: Callable[[], bool]
-    ) -> Generator[TrainingProgress, None, Model | None]:
-        material = self._material
-        steps = training(
-            material.pairs, None, self._settings, classes=material.scheme, cancelled=cancelled
-        )
-        try:
-            return (yield from steps)
-        except InputError as error:
-            if cancelled():
-                return None
-            self.refusal = str(error)
-            raise

@@ -70,6 +70,11 @@ def kept_epoch(history: Collection[Mapping[str, Any]], points: int) -> int | Non
     return best.epoch if history else None
 
 
+def kept_epoch_of(document: ModelDocument) -> int | None:
+    """Give the number of the epoch that a model is from, as `kept_epoch` does."""
+    return kept_epoch(document.history, int(document.split.get("validation", 0)))
+
+
 def seconds(duration: float) -> str:
     """Write a duration: `42 s`, `3 min 5 s`."""
     whole = round(duration)
@@ -117,6 +122,8 @@ def _validation(document: ModelDocument) -> str:
         known = split.get("validation")
         return NO_FIGURE if known == 0 else "" if document.history else "It says no accuracy."
     said = [f"Validation: {_accuracy(metrics)}."]
+    if len(document.history) > 1 and kept_epoch_of(document):
+        said.append("The epoch was chosen on these points, so this flatters a little.")
     if lost := split.get("n_buffered", 0):
         said.append(f"{count(lost, 'point')} lost to the buffer.")
     if split.get("buffer_relaxed"):
@@ -144,18 +151,14 @@ def _accuracy(metrics: Metrics) -> str:
 def _run(document: ModelDocument, planned: int | None, *, cancelled: bool) -> str:
     ran = len(document.history)
     if not ran:
-        return (
-            "Cancelled in the first epoch: the network is as it was then; train longer before "
-            "you trust it."
-            if cancelled
-            else ""
-        )
+        return ""
     took = seconds(sum(float(record.get("seconds", 0)) for record in document.history))
-    epoch = kept_epoch(document.history, int(document.split.get("validation", 0)))
+    epoch = kept_epoch_of(document)
     of = f" of {planned}" if planned and planned > ran else ""
-    kept = f"epoch {epoch} is kept" if epoch else "the last epoch is kept"
+    which = f"epoch {epoch}" if epoch else "the last epoch"
     if cancelled:
-        return f"Cancelled after epoch {ran}{of}; {kept}. {took}."
+        return f"Cancelled after epoch {ran}{of}, {took}. Keep the network of {which}?"
+    kept = f"{which} is kept"
     if epoch is None:
         return f"{count(ran, 'epoch')}, {took}; {kept}."
     early = " Stopped early: it did not get better." if of else ""

@@ -25,6 +25,7 @@ from napari_lungcls.learning.patches.parts import PatchData
 from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.fitting import colour_remark
 from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.printing import printable
 
@@ -50,6 +51,11 @@ def classify_patches(
     ------
     InputError
         When model and patches do not go together.
+
+    Warns
+    -----
+    LungclsWarning
+        When the model was trained on colours and the patches are grey, or the reverse.
     """
     spec = engine.spec
     if spec.zooms != (1,):
@@ -58,6 +64,9 @@ def classify_patches(
             "only; use a model that was trained on patches, or with --zooms 1"
         )
     spec.normalisation.check(data.dtype, data.source)
+    for source, rgb in dict.fromkeys((part.source, part.pixels.rgb) for part in data.parts):
+        if line := colour_remark(document, source, rgb=rgb):
+            warnings.warn(line, LungclsWarning, stacklevel=2)
     examples = PatchSet(data, np.zeros(len(data), np.int64), spec.sight)
     for rows in batches(len(data), BATCH):
         windows, places = examples.centred(np.arange(rows.start, rows.stop), spec.sight)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.learning.beginning import begin, identify
+from napari_lungcls.learning.beginning import begin, common_colours, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.layout import check_codes
 from napari_lungcls.learning.patches.answers import PatchAnswers
@@ -78,7 +78,7 @@ def run_patches(
     yield from run.go(clock, cancelled)
     found, held = run.document(), run.held_out()
     split = found.split | {"cautions": cautions(splits[0].by)}
-    document = found.model_copy(update={"split": split})
+    document = found.model_copy(update={"split": split, "rgb": common_colours(images)})
     answers = PatchAnswers.of_logits(data, *held, document) if held else None
     return Trained(document, run.state, answers)
 

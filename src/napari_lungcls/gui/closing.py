@@ -1,0 +1,168 @@
+"""Closing napari: what is not saved is named first, and what still runs ends in good order."""
+
+import itertools
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import napari
+from napari.layers import Labels
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QMainWindow
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui import kept
+from napari_lungcls.gui.dialogs import Unsaved, ask_folder, ask_unsaved
+from napari_lungcls.gui.docks import main_window
+from napari_lungcls.gui.layers import KEY
+from napari_lungcls.gui.maps import UNSAVED, is_map, map_of
+from napari_lungcls.gui.session import NamedModel, session
+from napari_lungcls.network.modelfile import SUFFIX
+
+PATIENCE = 60.0
+"""Seconds that closing waits for a run: a batch, and the figures of what is kept."""
+
+NO_MAPS = "Maps are not kept for next time: the model paints them again."
+
+
+class Closing(QObject):
+    """Asks before a user closes the window of a viewer while something is not saved.
+
+    A script that closes the viewer is not asked: nobody might be there to answer. Models stay
+    in the folder of kept models then.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    def __init__(self, viewer: "napari.Viewer") -> None:
+        window = main_window(viewer)
+        super().__init__(window)
+        self._viewer = weakref.ref(viewer)
+        self._by_user = self._settled = False
+        window.installEventFilter(self)
+        self._watch_menu(window)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Ask before the window closes; tell Qt whether the event goes no further."""
+        if event.type() != QEvent.Type.Close or (viewer := self._viewer()) is None:
+            return False
+        window = main_window(viewer)
+        asked = (event.spontaneous() or self._by_user) and not self._settled
+        if asked and (found := unsaved(viewer)):
+            if not _settle(viewer, found, window):
+                event.ignore()
+                return True
+            self._settled = True
+            if event.spontaneous():
+                # Closed by us, napari does not ask a second time.
+                event.ignore()
+                QTimer.singleShot(0, lambda: main_window(viewer).close())
+                return True
+        session(viewer).let_go()
+        return False
+
+    def _watch_menu(self, window: Any) -> None:
+        """Note when the menu or its keys close the window: Qt does not tell them from scripts."""
+        close: Callable[..., Any] = type(window).close
+        # Neither may be held by what hangs on the window, or it would never go.
+        known, seen = weakref.ref(self), weakref.ref(window)
+
+        def noted(quit_app: bool = False, confirm_need: bool = False) -> Any:
+            if (found := known()) is not None:
+                found._by_user = confirm_need
+            try:
+                return close(seen(), quit_app, confirm_need)
+            finally:
+                if found is not None:
+                    found._by_user = False
+
+        window.close = noted
+
+
+def unsaved(viewer: "napari.Viewer") -> list[str]:
+    """Name what would be lost with the window, a phrase for each."""
+    found = [f"model {named.name}" for named in _models(viewer)]
+    found += [phrase for run in session(viewer).runs if (phrase := run.unsaved())]
+    return [*found, *(f"map {layer.name}" for layer in _maps(viewer))]
+
+
+def _settle(viewer: "napari.Viewer", found: list[str], window: QMainWindow) -> bool:
+    """Ask what is to become of it and do it; tell whether the window may close."""
+    has_maps = bool(_maps(viewer))
+    answer = ask_unsaved(window, found, NO_MAPS if has_maps else "")
+    if answer is Unsaved.CANCEL:
+        return False
+    folder: Path | None = None
+    if answer is Unsaved.SAVE:
+        folder = ask_folder(window, "Save all in this folder")
+        if folder is None:
+            return False
+    QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+    try:
+        _end_runs(viewer, wanted=answer is not Unsaved.DISCARD)
+        if answer is Unsaved.DISCARD:
+            for named in _models(viewer):
+                session(viewer).remove(named.name)
+        elif folder is not None:
+            _save_all(viewer, folder)
+        else:
+            _keep_all(viewer)
+    except InputError as error:
+        show_error(str(error))
+        return False
+    finally:
+        QApplication.restoreOverrideCursor()
+    return True
+
+
+def _end_runs(viewer: "napari.Viewer", *, wanted: bool) -> None:
+    """End what runs, and take in the network of a cancelled training if it is wanted."""
+    runs = session(viewer).runs
+    for run in runs:
+        run.cancel()
+    until = time.monotonic() + PATIENCE
+    while any(run.job for run in runs) and time.monotonic() < until:
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 50)
+    if wanted:
+        for run in runs:
+            run.take_offered()
+
+
+def _keep_all(viewer: "napari.Viewer") -> None:
+    for named in _models(viewer):
+        if named.kept is None:
+            session(viewer).keeps(named, kept.keep(named.model))
+
+
+def _save_all(viewer: "napari.Viewer", folder: Path) -> None:
+    for named in _models(viewer):
+        path = _free(folder, named.name, SUFFIX)
+        session(viewer).saved(named, named.model.save(path))
+    for layer in _maps(viewer):
+        painted = map_of(layer)
+        assert painted is not None
+        painted.save(_free(folder, layer.name, ".ome.zarr"))
+        layer.metadata[KEY][UNSAVED] = False
+
+
+def _models(viewer: "napari.Viewer") -> list[NamedModel]:
+    return [named for named in session(viewer).models if named.path is None]
+
+
+def _maps(viewer: "napari.Viewer") -> list[Labels]:
+    return [layer for layer in viewer.layers if is_map(layer) and layer.metadata[KEY].get(UNSAVED)]
+
+
+def _free(folder: Path, name: str, suffix: str) -> Path:
+    """Find a name that no file in the folder has."""
+    plain = "".join("-" if c in '\\/:*?"<>|' else c for c in name)
+    names: Iterator[Path] = (
+        folder / f"{plain}{f' ({i})' if i > 1 else ''}{suffix}" for i in itertools.count(1)
+    )
+    return next(path for path in names if not path.exists())
