@@ -20,6 +20,9 @@ from napari_lungcls.errors import InputError
 
 CLASS_COLUMN = "class"
 INDEX_COLUMN = "index"
+IMAGE_COLUMN = "image"
+SOURCE_COLUMN = "source"
+"""Who labelled a point: empty for the user, `model` for converted predictions."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Layers of napari and what lies behind them: places, coordinates, classes. No Qt."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import napari
@@ -12,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN
+from napari_lungcls.annotation.tables import axis_name
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.imaging.geometry import map_offset
 from napari_lungcls.painting.header import MapHeader
 
@@ -69,7 +72,11 @@ def map_place(image: Layer | None, header: MapHeader) -> dict[str, Any]:
 def positions(
     points: PointsLayer, image: Layer, rows: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Give points in data pixels of an image, wherever the two layers lie in the world.
+    """Give points in data pixels of an image.
+
+    Points that belong to the image count its pixels already, wherever the layers lie. The
+    points of other programs are taken to lie where they are seen, except those of a file
+    that nobody has moved: like all points files it counts pixels.
 
     Parameters
     ----------
@@ -85,21 +92,36 @@ def positions(
     Raises
     ------
     InputError
-        When the layers have different axes.
+        When the layers have different axes, or the points belong to another image.
     """
+    if problem := mismatch(points, image):
+        raise InputError(problem)
     data = np.asarray(points.data, np.float64)
-    return _moved(data if rows is None else data[np.asarray(rows)], points, image)
+    data = data if rows is None else data[np.asarray(rows)]
+    first, last = _to_world(points), _to_world(image)
+    unmoved = points.source.path is not None and np.array_equal(first, np.eye(len(first)))
+    if image_id_of(points) is not None or unmoved or np.array_equal(first, last):
+        return data.copy()
+    matrix, n = np.linalg.solve(last, first), points.ndim
+    return data @ matrix[:n, :n].T + matrix[:n, n]
 
 
-def to_layer(coordinates: ArrayLike, image: Layer, layer: Layer) -> NDArray[np.float64]:
-    """Give positions in data pixels of an image as data of another layer, the way back.
-
-    Raises
-    ------
-    InputError
-        When the layers have different axes.
-    """
-    return _moved(np.asarray(coordinates, np.float64), image, layer)
+def mismatch(points: PointsLayer, image: Layer) -> str:
+    """Say why points cannot be those of an image, in one line; empty when they can."""
+    if points.ndim != image.ndim:
+        return (
+            f"layer {points.name!r} has {points.ndim} axes and layer {image.name!r} has "
+            f"{image.ndim}; choose layers that belong together"
+        )
+    known = image_id_of(points)
+    if known is None or known.token == image.unique_id:
+        return ""
+    if known.token is None:
+        return f"layer {points.name!r} waits for its image; choose it in the Label window"
+    return (
+        f"layer {points.name!r} belongs to the image {known.name!r}, not to {image.name!r}; "
+        "choose layers that belong together"
+    )
 
 
 def from_world(image: Layer, position: Sequence[float]) -> NDArray[np.float64]:
@@ -118,7 +140,13 @@ def annotation_layer(
         size=POINT_SIZE,
         **place(image),
         **class_arguments([], scheme),
-        metadata={KEY: {"kind": "points", "scheme": scheme, "image": image.name}},
+        metadata={
+            KEY: {
+                "kind": "points",
+                "scheme": scheme,
+                "image": identify(image, pictures(viewer)),
+            }
+        },
     )
     viewer.add_layer(layer)
     return layer
@@ -167,17 +195,28 @@ def core_points(layer: PointsLayer, image: Layer | None = None) -> Points:
     Raises
     ------
     InputError
-        When the layers have different axes, or a feature is named like a coordinate.
+        When the points belong to another image, or a feature is named like a coordinate.
     """
     where = np.asarray(layer.data, np.float64) if image is None else positions(layer, image)
-    columns = {str(name): layer.features[name].to_numpy(dtype=object) for name in layer.features}
+    return points_table(where, layer.features, layer.name)
+
+
+def points_table(coordinates: ArrayLike, features: Any, name: str) -> Points:
+    """Give coordinates and features of the points layer `name` as a table of points.
+
+    Raises
+    ------
+    InputError
+        When a feature is named like a coordinate.
+    """
+    table = pd.DataFrame(features)
+    columns = {str(column): table[column].to_numpy(dtype=object) for column in table}
     labels = columns.pop(CLASS_COLUMN, None)
-    if labels is not None:
-        labels = np.array(["" if pd.isna(label) else str(label) for label in labels], object)
-    points = Points.build(where, labels).with_columns(**columns)
-    return Points(
-        points.coordinates, points.labels, points.table, f"layer {layer.name!r}", points.columns
-    )
+    points = Points.build(coordinates, labels)
+    clash = {axis_name(axis) for axis in range(points.ndim)} & set(columns)
+    if clash:
+        raise InputError(f"layer {name!r}: rename the feature {min(clash)!r}, a coordinate's name")
+    return replace(points.with_columns(**columns), source=f"layer {name!r}")
 
 
 def scheme_of(layer: Layer) -> ClassScheme | None:
@@ -218,11 +257,64 @@ def set_next_class(layer: PointsLayer, name: str) -> None:
     layer.feature_defaults = defaults | {CLASS_COLUMN: name}
 
 
+def pictures(viewer: "napari.Viewer") -> list[Image]:
+    """List the images that are open, without the probabilities that were painted."""
+    return [
+        layer for layer in viewer.layers if isinstance(layer, Image) and KEY not in layer.metadata
+    ]
+
+
+def image_id_of(layer: Layer) -> ImageId | None:
+    """Give what a layer remembers of its image; None if it has never had one."""
+    known = layer.metadata.get(KEY, {}).get("image")
+    return known if isinstance(known, ImageId) else None
+
+
 def image_of(viewer: "napari.Viewer", layer: Layer) -> Image | None:
-    """Give the image that a points or map layer belongs to: the one it names, if it is open."""
-    name = layer.metadata.get(KEY, {}).get("image")
-    images = [found for found in viewer.layers if isinstance(found, Image)]
-    return next((image for image in images if image.name == name), None)
+    """Give the image that a points or map layer belongs to, if it is open."""
+    known, images = layer.metadata.get(KEY, {}).get("image"), pictures(viewer)
+    if isinstance(known, ImageId):
+        return find(known, [image for image in images if image.ndim == layer.ndim])
+    # Maps know the name only.
+    return next((image for image in images if image.name == known), None)
+
+
+def waits(viewer: "napari.Viewer", layer: Layer) -> bool:
+    """Tell whether a layer holds labels of an image that is not open, or not known."""
+    return is_labels(layer) and image_id_of(layer) is not None and image_of(viewer, layer) is None
+
+
+def is_labels(layer: Layer) -> bool:
+    """Tell whether a layer may hold labels: points that the plugin made for more do not."""
+    known = layer.metadata.get(KEY, {})
+    return isinstance(layer, PointsLayer) and known.get("kind", "points") == "points"
+
+
+def link(viewer: "napari.Viewer", layer: PointsLayer, image: Image) -> None:
+    """Make points those of an image: they count its pixels, and lie on it.
+
+    Raises
+    ------
+    InputError
+        When the layers have different axes.
+    """
+    known = layer.metadata.setdefault(KEY, {"kind": "points"})
+    if image_id_of(layer) is None:
+        data = positions(layer, image)
+        if not np.array_equal(data, layer.data):
+            layer.data = data
+    elif layer.ndim != image.ndim:
+        raise InputError(mismatch(layer, image))
+    known["image"] = identify(image, pictures(viewer))
+    put_on(layer, image)
+
+
+def put_on(layer: PointsLayer, image: Layer) -> None:
+    """Put a layer that counts pixels of an image where the image is."""
+    if np.array_equal(_to_world(layer), _to_world(image)) and layer.units == image.units:
+        return
+    for name in ("scale", "rotate", "shear", "translate", "affine", "units", "axis_labels"):
+        setattr(layer, name, getattr(image, name))
 
 
 def _is_straight(layer: Layer) -> bool:
@@ -243,17 +335,3 @@ def _to_world(layer: Layer) -> NDArray[np.float64]:
     for axis, unit in enumerate(np.eye(n)):
         matrix[:n, axis] = np.asarray(layer.data_to_world(unit)) - matrix[:n, n]
     return matrix
-
-
-def _moved(data: NDArray[np.float64], start: Layer, end: Layer) -> NDArray[np.float64]:
-    if start.ndim != end.ndim:
-        raise InputError(
-            f"layer {start.name!r} has {start.ndim} axes and layer {end.name!r} has {end.ndim}; "
-            "choose layers that belong together"
-        )
-    first, last = _to_world(start), _to_world(end)
-    if np.array_equal(first, last):
-        return data.copy()
-    matrix = np.linalg.solve(last, first)
-    n = start.ndim
-    return data @ matrix[:n, :n].T + matrix[:n, n]

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.downloads import Published, fetch
+from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
@@ -43,8 +44,8 @@ def synthetic_section() -> list[LayerData]:
     Returns
     -------
     list of layer data
-        The RGB image and a labels layer of class codes plus 1 in the colours of the scheme,
-        both scaled in micrometres.
+        A labels layer of class codes plus 1 in the colours of the scheme and, last and so on
+        top and selected, the RGB image, both scaled in micrometres.
     """
     section = make_section()
     place = {
@@ -141,7 +142,7 @@ def _with_truth(
         "visible": False,
         "colormap": colors,
         "features": {"class": ["unlabelled", *scheme.names]},
-        "metadata": {"classes": dict(enumerate(scheme.names, start=1))},
+        "metadata": {"classes": dict(enumerate(scheme.names, start=1)), KEY: {"kind": "truth"}},
         **place,
     }
-    return [(image, {"name": name, "rgb": True, **place}, "image"), (truth, hidden, "labels")]
+    return [(truth, hidden, "labels"), (image, {"name": name, "rgb": True, **place}, "image")]

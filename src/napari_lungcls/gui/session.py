@@ -9,7 +9,10 @@ import napari
 from napari.layers import Points
 from psygnal import Signal
 
+from napari_lungcls.gui.points_follower import PointsFollower
+
 if TYPE_CHECKING:
+    from napari_lungcls.gui.label.controller import Labeller
     from napari_lungcls.model import Model
 
 
@@ -33,7 +36,15 @@ class NamedModel:
 
 
 class Session:
-    """Models and the annotation layer of one viewer; see `session`."""
+    """Models and the annotation layer of one viewer; see `session`.
+
+    Attributes
+    ----------
+    follower
+        Keeps points on their images.
+    labeller
+        Labels the points, whether or not a window shows it; made by `labeller_of`.
+    """
 
     changed = Signal()
     """The models, or which of them is current, have changed."""
@@ -41,7 +52,9 @@ class Session:
     target_changed = Signal()
     """Another points layer is being labelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: "napari.Viewer") -> None:
+        self.follower = PointsFollower(viewer)
+        self.labeller: Labeller | None = None
         self._models: dict[str, NamedModel] = {}
         self._current: str | None = None
         self._target: Points | None = None
@@ -95,5 +108,5 @@ def session(viewer: "napari.Viewer") -> Session:
     # Plugins are handed a proxy of the viewer; both must find the same session.
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _sessions:
-        _sessions[real] = Session()
+        _sessions[real] = Session(real)
     return _sessions[real]

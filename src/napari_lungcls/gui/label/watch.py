@@ -10,13 +10,10 @@ from napari.layers import Points
 from psygnal import Signal
 
 from napari_lungcls.annotation.edits import Edit, diff
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.points import CLASS_COLUMN, SOURCE_COLUMN
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import Cells, Snapshot
 from napari_lungcls.gui.layers import categories
-
-SOURCE_COLUMN = "source"
-"""Who labelled a point: empty for the user, `model` for converted predictions."""
 
 
 class Watch:

@@ -11,7 +11,7 @@ from napari.layers import Points as PointsLayer
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.annotation.points import CLASS_COLUMN
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.layers import core_points, scheme_of
+from napari_lungcls.gui.layers import core_points, mismatch, scheme_of
 from napari_lungcls.gui.train.words import count
 from napari_lungcls.imaging.anything import as_stack
 
@@ -81,6 +81,8 @@ def obstacle(pairs: Sequence[LayerPair]) -> str:
                 f"Layer {layer.name!r} has {layer.ndim} axes and image {image.name!r} has "
                 f"{image.ndim}; choose layers that belong together."
             )
+        if problem := mismatch(layer, image):
+            return f"{problem[:1].upper()}{problem[1:]}."
         if first is not None and scheme.names != first[1].names:
             return (
                 f"Layer {first[0]!r} has the classes {', '.join(first[1].names)}, layer "
