@@ -220,9 +220,9 @@ class Sheet:
             return
         before = self.points
         after, scheme = step.edit.apply(before), (step.schemes or (None, self.scheme))[1]
-        with self._watch.unseen():
-            self._watch.put(after, scheme)
-            if step.schemes is not None:
+        self._watch.put(after, scheme)
+        if step.schemes is not None:
+            with self._watch.unseen():
                 layers.set_scheme(self.layer, scheme)
         self._keep(step, before)
 

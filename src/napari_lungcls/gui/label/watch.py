@@ -78,6 +78,8 @@ class Watch:
             if fresh.get(CLASS_COLUMN) not in scheme.names:
                 fresh[CLASS_COLUMN] = scheme.names[0]
             layer.feature_defaults = fresh
+        if self._next not in scheme.names:
+            self._next = None
         self._hold_next()
 
     @contextmanager
