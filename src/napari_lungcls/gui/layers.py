@@ -1,7 +1,6 @@
 """Layers of napari and what lies behind them: places, coordinates, classes. No Qt."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import napari
@@ -12,8 +11,7 @@ from napari.layers import Points as PointsLayer
 from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN
-from napari_lungcls.annotation.tables import axis_name
+from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN, points_of_features
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.imaging.geometry import map_offset
@@ -114,7 +112,7 @@ def mismatch(points: PointsLayer, image: Layer) -> str:
             f"{image.ndim}; choose layers that belong together"
         )
     known = image_id_of(points)
-    if known is None or known.token == image.unique_id:
+    if known is None or belongs_to(points, image):
         return ""
     if known.token is None:
         return f"layer {points.name!r} waits for its image; choose it in the Label window"
@@ -198,25 +196,7 @@ def core_points(layer: PointsLayer, image: Layer | None = None) -> Points:
         When the points belong to another image, or a feature is named like a coordinate.
     """
     where = np.asarray(layer.data, np.float64) if image is None else positions(layer, image)
-    return points_table(where, layer.features, layer.name)
-
-
-def points_table(coordinates: ArrayLike, features: Any, name: str) -> Points:
-    """Give coordinates and features of the points layer `name` as a table of points.
-
-    Raises
-    ------
-    InputError
-        When a feature is named like a coordinate.
-    """
-    table = pd.DataFrame(features)
-    columns = {str(column): table[column].to_numpy(dtype=object) for column in table}
-    labels = columns.pop(CLASS_COLUMN, None)
-    points = Points.build(coordinates, labels)
-    clash = {axis_name(axis) for axis in range(points.ndim)} & set(columns)
-    if clash:
-        raise InputError(f"layer {name!r}: rename the feature {min(clash)!r}, a coordinate's name")
-    return replace(points.with_columns(**columns), source=f"layer {name!r}")
+    return points_of_features(where, layer.features, layer.name)
 
 
 def scheme_of(layer: Layer) -> ClassScheme | None:
@@ -277,6 +257,12 @@ def image_of(viewer: "napari.Viewer", layer: Layer) -> Image | None:
         return find(known, [image for image in images if image.ndim == layer.ndim])
     # Maps know the name only.
     return next((image for image in images if image.name == known), None)
+
+
+def belongs_to(layer: Layer, image: Layer) -> bool:
+    """Tell whether a layer's points are those of an image, also where napari hands out proxies."""
+    known = image_id_of(layer)
+    return known is not None and known.token == image.unique_id
 
 
 def waits(viewer: "napari.Viewer", layer: Layer) -> bool:

@@ -8,17 +8,12 @@ from napari.layers import Image, Layer
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import (
-    QAbstractSpinBox,
-    QApplication,
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
-    QPlainTextEdit,
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QTextEdit,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -54,12 +49,6 @@ def note(text: str = "") -> QLabel:
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
-
-
-def is_typing() -> bool:
-    """Tell whether the keyboard is in a field for text or numbers."""
-    fields = (QLineEdit, QAbstractSpinBox, QTextEdit, QPlainTextEdit)
-    return isinstance(QApplication.focusWidget(), fields)
 
 
 def color_icon(color: str, size: int = 14) -> QIcon:

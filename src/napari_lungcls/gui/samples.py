@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.downloads import Published, fetch
-from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
@@ -135,6 +134,8 @@ def fetch_section(sources: Sequence[Published], cache: Path | None = None) -> Im
 def _with_truth(
     image: Any, truth: Any, scheme: ClassScheme, name: str, place: dict[str, Any]
 ) -> list[LayerData]:
+    from napari_lungcls.gui.layers import KEY
+
     colors: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     colors.update(enumerate(scheme.colors, start=1))
     hidden = {

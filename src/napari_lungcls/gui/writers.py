@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_lungcls.annotation import write_points
+from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.layers import points_table
 from napari_lungcls.painting.painted import PaintedMap
 
 
@@ -69,7 +69,7 @@ def write_points_layer(path: str, data: Any, attributes: dict[str, Any]) -> list
     name = attributes.get("name", "points")
     if not len(data):
         raise InputError(f"layer {name!r} has no points; add some before saving it")
-    points = points_table(data, attributes.get("features"), name)
+    points = points_of_features(data, attributes.get("features"), name)
     return [str(write_points(path, points))]
 
 

@@ -42,8 +42,6 @@ class Labeller:
         What the last key did, where that might not be seen; empty otherwise.
     discarded
         Journals that were put aside, and where they are now.
-    typing
-        Tells whether the keyboard is in a text field; keys of classes then do nothing.
     """
 
     changed = Signal()
@@ -65,7 +63,6 @@ class Labeller:
         self._keys = Keyboard(real, self._on_key, self._on_undo, self._on_redo)
         self._scheme = ClassScheme.preset("lung")
         self._views = 0
-        self.typing: Callable[[], bool] = lambda: False
         self.image: Image | None = None
         self.sheet: Sheet | None = None
         self.current = self._scheme.names[0]
@@ -372,8 +369,7 @@ class Labeller:
             self.sheet.next_class(self.current)
 
     def _on_key(self, name: str) -> None:
-        if not self.typing():
-            self._try(lambda: self.press(name))
+        self._try(lambda: self.press(name))
 
     def _on_undo(self) -> None:
         self._try(self.undo)

@@ -31,7 +31,7 @@ from napari_lungcls.gui.label.scheme_editor import SchemeEditor
 from napari_lungcls.gui.label.waiting_strip import WaitingStrip
 from napari_lungcls.gui.layers import KEY, pictures
 from napari_lungcls.gui.lifetime import at_end, listen, when_destroyed
-from napari_lungcls.gui.parts import Fold, LayerBox, heading, is_typing, note, panel_layout
+from napari_lungcls.gui.parts import Fold, LayerBox, heading, note, panel_layout
 
 _NEW = "a new layer"
 _FILES = "Points (*.lungcls.csv *.csv)"
@@ -53,7 +53,6 @@ class LabelPoints(QWidget):
     def __init__(self, napari_viewer: napari.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.labeller = labeller_of(napari_viewer)
-        self.labeller.typing = is_typing
         viewer = self.labeller.viewer
         self._held = False
         self.strip, self.waiting, self.buttons = RecoveryStrip(), WaitingStrip(), ClassButtons()

@@ -28,7 +28,7 @@ def find(viewer: "napari.Viewer", image: Image, scheme: ClassScheme) -> PointsLa
     for layer in viewer.layers:
         known = layer.metadata.get(layers.KEY, {})
         is_such = known.get("kind") == KIND and known.get("scheme") == scheme
-        if is_such and layers.image_of(viewer, layer) is image:
+        if is_such and layers.belongs_to(layer, image):
             return layer
     return None
 
