@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import assume
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition
+from hypothesis.stateful import rule as stateful_rule
 from napari.components import ViewerModel
 from napari.layers import Points
 from napari.layers._source import layer_source
@@ -40,6 +43,30 @@ Rows = tuple[tuple[tuple[float, ...], str], ...]
 numbers = st.integers(0, 99)
 factors = st.sampled_from([0.35, 0.5, 1.0, 1.8, 5.0])
 pixels = st.tuples(st.integers(0, 2), st.floats(0, 9), st.floats(0, 29))
+
+
+class NotNowError(Exception):
+    """There is nothing that a rule could act on."""
+
+
+def assume(condition: object) -> None:
+    """Let a rule do nothing; hypothesis's own would throw away all that was done before."""
+    if not condition:
+        raise NotNowError
+
+
+def rule(**strategies: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a rule that may find that it cannot act now."""
+
+    def decorate(act: Callable[..., None]) -> Callable[..., None]:
+        @wraps(act)
+        def try_to_act(self: Any, **drawn: Any) -> None:
+            with suppress(NotNowError):
+                act(self, **drawn)
+
+        return stateful_rule(**strategies)(try_to_act)
+
+    return decorate
 
 
 @dataclass(frozen=True)
@@ -98,12 +125,10 @@ class Labelling(RuleBasedStateMachine):
     def open_dock(self) -> None:
         """Show the labeller."""
         self.labeller.show()
-        self.dock = True
 
     def close_dock(self) -> None:
         """Close the window."""
         self.labeller.hide()
-        self.dock = False
 
     def end(self) -> None:
         """End with the viewer."""
@@ -117,10 +142,11 @@ class Labelling(RuleBasedStateMachine):
 
     # Beginning and end
 
-    @initialize()
-    def begin(self) -> None:
-        """Open a viewer with all images."""
+    @initialize(clicks=st.lists(pixels, min_size=1, max_size=4))
+    def begin(self, clicks: list[tuple[float, ...]]) -> None:
+        """Open a viewer with images, and label."""
         self.live()
+        self.put("A", clicks)
 
     def live(self) -> None:
         """Open a new viewer, as after a crash."""
@@ -130,7 +156,7 @@ class Labelling(RuleBasedStateMachine):
         self.labeller.problem.connect(self._on_problem)
         self.said: list[str] = []
         self.images = {}
-        for name in SHAPES:
+        for name in ("array", "file"):
             self.open(name)
         self.open_dock()
         self.labeller.choose_image(self.images["array"])
@@ -164,6 +190,10 @@ class Labelling(RuleBasedStateMachine):
         """The image that is labelled."""
         return next((n for n, i in self.images.items() if i is self.labeller.image), None)
 
+    def has_rows(self) -> bool:
+        """Tell whether there is any point."""
+        return any(each.now.rows for each in self.layers)
+
     def some(self, number: int, of: list[Any]) -> Any:
         """Choose one."""
         assume(of)
@@ -180,46 +210,62 @@ class Labelling(RuleBasedStateMachine):
         if fitting := self.labeller.layers():
             self.labeller.choose_layer(fitting[which % len(fitting)])
 
-    @precondition(lambda self: self.dock and self.labeller.image is not None)
-    @rule(number=numbers, pixel=pixels, outside=st.sampled_from([None, None, None, *OUTSIDE]))
-    def label(self, number: int, pixel: tuple[float, ...], outside: Any) -> None:
-        """Press the key of a class and click where a pixel is seen."""
-        spec = self.labeller.scheme.classes[number % len(self.labeller.scheme)]
-        assume(spec.key)
+    def put(self, key: str, clicks: list[tuple[float, ...]]) -> None:
+        """Press the key of a class and click where pixels are seen."""
         if self.expected is not None and str(self.expected.layer.mode) == "select":
             self.expected.layer.selected_data = set()
-        self.key(spec.key)
+        self.key(key)
         if self.expected is None:
             self.take_in(self.labeller.layer)
         image, layer, expected = self.labeller.image, self.labeller.layer, self.expected
         assert self.viewer.layers.selection.active is layer
         assert str(layer.mode) == "add"
-        self.said.clear()
-        layer.add(layer.world_to_data(image.data_to_world(outside or pixel)))
-        if outside:
-            assert "outside" in self.said[0]
-        else:
-            rows = (*expected.now.rows, (tuple(map(float, pixel)), spec.name))
+        for pixel in clicks:
+            layer.add(layer.world_to_data(image.data_to_world(pixel)))
+            rows = (*expected.now.rows, (tuple(map(float, pixel)), self.labeller.current))
             expected.step(State(rows, expected.now.scheme))
 
-    @precondition(lambda self: self.dock)
+    def key_of(self, number: int) -> str:
+        """Choose the key of a class."""
+        return self.some(number, [spec.key for spec in self.labeller.scheme.classes if spec.key])
+
+    @precondition(lambda self: self.labeller.image is not None)
+    @rule(number=numbers, clicks=st.lists(pixels, min_size=1, max_size=3))
+    def label(self, number: int, clicks: list[tuple[float, ...]]) -> None:
+        """Label some pixels."""
+        self.put(self.key_of(number), clicks)
+
+    @precondition(lambda self: self.labeller.image is not None)
+    @rule(number=numbers, clicks=st.lists(pixels, max_size=1), outside=st.sampled_from(OUTSIDE))
+    def click_outside(
+        self, number: int, clicks: list[tuple[float, ...]], outside: tuple[float, ...]
+    ) -> None:
+        """Click beside the image."""
+        self.put(self.key_of(number), clicks)
+        layer, image = self.labeller.layer, self.labeller.image
+        self.said.clear()
+        layer.add(layer.world_to_data(image.data_to_world(outside)))
+        assert "outside" in self.said[0]
+
+    @precondition(lambda self: self.has_rows())
     @rule(number=numbers, rows=st.sets(numbers, min_size=1, max_size=4))
     def relabel(self, number: int, rows: set[int]) -> None:
         """Select points and press the key of a class."""
         expected = self.expected
         assume(expected is not None and expected.now.rows)
-        spec = self.labeller.scheme.classes[number % len(self.labeller.scheme)]
-        assume(spec.key)
+        key = self.key_of(number)
         where = {row % len(expected.now.rows) for row in rows}
         self.viewer.layers.selection.active = expected.layer
         expected.layer.visible = True
         expected.layer.mode = "select"
         expected.layer.selected_data = where
-        self.key(spec.key)
+        self.key(key)
         assert "Ctrl-Z" in self.labeller.said
-        after = [(p, spec.name if i in where else c) for i, (p, c) in enumerate(expected.now.rows)]
+        name = self.labeller.current
+        after = [(p, name if i in where else c) for i, (p, c) in enumerate(expected.now.rows)]
         expected.step(State(tuple(after), expected.now.scheme))
 
+    @precondition(lambda self: self.has_rows())
     @rule(number=numbers, rows=st.sets(numbers, min_size=1, max_size=3))
     def delete(self, number: int, rows: set[int]) -> None:
         """Delete points of any layer, labelled or waiting."""
@@ -230,6 +276,7 @@ class Labelling(RuleBasedStateMachine):
         after = [row for i, row in enumerate(expected.now.rows) if i not in where]
         expected.step(State(tuple(after), expected.now.scheme))
 
+    @precondition(lambda self: self.has_rows())
     @rule(number=numbers, row=numbers, pixel=pixels)
     def move(self, number: int, row: int, pixel: tuple[float, ...]) -> None:
         """Move a point."""
@@ -242,17 +289,25 @@ class Labelling(RuleBasedStateMachine):
         after[row] = (tuple(map(float, pixel)), after[row][1])
         expected.step(State(tuple(after), expected.now.scheme))
 
-    @precondition(lambda self: self.dock and self.labeller.layer is not None)
-    @rule(again=st.booleans(), on_image=st.booleans())
-    def undo(self, again: bool, on_image: bool) -> None:
-        """Undo or redo, by key."""
+    @precondition(lambda self: self.expected is not None and self.expected.past)
+    @rule(on_image=st.booleans(), times=st.integers(1, 4))
+    def undo(self, on_image: bool, times: int) -> None:
+        """Undo by key."""
         expected, image = self.expected, self.labeller.image
         self.viewer.layers.selection.active = image if on_image else expected.layer
-        self.key(REDO if again else UNDO)
-        if again:
-            expected.walk(expected.future, expected.past)
-        else:
+        for _ in range(times):
+            self.key(UNDO)
             expected.walk(expected.past, expected.future)
+
+    @precondition(lambda self: self.expected is not None and self.expected.future)
+    @rule(times=st.integers(1, 4))
+    def redo(self, times: int) -> None:
+        """Redo by key."""
+        expected = self.expected
+        self.viewer.layers.selection.active = expected.layer
+        for _ in range(times):
+            self.key(REDO)
+            expected.walk(expected.future, expected.past)
 
     @precondition(lambda self: self.expected is not None)
     @rule(number=numbers, what=st.sampled_from(["rename", "add", "remove", "recolor", "swap"]))
@@ -284,10 +339,28 @@ class Labelling(RuleBasedStateMachine):
 
     # Places, names, selections
 
-    @rule(number=numbers, scale=st.tuples(factors, factors, factors), turn=st.integers(0, 90))
-    def rescale(self, number: int, scale: tuple[float, ...], turn: int) -> None:
-        """Scale, move and turn an image."""
+    @rule(
+        number=numbers,
+        what=st.sampled_from(["rescale", "push the layer", "rename", "select", "close the dock"]),
+        scale=st.tuples(factors, factors, factors),
+        turn=st.integers(0, 90),
+    )
+    def disturb(self, number: int, what: str, scale: tuple[float, ...], turn: int) -> None:
+        """Do what must not move or change any point."""
         image = self.some(number, list(self.images.values()))
+        if what == "rescale":
+            self.place(image, scale, turn)
+        elif what == "push the layer":
+            self.some(number, self.layers).layer.translate = scale
+        elif what == "rename":
+            image.name = self.some(turn, [*SHAPES, "x"])
+        elif what == "select":
+            self.viewer.layers.selection.active = self.some(number, [None, *self.viewer.layers])
+        else:
+            self.close_and_open_the_dock()
+
+    def place(self, image: Any, scale: tuple[float, ...], turn: int) -> None:
+        """Scale, move and turn an image."""
         image.scale = scale
         image.translate = scale[::-1]
         angle = np.deg2rad(turn)
@@ -295,33 +368,14 @@ class Labelling(RuleBasedStateMachine):
         matrix[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
         image.affine = matrix
 
-    @rule(number=numbers, shift=st.tuples(factors, factors, factors))
-    def push_the_layer(self, number: int, shift: tuple[float, ...]) -> None:
-        """Move a layer of points by itself."""
-        self.some(number, self.layers).layer.translate = shift
-
-    @rule(number=numbers, name=st.sampled_from([*SHAPES, "x"]))
-    def rename_image(self, number: int, name: str) -> None:
-        """Give an image a name that another may have had."""
-        self.some(number, list(self.images.values())).name = name
-
-    @rule(number=numbers)
-    def select(self, number: int) -> None:
-        """Select any layer, or none."""
-        active = self.some(number, [None, *self.viewer.layers])
-        self.viewer.layers.selection.active = active
-
     # Closing and opening
 
-    @rule()
     def close_and_open_the_dock(self) -> None:
-        """Close the window, or open it again: it shows the same."""
+        """Close the window and open it again: it shows the same."""
         before = self.labeller, self.labeller.current, self.labeller.layer
-        if self.dock:
-            self.close_dock()
-            assert not self.viewer.keymap
-        else:
-            self.open_dock()
+        self.close_dock()
+        assert not self.viewer.keymap
+        self.open_dock()
         assert labeller_of(self.viewer) is self.labeller
         assert (self.labeller, self.labeller.current, self.labeller.layer) == before
 
@@ -332,6 +386,7 @@ class Labelling(RuleBasedStateMachine):
         name = self.some(number, list(self.images))
         self.viewer.layers.remove(self.images.pop(name))
 
+    @precondition(lambda self: len(self.images) < len(SHAPES))
     @rule(number=numbers)
     def open_image(self, number: int) -> None:
         """Open an image that was closed; points know their file, and not another array."""
@@ -342,6 +397,7 @@ class Labelling(RuleBasedStateMachine):
                 if expected.image == name:
                     expected.image = "gone"
 
+    @precondition(lambda self: self.labeller.waiting())
     @rule(number=numbers, which=numbers)
     def say_which_image(self, number: int, which: int) -> None:
         """Choose the image of points that wait."""
@@ -351,6 +407,7 @@ class Labelling(RuleBasedStateMachine):
         (expected,) = [each for each in self.layers if each.layer is layer]
         expected.image = name
 
+    @precondition(lambda self: self.layers)
     @rule(number=numbers)
     def close_layer(self, number: int) -> None:
         """Close a layer of points; what is unsaved is offered."""
@@ -358,8 +415,11 @@ class Labelling(RuleBasedStateMachine):
         self.viewer.layers.remove(expected.layer)
         self.layers.remove(expected)
         if expected.unsaved and expected.now.rows:
+            # The journal knows files; whether an array is the same nobody can tell.
+            expected.image = expected.image if expected.image in ON_DISK else "gone"
             self.left.append(expected)
 
+    @precondition(lambda self: self.left)
     @rule(number=numbers, discard=st.booleans())
     def restore(self, number: int, discard: bool) -> None:
         """Take back what was left, or discard it and take that back."""
@@ -398,7 +458,7 @@ class Labelling(RuleBasedStateMachine):
         if open_again and len(self.layers) < 4:
             self.take_in(self.labeller.open(path))
 
-    @precondition(lambda self: self.lives < 3)
+    @precondition(lambda self: self.lives < 2 and any(each.now.rows for each in self.layers))
     @rule()
     def die(self) -> None:
         """Lose the viewer as if it was killed, and look at what is offered."""
