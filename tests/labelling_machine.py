@@ -24,6 +24,7 @@ from napari.layers._source import layer_source
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 
 from napari_lungcls.annotation import read_points
+from napari_lungcls.annotation.recovery import Unfinished
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.label import summary
@@ -423,7 +424,8 @@ class Labelling(RuleBasedStateMachine):
     @rule(number=numbers, discard=st.booleans())
     def restore(self, number: int, discard: bool) -> None:
         """Take back what was left, or discard it and take that back."""
-        entry = self.some(number, self.labeller.unfinished)
+        # Names of journals are random within a second, and hypothesis wants to repeat a run.
+        entry = self.some(number, sorted(self.labeller.unfinished, key=_content))
         if discard:
             self.labeller.discard(entry)
             assert len(self.labeller.unfinished) == len(self.left) - 1
@@ -516,6 +518,11 @@ class Labelling(RuleBasedStateMachine):
             assert bool(sheet.history.redoable) == bool(expected.future)
             assert layers.image_of(self.viewer, sheet.layer) is self.labeller.image
             assert summary.counts(self.labeller).total() == len(expected.now.rows)
+
+
+def _content(entry: Unfinished) -> tuple[Any, ...]:
+    points = entry.points
+    return points.coordinates.tolist(), list(points.labels), entry.header.image, entry.header.source
 
 
 def _rows(layer: Points) -> Rows:
