@@ -10,7 +10,7 @@ from typing import Generic, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import (
     Cells,

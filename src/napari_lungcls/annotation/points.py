@@ -13,16 +13,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import tables
+from napari_lungcls.annotation.columns import CLASS_COLUMN, INDEX_COLUMN, axis_name
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.annotation.tables import axis_name
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
-
-CLASS_COLUMN = "class"
-INDEX_COLUMN = "index"
-IMAGE_COLUMN = "image"
-SOURCE_COLUMN = "source"
-"""Who labelled a point: empty for the user, `model` for converted predictions."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from napari_lungcls.annotation.columns import axis_name
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
 from napari_lungcls.files import replacing
@@ -21,11 +22,6 @@ _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*",
 
 Row = tuple[int, list[str]]
 """A row's number, the header being row 1, and its cells."""
-
-
-def axis_name(axis: int) -> str:
-    """Name the column of coordinate `axis` as napari does."""
-    return f"axis-{axis}"
 
 
 def read_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:

@@ -11,7 +11,8 @@ from napari.layers import Points as PointsLayer
 from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN, points_of_features
+from napari_lungcls.annotation.columns import CLASS_COLUMN, INDEX_COLUMN
+from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.imaging.geometry import map_offset

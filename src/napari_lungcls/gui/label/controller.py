@@ -12,7 +12,7 @@ from napari.utils.notifications import show_info
 from numpy.typing import ArrayLike
 from psygnal import Signal
 
-from napari_lungcls.annotation.points import IMAGE_COLUMN
+from napari_lungcls.annotation.columns import IMAGE_COLUMN
 from napari_lungcls.annotation.recovery import Unfinished
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError

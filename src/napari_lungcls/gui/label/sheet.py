@@ -10,8 +10,9 @@ from napari.layers import Points
 from numpy.typing import ArrayLike
 from psygnal import Signal
 
+from napari_lungcls.annotation.columns import CLASS_COLUMN, SOURCE_COLUMN
 from napari_lungcls.annotation.edits import Edit, History, Step, diff
-from napari_lungcls.annotation.points import CLASS_COLUMN, SOURCE_COLUMN, write_points
+from napari_lungcls.annotation.points import write_points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import Cells, Snapshot, as_cells
 from napari_lungcls.annotation.validation import shown

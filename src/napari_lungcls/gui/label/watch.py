@@ -9,8 +9,8 @@ import pandas as pd
 from napari.layers import Points
 from psygnal import Signal
 
+from napari_lungcls.annotation.columns import CLASS_COLUMN, SOURCE_COLUMN
 from napari_lungcls.annotation.edits import Edit, diff
-from napari_lungcls.annotation.points import CLASS_COLUMN, SOURCE_COLUMN
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import Cells, Snapshot
 from napari_lungcls.gui.layers import categories

@@ -9,7 +9,7 @@ from napari.layers import Image
 from napari.layers import Points as PointsLayer
 from numpy.typing import NDArray
 
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import image_shape

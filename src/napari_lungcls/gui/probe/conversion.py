@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari.layers import Points as PointsLayer
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.annotation.points import CLASS_COLUMN, SOURCE_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN, SOURCE_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 

@@ -11,7 +11,7 @@ from napari.layers import Points as PointsLayer
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import identify
 from napari_lungcls.gui.probe.requests import Request

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
-from napari_lungcls.annotation.points import CLASS_COLUMN, IMAGE_COLUMN, INDEX_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN, IMAGE_COLUMN, INDEX_COLUMN
 from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.reading.images import open_images

@@ -9,7 +9,7 @@ from napari.layers import Image
 from napari.layers import Points as PointsLayer
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.layers import core_points, mismatch, scheme_of
 from napari_lungcls.gui.train.words import count
