@@ -6,24 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import napari
-import numpy as np
 from napari.layers import Image, Points
 from napari.utils.notifications import show_info
 from numpy.typing import ArrayLike
 from psygnal import Signal
 
-from napari_lungcls.annotation.columns import IMAGE_COLUMN
 from napari_lungcls.annotation.recovery import Unfinished
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
-from napari_lungcls.gui.image_id import image_shape
 from napari_lungcls.gui.label import storage
 from napari_lungcls.gui.label.keys import Keyboard
 from napari_lungcls.gui.label.sheet import Sheet
 from napari_lungcls.gui.label.sheets import Sheets
 from napari_lungcls.gui.session import session
-from napari_lungcls.imaging.geometry import is_inside
 
 
 class Labeller:
@@ -124,30 +120,8 @@ class Labeller:
         return [layer for layer in viewer.layers if layers.waits(viewer, layer) and len(layer.data)]
 
     def attach(self, layer: Points, image: Image) -> None:
-        """Say which image the points of a waiting layer belong to, and label in it.
-
-        Raises
-        ------
-        InputError
-            When the axes differ, or the points belong to several images.
-        """
-        if IMAGE_COLUMN in layer.features and layer.features[IMAGE_COLUMN].nunique() > 1:
-            raise InputError(
-                f"the column {IMAGE_COLUMN!r} of {layer.name!r} names several images; open a "
-                "file with the points of one"
-            )
-        layers.link(self.viewer, layer, image)
-        self.image = image
-        self.choose_layer(layer)
-        assert self.sheet is not None
-        if self.sheet.unsaved:
-            self.sheet.begin_journal()
-        inside = np.all(is_inside(layer.data, image_shape(image)), axis=1)
-        if outside := int(np.count_nonzero(~inside)):
-            self.problem.emit(
-                f"{outside} of {len(layer.data)} points lie outside the image {image.name!r}; if "
-                "it is not theirs, remove the layer and open the points again"
-            )
+        """Say which image waiting points belong to, and label them; see `storage.attach`."""
+        storage.attach(self, layer, image)
 
     def choose_image(self, image: Image | None) -> None:
         """Label another image, in its first annotation layer if it has one."""

@@ -4,17 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Layer
+import numpy as np
+from napari.layers import Image, Layer
 from napari.layers import Points as PointsLayer
 
 from napari_lungcls.annotation import recovery
+from napari_lungcls.annotation.columns import IMAGE_COLUMN
 from napari_lungcls.annotation.points import Points, read_points
 from napari_lungcls.annotation.recovery import Unfinished
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
-from napari_lungcls.gui.image_id import ImageId, find, identify
+from napari_lungcls.gui.image_id import ImageId, find, identify, image_shape
 from napari_lungcls.gui.reading.points import belonging, layer_name, points_layer
+from napari_lungcls.imaging.geometry import is_inside
 
 if TYPE_CHECKING:
     from napari_lungcls.gui.label.controller import Labeller
@@ -46,6 +49,33 @@ def open_points(labeller: "Labeller", path: Path) -> PointsLayer:
         labeller.sheet.file = path
         labeller.changed.emit()
     return layer
+
+
+def attach(labeller: "Labeller", layer: PointsLayer, image: Image) -> None:
+    """Say which image the points of a waiting layer belong to, and label in it.
+
+    Raises
+    ------
+    InputError
+        When the axes differ, or the points belong to several images.
+    """
+    if IMAGE_COLUMN in layer.features and layer.features[IMAGE_COLUMN].nunique() > 1:
+        raise InputError(
+            f"the column {IMAGE_COLUMN!r} of {layer.name!r} names several images; open a file "
+            "with the points of one"
+        )
+    layers.link(labeller.viewer, layer, image)
+    labeller.choose_layer(layer)
+    sheet = labeller.sheet_of(layer)
+    if sheet.unsaved:
+        # The older journal names another image.
+        sheet.begin_journal()
+    inside = np.all(is_inside(layer.data, image_shape(image)), axis=1)
+    if outside := int(np.count_nonzero(~inside)):
+        labeller.problem.emit(
+            f"{outside} of {len(layer.data)} points lie outside the image {image.name!r}; if it "
+            "is not theirs, remove the layer and open the points again"
+        )
 
 
 def waiting(folder: Path | None) -> list[Unfinished]:
