@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -282,6 +284,8 @@ def test_what_a_closed_window_left_is_offered_and_restored(
     panel = LabelPoints(first)
     first.window.add_dock_widget(panel)
     panel.add_points([[1, 2], [3, 4]], ["duct", "septa"], source="")
+    close(panel)
+    reopen(panel)
     first.close()
     qtbot.wait(50)
     second = make_napari_viewer_proxy(show=True)
@@ -309,6 +313,31 @@ def test_what_a_closed_window_left_is_offered_and_restored(
     choose_image_of_waiting(panel, "lung.tif")
     assert panel.labeller.layer.data.tolist() == [[1, 2], [3, 4]]
     assert not panel.strip.isVisible()
+
+
+CLOSING = """
+import napari, numpy
+from qtpy.QtTest import QTest
+from napari_lungcls.annotation.recovery import unfinished
+from napari_lungcls.gui.label import LabelPoints
+
+viewer = napari.Viewer()
+viewer.add_image(numpy.zeros((60, 80), numpy.uint8), name="lung.tif")
+panel = LabelPoints(viewer)
+viewer.window.add_dock_widget(panel)
+panel.add_points([[1, 2], [3, 4]], ["duct", "septa"])
+QTest.qWait(50)
+assert not unfinished()
+viewer.window._qt_window.close()
+QTest.qWait(50)
+print(len(unfinished()), "left")
+"""
+
+
+def test_a_window_that_the_user_closes_gives_its_points_free(journals, qapp):
+    # In a process of its own: napari keeps a viewer whose window was closed.
+    ended = subprocess.run([sys.executable, "-c", CLOSING], capture_output=True, timeout=120)
+    assert ended.stdout.decode().splitlines()[-1:] == ["1 left"], ended.stderr.decode()
 
 
 def choose_image_of_waiting(panel, name):

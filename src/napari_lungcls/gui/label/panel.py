@@ -55,6 +55,7 @@ class LabelPoints(QWidget):
         self.labeller = labeller_of(napari_viewer)
         viewer = self.labeller.viewer
         self._held = False
+        self._ends_with_window = False
         self.strip, self.waiting, self.buttons = RecoveryStrip(), WaitingStrip(), ClassButtons()
         self.images = LayerBox(viewer, Image, accept=_is_picture, empty="open an image first")
         self.points, self.editor = QComboBox(), SchemeEditor(self._set_scheme)
@@ -75,12 +76,11 @@ class LabelPoints(QWidget):
 
     def event(self, event: QEvent | None) -> bool:
         """Take hold of the labeller with the dock, and let go of it with the dock."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parentWidget() is None:
-                self._let_go()
-            else:
-                self._hold()
-                self._end_with_window()
+        kind = None if event is None else event.type()
+        if kind == QEvent.Type.ParentChange:
+            (self._let_go if self.parentWidget() is None else self._hold)()
+        elif kind == QEvent.Type.Show:
+            self._end_with_window()
         return super().event(event)
 
     def _hold(self) -> None:
@@ -111,7 +111,8 @@ class LabelPoints(QWidget):
         above = self.parentWidget()
         while above is not None and not isinstance(above, QMainWindow):
             above = above.parentWidget()
-        if above is not None:
+        if above is not None and not self._ends_with_window:
+            self._ends_with_window = True
             when_destroyed(above, self.labeller.close)
 
     # What a window may be asked to do
