@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_lungcls.annotation.edits import Edit, History, Snapshot, as_cells, diff
+from napari_lungcls.annotation.edits import Edit, History, Snapshot, Step, as_cells, diff
+from napari_lungcls.annotation.schemes import ClassScheme
 
 CELLS = st.sampled_from([None, "alveoli", "septa", "duct", "1", 1, 1.0, True, 0.5])
 # Few different coordinates, so that rows coincide as they do in real layers.
@@ -88,25 +89,20 @@ def test_what_is_new_ends_what_could_be_redone():
     history.undo()
     history.push(diff(labelled(), labelled("septa")))
     assert history.redo() is None
-    history.clear()
-    assert history.undo() is None
 
 
-def test_renamed_classes_are_renamed_in_the_past_too():
-    a, b = labelled("duct", "septa"), labelled("septa", "septa")
-    history = History()
-    history.push(diff(a, b))
-    history.push(diff(b, labelled("septa")))
-    history.rename({"duct": "airway", "septa": "tissue"})
-    now = labelled("tissue")
-    for _ in range(2):
-        edit = history.undo()
-        assert edit is not None
-        now = edit.apply(now)
-    assert list(now.classes) == ["airway", "tissue"]
-    edit = history.redo()
-    assert edit is not None
-    assert list(edit.apply(now).classes) == ["tissue", "tissue"]
+def test_a_step_takes_the_classes_back_with_the_points():
+    a, b = labelled("duct", "septa"), labelled("airway", "septa")
+    schemes = ClassScheme.of_names(["duct", "septa"]), ClassScheme.of_names(["airway", "septa"])
+    history: History[Step] = History()
+    history.push(Step(diff(labelled(), a)))
+    history.push(Step(diff(a, b), schemes))
+    back = history.undo()
+    assert back is not None
+    assert back.edit.apply(b).same(a)
+    assert back.schemes == schemes[::-1]
+    assert history.redoable.words == "change of the classes"
+    assert history.undoable.words == "add 2 points"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,15 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.annotation import journal as journal_module
 from napari_lungcls.annotation.edits import Snapshot, diff
 from napari_lungcls.annotation.journal import FOLDER_VARIABLE, SUFFIX, Journal, folder
-from napari_lungcls.annotation.recovery import DamagedJournal, claimed, replay, unfinished
+from napari_lungcls.annotation.recovery import (
+    DamagedJournal,
+    claimed,
+    delete_discarded,
+    discard,
+    replay,
+    take_back,
+    unfinished,
+)
 from napari_lungcls.errors import InputError
 
 LUNG = ClassScheme.preset("lung")
@@ -87,18 +95,33 @@ def test_replay_gives_what_was_there_last(tmp_path_factory, states):
     assert list(points.column("n")) == list(wanted.column("n"))
 
 
-def test_scheme_and_place_are_followed(tmp_path):
-    to_image = np.array([[2.0, 0, 10], [0, 0.5, 0], [0, 0, 1]])
-    journal = begin(tmp_path, to_image=to_image)
-    assert replay(journal.path)[1].coordinates.tolist() == [[12, 1], [17, 2.125]]
-    journal.place(np.eye(3))
+def test_other_classes_come_with_their_points_in_one_line(tmp_path):
+    journal = begin(tmp_path, shape=(20, 30))
     other = ClassScheme.of_names(["airway", "rest"])
-    journal.scheme(other, {"duct": "airway"})
+    journal.edit(diff(FIRST, FIRST.renamed({"duct": "airway"})), other)
+    assert len(journal.path.read_text().splitlines()) == 3
     header, points = replay(journal.path)
-    assert header.scheme == other
+    assert (header.scheme, header.shape) == (other, (20, 30))
     assert rows(points) == [([1, 2], "airway"), ([3.5, 4.25], "")]
     journal.finish()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_discarded_can_be_taken_back_for_some_time(tmp_path, monkeypatch):
+    begin(tmp_path).release()
+    (entry,) = unfinished(tmp_path)
+    aside = discard(entry)
+    assert unfinished(tmp_path) == []
+    with pytest.raises(InputError, match="is gone"):
+        discard(entry)
+    delete_discarded(tmp_path)
+    take_back(aside)
+    assert len(unfinished(tmp_path)) == 1
+    aside = discard(entry)
+    os.utime(aside, (time.time() - 31 * 86400,) * 2)
+    delete_discarded(tmp_path)
+    with pytest.raises(InputError, match="discarded 30 days ago is deleted"):
+        take_back(aside)
 
 
 def test_a_torn_last_line_is_passed_over_and_nothing_else(tmp_path):
@@ -120,7 +143,7 @@ def test_a_torn_last_line_is_passed_over_and_nothing_else(tmp_path):
     [
         ("rubbish", "Invalid JSON"),
         ("[" * 100_000, "Invalid JSON"),
-        ("{}", "not exactly one of"),
+        ("{}", "neither edit nor scheme"),
         ('{"edit": {"remove": [2], "columns": []}}', "remove: these are not places of 2 points"),
         ('{"edit": {"remove": [1, 1], "columns": []}}', "remove: these are not places"),
         ('{"edit": {"remove": [-1], "columns": []}}', "greater than or equal to 0"),
@@ -129,8 +152,6 @@ def test_a_torn_last_line_is_passed_over_and_nothing_else(tmp_path):
         ('{"edit": {"add": [2], "at": [[0, NaN]], "columns": []}}', "finite number"),
         ('{"edit": {"set": {"class": [[0], []]}, "columns": []}}', "0 cells for 1 points"),
         ('{"edit": {}, "shell": "rm"}', "Extra inputs"),
-        ('{"place": [[1]]}', "not one of 3 rows"),
-        ('{"place": [[0,0,0],[0,0,0],[0,0,1]]}', "cannot be inverted"),
     ],
 )
 def test_damage_is_named_and_what_was_before_it_is_shown(tmp_path, line, problem):
@@ -257,7 +278,7 @@ def test_the_folder_can_be_chosen(tmp_path, monkeypatch):
     journal = Journal.begin(FIRST, image="x", scheme=LUNG)
     assert journal.path.parent == tmp_path
     first = json.loads(journal.path.read_text().splitlines()[0])
-    assert (first["format"], first["version"]) == ("napari-lungcls journal", 1)
+    assert (first["format"], first["version"]) == ("napari-lungcls journal", 2)
     journal.finish()
 
 

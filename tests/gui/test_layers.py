@@ -1,5 +1,8 @@
 """Places and coordinates of layers, against what napari itself says."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,10 +10,14 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.layers import Points as PointsLayer
+from napari.layers._source import layer_source
 
-from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.annotation import ClassScheme, Points, read_points, write_points
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
+from napari_lungcls.gui.image_id import ImageId
+from napari_lungcls.gui.points_follower import PointsFollower
+from napari_lungcls.gui.writers import write_points_layer
 from napari_lungcls.imaging.anything import as_stack
 from napari_lungcls.painting.grid import MapGrid
 
@@ -44,12 +51,88 @@ def places(draw, ndim=3, turned=True):
 
 @given(places(), places(), st.lists(st.tuples(*[st.floats(-50, 50)] * 3), min_size=1, max_size=5))
 @settings(max_examples=40)
-def test_positions_agree_with_napari_and_come_back(here, there, data):
+def test_foreign_points_lie_where_they_are_seen(here, there, data):
     picture, points = image(**here), PointsLayer(data, ndim=3, **there)
     found = layers.positions(points, picture)
     expected = [picture.world_to_data(points.data_to_world(p)) for p in points.data]
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    np.testing.assert_allclose(layers.to_layer(found, picture, points), points.data, atol=1e-6)
+    viewer = ViewerModel()
+    viewer.layers.extend([picture, points])
+    layers.link(viewer, points, picture)
+    np.testing.assert_array_equal(points.data, found)
+    np.testing.assert_allclose(
+        [points.data_to_world(p) for p in found],
+        [picture.data_to_world(p) for p in found],
+        atol=1e-6,
+    )
+
+
+@given(places(), places(), places(), st.lists(st.tuples(*[st.floats(-50, 50)] * 3), min_size=1))
+@settings(max_examples=30)
+def test_both_saves_are_equal_byte_for_byte_wherever_the_layers_lie(one, two, three, data):
+    viewer = ViewerModel()
+    picture = viewer.add_layer(image(**one))
+    layer = layers.annotation_layer(viewer, picture, LUNG)
+    layers.fill(layer, Points.build(data, ["septa"] * len(data), note="a,b"), LUNG)
+    with tempfile.TemporaryDirectory() as folder:
+        first, saved, napari_saved = (Path(folder) / f"{n}.lungcls.csv" for n in range(3))
+        write_points(first, layers.core_points(layer, picture))
+        for moved, place in ((picture, two), (layer, three)):
+            for name, value in place.items():
+                setattr(moved, name, value)
+        write_points(saved, layers.core_points(layer, picture))
+        write_points_layer(str(napari_saved), *layer.as_layer_data_tuple()[:2])
+        assert first.read_bytes() == saved.read_bytes() == napari_saved.read_bytes()
+        np.testing.assert_array_equal(read_points(saved).coordinates, layer.data)
+
+
+@given(places(), places(), st.booleans())
+@settings(max_examples=20)
+def test_points_follow_their_image(one, two, late):
+    viewer = ViewerModel()
+    follower = PointsFollower(viewer)
+    picture = viewer.add_layer(image(**one))
+    layer = layers.annotation_layer(viewer, picture, LUNG)
+    layer.data = [[1, 2, 3], [0, 30, 40]]
+    if late:
+        viewer.layers.remove(picture)
+        assert layers.waits(viewer, layer)
+    for name, value in two.items():
+        setattr(picture, name, value)
+    if late:
+        viewer.add_layer(picture)
+    layer.translate = (5, 5, 5)
+    for where in layer.data:
+        np.testing.assert_allclose(
+            layer.data_to_world(where), picture.data_to_world(where), atol=1e-6
+        )
+    assert layers.positions(layer, picture).tolist() == [[1, 2, 3], [0, 30, 40]]
+    del follower
+
+
+def test_an_image_is_known_by_its_layer_or_file_and_not_by_its_name(tmp_path):
+    file = tmp_path / "a.tif"
+    viewer = ViewerModel()
+    with layer_source(path=str(file)):
+        first = viewer.add_layer(image())
+    layer = layers.annotation_layer(viewer, first, LUNG)
+    first.name = "renamed"
+    viewer.add_image(np.zeros((4, 40, 60)), name="lung")
+    assert layers.image_of(viewer, layer) is first
+    viewer.layers.remove(first)
+    assert layers.waits(viewer, layer)
+    with layer_source(path=str(tmp_path / "x" / ".." / "a.tif")):
+        again = viewer.add_layer(image())
+        assert layers.image_of(viewer, layer) is again
+        viewer.add_layer(image())
+    # Either of the two could be meant.
+    assert layers.image_of(viewer, layer) is None
+    viewer.layers.clear()
+    with layer_source(path=str(file)):
+        channels = [viewer.add_layer(image()) for _ in range(2)]
+    layer = layers.annotation_layer(viewer, channels[1], LUNG)
+    viewer.layers.remove(channels[1])
+    assert layers.waits(viewer, layer)
 
 
 @given(places(), st.tuples(*[st.floats(-50, 50)] * 3))
@@ -79,6 +162,17 @@ def test_cells_of_a_map_lie_in_the_middle_of_their_pixels(place, stride, top, le
         np.testing.assert_allclose(
             painted.data_to_world(cell), picture.data_to_world(pixel), rtol=1e-9, atol=1e-6
         )
+
+
+def test_points_of_another_image_and_waiting_ones_are_refused():
+    viewer = ViewerModel()
+    first, second = viewer.add_layer(image()), viewer.add_layer(image())
+    layer = layers.annotation_layer(viewer, first, LUNG)
+    with pytest.raises(InputError, match=r"belongs to the image 'lung', not to 'lung \[1\]'"):
+        layers.positions(layer, second)
+    layer.metadata["lungcls"]["image"] = ImageId("lung")
+    with pytest.raises(InputError, match="waits for its image; choose it in the Label window"):
+        layers.positions(layer, first)
 
 
 def test_layers_with_other_axes_are_refused():

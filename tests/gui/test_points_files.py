@@ -19,9 +19,10 @@ from PIL import Image as Picture
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points, write_points
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.gui.layers import scheme_of
 from napari_lungcls.gui.readers import points_reader
-from napari_lungcls.gui.reading.points import image_for, points_layer
+from napari_lungcls.gui.reading.points import belonging, points_layer, suggested
 from napari_lungcls.gui.writers import write_points_layer
 
 LUNG = ClassScheme.preset("lung")
@@ -137,35 +138,44 @@ def test_the_label_window_knows_the_layer():
     assert layer.metadata["lungcls"]["kind"] == "points"
 
 
-def test_points_take_the_place_of_their_image():
-    turned = {"scale": (2.0, 3.0), "translate": (10.0, 20.0), "rotate": 30.0, "units": "um"}
-    image = ImageLayer(np.zeros((8, 9)), name="lung", **turned)
-    layer = layer_of(Points.build([[1, 2], [3.25, 4]], ["duct", "septa"]), image=image)
+TURNED = {"scale": (2.0, 3.0), "translate": (10.0, 20.0), "rotate": 30.0, "units": "um"}
+
+
+def images(*names: str, **place: object) -> list[ImageLayer]:
+    return [ImageLayer(np.zeros((8, 9)), name=name, **place) for name in names]
+
+
+def known(layer: PointsLayer) -> ImageId:
+    return layer.metadata["lungcls"]["image"]
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_points_are_shown_on_their_image_and_on_the_suggested_one(sure):
+    (image,) = images("lung", **TURNED)
+    belongs = identify(image, [image]) if sure else ImageId("lung")
+    points = Points.build([[1, 2], [3.25, 4]], ["duct", "septa"])
+    layer = layer_of(points, belongs=belongs, images=[image])
     np.testing.assert_allclose(
         [layer.data_to_world(p) for p in layer.data], [image.data_to_world(p) for p in layer.data]
     )
+    np.testing.assert_array_equal(layer.data, points.coordinates)
     assert layer.units == image.units
-    assert layer.metadata["lungcls"]["image"] == "lung"
+    assert (find(known(layer), [image]) is image) == sure
 
 
-def images(*names: str) -> list[ImageLayer]:
-    return [ImageLayer(np.zeros((8, 9)), name=name) for name in names]
+def found(points: Points, file: str, *names: str) -> str | None:
+    layer = find(belonging(points, f"/data/{file}"), images(*names))
+    return layer and layer.name
 
 
-@pytest.mark.parametrize(
-    ("file", "opened", "found"),
-    [
-        ("b.lungcls.csv", ["a", "b"], "b"),
-        ("b points.lungcls.csv", ["a", "b"], "b"),
-        ("b points.csv", ["b", "b points"], "b"),
-        ("c.lungcls.csv", ["a", "b"], None),
-        ("c.lungcls.csv", ["a"], "a"),
-        ("c.lungcls.csv", [], None),
-    ],
-)
-def test_a_file_without_column_image_belongs_to_the_image_of_its_name(file, opened, found):
-    image = image_for(Points.build([[1, 2]], ["duct"]), f"/data/{file}", images(*opened))
-    assert (image and image.name) == found
+@pytest.mark.parametrize("file", ["b.lungcls.csv", "b points.lungcls.csv", "b points.csv"])
+def test_the_name_of_a_file_suggests_an_image_and_decides_nothing(file):
+    points = Points.build([[1, 2]], ["duct"])
+    assert found(points, file, "a", "b") is None
+    assert found(points, file, "b") is None
+    belongs = belonging(points, f"/data/{file}")
+    assert suggested(belongs, images("a", "b")).name == "b"
+    assert suggested(belongs, images("b", "b")) is None
 
 
 @pytest.mark.parametrize(
@@ -173,10 +183,11 @@ def test_a_file_without_column_image_belongs_to_the_image_of_its_name(file, open
 )
 def test_the_column_image_names_the_image(named):
     points = Points.build([[1, 2], [2, 3]], ["duct", "duct"], image=named)
-    assert image_for(points, "/data/a.lungcls.csv", images("a", "b")).name == "b"
-    assert image_for(points, "/data/a.lungcls.csv", images("a")) is None
+    assert found(points, "a.lungcls.csv", "a", "b") == "b"
+    assert found(points, "a.lungcls.csv", "a") is None
+    assert found(points, "a.lungcls.csv", "b", "b") is None
     several = points.with_columns(image=[named, "a"])
-    assert image_for(several, "/data/a.lungcls.csv", images("a", "b")) is None
+    assert found(several, "a.lungcls.csv", "a", "b") is None
 
 
 def test_the_column_image_finds_a_renamed_layer_by_its_file(make_napari_viewer_proxy, tmp_path):
@@ -187,9 +198,8 @@ def test_the_column_image_finds_a_renamed_layer_by_its_file(make_napari_viewer_p
     )
     opened[0].name = "mouse"
     points = Points.build([[1, 2]], ["duct"], image="../slide 7.png")
-    (tmp_path / "points").mkdir()
-    found = image_for(points, str(tmp_path / "points" / "p.lungcls.csv"), opened)
-    assert found.name == "mouse"
+    belongs = belonging(points, str(tmp_path / "points" / "p.lungcls.csv"))
+    assert find(belongs, opened).name == "mouse"
 
 
 def test_a_bad_file_is_named(tmp_path):

@@ -41,7 +41,8 @@ def test_the_synthetic_stack_comes_with_its_truth_in_place():
 
 
 def check_truth(first: tuple, second: tuple) -> tuple[Image, Labels]:
-    (picture, image_options, image_kind), (classes, truth_options, truth_kind) = first, second
+    # What comes last is on top in napari, and selected.
+    (classes, truth_options, truth_kind), (picture, image_options, image_kind) = first, second
     assert (image_kind, truth_kind) == ("image", "labels")
     image, truth = Image(picture, **image_options), Labels(classes, **truth_options)
     assert image.rgb
@@ -106,11 +107,12 @@ def test_the_stack_opens_before_all_planes_are_made(make_napari_viewer_proxy, mo
     with plugin_registered():
         viewer = make_napari_viewer_proxy()
         began = time.perf_counter()
-        image, truth = viewer.open_sample(NAME, "synthetic_stack")
+        truth, image = viewer.open_sample(NAME, "synthetic_stack")
         print(f"\nthe sample stack opens in {time.perf_counter() - began:.2f} s")
         # napari looks at the first plane of any layer, and then shows the one in the middle.
         assert {k for stack, k in asked if stack in opened} == {0, 3}
-        assert list(viewer.layers) == [image, truth]
+        assert list(viewer.layers) == [truth, image]
+        assert viewer.layers.selection.active == image
         assert viewer.dims.range[0].step == 5.0
 
 

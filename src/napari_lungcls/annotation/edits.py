@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN
+from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import (
     Cells,
     Positions,
     Snapshot,
     as_cells,
     different,
-    renamed,
 )
 
-__all__ = ["Edit", "History", "Recell", "Snapshot", "as_cells", "diff"]
+__all__ = ["Edit", "History", "Recell", "Snapshot", "Step", "as_cells", "diff"]
 
 _NO_ROWS = np.empty(0, dtype=np.intp)
 
@@ -119,17 +120,6 @@ class Edit:
             columns=(self.columns[1], self.columns[0]),
         )
 
-    def renamed(self, names: Mapping[str, str]) -> Edit:
-        """Give the same edit of points whose classes have new names."""
-        changed = dict(self.changed)
-        if (cells := changed.get(CLASS_COLUMN)) is not None:
-            changed[CLASS_COLUMN] = Recell(
-                cells.at, renamed(cells.old, names), renamed(cells.new, names)
-            )
-        return replace(
-            self, gone=self.gone.renamed(names), new=self.new.renamed(names), changed=changed
-        )
-
     @property
     def words(self) -> str:
         """What the edit does, for a tooltip: `add 1 point`."""
@@ -199,54 +189,77 @@ def _extra(longer: NDArray[np.float64], shorter: NDArray[np.float64]) -> Positio
     return np.array(extra, np.intp) if len(extra) == surplus else np.arange(n, len(longer))
 
 
-class History:
-    """Edits that can be undone and redone; the oldest are forgotten.
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one undo takes back: an edit, and other classes where they were changed with it.
+
+    Attributes
+    ----------
+    edit
+        Of the points; it may change nothing.
+    schemes
+        The classes before and after, or None where they stayed.
+    """
+
+    edit: Edit
+    schemes: tuple[ClassScheme, ClassScheme] | None = None
+
+    def inverse(self) -> Step:
+        """Give the way back as a step."""
+        schemes = None if self.schemes is None else (self.schemes[1], self.schemes[0])
+        return Step(self.edit.inverse(), schemes)
+
+    @property
+    def words(self) -> str:
+        """What the step does, for a tooltip."""
+        return self.edit.words if self.schemes is None else "change of the classes"
+
+
+class _Invertible(Protocol):
+    def inverse(self) -> Self: ...
+
+
+T = TypeVar("T", bound=_Invertible)
+
+
+class History(Generic[T]):
+    """Edits or steps that can be undone and redone; the oldest are forgotten.
 
     Parameters
     ----------
     limit
-        How many edits are kept.
+        How many are kept.
     """
 
     def __init__(self, limit: int = 1000) -> None:
-        self._done: deque[Edit] = deque(maxlen=limit)
-        self._undone: list[Edit] = []
+        self._done: deque[T] = deque(maxlen=limit)
+        self._undone: list[T] = []
 
-    def push(self, edit: Edit) -> None:
+    def push(self, edit: T) -> None:
         """Remember an edit that was made; what was undone before cannot be redone any more."""
         self._done.append(edit)
         self._undone.clear()
 
     @property
-    def undoable(self) -> Edit | None:
+    def undoable(self) -> T | None:
         """The edit that `undo` takes back, or None."""
         return self._done[-1] if self._done else None
 
     @property
-    def redoable(self) -> Edit | None:
+    def redoable(self) -> T | None:
         """The edit that `redo` makes again, or None."""
         return self._undone[-1] if self._undone else None
 
-    def undo(self) -> Edit | None:
+    def undo(self) -> T | None:
         """Give the edit to apply so that the last one is taken back, or None."""
         if not self._done:
             return None
         self._undone.append(self._done.pop())
         return self._undone[-1].inverse()
 
-    def redo(self) -> Edit | None:
+    def redo(self) -> T | None:
         """Give the edit to apply so that what was undone is there again, or None."""
         if not self._undone:
             return None
         self._done.append(self._undone.pop())
         return self._done[-1]
-
-    def rename(self, names: Mapping[str, str]) -> None:
-        """Call classes by their new names in every edit."""
-        self._done = deque((e.renamed(names) for e in self._done), maxlen=self._done.maxlen)
-        self._undone = [edit.renamed(names) for edit in self._undone]
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._done.clear()
-        self._undone.clear()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from napari_lungcls.annotation.points import INDEX_COLUMN, Points
+from napari_lungcls.annotation.columns import INDEX_COLUMN
+from napari_lungcls.annotation.points import Points
 from napari_lungcls.errors import InputError
 
 

@@ -8,16 +8,14 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, NoReturn
 
 import numpy as np
 import platformdirs
-from numpy.typing import ArrayLike
 
 from napari_lungcls.annotation.edits import Edit, diff
-from napari_lungcls.annotation.records import Header, Line, Matrix, edit_record
+from napari_lungcls.annotation.records import Header, line_record
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import Snapshot
 from napari_lungcls.errors import InputError
@@ -51,8 +49,8 @@ class Journal:
         image: str,
         scheme: ClassScheme,
         source: str = "",
+        shape: tuple[int, ...] = (),
         layer: str = "",
-        to_image: ArrayLike | None = None,
         where: Path | None = None,
     ) -> Journal:
         """Begin a journal with the points that are there already.
@@ -60,14 +58,11 @@ class Journal:
         Parameters
         ----------
         points
-            What the layer holds now, in its own coordinates.
-        image, source, layer
-            Names of the image, of its file and of the points layer, to be shown later.
+            What the layer holds now, in data pixels of the image.
+        image, source, shape, layer
+            The image's name, file and pixels, and the name of the points layer.
         scheme
             The classes.
-        to_image
-            `(ndim + 1, ndim + 1)` matrix from the coordinates to data pixels of the image,
-            where they are not the same.
         where
             Folder; the user's by default.
 
@@ -79,10 +74,10 @@ class Journal:
         header = Header(
             image=_clean(image),
             source=_clean(source),
+            shape=shape,
             layer=_clean(layer),
             ndim=points.ndim,
             scheme=scheme,
-            to_image=_matrix(to_image),
             pid=os.getpid(),
             host=socket.gethostname(),
             created=time.time(),
@@ -103,8 +98,8 @@ class Journal:
             journal.edit(diff(Snapshot.empty(points.ndim), points))
         return journal
 
-    def edit(self, edit: Edit) -> None:
-        """Write an edit; when this returns, it is on the disk.
+    def edit(self, edit: Edit, scheme: ClassScheme | None = None) -> None:
+        """Write an edit, with other classes where they changed; it is then on the disk.
 
         Raises
         ------
@@ -114,28 +109,7 @@ class Journal:
         if not (np.isfinite(edit.new.coordinates).all() and np.isfinite(edit.end).all()):
             self.release()
             raise InputError("a point has no finite position; remove it, or it cannot be kept safe")
-        self._write(json.dumps(edit_record(edit), allow_nan=False))
-
-    def scheme(self, scheme: ClassScheme, renamed: Mapping[str, str] | None = None) -> None:
-        """Write that there are other classes, `renamed` from old to new names.
-
-        Raises
-        ------
-        InputError
-            When it cannot be written.
-        """
-        line = Line(scheme=scheme, renamed=dict(renamed or {}))
-        self._write(line.model_dump_json(exclude_unset=True))
-
-    def place(self, to_image: ArrayLike) -> None:
-        """Write that the layer or the image was moved; the matrix is that of `begin`.
-
-        Raises
-        ------
-        InputError
-            When it cannot be written.
-        """
-        self._write(Line(place=_matrix(to_image)).model_dump_json(exclude_unset=True))
+        self._write(json.dumps(line_record(edit, scheme), allow_nan=False))
 
     def finish(self) -> None:
         """Remove the journal: everything in it is saved elsewhere or not wanted."""
@@ -168,10 +142,6 @@ class Journal:
 def _clean(name: str) -> str:
     """Make text of a file's name, which may hold bytes that are none."""
     return name.encode("utf-8", "replace").decode()
-
-
-def _matrix(to_image: ArrayLike | None) -> Matrix | None:
-    return None if to_image is None else tuple(map(tuple, np.asarray(to_image, float).tolist()))
 
 
 def _sync_folder(path: Path) -> None:

@@ -13,14 +13,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import tables
+from napari_lungcls.annotation.columns import CLASS_COLUMN, INDEX_COLUMN, axis_name
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.annotation.tables import axis_name
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
 from napari_lungcls.names import KnownNames, comparable
-
-CLASS_COLUMN = "class"
-INDEX_COLUMN = "index"
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +195,32 @@ class Points:
         texts = np.empty(len(self), dtype=object)
         texts[:] = [tables.as_text(item) for item in items]
         return texts
+
+
+def points_of_features(coordinates: ArrayLike, features: Any, name: str) -> Points:
+    """Give what a layer of points holds as a table of points.
+
+    Parameters
+    ----------
+    coordinates
+        `(n, ndim)` data of the layer.
+    features
+        Its features, `class` among them: a data frame, or what makes one.
+    name
+        Name of the layer, for messages.
+
+    Raises
+    ------
+    InputError
+        When a feature is named like a coordinate, or a coordinate is not finite.
+    """
+    table = pd.DataFrame(features)
+    columns = {str(column): table[column].to_numpy(dtype=object) for column in table}
+    points = Points.build(coordinates, columns.pop(CLASS_COLUMN, None))
+    clash = {axis_name(axis) for axis in range(points.ndim)} & set(columns)
+    if clash:
+        raise InputError(f"layer {name!r}: rename the feature {min(clash)!r}, a coordinate's name")
+    return replace(points.with_columns(**columns), source=f"layer {name!r}")
 
 
 def read_points(path: str | os.PathLike[str]) -> Points:

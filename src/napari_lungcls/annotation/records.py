@@ -27,7 +27,6 @@ from napari_lungcls.annotation.validation import one_line, shown
 
 R = TypeVar("R", bound=BaseModel)
 Value = str | bool | int | FiniteFloat | None
-Matrix = tuple[tuple[FiniteFloat, ...], ...]
 _Rows = tuple[tuple[FiniteFloat, ...], ...]
 _Places = tuple[NonNegativeInt, ...]
 
@@ -46,16 +45,15 @@ class Header(_Record):
     image
         Name of the image layer.
     source
-        File of the image, or empty.
+        File or sample of the image, or empty.
+    shape
+        Pixels of the image along each axis; empty if it was not open.
     layer
         Name of the points layer.
     ndim
         Number of axes of a coordinate.
     scheme
         Classes when the journal was begun.
-    to_image
-        `(ndim + 1, ndim + 1)` matrix from the layer's coordinates to data pixels of the
-        image; None where they are the same.
     pid, host
         The process that writes, and its computer.
     created
@@ -63,25 +61,20 @@ class Header(_Record):
     """
 
     format: Literal["napari-lungcls journal"] = "napari-lungcls journal"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     image: str
     source: str = ""
+    shape: tuple[NonNegativeInt, ...] = ()
     layer: str = ""
     ndim: Annotated[int, Field(ge=2, le=32)]
     scheme: ClassScheme
-    to_image: Matrix | None = None
     pid: int
     host: str
     created: FiniteFloat
 
-    @model_validator(mode="after")
-    def _check_matrix(self) -> Header:
-        check_matrix(self.to_image, self.ndim)
-        return self
-
 
 class Change(_Record):
-    """What `edit_record` writes: what an `Edit` says, without what was there before."""
+    """What `line_record` writes: what an `Edit` says, without what was there before."""
 
     remove: _Places = ()
     add: _Places = ()
@@ -121,28 +114,23 @@ class Change(_Record):
 
 
 class Line(_Record):
-    """A line after the first; exactly one of its fields is given.
+    """A line after the first: a change of the points, other classes, or both.
 
     Attributes
     ----------
     edit
-        A change of the points.
-    scheme, renamed
-        Other classes, and the old names of those that have new ones.
-    place
-        A new matrix from coordinates to data pixels, as in the header.
+        The change.
+    scheme
+        The classes from here on.
     """
 
     edit: Change | None = None
     scheme: ClassScheme | None = None
-    renamed: dict[str, str] = {}
-    place: Matrix | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Line:
-        given = [field for field in (self.edit, self.scheme, self.place) if field is not None]
-        if len(given) != 1 or (self.renamed and self.scheme is None):
-            raise ValueError("not exactly one of edit, scheme and place")
+        if self.edit is None and self.scheme is None:
+            raise ValueError("neither edit nor scheme")
         return self
 
 
@@ -161,19 +149,16 @@ class State:
         ValueError
             When the line does not belong to these points.
         """
+        header, points = self.header, self.points
         if line.edit is not None:
-            points = line.edit.edit(self.points).apply(self.points)
-            return State(self.header, points)
+            points = line.edit.edit(points).apply(points)
         if line.scheme is not None:
-            header = self.header.model_copy(update={"scheme": line.scheme})
-            return State(header, self.points.renamed(line.renamed))
-        check_matrix(line.place, self.header.ndim)
-        header = self.header.model_copy(update={"to_image": line.place})
-        return State(header, self.points)
+            header = header.model_copy(update={"scheme": line.scheme})
+        return State(header, points)
 
 
-def edit_record(edit: Edit) -> dict[str, Any]:
-    """Give the line of an edit as JSON takes it; see `Change`."""
+def line_record(edit: Edit, scheme: ClassScheme | None = None) -> dict[str, Any]:
+    """Give a line as JSON takes it; see `Line` and `Change`."""
     record = {
         "remove": edit.removed.tolist(),
         "add": edit.added.tolist(),
@@ -184,7 +169,8 @@ def edit_record(edit: Edit) -> dict[str, Any]:
         "set": {name: [c.at.tolist(), _plain(c.new)] for name, c in edit.changed.items()},
         "columns": list(edit.columns[1]),
     }
-    return {"edit": {name: value for name, value in record.items() if value}}
+    line: dict[str, Any] = {"edit": {name: value for name, value in record.items() if value}}
+    return line if scheme is None else line | {"scheme": scheme.model_dump(mode="json")}
 
 
 def _plain(cells: Cells) -> list[Value]:
@@ -211,22 +197,6 @@ def parsed(kind: type[R], text: bytes) -> R:
         return kind.model_validate_json(text)
     except ValidationError as error:
         raise ValueError(one_line(error)) from error
-
-
-def check_matrix(matrix: Matrix | None, ndim: int) -> None:
-    """Check that a matrix maps coordinates of `ndim` axes and can be inverted.
-
-    Raises
-    ------
-    ValueError
-        When it does not.
-    """
-    if matrix is None:
-        return
-    if len(matrix) != ndim + 1 or any(len(row) != ndim + 1 for row in matrix):
-        raise ValueError(f"the matrix is not one of {ndim + 1} rows and columns")
-    if abs(np.linalg.det(np.array(matrix)[:ndim, :ndim])) == 0:
-        raise ValueError("the matrix cannot be inverted")
 
 
 def _places(what: str, places: Sequence[int], end: int) -> Positions:

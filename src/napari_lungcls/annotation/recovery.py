@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
-
-import numpy as np
 
 from napari_lungcls.annotation.journal import PATIENCE, SUFFIX, folder
 from napari_lungcls.annotation.points import Points
@@ -20,6 +19,10 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.locks import is_running, lock
 
 _MAX_LINE = 1 << 28
+
+DISCARDED = "-discarded"
+KEPT_DAYS = 30
+"""How long a discarded journal can be taken back."""
 
 
 class DamagedJournal(InputError):
@@ -68,11 +71,11 @@ def replay(path: str | os.PathLike[str]) -> tuple[Header, Points]:
             _damaged(file, number, str(error), state)
     if state is None:
         _damaged(file, max(1, number), "no header was written", None)
-    return state.header, _in_image(state)
+    return state.header, state.points.points()
 
 
 def _damaged(file: Path, number: int, problem: str, state: State | None) -> NoReturn:
-    points = None if state is None else _in_image(state)
+    points = None if state is None else state.points.points()
     found = (
         "nothing can be restored from it; discard it"
         if points is None
@@ -81,16 +84,6 @@ def _damaged(file: Path, number: int, problem: str, state: State | None) -> NoRe
     raise DamagedJournal(
         f"{file}, line {number}: {problem}; {found}", state.header if state else None, points
     )
-
-
-def _in_image(state: State) -> Points:
-    matrix, snapshot = state.header.to_image, state.points
-    if matrix is not None:
-        whole = np.array(matrix)
-        n = state.header.ndim
-        moved = snapshot.coordinates @ whole[:n, :n].T + whole[:n, n]
-        snapshot = Snapshot.of_arrays(moved, snapshot.columns)
-    return snapshot.points()
 
 
 def _lines(file: Path) -> Iterator[bytes]:
@@ -146,6 +139,50 @@ def unfinished(where: Path | None = None) -> list[Unfinished]:
                 # Read again: until now somebody else may have written or restored it.
                 found.append(_read(path))
     return found
+
+
+def discard(entry: Unfinished) -> Path:
+    """Put an unfinished journal aside, so that it is offered no more; give where it is.
+
+    Raises
+    ------
+    InputError
+        When another window was faster.
+    """
+    with _held(entry.path, entry.header, PATIENCE):
+        pass
+    aside = entry.path.with_name(entry.path.name + DISCARDED)
+    try:
+        entry.path.rename(aside)
+        os.utime(aside)
+    except OSError as error:
+        raise InputError(f"{entry.path} cannot be put aside ({error.strerror})") from error
+    return aside
+
+
+def take_back(aside: Path) -> None:
+    """Offer a discarded journal again.
+
+    Raises
+    ------
+    InputError
+        When it is gone.
+    """
+    try:
+        aside.rename(aside.with_name(aside.name.removesuffix(DISCARDED)))
+    except OSError as error:
+        raise InputError(
+            f"{aside} cannot be taken back ({error.strerror}); what was discarded "
+            f"{KEPT_DAYS} days ago is deleted"
+        ) from error
+
+
+def delete_discarded(where: Path | None = None) -> None:
+    """Delete journals that were discarded long ago."""
+    for aside in (where or folder()).glob(f"*{SUFFIX}{DISCARDED}"):
+        with contextlib.suppress(OSError):
+            if time.time() - aside.stat().st_mtime > KEPT_DAYS * 86400:
+                aside.unlink()
 
 
 def _read(path: Path) -> Unfinished:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from napari_lungcls.annotation.points import CLASS_COLUMN, Points
-from napari_lungcls.annotation.tables import axis_name
+from napari_lungcls.annotation.columns import CLASS_COLUMN, axis_name
+from napari_lungcls.annotation.points import Points
 
 Cells = NDArray[np.object_]
 """Values of a column: text, whole numbers, numbers, truth values, and None for missing."""

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_lungcls.annotation.columns import axis_name
 from napari_lungcls.annotation.decimals import NUMBER, read_numbers
 from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.annotation.validation import shown
@@ -62,11 +63,6 @@ class Table(NamedTuple):
     header: tuple[str, ...]
     rows: list[Row]
     separator: str
-
-
-def axis_name(axis: int) -> str:
-    """Name the column of coordinate `axis` as napari does."""
-    return f"axis-{axis}"
 
 
 def read_table(path: Path) -> Table:

@@ -46,7 +46,7 @@ class Demonstration:
         per_class: int = PER_CLASS,
     ) -> None:
         self.viewer, self.settings, self.per_class = viewer, settings, per_class
-        self.image, self.truth = viewer.open_sample(PLUGIN, "synthetic_stack")
+        self.truth, self.image = viewer.open_sample(PLUGIN, "synthetic_stack")
         viewer.dims.set_current_step(0, self.image.data.shape[0] // 2)
         self.label = open_dock(viewer, "Label points")
         start_call(self._draw, owner=self.label, returned=self._train)

@@ -11,8 +11,10 @@ from napari.layers import Points as PointsLayer
 from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN, INDEX_COLUMN
+from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.imaging.geometry import map_offset
 from napari_lungcls.names import KnownNames
 from napari_lungcls.painting.header import MapHeader
@@ -70,7 +72,11 @@ def map_place(image: Layer | None, header: MapHeader) -> dict[str, Any]:
 def positions(
     points: PointsLayer, image: Layer, rows: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Give points in data pixels of an image, wherever the two layers lie in the world.
+    """Give points in data pixels of an image.
+
+    Points that belong to the image count its pixels already, wherever the layers lie. The
+    points of other programs are taken to lie where they are seen, except those of a file
+    that nobody has moved: like all points files it counts pixels.
 
     Parameters
     ----------
@@ -86,21 +92,36 @@ def positions(
     Raises
     ------
     InputError
-        When the layers have different axes.
+        When the layers have different axes, or the points belong to another image.
     """
+    if problem := mismatch(points, image):
+        raise InputError(problem)
     data = np.asarray(points.data, np.float64)
-    return _moved(data if rows is None else data[np.asarray(rows)], points, image)
+    data = data if rows is None else data[np.asarray(rows)]
+    first, last = _to_world(points), _to_world(image)
+    unmoved = points.source.path is not None and np.array_equal(first, np.eye(len(first)))
+    if image_id_of(points) is not None or unmoved or np.array_equal(first, last):
+        return data.copy()
+    matrix, n = np.linalg.solve(last, first), points.ndim
+    return data @ matrix[:n, :n].T + matrix[:n, n]
 
 
-def to_layer(coordinates: ArrayLike, image: Layer, layer: Layer) -> NDArray[np.float64]:
-    """Give positions in data pixels of an image as data of another layer, the way back.
-
-    Raises
-    ------
-    InputError
-        When the layers have different axes.
-    """
-    return _moved(np.asarray(coordinates, np.float64), image, layer)
+def mismatch(points: PointsLayer, image: Layer) -> str:
+    """Say why points cannot be those of an image, in one line; empty when they can."""
+    if points.ndim != image.ndim:
+        return (
+            f"layer {points.name!r} has {points.ndim} axes and layer {image.name!r} has "
+            f"{image.ndim}; choose layers that belong together"
+        )
+    known = image_id_of(points)
+    if known is None or belongs_to(points, image):
+        return ""
+    if known.token is None:
+        return f"layer {points.name!r} waits for its image; choose it in the Label window"
+    return (
+        f"layer {points.name!r} belongs to the image {known.name!r}, not to {image.name!r}; "
+        "choose layers that belong together"
+    )
 
 
 def from_world(image: Layer, position: Sequence[float]) -> NDArray[np.float64]:
@@ -119,7 +140,13 @@ def annotation_layer(
         size=POINT_SIZE,
         **place(image),
         **class_arguments([], scheme),
-        metadata={KEY: {"kind": "points", "scheme": scheme, "image": image.name}},
+        metadata={
+            KEY: {
+                "kind": "points",
+                "scheme": scheme,
+                "image": identify(image, pictures(viewer)),
+            }
+        },
     )
     viewer.add_layer(layer)
     return layer
@@ -173,17 +200,10 @@ def core_points(layer: PointsLayer, image: Layer | None = None) -> Points:
     Raises
     ------
     InputError
-        When the layers have different axes, or a feature is named like a coordinate.
+        When the points belong to another image, or a feature is named like a coordinate.
     """
     where = np.asarray(layer.data, np.float64) if image is None else positions(layer, image)
-    columns = {str(name): layer.features[name].to_numpy(dtype=object) for name in layer.features}
-    labels = columns.pop(CLASS_COLUMN, None)
-    if labels is not None:
-        labels = np.array(["" if pd.isna(label) else str(label) for label in labels], object)
-    points = Points.build(where, labels).with_columns(**columns)
-    return Points(
-        points.coordinates, points.labels, points.table, f"layer {layer.name!r}", points.columns
-    )
+    return points_of_features(where, layer.features, layer.name)
 
 
 def scheme_of(layer: Layer) -> ClassScheme | None:
@@ -224,11 +244,70 @@ def set_next_class(layer: PointsLayer, name: str) -> None:
     layer.feature_defaults = defaults | {CLASS_COLUMN: name}
 
 
+def pictures(viewer: "napari.Viewer") -> list[Image]:
+    """List the images that are open, without the probabilities that were painted."""
+    return [
+        layer for layer in viewer.layers if isinstance(layer, Image) and KEY not in layer.metadata
+    ]
+
+
+def image_id_of(layer: Layer) -> ImageId | None:
+    """Give what a layer remembers of its image; None if it has never had one."""
+    known = layer.metadata.get(KEY, {}).get("image")
+    return known if isinstance(known, ImageId) else None
+
+
 def image_of(viewer: "napari.Viewer", layer: Layer) -> Image | None:
-    """Give the image that a points or map layer belongs to: the one it names, if it is open."""
-    name = layer.metadata.get(KEY, {}).get("image")
-    images = [found for found in viewer.layers if isinstance(found, Image)]
-    return next((image for image in images if image.name == name), None)
+    """Give the image that a points or map layer belongs to, if it is open."""
+    known, images = layer.metadata.get(KEY, {}).get("image"), pictures(viewer)
+    if isinstance(known, ImageId):
+        return find(known, [image for image in images if image.ndim == layer.ndim])
+    # Maps know the name only.
+    return next((image for image in images if image.name == known), None)
+
+
+def belongs_to(layer: Layer, image: Layer) -> bool:
+    """Tell whether a layer's points are those of an image, also where napari hands out proxies."""
+    known = image_id_of(layer)
+    return known is not None and known.token == image.unique_id
+
+
+def waits(viewer: "napari.Viewer", layer: Layer) -> bool:
+    """Tell whether a layer holds labels of an image that is not open, or not known."""
+    return is_labels(layer) and image_id_of(layer) is not None and image_of(viewer, layer) is None
+
+
+def is_labels(layer: Layer) -> bool:
+    """Tell whether a layer may hold labels: points that the plugin made for more do not."""
+    known = layer.metadata.get(KEY, {})
+    return isinstance(layer, PointsLayer) and known.get("kind", "points") == "points"
+
+
+def link(viewer: "napari.Viewer", layer: PointsLayer, image: Image) -> None:
+    """Make points those of an image: they count its pixels, and lie on it.
+
+    Raises
+    ------
+    InputError
+        When the layers have different axes.
+    """
+    known = layer.metadata.setdefault(KEY, {"kind": "points"})
+    if image_id_of(layer) is None:
+        data = positions(layer, image)
+        if not np.array_equal(data, layer.data):
+            layer.data = data
+    elif layer.ndim != image.ndim:
+        raise InputError(mismatch(layer, image))
+    known["image"] = identify(image, pictures(viewer))
+    put_on(layer, image)
+
+
+def put_on(layer: PointsLayer, image: Layer) -> None:
+    """Put a layer that counts pixels of an image where the image is."""
+    if np.array_equal(_to_world(layer), _to_world(image)) and layer.units == image.units:
+        return
+    for name in ("scale", "rotate", "shear", "translate", "affine", "units", "axis_labels"):
+        setattr(layer, name, getattr(image, name))
 
 
 def _is_straight(layer: Layer) -> bool:
@@ -249,17 +328,3 @@ def _to_world(layer: Layer) -> NDArray[np.float64]:
     for axis, unit in enumerate(np.eye(n)):
         matrix[:n, axis] = np.asarray(layer.data_to_world(unit)) - matrix[:n, n]
     return matrix
-
-
-def _moved(data: NDArray[np.float64], start: Layer, end: Layer) -> NDArray[np.float64]:
-    if start.ndim != end.ndim:
-        raise InputError(
-            f"layer {start.name!r} has {start.ndim} axes and layer {end.name!r} has {end.ndim}; "
-            "choose layers that belong together"
-        )
-    first, last = _to_world(start), _to_world(end)
-    if np.array_equal(first, last):
-        return data.copy()
-    matrix = np.linalg.solve(last, first)
-    n = start.ndim
-    return data @ matrix[:n, :n].T + matrix[:n, n]

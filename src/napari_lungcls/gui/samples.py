@@ -43,8 +43,8 @@ def synthetic_section() -> list[LayerData]:
     Returns
     -------
     list of layer data
-        The RGB image and a labels layer of class codes plus 1 in the colours of the scheme,
-        both scaled in micrometres.
+        A labels layer of class codes plus 1 in the colours of the scheme and, last and so on
+        top and selected, the RGB image, both scaled in micrometres.
     """
     section = make_section()
     place = {
@@ -134,6 +134,8 @@ def fetch_section(sources: Sequence[Published], cache: Path | None = None) -> Im
 def _with_truth(
     image: Any, truth: Any, scheme: ClassScheme, name: str, place: dict[str, Any]
 ) -> list[LayerData]:
+    from napari_lungcls.gui.layers import KEY
+
     colors: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     colors.update(enumerate(scheme.colors, start=1))
     hidden = {
@@ -141,7 +143,7 @@ def _with_truth(
         "visible": False,
         "colormap": colors,
         "features": {"class": ["unlabelled", *scheme.names]},
-        "metadata": {"classes": dict(enumerate(scheme.names, start=1))},
+        "metadata": {"classes": dict(enumerate(scheme.names, start=1)), KEY: {"kind": "truth"}},
         **place,
     }
-    return [(image, {"name": name, "rgb": True, **place}, "image"), (truth, hidden, "labels")]
+    return [(truth, hidden, "labels"), (image, {"name": name, "rgb": True, **place}, "image")]

@@ -14,8 +14,10 @@ from napari.layers import Points
 from psygnal import Signal
 
 from napari_lungcls.gui.kept import Kept, left_behind
+from napari_lungcls.gui.points_follower import PointsFollower
 
 if TYPE_CHECKING:
+    from napari_lungcls.gui.label.controller import Labeller
     from napari_lungcls.gui.workers import Job
     from napari_lungcls.model import Model
 
@@ -75,6 +77,13 @@ class Session:
     ----------
     viewer
         The viewer.
+
+    Attributes
+    ----------
+    follower
+        Keeps points on their images.
+    labeller
+        Labels the points, whether or not a window shows it; made by `labeller_of`.
     """
 
     changed = Signal()
@@ -84,6 +93,8 @@ class Session:
     """Another points layer is being labelled."""
 
     def __init__(self, viewer: "napari.Viewer") -> None:
+        self.follower = PointsFollower(viewer)
+        self.labeller: Labeller | None = None
         # The viewer is the key under which this is found, and must be able to go.
         self._viewer = weakref.ref(viewer)
         self._parts: dict[Callable[..., Any], Any] = {}

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from napari_lungcls.annotation import Points, write_points
-from napari_lungcls.annotation.points import CLASS_COLUMN
-from napari_lungcls.annotation.tables import axis_name
+from napari_lungcls.annotation import write_points
+from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
 from napari_lungcls.painting.painted import PaintedMap
 
@@ -71,13 +69,7 @@ def write_points_layer(path: str, data: Any, attributes: dict[str, Any]) -> list
     name = attributes.get("name", "points")
     if not len(data):
         raise InputError(f"layer {name!r} has no points; add some before saving it")
-    features = pd.DataFrame(attributes.get("features"))
-    columns = {str(column): features[column].to_numpy(dtype=object) for column in features}
-    labels = columns.pop(CLASS_COLUMN, None)
-    clash = {axis_name(axis) for axis in range(len(data[0]))} & set(columns)
-    if clash:
-        raise InputError(f"layer {name!r}: rename the feature {min(clash)!r}, a coordinate's name")
-    points = Points.build(data, labels).with_columns(**columns)
+    points = points_of_features(data, attributes.get("features"), name)
     return [str(write_points(path, points))]
 
 

@@ -17,8 +17,9 @@ def go(hands: Hands) -> None:
     """Label until the end comes."""
     image = open_stack(hands)
     hands.menu("Plugins", PLUGIN, "Label points")
-    hands.click("new_points")
     plane = hands.viewer.dims.current_step[0]
+    # As the tutorial says: the first key makes the layer.
+    hands.key(KEYS["alveoli"])
     points = layer(hands.viewer, f"{STACK} points")
     for i, name in enumerate(cycle(KEYS)):
         hands.key(KEYS[name])

@@ -45,7 +45,6 @@ def label(hands: Hands, image: Any, truth: Any) -> Any:
     """Label 30 points in two planes; relabel two, and take one of these back."""
     rng = np.random.default_rng(1)
     hands.menu("Plugins", PLUGIN, "Label points")
-    hands.click("new_points")
     wanted = []
     for plane in PLANES:
         hands.plane(plane)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_lungcls.annotation.journal import FOLDER_VARIABLE
-from napari_lungcls.gui.label.controller import Labeller
+from napari_lungcls.gui.label.controller import Labeller, labeller_of
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def start(viewer) -> Iterator[Callable[..., Labeller]]:
 
     def make(shape: tuple[int, ...] = (64, 80), **options: object) -> Labeller:
         viewer.add_image(np.zeros(shape, np.uint8), name="lung.tif", **options)
-        labeller = Labeller(viewer)
+        labeller = labeller_of(viewer)
         begun.append(labeller)
         labeller.problem.connect(_fail)
         labeller.choose_image(labeller.viewer.layers[-1])

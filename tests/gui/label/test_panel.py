@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QComboBox, QPushButton
+from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QPushButton, QSpinBox
 
-from napari_lungcls.annotation import read_points
+from napari_lungcls.annotation import Points, read_points, write_points
 from napari_lungcls.gui.label import LabelPoints
 from napari_lungcls.gui.layers import positions
 from napari_lungcls.gui.session import session
+from napari_lungcls.gui.train import gather
+from plugin_in_napari import plugin_registered
 
 TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
 IMAGES = {
@@ -37,8 +43,11 @@ def add_image(viewer, shape, options):
 
 @pytest.fixture
 def shown(make_napari_viewer_proxy, journals, qtbot):
-    viewer = make_napari_viewer_proxy(show=True)
+    with plugin_registered():
+        yield _maker(make_napari_viewer_proxy(show=True))
 
+
+def _maker(viewer):
     def make(shape=(60, 80), **options):
         image = add_image(viewer, shape, options)
         panel = LabelPoints(viewer)
@@ -275,6 +284,8 @@ def test_what_a_closed_window_left_is_offered_and_restored(
     panel = LabelPoints(first)
     first.window.add_dock_widget(panel)
     panel.add_points([[1, 2], [3, 4]], ["duct", "septa"], source="")
+    close(panel)
+    reopen(panel)
     first.close()
     qtbot.wait(50)
     second = make_napari_viewer_proxy(show=True)
@@ -287,23 +298,243 @@ def test_what_a_closed_window_left_is_offered_and_restored(
     button(panel, "restore").click()
     QApplication.processEvents()
     assert not panel.strip.isVisible()
+    # It is another array of that name: the user says whether it is the same.
+    assert panel.labeller.layer is None
+    choose_image_of_waiting(panel, "lung.tif")
+    assert not panel.waiting.isVisible()
     assert panel.labeller.layer.data.tolist() == [[1, 2], [3, 4]]
     second.layers.remove(panel.labeller.layer)
     assert panel.strip.isVisible()
     button(panel, "discard").click()
+    assert panel.findChild(QPushButton, "restore") is None
+    assert panel.strip.isVisible()
+    button(panel, "take_back").click()
+    button(panel, "restore").click()
+    choose_image_of_waiting(panel, "lung.tif")
+    assert panel.labeller.layer.data.tolist() == [[1, 2], [3, 4]]
     assert not panel.strip.isVisible()
-    assert list(journals.glob("*")) == []
+
+
+CLOSING = """
+import napari, numpy
+from qtpy.QtTest import QTest
+from napari_lungcls.annotation.recovery import unfinished
+from napari_lungcls.gui.label import LabelPoints
+
+viewer = napari.Viewer()
+viewer.add_image(numpy.zeros((60, 80), numpy.uint8), name="lung.tif")
+panel = LabelPoints(viewer)
+viewer.window.add_dock_widget(panel)
+panel.add_points([[1, 2], [3, 4]], ["duct", "septa"])
+QTest.qWait(50)
+assert not unfinished()
+viewer.window._qt_window.close()
+QTest.qWait(50)
+print(len(unfinished()), "left")
+"""
+
+
+def test_a_window_that_the_user_closes_gives_its_points_free(journals, qapp):
+    # In a process of its own: napari keeps a viewer whose window was closed.
+    ended = subprocess.run([sys.executable, "-c", CLOSING], capture_output=True, timeout=120)
+    assert ended.stdout.decode().splitlines()[-1:] == ["1 left"], ended.stderr.decode()
+
+
+def choose_image_of_waiting(panel, name):
+    QApplication.processEvents()
+    assert panel.waiting.isVisible()
+    choice = panel.findChild(QComboBox, "waiting_choice")
+    index = choice.findText(name)
+    choice.setCurrentIndex(index)
+    choice.activated.emit(index)
+    QApplication.processEvents()
 
 
 def test_keys_are_given_back(shown):
     panel, image = shown()
-    layer = panel.labeller.new_points()
-    bound = set(layer.keymap)
-    assert len(bound) == 7
-    panel.labeller.choose_layer(None)
-    assert not layer.keymap
-    panel.labeller.choose_layer(layer)
-    assert set(layer.keymap) == bound
-    panel.labeller.close()
-    assert not layer.keymap
+    viewer, layer = panel.labeller.viewer, panel.labeller.new_points()
+    assert len(layer.keymap) == 7
+    assert (len(viewer.keymap), len(image.keymap)) == (5, 0)
+    viewer.layers.selection.active = image
+    assert (len(viewer.keymap), len(image.keymap), len(layer.keymap)) == (5, 5, 0)
+    close(panel)
+    assert not viewer.keymap
     assert not image.keymap
+
+
+def close(panel):
+    """Click on napari's ✕ of the dock."""
+    dock = panel.parentWidget()
+    QTest.mouseClick(dock.title.close_button, Qt.MouseButton.LeftButton)
+    QApplication.processEvents()
+
+
+def reopen(panel):
+    viewer = panel.labeller.viewer
+    again = LabelPoints(viewer)
+    viewer.window.add_dock_widget(again, name="Label points")
+    QApplication.processEvents()
+    return again
+
+
+def labels(panel):
+    return panel.labeller.layer.features["class"].tolist()
+
+
+def test_a_closed_dock_lets_go_and_another_shows_the_same(shown, journals):
+    first, image = shown()
+    press(first, Qt.Key.Key_S)
+    click(first, image, (10, 10))
+    close(first)
+    press(first, Qt.Key.Key_A)
+    assert first.labeller.current == "septa"
+    panel = reopen(first)
+    assert panel.labeller is first.labeller
+    assert button(panel, "class_button_septa").isChecked()
+    assert panel.findChild(object, "class_count_septa").text() == "1"
+    for key, y in ((Qt.Key.Key_A, 20), (Qt.Key.Key_D, 40)):
+        press(panel, key)
+        for x in (20, 40, 60):
+            click(panel, image, (y, x))
+    assert labels(panel) == ["septa", *["alveoli"] * 3, *["duct"] * 3]
+    assert button(panel, "class_button_duct").isChecked()
+    assert first.findChild(object, "class_count_septa").text() == "1"
+    assert len(list(journals.glob("*"))) == 1
+    second = reopen(panel)
+    for view in (panel, second):
+        assert button(view, "class_button_duct").isChecked()
+        assert view.points.currentText() == "lung.tif points"
+    button(second, "class_button_alveoli").click()
+    assert button(panel, "class_button_alveoli").isChecked()
+    close(second)
+    press(panel, Qt.Key.Key_S)
+    assert panel.labeller.current == "septa"
+    button(panel, "undo").click()
+    assert len(labels(panel)) == 6
+    gc.collect()
+    assert len(list(journals.glob("*"))) == 1
+
+
+@pytest.mark.parametrize("active", ["truth", "map", "foreign labels", "none"])
+def test_keys_act_whatever_layer_is_selected(shown, active):
+    panel, image = shown()
+    viewer = panel.labeller.viewer
+    if active == "none":
+        viewer.layers.selection.clear()
+    else:
+        kind = {} if active == "foreign labels" else {"lungcls": {"kind": active}}
+        viewer.add_labels(np.zeros((60, 80), np.uint8), name=active, metadata=kind)
+    press(panel, Qt.Key.Key_A)
+    click(panel, image, (20, 30))
+    assert labels(panel) == ["alveoli"]
+    if active != "none":
+        viewer.layers.selection.active = viewer.layers[active]
+        press(panel, Qt.Key.Key_D)
+        assert "is selected now; click on the image to add duct" in panel.hint.text()
+        click(panel, image, (40, 30))
+        assert labels(panel) == ["alveoli", "duct"]
+        assert "duct: click on the image" in panel.hint.text()
+
+
+def test_keys_of_classes_are_letters_in_a_text_field(shown):
+    panel, _ = shown()
+    window = panel.window()
+    for field in (QLineEdit(), QSpinBox()):
+        panel.labeller.viewer.window.add_dock_widget(field, name=type(field).__name__)
+        QApplication.processEvents()
+        window.activateWindow()
+        field.setFocus()
+        QTest.keyClicks(field, "sd1")
+        assert panel.labeller.current == "alveoli"
+    assert panel.labeller.layer is None
+    assert field.value() == 10
+
+
+def test_a_click_outside_the_image_adds_nothing_and_says_so(shown):
+    panel, image = shown(scale=(0.5, 0.5))
+    said: list[str] = []
+    panel.labeller.problem.connect(said.append)
+    panel.labeller.viewer.scene.camera.zoom /= 2
+    press(panel, Qt.Key.Key_A)
+    click(panel, image, (-8, 30))
+    click(panel, image, (30, 86))
+    assert len(said) == 2
+    assert "outside the image 'lung.tif'" in said[0]
+    click(panel, image, (30, 70))
+    assert labels(panel) == ["alveoli"]
+    assert not panel.labeller.layer.selected_data
+
+
+def test_rescaling_the_image_between_clicks_moves_no_point(shown, tmp_path):
+    panel, image = shown((5, 60, 80))
+    press(panel, Qt.Key.Key_D)
+    places = [(1, 10, 20), (2, 50, 70), (3, 30, 41)]
+    for where, scale in zip(places, [(1, 1, 1), (5, 0.5, 0.5), (2, 3, 3)], strict=True):
+        image.scale = scale
+        panel.labeller.viewer.reset_view()
+        click(panel, image, where)
+    panel.save_points(tmp_path / "p.lungcls.csv")
+    found = read_points(tmp_path / "p.lungcls.csv").coordinates
+    np.testing.assert_allclose(found, places, atol=0.2)
+    np.testing.assert_allclose(found[:, 0], [1, 2, 3], atol=1e-6)
+    panel.labeller.layer.save(str(tmp_path / "q.lungcls.csv"), plugin="napari-lungcls")
+    assert (tmp_path / "q.lungcls.csv").read_bytes() == (tmp_path / "p.lungcls.csv").read_bytes()
+
+
+def test_points_that_came_before_their_image_wait_for_it(shown, tmp_path):
+    path = tmp_path / "mine.lungcls.csv"
+    write_points(path, Points.build([[3, 196.5, 50]], ["duct"]))
+    panel, _ = shown((5, 300, 80), scale=(5, 0.5, 0.5))
+    viewer = panel.labeller.viewer
+    other = viewer.add_image(np.zeros((5, 300, 80), np.uint8), name="b", scale=(2, 1.8, 1.8))
+    (layer,) = viewer.open(str(path), plugin="napari-lungcls")
+    QApplication.processEvents()
+    assert panel.waiting.isVisible()
+    assert panel.points.findText("mine") < 0
+    assert "wait" in gather.obstacle([(other, layer)])
+    choose_image_of_waiting(panel, "b")
+    assert (panel.labeller.image, panel.labeller.layer) == (other, layer)
+    assert panel.images.layer is other
+    assert "wait" not in gather.obstacle([(other, layer)])
+    assert "belongs to the image 'b'" in gather.obstacle([(viewer.layers[0], layer)])
+    panel.save_points(tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
+    click(panel, other, (3, 196.5, 50))
+    assert str(layer.get_value(viewer.cursor.position, world=True)) in {"0", "1"}
+
+
+def test_the_points_of_a_closed_image_are_not_those_of_the_next(shown):
+    panel, image = shown()
+    press(panel, Qt.Key.Key_S)
+    click(panel, image, (20, 20))
+    layer = panel.labeller.layer
+    panel.labeller.viewer.layers.remove(image)
+    other = add_image(panel.labeller.viewer, (60, 80), {})
+    QApplication.processEvents()
+    assert panel.images.layer is other
+    assert panel.waiting.isVisible()
+    assert panel.points.count() == 1
+    press(panel, Qt.Key.Key_D)
+    click(panel, other, (30, 30))
+    assert labels(panel) == ["duct"]
+    assert layer.features["class"].tolist() == ["septa"]
+
+
+def test_many_selected_points_are_relabelled_loudly(shown):
+    panel, image = shown()
+    press(panel, Qt.Key.Key_S)
+    click(panel, image, (20, 20))
+    layer = panel.labeller.layer
+    layer.add(np.random.default_rng(0).uniform(0, 50, (2499, 2)))
+    layer.mode = "select"
+    layer.selected_data = set(range(2500))
+    press(panel, Qt.Key.Key_A)
+    assert set(labels(panel)) == {"alveoli"}
+    assert "2,500 points are alveoli now; Ctrl-Z takes that back" in panel.hint.text()
+    press(panel, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert set(labels(panel)) == {"septa"}
+    panel.editor.table.item(1, 1).setText("wall")
+    assert set(labels(panel)) == {"wall"}
+    press(panel, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (set(labels(panel)), len(layer.data)) == ({"septa"}, 2500)
+    assert panel.editor.table.item(1, 1).text() == "septa"

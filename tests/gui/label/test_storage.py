@@ -10,10 +10,12 @@ import sys
 
 import numpy as np
 import pytest
+from napari.layers._source import layer_source
 
 from napari_lungcls.annotation import Points, read_points, write_points
 from napari_lungcls.annotation.recovery import unfinished
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui import layers
 from napari_lungcls.gui.label import summary
 from napari_lungcls.gui.label.controller import Labeller
 from napari_lungcls.gui.label.recovery_strip import words
@@ -29,6 +31,9 @@ viewer = ViewerModel()
 viewer.add_image(np.zeros((4, 50, 60), np.uint8), name="lung.tif", scale=(3, 0.5, 0.5))
 labeller = Labeller(viewer)
 labeller.choose_image(viewer.layers[0])
+labeller.press("duct")
+viewer.layers[0].scale = (1, 2, 2)
+labeller.set_scheme(labeller.scheme)
 for n in range(20):
     labeller.press(("alveoli", "septa", "duct")[n % 3])
     labeller.layer.add([n % 4, n, 2 * n])
@@ -101,6 +106,9 @@ def test_a_killed_window_loses_nothing(start, journals, tmp_path):
     now = datetime.datetime.fromtimestamp(entry.when)
     assert words(entry, now) == f"20 points on “lung.tif” from {now:%H:%M} were not saved."
     layer = labeller.restore(entry)
+    assert labeller.waiting() == [layer], "nobody knows that this array is the one from before"
+    assert labeller.layer is None
+    labeller.attach(layer, labeller.image)
     rows = [[n % 4, n, 2 * n] for n in range(19)]
     assert layer.data.tolist() == [*rows, [1, 2, 3]]
     names = [("alveoli", "septa", "duct")[n % 3] for n in range(19)]
@@ -114,7 +122,7 @@ def test_a_killed_window_loses_nothing(start, journals, tmp_path):
     assert again.path != entry.path
 
 
-def test_what_is_discarded_is_gone(start, journals):
+def test_what_is_discarded_can_be_taken_back(start, journals):
     labeller = start()
     labeller.press("duct")
     labeller.layer.add([1, 2])
@@ -126,39 +134,75 @@ def test_what_is_discarded_is_gone(start, journals):
     assert words(entry, datetime.datetime(2001, 1, 1)).startswith("1 point on “lung.tif” from ")
     assert "was not saved" in words(entry, datetime.datetime(2001, 1, 1))
     labeller.discard(entry)
-    assert (labeller.unfinished, list(journals.glob("*"))) == ([], [])
+    assert labeller.unfinished == []
     with pytest.raises(InputError, match="is gone"):
         other.restore(entry)
     other.close()
+    (aside,) = labeller.discarded
+    labeller.take_back(aside)
+    assert labeller.discarded == {}
+    (again,) = labeller.unfinished
+    layer = labeller.restore(again)
+    assert layer.data.tolist() == [[1, 2]]
 
 
-def test_a_window_that_is_closed_and_opened_goes_on(start, journals):
-    first = start()
-    first.press("duct")
-    first.layer.add([1, 2])
-    first.close()
-    second = Labeller(first.viewer)
-    assert second.unfinished == []
-    second.choose_image(first.viewer.layers[0])
-    assert second.sheet.unsaved
-    second.layer.add([3, 4])
-    second.close()
-    (entry,) = unfinished(journals)
-    assert len(entry.points) == 2
+def test_a_sample_is_known_again(start, journals):
+    labeller = start()
+    with layer_source(sample=("napari-lungcls", "synthetic_stack")):
+        first = labeller.viewer.add_image(np.zeros((4, 50, 60), np.uint8), name="stack")
+    labeller.choose_image(first)
+    labeller.press("duct")
+    labeller.layer.add([1, 2, 3])
+    labeller.viewer.layers.clear()
+    with layer_source(sample=("napari-lungcls", "synthetic_stack")):
+        again = labeller.viewer.add_image(np.zeros((4, 50, 60), np.uint8), scale=(3, 1, 1))
+    labeller.viewer.add_image(np.zeros((4, 50, 60), np.uint8), name="stack")
+    (entry,) = labeller.unfinished
+    layer = labeller.restore(entry)
+    assert (labeller.image, labeller.layer) == (again, layer)
+    assert layer.data.tolist() == [[1, 2, 3]]
+    np.testing.assert_array_equal(layer.scale, (3, 1, 1))
 
 
-def test_points_wait_for_their_image(start, viewer, journals):
+def test_restored_points_are_not_put_on_another_image(start, viewer, journals):
     labeller = start((4, 20, 20))
     labeller.press("duct")
     labeller.layer.add([1, 2, 3])
     viewer.layers.clear()
-    labeller.choose_image(None)
+    assert labeller.image is None
     (entry,) = labeller.unfinished
-    viewer.add_image(np.zeros((20, 20)), name="lung.tif")
+    viewer.add_image(np.zeros((4, 20, 20)), name="another", scale=(1, 2, 2))
     labeller.choose_image(labeller.viewer.layers[0])
-    with pytest.raises(InputError, match=r"open the image 'lung\.tif' first"):
-        labeller.restore(entry)
-    assert len(labeller.unfinished) == 1
+    layer = labeller.restore(entry)
+    assert labeller.unfinished == []
+    assert (labeller.layer, labeller.waiting()) == (None, [layer])
+    labeller.press("septa")
+    labeller.layer.add([0, 1, 1])
+    labeller.close()
+    found = {
+        entry.header.image: entry.points.coordinates.tolist() for entry in unfinished(journals)
+    }
+    assert found == {"lung.tif": [[1, 2, 3]], "another": [[0, 1, 1]]}
+
+
+def test_a_file_that_names_its_image_goes_there(start, tmp_path):
+    labeller = start()
+    other = labeller.viewer.add_image(np.zeros((30, 40), np.uint8), name="b", scale=(4, 4))
+    points = Points.build([[1, 2]], ["duct"])
+    path = write_points(tmp_path / "p.csv", points.with_columns(image="b.tif"))
+    layer = labeller.open(path)
+    assert (labeller.image, labeller.layer) == (other, layer)
+    labeller.choose_image(labeller.viewer.layers[0])
+    path = write_points(tmp_path / "q.csv", points.with_columns(image="c.tif"))
+    layer = labeller.open(path)
+    assert (labeller.layer, labeller.waiting()) == (None, [layer])
+    other.name = "c"
+    labeller.viewer.layers.selection.active = layer
+    late = labeller.viewer.add_image(np.zeros((30, 40), np.uint8), name="d", scale=(3, 3))
+    assert labeller.waiting() == []
+    assert layers.image_of(labeller.viewer, layer) is other
+    assert layer.scale.tolist() == [4, 4]
+    assert late.name == "d"
 
 
 def test_a_moved_image_does_not_move_restored_points(start, journals):
@@ -169,7 +213,7 @@ def test_a_moved_image_does_not_move_restored_points(start, journals):
     labeller.layer.add([30, 40])
     labeller.close()
     (entry,) = unfinished(journals)
-    assert entry.points.coordinates.tolist() == [[5, 10], [15, 20]]
+    assert entry.points.coordinates.tolist() == [[10, 20], [30, 40]]
 
 
 def test_labelling_goes_on_when_the_journal_cannot_be_written(start, journals, monkeypatch):
@@ -190,5 +234,5 @@ def test_labelling_goes_on_when_the_journal_cannot_be_written(start, journals, m
     assert [len(entry.points) for entry in unfinished(journals)] == [3]
 
 
-def _full_disk(edit: object) -> None:
+def _full_disk(edit: object, scheme: object) -> None:
     raise InputError("no space")

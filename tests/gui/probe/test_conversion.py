@@ -121,7 +121,8 @@ def test_labels_go_where_the_annotation_layer_lies(controller, model):
     controller.click((60, 40))
     work(controller)
     controller.convert()
-    assert target.data.tolist() == [[25, 20]]
+    assert target.data.tolist() == [[60, 40]]
+    np.testing.assert_array_equal(target.data_to_world([60, 40]), [60, 40])
     assert classes(target) == ["bright"]
 
 

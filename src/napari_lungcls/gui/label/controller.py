@@ -1,11 +1,13 @@
 """What the window for labelling does: images, layers, classes, keys and files. No Qt."""
 
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import napari
 from napari.layers import Image, Points
+from napari.utils.notifications import show_info
 from numpy.typing import ArrayLike
 from psygnal import Signal
 
@@ -21,14 +23,21 @@ from napari_lungcls.gui.session import session
 
 
 class Labeller:
-    """Labels the points of one viewer.
+    """Labels the points of one viewer; windows show it, and it outlives them.
 
     Parameters
     ----------
     viewer
-        The viewer.
+        The viewer; it is held weakly.
     journals
         Folder of the journals; the user's by default.
+
+    Attributes
+    ----------
+    said
+        What the last key did, where that might not be seen; empty otherwise.
+    discarded
+        Journals that were put aside, and where they are now.
     """
 
     changed = Signal()
@@ -40,30 +49,43 @@ class Labeller:
 
     def __init__(self, viewer: "napari.Viewer", journals: Path | None = None) -> None:
         # Plugins are handed a proxy, whose layers are not the layers that events bring.
-        self.viewer: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
+        real: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
+        self._viewer = weakref.ref(real)
         self.journals = journals
         self._sheets = Sheets(journals)
         self._sheets.changed.connect(self._on_sheet)
+        self._sheets.scheme_changed.connect(self._follow_scheme)
         self._sheets.problem.connect(self._on_problem)
-        self._keys = Keyboard(self.viewer, self.press, self.undo, self.redo)
+        self._keys = Keyboard(real, self._on_key, self._on_undo, self._on_redo)
         self._scheme = ClassScheme.preset("lung")
-        self._closed = False
+        self._views = 0
         self.image: Image | None = None
         self.sheet: Sheet | None = None
         self.current = self._scheme.names[0]
+        self.said = ""
         self.unfinished: list[Unfinished] = []
-        dims = self.viewer.dims.events
+        self.discarded: dict[Path, Unfinished] = {}
+        shared, dims = session(real), real.dims.events
         self._wired: list[tuple[Any, Any]] = [
-            (self.viewer.layers.events.removed, self._on_removed),
+            (real.layers.events.removed, self._on_removed),
+            (real.layers.selection.events.active, self._on_active),
             (dims.point, self._on_dims),
             (dims.order, self._on_dims),
             (dims.ndisplay, self._on_dims),
-            (session(self.viewer).target_changed, self._on_target),
+            (shared.target_changed, self._on_target),
+            (shared.follower.changed, self._on_sheet),
         ]
         for emitter, slot in self._wired:
             emitter.connect(slot)
-        storage.take_up_again(self)
         self.look_for_unfinished()
+
+    @property
+    def viewer(self) -> "napari.Viewer":
+        """The viewer."""
+        found = self._viewer()
+        if found is None:
+            raise ReferenceError("the viewer is gone")
+        return found
 
     @property
     def layer(self) -> Points | None:
@@ -92,32 +114,50 @@ class Labeller:
         """Give the points layers that can hold labels of the image."""
         return [layer for layer in self.viewer.layers if self._fits(layer)]
 
+    def waiting(self) -> list[Points]:
+        """Give the layers of labels whose image is not open or not known, the empty ones not."""
+        viewer = self.viewer
+        return [layer for layer in viewer.layers if layers.waits(viewer, layer) and len(layer.data)]
+
+    def attach(self, layer: Points, image: Image) -> None:
+        """Say which image waiting points belong to, and label them; see `storage.attach`."""
+        storage.attach(self, layer, image)
+
     def choose_image(self, image: Image | None) -> None:
         """Label another image, in its first annotation layer if it has one."""
         if image is self.image:
             return
         self.image = image
-        own = [layer for layer in self.layers() if layers.image_of(self.viewer, layer) is image]
+        own = [
+            layer
+            for layer in self.layers()
+            if image is not None and layers.image_of(self.viewer, layer) is image
+        ]
         self.choose_layer(own[0] if own else None)
 
     def choose_layer(self, layer: Points | None) -> None:
         """Label in another layer; None for a new one as soon as a point is placed.
 
+        The image is then the layer's own; a layer that has none is given the chosen one.
+
         Raises
         ------
         InputError
-            When the layer has other axes than the image.
+            When the layer waits for its image, or has other axes than the chosen one.
         """
-        if layer is not None and self.image is None:
-            raise InputError("open the image of these points first, then choose the layer")
-        if layer is not None and self.image is not None and layer.ndim != self.image.ndim:
-            raise InputError(
-                f"layer {layer.name!r} has {layer.ndim} axes and the image has "
-                f"{self.image.ndim}; choose another layer"
-            )
         scheme = self.scheme
-        self.sheet = None if layer is None else self.sheet_of(layer, self.open_image)
-        self._scheme = self.scheme if self.sheet else scheme
+        if layer is not None:
+            if layers.waits(self.viewer, layer):
+                raise InputError(
+                    f"the points of {layer.name!r} wait for their image; choose it first"
+                )
+            image = layers.image_of(self.viewer, layer)
+            if image is None:
+                image = self.open_image
+                layers.link(self.viewer, layer, image)
+            self.image = image
+        self.sheet = None if layer is None else self.sheet_of(layer)
+        self._scheme = scheme if self.sheet is None else self.sheet.scheme
         session(self.viewer).target = layer
         self._follow_scheme()
 
@@ -136,17 +176,22 @@ class Labeller:
 
     def set_scheme(self, scheme: ClassScheme, renamed: Mapping[str, str] | None = None) -> None:
         """Use other classes; see `Sheet.set_scheme`."""
+        self.current = (renamed or {}).get(self.current, self.current)
+        self._scheme = scheme if self.sheet is None else self._scheme
         if self.sheet is not None:
             self.sheet.set_scheme(scheme, renamed)
-        self._scheme = scheme
-        self.current = (renamed or {}).get(self.current, self.current)
         self._follow_scheme()
 
     def press(self, name: str) -> None:
         """Do what the key of a class does.
 
         In select mode the selected points are given the class. Otherwise it is the class of
-        the next points, and a click on the image adds one.
+        the next points, and a click on the image adds one: the layer is selected for it.
+
+        Raises
+        ------
+        InputError
+            When there is no image.
         """
         if self.sheet is None:
             self.new_points()
@@ -155,11 +200,20 @@ class Labeller:
         chosen = sorted(int(row) for row in layer.selected_data)
         self.choose_class(name)
         if selection.active is layer and str(layer.mode) == "select" and chosen:
-            self.sheet.relabel(chosen, name)
+            count = self.sheet.relabel(chosen, name)
+            points = "1 point is" if count == 1 else f"{count:,} points are"
+            self._tell(f"{points} {name} now; Ctrl-Z takes that back")
+            if count > 1:
+                # Some of them may be in planes out of view, and so may be the window.
+                show_info(self.said)
             return
+        other = selection.active
         selection.active = layer
+        layer.visible = layer.editable = True
         layer.selected_data = set()
         layer.mode = "add"
+        if other is not None and other is not layer:
+            self._tell(f"{layer.name!r} is selected now; click on the image to add {name}")
 
     def choose_class(self, name: str) -> None:
         """Make a class that of the next points."""
@@ -169,12 +223,14 @@ class Labeller:
         self.changed.emit()
 
     def undo(self) -> None:
-        """Take the last edit back."""
-        self._report_errors_of(lambda sheet: sheet.undo())
+        """Take back what was done last, to points or to classes."""
+        if self.sheet is not None:
+            self.sheet.undo()
 
     def redo(self) -> None:
-        """Make again the edit that was taken back."""
-        self._report_errors_of(lambda sheet: sheet.redo())
+        """Do again what was taken back."""
+        if self.sheet is not None:
+            self.sheet.redo()
 
     def add_points(
         self, coordinates: ArrayLike, class_names: Sequence[str], source: str = "model"
@@ -224,64 +280,98 @@ class Labeller:
         return storage.restore(self, entry)
 
     def discard(self, entry: Unfinished) -> None:
-        """Remove a journal; see `storage.discard`."""
+        """Put a journal aside; see `storage.discard`."""
         storage.discard(self, entry)
 
+    def take_back(self, aside: Path) -> None:
+        """Offer a journal again that was put aside; see `storage.take_back`."""
+        storage.take_back(self, aside)
+
+    def show(self) -> None:
+        """Bind the keys: a window has been opened."""
+        self._views += 1
+        self._keys.switch(True)
+
+    def hide(self) -> None:
+        """Give the keys back if that was the last window."""
+        self._views -= 1
+        self._keys.switch(self._views > 0)
+
     def close(self) -> None:
-        """Let go of the viewer; unsaved points stay in their journals."""
-        if self._closed:
-            return
-        self._closed = True
-        self._keys.release()
+        """End with the viewer; unsaved points stay in their journals."""
         for emitter, slot in self._wired:
             emitter.disconnect(slot)
+        self._wired = []
+        self._keys.switch(False)
         self._sheets.close()
-        if self.layer is not None and session(self.viewer).target is self.layer:
-            session(self.viewer).target = None
+        viewer = self._viewer()
+        if viewer is not None:
+            shared = session(viewer)
+            if self.layer is not None and shared.target is self.layer:
+                shared.target = None
+            if shared.labeller is self:
+                shared.labeller = None
         self.sheet = None
 
     def _fits(self, layer: Any) -> bool:
-        if self.image is None or not isinstance(layer, Points) or layer.ndim != self.image.ndim:
+        if self.image is None or not layers.is_labels(layer) or layer.ndim != self.image.ndim:
             return False
-        kind = layer.metadata.get(layers.KEY, {}).get("kind", "points")
-        return kind == "points" and layers.image_of(self.viewer, layer) in (None, self.image)
+        free = layers.image_id_of(layer) is None
+        return free or layers.image_of(self.viewer, layer) is self.image
 
-    def sheet_of(self, layer: Points, image: Image) -> Sheet:
-        """Give the sheet of a layer, made when it is first asked for."""
-        return self._sheets.of(layer, image, self.scheme)
+    def sheet_of(self, layer: Points) -> Sheet:
+        """Give the sheet of a layer that has an image, made when it is first asked for."""
+        return self._sheets.of(layer, self.scheme)
 
-    def _report_errors_of(self, action: Any) -> None:
+    def _tell(self, line: str) -> None:
+        self.said = line
+        self.viewer.status = line
+        self.changed.emit()
+
+    def _follow_scheme(self) -> None:
         if self.sheet is not None:
-            try:
-                action(self.sheet)
-            except InputError as error:
-                self.problem.emit(str(error))
+            self._scheme = self.sheet.scheme
+        if self.current not in self.scheme.names:
+            self.current = self.scheme.names[0]
+        self._set_next_class()
+        self._keys.bind(self.layer, self.scheme)
+        self.scheme_changed.emit()
+        self.changed.emit()
 
     def _set_next_class(self) -> None:
         if self.sheet is not None:
             self.sheet.next_class(self.current)
 
-    def _follow_scheme(self) -> None:
-        if self.current not in self.scheme.names:
-            self.current = self.scheme.names[0]
-        self._set_next_class()
-        self._keys.bind(self.image, self.layer, self.scheme)
-        self.scheme_changed.emit()
-        self.changed.emit()
+    def _on_key(self, name: str) -> None:
+        self._try(lambda: self.press(name))
+
+    def _on_undo(self) -> None:
+        self._try(self.undo)
+
+    def _on_redo(self) -> None:
+        self._try(self.redo)
+
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except InputError as error:
+            self.problem.emit(str(error))
 
     def _on_sheet(self) -> None:
+        self.said = ""
         self.changed.emit()
 
     def _on_problem(self, line: str) -> None:
         self.problem.emit(line)
 
+    def _on_active(self, event: Any = None) -> None:
+        self.changed.emit()
+
     def _on_target(self) -> None:
         """Follow when another window or a script names the layer to label."""
         target = session(self.viewer).target
-        if target is None or target is self.layer:
-            return
-        self.image = layers.image_of(self.viewer, target) or self.image
-        self.choose_layer(target)
+        if target is not None and target is not self.layer:
+            self._try(lambda: self.choose_layer(target))
 
     def _on_dims(self, event: Any = None) -> None:
         if self.sheet is not None and self.sheet.layer.ndim > 2:
@@ -290,7 +380,16 @@ class Labeller:
     def _on_removed(self, event: Any) -> None:
         gone = self._sheets.drop(event.value)
         if self.sheet in gone:
-            self.sheet = None
             self.choose_layer(None)
+        if event.value is self.image:
+            self.choose_image(None)
         if gone:
             self.look_for_unfinished()
+
+
+def labeller_of(viewer: "napari.Viewer") -> Labeller:
+    """Give the labeller of a viewer, made when it is first asked for."""
+    shared = session(viewer)
+    if shared.labeller is None:
+        shared.labeller = Labeller(viewer)
+    return shared.labeller

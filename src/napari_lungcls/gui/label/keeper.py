@@ -1,6 +1,6 @@
 """Keeping unsaved points safe: begins, writes and ends the journal of one layer. No napari."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,8 @@ class Keeper:
         self._broken: list[Journal] = []
         self.unsaved = False
 
-    @property
-    def path(self) -> Path | None:
-        """The journal's file, None while there is none."""
-        return None if self._journal is None else self._journal.path
-
     def begin(self, points: Snapshot) -> None:
-        """Begin a journal with what is there, as unsaved points.
+        """Begin a journal with what is there, as unsaved points; it replaces an older one.
 
         Raises
         ------
@@ -50,22 +45,30 @@ class Keeper:
             When it cannot be written.
         """
         self.unsaved = True
+        if self._journal is not None:
+            self._broken.append(self._journal)
         self._journal = Journal.begin(points, where=self._folder, **self._describe())
         self._forget_broken()
 
-    def edit(self, edit: Edit, before: Snapshot) -> None:
-        """Write an edit of the points that were there before it."""
-        self._write(lambda journal: journal.edit(edit), before)
+    def edit(self, edit: Edit, before: Snapshot, scheme: ClassScheme | None = None) -> None:
+        """Write an edit of the points that were there before it, and new classes if any.
 
-    def scheme(self, scheme: ClassScheme, renamed: Mapping[str, str], before: Snapshot) -> None:
-        """Write that there are other classes; without renamed points there is nothing to save."""
-        if self._journal is not None or set(renamed) & set(before.classes):
-            self._write(lambda journal: journal.scheme(scheme, renamed), before)
-
-    def place(self, to_image: Any) -> None:
-        """Write that the layer lies elsewhere."""
-        if self._journal is not None:
-            self._write(lambda journal: journal.place(to_image), None)
+        Classes alone are nothing to save: no file of points holds them.
+        """
+        if self._journal is None and not edit:
+            return
+        self.unsaved = True
+        try:
+            if self._journal is None:
+                self.begin(before)
+            assert self._journal is not None
+            self._journal.edit(edit, scheme)
+        except InputError as error:
+            # What was written is better than nothing until all is written anew.
+            if self._journal is not None:
+                self._broken.append(self._journal)
+            self._journal = None
+            self._problem(str(error))
 
     def saved(self) -> None:
         """Remove the journal: a file holds all that is in it."""
@@ -78,21 +81,6 @@ class Keeper:
         if self._journal is not None:
             (self._journal.release if keep else self._journal.finish)()
             self._journal = None
-
-    def _write(self, write: Callable[[Journal], None], before: Snapshot | None) -> None:
-        try:
-            if self._journal is None and before is not None:
-                self.begin(before)
-            self.unsaved = True
-            if self._journal is not None:
-                write(self._journal)
-        except InputError as error:
-            # What was written is better than nothing until all is written anew.
-            if self._journal is not None:
-                self._broken.append(self._journal)
-            self._journal = None
-            self.unsaved = True
-            self._problem(str(error))
 
     def _forget_broken(self) -> None:
         for journal in self._broken:

@@ -1,14 +1,15 @@
-"""Keys on layers: bound over napari's own, and given back."""
+"""Keys on layers: bound over napari's own, and given back. No Qt."""
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import napari
-from napari.layers import Layer
+from napari.layers import Image, Layer
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.gui.layers import KEY
 
 UNDO, REDO = "Control-Z", "Control-Shift-Z"
 BLOCKED = ("1", "5")
@@ -16,40 +17,20 @@ BLOCKED = ("1", "5")
 
 2, 3 and 4 (add, select, move the view) do no harm and stay, unless a class has them."""
 
-
-class Keys:
-    """The keys of one window on one layer.
-
-    Parameters
-    ----------
-    layer
-        The layer.
-    actions
-        What each key does.
-    """
-
-    def __init__(self, layer: Layer, actions: Mapping[str, Callable[[], None]]) -> None:
-        self._layer = layer
-        # On the layer itself, because keys of its class, such as 1 for delete, come after.
-        self._before = {
-            key: layer.bind_key(key, _ignoring_layer(action), overwrite=True)
-            for key, action in actions.items()
-        }
-
-    def release(self) -> None:
-        """Unbind the keys; those that somebody else had bound to the layer work again."""
-        for key, action in self._before.items():
-            self._layer.bind_key(key, action, overwrite=True)
-        self._before = {}
+Actions = dict[str, Callable[..., None]]
 
 
 class Keyboard:
-    """The keys of classes, undo and redo, on the layer of points and on its image.
+    """The keys of classes, undo and redo, wherever in the viewer the keyboard is.
+
+    They are bound to the viewer, and to the selected layer as well where that is an image or
+    a layer of this plugin: napari's own keys of a layer come before those of the viewer.
+    Undo and redo are bound to images and points only, as painting on labels has its own.
 
     Parameters
     ----------
     viewer
-        Its status line tells what a blocked key would have done.
+        The viewer; its status line tells what a blocked key would have done.
     press
         Called with the name of the class whose key is pressed.
     undo, redo
@@ -63,30 +44,58 @@ class Keyboard:
         undo: Callable[[], None],
         redo: Callable[[], None],
     ) -> None:
-        self._viewer, self._press = viewer, _weak(press)
-        self._common = {UNDO: _weak(undo), REDO: _weak(redo)}
-        self._bound: list[Keys] = []
+        self._viewer = weakref.ref(viewer)
+        self._press, self._say = _weak(press), _weak(self._tell)
+        self._history: Actions = {UNDO: _weak(undo), REDO: _weak(redo)}
+        self._classes: Actions = {}
+        self._points: Layer | None = None
+        self._on = False
+        self._bound: list[tuple[Any, Actions]] = []
+        viewer.layers.selection.events.active.connect(self._rebind)
 
-    def bind(self, image: Layer | None, points: Layer | None, scheme: ClassScheme) -> None:
-        """Bind the keys of a scheme, and release those bound before."""
-        self.release()
-        actions = dict(self._common)
-        for spec in scheme.classes:
-            if spec.key is not None:
-                actions[spec.key] = partial(self._press, spec.name)
-        if image is not None:
-            self._bound.append(Keys(image, actions))
-        if points is not None:
-            self._bound.append(Keys(points, dict.fromkeys(BLOCKED, self._say) | actions))
+    def switch(self, on: bool) -> None:
+        """Bind the keys, or give all of them back."""
+        self._on = on
+        self._rebind()
 
-    def release(self) -> None:
-        """Unbind the keys."""
-        for keys in self._bound:
-            keys.release()
+    def bind(self, points: Layer | None, scheme: ClassScheme) -> None:
+        """Bind the keys of a scheme, and those of the layer that is labelled."""
+        self._points = points
+        self._classes = {
+            spec.key: partial(self._press, spec.name)
+            for spec in scheme.classes
+            if spec.key is not None
+        }
+        self._rebind()
+
+    def _rebind(self, event: Any = None) -> None:
+        for bound, before in self._bound:
+            for key, action in before.items():
+                bound.bind_key(key, action, overwrite=True)
         self._bound = []
+        viewer = self._viewer()
+        if viewer is None or not self._on:
+            return
+        self._take(viewer, self._history | self._classes)
+        active = viewer.layers.selection.active
+        if active is not None and active is self._points:
+            self._take(active, dict.fromkeys(BLOCKED, self._say) | self._history | self._classes)
+        elif isinstance(active, Image):
+            self._take(active, self._history | self._classes)
+        elif active is not None and KEY in active.metadata:
+            self._take(active, self._classes)
 
-    def _say(self) -> None:
-        self._viewer.status = "this key labels nothing; the Delete key deletes selected points"
+    def _take(self, bound: Any, actions: Actions) -> None:
+        # On the layer itself, because keys of its class, such as 1 for delete, come after.
+        before = {
+            key: bound.bind_key(key, _ignoring_owner(action), overwrite=True)
+            for key, action in actions.items()
+        }
+        self._bound.append((bound, before))
+
+    def _tell(self) -> None:
+        if (viewer := self._viewer()) is not None:
+            viewer.status = "this key labels nothing; the Delete key deletes selected points"
 
 
 def _weak(method: Callable[..., None]) -> Callable[..., None]:
@@ -100,8 +109,8 @@ def _weak(method: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-def _ignoring_layer(action: Callable[[], None]) -> Callable[[Any], None]:
-    def press(layer: Any) -> None:
+def _ignoring_owner(action: Callable[[], None]) -> Callable[[Any], None]:
+    def press(owner: Any) -> None:
         action()
 
     return press

@@ -1,5 +1,6 @@
 """The window for labelling points."""
 
+import html
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 import napari
 from napari.layers import Image
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMainWindow,
     QPushButton,
     QSizePolicy,
     QWidget,
@@ -23,10 +25,12 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.dialogs import ask_open, ask_save
 from napari_lungcls.gui.label import summary
 from napari_lungcls.gui.label.class_buttons import ClassButtons
-from napari_lungcls.gui.label.controller import Labeller
+from napari_lungcls.gui.label.controller import labeller_of
 from napari_lungcls.gui.label.recovery_strip import RecoveryStrip
 from napari_lungcls.gui.label.scheme_editor import SchemeEditor
-from napari_lungcls.gui.lifetime import at_end, listen
+from napari_lungcls.gui.label.waiting_strip import WaitingStrip
+from napari_lungcls.gui.layers import KEY, pictures
+from napari_lungcls.gui.lifetime import at_end, listen, when_destroyed
 from napari_lungcls.gui.parts import Fold, LayerBox, heading, note, panel_layout
 
 _NEW = "a new layer"
@@ -35,7 +39,10 @@ _SUFFIXES = (".lungcls.csv", ".csv")
 
 
 class LabelPoints(QWidget):
-    """Label points of an image with classes.
+    """Label points of an image with classes: a view of the labeller of the viewer.
+
+    napari's ✕ takes the window out of its dock and keeps it until Python collects it; from
+    then on it listens to nothing, and it shows the labeller again if it is docked again.
 
     Parameters
     ----------
@@ -45,28 +52,68 @@ class LabelPoints(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.labeller = Labeller(napari_viewer)
+        self.labeller = labeller_of(napari_viewer)
         viewer = self.labeller.viewer
-        self.strip, self.buttons = RecoveryStrip(), ClassButtons()
-        self.images = LayerBox(viewer, Image, empty="open an image first")
+        self._held = False
+        self._ends_with_window = False
+        self.strip, self.waiting, self.buttons = RecoveryStrip(), WaitingStrip(), ClassButtons()
+        self.images = LayerBox(viewer, Image, accept=_is_picture, empty="open an image first")
         self.points, self.editor = QComboBox(), SchemeEditor(self._set_scheme)
         self.total, self.hint = note(), note()
         self._make_controls()
         self._lay_out()
         self.strip.restore.connect(self.restore)
         self.strip.discard.connect(self.discard)
+        self.strip.take_back.connect(self._on_take_back)
+        self.waiting.chosen.connect(self._on_waiting)
         self.buttons.chosen.connect(self._on_class)
         self.images.layer_changed.connect(self._on_image)
         self.points.activated.connect(self._on_points)
-        self.labeller.changed.connect(self._refresh)
-        self.labeller.scheme_changed.connect(self._on_scheme)
-        self.labeller.problem.connect(show_error)
         events = viewer.layers.events
         listen(self, events.inserted, events.removed, events.reordered, slot=self._refresh)
-        at_end(self, self.labeller.close)
-        self.labeller.choose_image(self.images.layer)
+        at_end(self, self._let_go)
+        self._hold()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Take hold of the labeller with the dock, and let go of it with the dock."""
+        kind = None if event is None else event.type()
+        if kind == QEvent.Type.ParentChange:
+            (self._let_go if self.parentWidget() is None else self._hold)()
+        elif kind == QEvent.Type.Show:
+            self._end_with_window()
+        return super().event(event)
+
+    def _hold(self) -> None:
+        labeller = self.labeller
+        if self._held:
+            return
+        self._held = True
+        labeller.changed.connect(self._refresh)
+        labeller.scheme_changed.connect(self._on_scheme)
+        labeller.problem.connect(self._on_problem)
+        labeller.show()
+        if labeller.image is None:
+            labeller.choose_image(self.images.layer)
         self._on_scheme()
-        self._refresh()
+
+    def _let_go(self) -> None:
+        labeller = self.labeller
+        if not self._held:
+            return
+        self._held = False
+        labeller.changed.disconnect(self._refresh)
+        labeller.scheme_changed.disconnect(self._on_scheme)
+        labeller.problem.disconnect(self._on_problem)
+        labeller.hide()
+
+    def _end_with_window(self) -> None:
+        """End labelling when napari's window goes, so that another may restore the points."""
+        above = self.parentWidget()
+        while above is not None and not isinstance(above, QMainWindow):
+            above = above.parentWidget()
+        if above is not None and not self._ends_with_window:
+            self._ends_with_window = True
+            when_destroyed(above, self.labeller.close)
 
     # What a window may be asked to do
 
@@ -87,7 +134,7 @@ class LabelPoints(QWidget):
         self._try(lambda: self.labeller.restore(entry))
 
     def discard(self, entry: Unfinished) -> None:
-        """Delete points that were not saved."""
+        """Put points aside that were not saved."""
         self._try(lambda: self.labeller.discard(entry))
 
     # Parts
@@ -130,6 +177,7 @@ class LabelPoints(QWidget):
     def _lay_out(self) -> None:
         column, choices = panel_layout(self), QGridLayout()
         column.addWidget(self.strip)
+        column.addWidget(self.waiting)
         choices.addWidget(QLabel("Image"), 0, 0)
         choices.addWidget(self.images, 0, 1, 1, 2)
         choices.addWidget(QLabel("Points"), 1, 0)
@@ -139,13 +187,13 @@ class LabelPoints(QWidget):
         column.addLayout(choices)
         column.addWidget(heading("Classes"))
         column.addWidget(self.buttons)
+        column.addWidget(self.hint)
         column.addWidget(self.total)
         for pair in ((self.undo, self.redo), (self.open, self.save)):
             row = QHBoxLayout()
             for button in pair:
                 row.addWidget(button)
             column.addLayout(row)
-        column.addWidget(self.hint)
         column.addWidget(Fold("Edit classes", self.editor))
         column.addStretch(1)
 
@@ -153,9 +201,12 @@ class LabelPoints(QWidget):
 
     def _refresh(self, event: object = None) -> None:
         labeller = self.labeller
+        if not self._held:
+            return
         if labeller.image is not None and labeller.image is not self.images.layer:
             self.images.choose(labeller.image)
-        self.strip.show_entries(labeller.unfinished)
+        self.strip.show_entries(labeller.unfinished, labeller.discarded)
+        self.waiting.show_layers(labeller.waiting(), pictures(labeller.viewer))
         counts = summary.counts(labeller)
         self.buttons.show_state(labeller.current, counts)
         self._show_layers()
@@ -173,12 +224,12 @@ class LabelPoints(QWidget):
         self.open.setEnabled(labeller.image is not None)
         self.buttons.setEnabled(labeller.image is not None)
         self.save.setEnabled(labeller.sheet is not None and len(labeller.sheet.points) > 0)
-        for label, words in (
-            (self.total, summary.total(labeller)),
-            (self.hint, summary.hint(labeller)),
-        ):
-            label.setText(words)
-            label.setVisible(bool(words))
+        total = summary.total(labeller)
+        self.total.setText(total)
+        self.total.setVisible(bool(total))
+        color = labeller.scheme.colors[labeller.scheme.code(labeller.current)]
+        hint = html.escape(labeller.said or summary.hint(labeller))
+        self.hint.setText(f'<span style="color:{color}">\N{BLACK SQUARE}</span> {hint}')
 
     def _show_layers(self) -> None:
         layers = self.labeller.layers()
@@ -203,8 +254,19 @@ class LabelPoints(QWidget):
     def _on_class(self, name: str) -> None:
         self._try(lambda: self.labeller.press(name))
 
+    def _on_problem(self, line: str) -> None:
+        show_error(line)
+        self._refresh()
+
+    def _on_waiting(self, layer: Any, image: Any) -> None:
+        self._try(lambda: self.labeller.attach(layer, image))
+
+    def _on_take_back(self, aside: Path) -> None:
+        self._try(lambda: self.labeller.take_back(aside))
+
     def _on_image(self, image: Any) -> None:
-        self._try(lambda: self.labeller.choose_image(image))
+        if self._held:
+            self._try(lambda: self.labeller.choose_image(image))
 
     def _on_points(self, index: int) -> None:
         self._try(lambda: self.labeller.choose_layer(self.points.itemData(index)))
@@ -227,3 +289,7 @@ class LabelPoints(QWidget):
         except InputError as error:
             show_error(str(error))
         self._refresh()
+
+
+def _is_picture(layer: Image) -> bool:
+    return KEY not in layer.metadata

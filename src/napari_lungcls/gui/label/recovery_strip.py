@@ -1,12 +1,13 @@
 """The strip that offers points which were never saved."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_lungcls.annotation.recovery import Unfinished
+from napari_lungcls.annotation.recovery import KEPT_DAYS, Unfinished
 from napari_lungcls.gui.parts import SPACING, note
 
 
@@ -14,32 +15,41 @@ def words(entry: Unfinished, now: datetime.datetime) -> str:
     """Say what was not saved, as `37 points on "lung.tif" from 14:02 were not saved`."""
     when = datetime.datetime.fromtimestamp(entry.when)
     day = "" if when.date() == now.date() else f"{when.day} {when:%B %Y}, "
-    count = len(entry.points)
     said = (
-        f"{count} point{'' if count == 1 else 's'} on “{entry.header.image}” from "
-        f"{day}{when:%H:%M} {'was' if count == 1 else 'were'} not saved."
+        f"{counted(entry)} on “{entry.header.image}” from "
+        f"{day}{when:%H:%M} {'was' if len(entry.points) == 1 else 'were'} not saved."
     )
     return f"{said} The journal is damaged after them." if entry.problem else said
 
 
+def counted(entry: Unfinished) -> str:
+    """Say how many points there are."""
+    count = len(entry.points)
+    return f"{count} point{'' if count == 1 else 's'}"
+
+
 class RecoveryStrip(QWidget):
-    """One frame for every unfinished journal, with Restore and Discard."""
+    """One frame for every unfinished journal, with Restore and Discard, and for discarded ones."""
 
     restore = Signal(object)
     discard = Signal(object)
+    take_back = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
-        self._shown: list[Unfinished] = []
+        self._shown: list[object] = []
         self.hide()
 
-    def show_entries(self, entries: Sequence[Unfinished]) -> None:
+    def show_entries(
+        self, entries: Sequence[Unfinished], discarded: Mapping[Path, Unfinished]
+    ) -> None:
         """Show these journals in place of those before."""
-        if list(entries) == self._shown:
+        shown = [*entries, *discarded]
+        if shown == self._shown:
             return
-        self._shown = list(entries)
+        self._shown = shown
         while (item := self._column.takeAt(0)) is not None:
             frame = item.widget()
             frame.hide()
@@ -48,16 +58,29 @@ class RecoveryStrip(QWidget):
         now = datetime.datetime.now()
         for entry in entries:
             self._column.addWidget(self._frame(entry, now))
-        self.setVisible(bool(entries))
+        for aside, entry in discarded.items():
+            self._column.addWidget(self._discarded_frame(aside, entry))
+        self.setVisible(bool(shown))
+
+    def _discarded_frame(self, aside: Path, entry: Unfinished) -> QFrame:
+        frame, undo = QFrame(), QPushButton("Undo")
+        undo.setObjectName("take_back")
+        undo.setToolTip(f"Offer these points again; they are kept for {KEPT_DAYS} days in {aside}")
+        undo.clicked.connect(lambda: self.take_back.emit(aside))
+        row = QHBoxLayout(frame)
+        row.setContentsMargins(0, 0, 0, SPACING)
+        row.addWidget(note(f"{counted(entry)} on “{entry.header.image}” discarded."), 1)
+        row.addWidget(undo)
+        return frame
 
     def _frame(self, entry: Unfinished, now: datetime.datetime) -> QFrame:
         frame, restore, discard = QFrame(), QPushButton("Restore"), QPushButton("Discard")
         said = note(words(entry, now))
         said.setToolTip(entry.problem or f"kept in {entry.path}")
         restore.setObjectName("restore")
-        restore.setToolTip("Bring these points back as a layer on their image")
+        restore.setToolTip(f"Bring these points back, on “{entry.header.image}” and no other image")
         discard.setObjectName("discard")
-        discard.setToolTip("Delete these points for good")
+        discard.setToolTip("Put these points aside; Undo offers them again")
         restore.clicked.connect(lambda: self.restore.emit(entry))
         discard.clicked.connect(lambda: self.discard.emit(entry))
         column, row = QVBoxLayout(frame), QHBoxLayout()

@@ -6,33 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Points
-from numpy.typing import ArrayLike, NDArray
+from napari.layers import Points
+from numpy.typing import ArrayLike
 from psygnal import Signal
 
-from napari_lungcls.annotation.edits import Edit, History, diff
-from napari_lungcls.annotation.points import CLASS_COLUMN, write_points
+from napari_lungcls.annotation.columns import CLASS_COLUMN, SOURCE_COLUMN
+from napari_lungcls.annotation.edits import Edit, History, Step, diff
+from napari_lungcls.annotation.points import write_points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import Cells, Snapshot, as_cells
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
+from napari_lungcls.gui.image_id import ImageId
 from napari_lungcls.gui.label.keeper import Keeper
-from napari_lungcls.gui.label.watch import SOURCE_COLUMN, Watch
-
-JOURNAL = "journal"
-"""In the layer's metadata: the journal of its unsaved points."""
+from napari_lungcls.gui.label.watch import Watch
+from napari_lungcls.imaging.geometry import is_inside
 
 
 class Sheet:
-    """A points layer, its image, and what was done to it.
+    """A points layer that is linked to its image, and what was done to it.
 
     Parameters
     ----------
     layer
         The points layer; it is given the scheme.
-    image
-        The image that is labelled.
     scheme
         The classes; all of the layer's points must have one of them, or none.
     journals
@@ -40,26 +38,25 @@ class Sheet:
     """
 
     changed = Signal()
+    scheme_changed = Signal()
     problem = Signal(str)
 
-    def __init__(
-        self, layer: Points, image: Image, scheme: ClassScheme, journals: Path | None = None
-    ) -> None:
-        self.layer, self.image, self.scheme = layer, image, scheme
+    def __init__(self, layer: Points, scheme: ClassScheme, journals: Path | None = None) -> None:
+        self.layer, self.scheme = layer, scheme
         self.file: Path | None = None
         layers.set_scheme(layer, scheme)
-        self._about()["image"] = image.name
-        self.history = History()
+        self.history: History[Step] = History()
         self._watch = Watch(layer)
         self._watch.edited.connect(self._on_edit)
+        layer.events.mode.connect(self._on_mode)
         self._keeper = Keeper(self._describe, self._report, journals)
-        self._moves = [
-            emitter
-            for each in (layer.events, image.events)
-            for emitter in (each.scale, each.translate, each.rotate, each.shear, each.affine)
-        ]
-        for emitter in self._moves:
-            emitter.connect(self._on_place)
+
+    @property
+    def image(self) -> ImageId:
+        """The image that the points belong to."""
+        known = layers.image_id_of(self.layer)
+        assert known is not None
+        return known
 
     @property
     def points(self) -> Snapshot:
@@ -82,18 +79,12 @@ class Sheet:
         return Counter(name for name in chosen if name is not None)
 
     def undo(self) -> None:
-        """Take the last edit back.
-
-        Raises
-        ------
-        InputError
-            When it would bring back points of a class that there is no more.
-        """
-        self._walk(self.history.undo(), self.history.redo)
+        """Take back what was done last, to points or to classes."""
+        self._walk(self.history.undo())
 
     def redo(self) -> None:
-        """Make the edit again that was taken back; raises as `undo`."""
-        self._walk(self.history.redo(), self.history.undo)
+        """Do again what was taken back."""
+        self._walk(self.history.redo())
 
     def add(self, coordinates: ArrayLike, names: Sequence[str], source: str) -> None:
         """Append points in one step.
@@ -114,7 +105,7 @@ class Sheet:
         """
         for name in set(names):
             self.scheme.code(name)
-        where = layers.to_layer(coordinates, self.image, self.layer)
+        where = np.asarray(coordinates, np.float64)
         if where.shape != (len(names), self.points.ndim):
             raise InputError(
                 f"positions of shape {where.shape} for {len(names)} classes; "
@@ -128,30 +119,31 @@ class Sheet:
             columns[name] = np.concatenate([before.column(name), more])
         self._make(Snapshot.build(np.vstack([before.coordinates, where]), columns))
 
-    def relabel(self, rows: Sequence[int], name: str) -> None:
-        """Give some points another class; those that have it already stay as they are."""
+    def relabel(self, rows: Sequence[int], name: str) -> int:
+        """Give some points another class, and tell how many had not got it already."""
+        at = np.asarray(rows, dtype=np.intp)
         cells = self.points.classes.copy()
-        cells[np.asarray(rows, dtype=np.intp)] = name
+        others = int(np.count_nonzero(cells[at] != name))
+        cells[at] = name
         self._make(self.points.with_column(CLASS_COLUMN, cells))
+        return others
 
     def set_scheme(self, scheme: ClassScheme, renamed: Mapping[str, str] | None = None) -> None:
-        """Give the layer other classes.
+        """Give the layer other classes, in one step.
 
         Parameters
         ----------
         scheme
             The classes.
         renamed
-            New names by old ones; their points go with them, those in `undo` too.
+            New names by old ones; their points go with them.
 
         Raises
         ------
         InputError
             When points have a class that is not among them.
         """
-        names = {old: new for old, new in (renamed or {}).items() if old != new}
-        before = self.points
-        after = before.renamed(names)
+        after = self.points.renamed(renamed or {})
         counts = Counter(name for name in after.classes if name is not None)
         for name in counts:
             if name not in scheme.names:
@@ -159,13 +151,10 @@ class Sheet:
                     f"{_points(counts[name])} of class {shown(name)}, which the new classes do "
                     "not have; relabel or delete them first, or keep the class"
                 )
-        self.history.rename(names)
-        with self._watch.unseen():
-            self._watch.put(after, scheme)
-            layers.set_scheme(self.layer, scheme)
-        self._keeper.scheme(scheme, names, before)
-        self.scheme = scheme
-        self._note_journal()
+        if scheme != self.scheme or not after.same(self.points):
+            step = Step(diff(self.points, after), (self.scheme, scheme))
+            self.history.push(step)
+            self._walk(step)
 
     def save(self, path: Path) -> Path:
         """Write a points file in data pixels of the image; the journal is done with.
@@ -177,9 +166,8 @@ class Sheet:
         """
         if not len(self.points):
             raise InputError("there is no point to save; label some first")
-        self.file = write_points(path, layers.core_points(self.layer, self.image))
+        self.file = write_points(path, layers.core_points(self.layer))
         self._keeper.saved()
-        self._note_journal()
         return self.file
 
     def begin_journal(self) -> None:
@@ -191,78 +179,77 @@ class Sheet:
             When the journal cannot be written.
         """
         self._keeper.begin(self.points)
-        self._note_journal()
 
     def close(self) -> None:
         """Let go of the layer; unsaved points stay in their journal."""
         self._watch.close()
-        for emitter in self._moves:
-            emitter.disconnect(self._on_place)
+        self.layer.events.mode.disconnect(self._on_mode)
         self._keeper.close(keep=self.unsaved and len(self.points) > 0)
 
     def _on_edit(self, edit: Edit, before: Snapshot) -> None:
-        self.history.push(edit)
-        self._keep(edit, before)
+        """Take in what napari or somebody else has done to the layer."""
+        if outside := self._outside(edit):
+            self._watch.put(before, self.scheme)
+            self._report(
+                f"{'that is' if outside == 1 else f'{outside} points would be'} outside the "
+                f"image {self.image.name!r}; nothing was changed, click on the image"
+            )
+            return
+        self._done(Step(edit), before)
+
+    def _outside(self, edit: Edit) -> int:
+        """Count the points that an edit puts outside the image."""
+        size = self.image.shape
+        if not size:
+            return 0
+        put = np.vstack([edit.new.coordinates.reshape(-1, len(size)), edit.end])
+        return int(np.count_nonzero(~is_inside(put, size).all(axis=1)))
 
     def _make(self, after: Snapshot) -> None:
         before = self.points
         edit = diff(before, after)
         if edit:
             self._watch.put(after, self.scheme)
-            self._on_edit(edit, before)
+            self._done(Step(edit), before)
 
-    def _walk(self, edit: Edit | None, back: Any) -> None:
-        if edit is None:
+    def _done(self, step: Step, before: Snapshot) -> None:
+        self.history.push(step)
+        self._keep(step, before)
+
+    def _walk(self, step: Step | None) -> None:
+        if step is None:
             return
         before = self.points
-        after = edit.apply(before)
-        lost = {name for name in after.classes if name is not None} - set(self.scheme.names)
-        if lost:
-            back()
-            raise InputError(
-                f"this would bring back points of class {shown(min(lost))}, which was removed; "
-                "add the class again first"
-            )
-        self._watch.put(after, self.scheme)
-        self._keep(edit, before)
+        after, scheme = step.edit.apply(before), (step.schemes or (None, self.scheme))[1]
+        self._watch.put(after, scheme)
+        if step.schemes is not None:
+            with self._watch.unseen():
+                layers.set_scheme(self.layer, scheme)
+        self._keep(step, before)
 
-    def _keep(self, edit: Edit, before: Snapshot) -> None:
-        self._keeper.edit(edit, before)
-        self._note_journal()
+    def _keep(self, step: Step, before: Snapshot) -> None:
+        scheme = None if step.schemes is None else step.schemes[1]
+        self._keeper.edit(step.edit, before, scheme)
+        if scheme is not None:
+            self.scheme = scheme
+            self.scheme_changed.emit()
+        self.changed.emit()
+
+    def _on_mode(self, event: Any = None) -> None:
         self.changed.emit()
 
     def _report(self, line: str) -> None:
         self.problem.emit(line)
 
-    def _about(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.layer.metadata.setdefault(layers.KEY, {"kind": "points"})
-        return found
-
-    def _note_journal(self) -> None:
-        path = self._keeper.path
-        self._about()[JOURNAL] = None if path is None else str(path)
-
     def _describe(self) -> dict[str, Any]:
+        image = self.image
         return {
-            "image": self.image.name,
-            "source": self.image.source.path or "",
+            "image": image.name,
+            "source": image.source,
+            "shape": image.shape,
             "layer": self.layer.name,
             "scheme": self.scheme,
-            "to_image": self._to_image(),
         }
-
-    def _to_image(self) -> NDArray[np.float64]:
-        n = self.layer.ndim
-        corners = np.vstack([np.zeros(n), np.eye(n)])
-        # The same function leads from any layer to any other.
-        moved = layers.to_layer(corners, self.layer, self.image)
-        matrix = np.eye(n + 1)
-        matrix[:n, n] = moved[0]
-        matrix[:n, :n] = (moved[1:] - moved[0]).T
-        return matrix
-
-    def _on_place(self, event: Any) -> None:
-        self._keeper.place(self._to_image())
 
 
 def _points(count: int) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from napari.layers import Image, Points
+from napari.layers import Points
 from psygnal import Signal
 
 from napari_lungcls.annotation.schemes import ClassScheme
@@ -21,20 +21,21 @@ class Sheets:
     """
 
     changed = Signal()
+    scheme_changed = Signal()
     problem = Signal(str)
-    """Both as a sheet has them."""
+    """All as a sheet has them."""
 
     def __init__(self, journals: Path | None) -> None:
         self._journals = journals
         self._known: list[Sheet] = []
 
-    def of(self, layer: Points, image: Image, scheme: ClassScheme) -> Sheet:
+    def of(self, layer: Points, scheme: ClassScheme) -> Sheet:
         """Give the sheet of a layer.
 
         Parameters
         ----------
-        layer, image
-            What is labelled, and where.
+        layer
+            What is labelled; it is linked to its image.
         scheme
             The classes of a layer that brings none.
         """
@@ -43,8 +44,9 @@ class Sheets:
                 return sheet
         labels = storage.labels_of(layers.core_points(layer))
         held = storage.holding(layers.scheme_of(layer) or scheme, labels)
-        sheet = Sheet(layer, image, held, self._journals)
+        sheet = Sheet(layer, held, self._journals)
         sheet.changed.connect(self._on_sheet)
+        sheet.scheme_changed.connect(self._on_scheme)
         sheet.problem.connect(self._on_problem)
         self._known.append(sheet)
         return sheet
@@ -65,6 +67,9 @@ class Sheets:
 
     def _on_sheet(self) -> None:
         self.changed.emit()
+
+    def _on_scheme(self) -> None:
+        self.scheme_changed.emit()
 
     def _on_problem(self, line: str) -> None:
         self.problem.emit(line)

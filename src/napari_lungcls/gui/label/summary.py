@@ -45,11 +45,14 @@ def hint(labeller: Labeller) -> str:
     """Say what to do next."""
     if labeller.image is None:
         return "Open an image to label its points: drop a file on the window."
-    if labeller.sheet is None or not len(labeller.sheet.points):
+    layer = labeller.layer
+    if layer is None or labeller.viewer.layers.selection.active is not layer:
         return "Press the key of a class, or its button, then click on the image."
-    if str(labeller.sheet.layer.mode) == "select":
+    if str(layer.mode) == "select":
         return "Choose points, then press the key of a class to relabel them."
-    return ""
+    if str(layer.mode) == "add":
+        return f"{labeller.current}: click on the image."
+    return "Press the key of a class, or its button, to go on labelling."
 
 
 def proposed_file(labeller: Labeller) -> str:

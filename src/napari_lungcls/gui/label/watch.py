@@ -9,14 +9,11 @@ import pandas as pd
 from napari.layers import Points
 from psygnal import Signal
 
+from napari_lungcls.annotation.columns import CLASS_COLUMN, SOURCE_COLUMN
 from napari_lungcls.annotation.edits import Edit, diff
-from napari_lungcls.annotation.points import CLASS_COLUMN
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import Cells, Snapshot
 from napari_lungcls.gui.layers import categories
-
-SOURCE_COLUMN = "source"
-"""Who labelled a point: empty for the user, `model` for converted predictions."""
 
 
 class Watch:
@@ -81,6 +78,8 @@ class Watch:
             if fresh.get(CLASS_COLUMN) not in scheme.names:
                 fresh[CLASS_COLUMN] = scheme.names[0]
             layer.feature_defaults = fresh
+        if self._next not in scheme.names:
+            self._next = None
         self._hold_next()
 
     @contextmanager

@@ -9,9 +9,10 @@ from napari.layers import Image
 from napari.layers import Points as PointsLayer
 from numpy.typing import NDArray
 
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
+from napari_lungcls.gui.image_id import image_shape
 from napari_lungcls.gui.probe import conversion, predictions, words
 from napari_lungcls.gui.probe.predictions import Origins
 from napari_lungcls.gui.probe.requests import Answers, Request, Requests
@@ -207,6 +208,7 @@ class Controller:
             shared.target = target
         else:
             conversion.check(self._viewer, target, image, labels)
+            layers.link(self._viewer, target, image)
         conversion.convert(layer, rows, image, target)
         return f"{words.points(len(rows))} moved to {target.name!r}"
 
@@ -249,9 +251,3 @@ class Controller:
                 "a rectangle must lie in one plane of the image; show its y and x axes, or click"
             )
         return outline
-
-
-def image_shape(image: Image) -> tuple[int, ...]:
-    """Give the pixels along each axis of an image layer at full size, without the channel."""
-    data = image.data[0] if image.multiscale else image.data
-    return tuple(int(n) for n in data.shape[: image.ndim])

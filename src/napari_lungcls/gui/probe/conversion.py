@@ -10,12 +10,11 @@ from napari.layers import Image
 from napari.layers import Points as PointsLayer
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN, SOURCE_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.names import KnownNames
 
-SOURCE_COLUMN = "source"
 MODEL = "model"
 """What the column `source` says of labels that no human gave."""
 
@@ -33,8 +32,13 @@ def check(
     Raises
     ------
     InputError
-        When the layer belongs to another image or its scheme lacks a class.
+        When the layer belongs to another image or waits for it, or its scheme lacks a class.
     """
+    if layers.waits(viewer, target):
+        raise InputError(
+            f"the labels go to {target.name!r}, which waits for its image; choose that in the "
+            "label window first"
+        )
     other = layers.image_of(viewer, target)
     if other is not None and other is not image:
         raise InputError(
@@ -70,14 +74,14 @@ def convert(
     image
         The image that both layers belong to.
     target
-        The annotation layer; it has passed `check`.
+        The annotation layer; it has passed `check` and is linked to the image.
 
     Raises
     ------
     InputError
         When the layers have different axes.
     """
-    where = layers.to_layer(layers.positions(predictions, image, rows), image, target)
+    where = layers.positions(predictions, image, rows)
     labels = [str(label) for label in predictions.features[CLASS_COLUMN].iloc[list(rows)]]
     before = layers.scheme_of(target)
     scheme = before or ClassScheme.for_labels(labels)

@@ -11,8 +11,9 @@ from napari.layers import Points as PointsLayer
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.gui import layers
+from napari_lungcls.gui.image_id import identify
 from napari_lungcls.gui.probe.requests import Request
 from napari_lungcls.network.deciding import decide
 
@@ -26,8 +27,8 @@ def find(viewer: "napari.Viewer", image: Image, scheme: ClassScheme) -> PointsLa
     """Give the layer of predictions that an image already has for these classes."""
     for layer in viewer.layers:
         known = layer.metadata.get(layers.KEY, {})
-        is_its = known.get("kind") == KIND and known.get("image") == image.name
-        if is_its and known.get("scheme") == scheme and layer.ndim == image.ndim:
+        is_such = known.get("kind") == KIND and known.get("scheme") == scheme
+        if is_such and layers.belongs_to(layer, image):
             return layer
     return None
 
@@ -52,7 +53,13 @@ def make(viewer: "napari.Viewer", image: Image, scheme: ClassScheme) -> PointsLa
         border_contrast_limits=(1 / len(scheme), 1.0) if len(scheme) > 1 else (0.0, 1.0),
         border_width=0.15,
         canvas_size_limits=(LEAST_ON_SCREEN, 10_000),
-        metadata={layers.KEY: {"kind": KIND, "scheme": scheme, "image": image.name}},
+        metadata={
+            layers.KEY: {
+                "kind": KIND,
+                "scheme": scheme,
+                "image": identify(image, layers.pictures(viewer)),
+            }
+        },
         **layers.place(image),
         **arguments,
     )
@@ -77,10 +84,9 @@ def append(layer: PointsLayer, request: Request, odds: NDArray[np.float32]) -> N
     """Put the next answers to a request at the end of a layer."""
     scheme, threshold = request.model.scheme, request.model.document.threshold
     rows = slice(len(request.odds), len(request.odds) + len(odds))
-    where = layers.to_layer(request.coordinates[rows], request.image, layer)
     features = pd.concat([layer.features, _features(odds, scheme, threshold)], ignore_index=True)
     sizes = np.append(layer.size, np.full(len(odds), request.size))
-    layer.data = np.vstack([layer.data, where])
+    layer.data = np.vstack([layer.data, request.coordinates[rows]])
     layer.features = features
     layer.size = sizes
 

@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
-from napari_lungcls.annotation.points import CLASS_COLUMN, INDEX_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN, IMAGE_COLUMN, INDEX_COLUMN
+from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.gui.readers import LayerData
-from napari_lungcls.gui.reading.images import is_called, open_images
+from napari_lungcls.gui.reading.images import open_images
 from napari_lungcls.names import Folder, comparable
 
 if TYPE_CHECKING:
@@ -25,23 +26,38 @@ ADDED = " points"
 
 
 def read_points_layers(path: str) -> list[LayerData]:
-    """Read a points file as a layer, in the place of its image if that is open.
+    """Read a points file as a layer, on its image if that is open and the file names it.
+
+    Otherwise the points wait for their image: nobody but the user can tell which it is.
 
     Raises
     ------
     InputError
         When the file cannot be used.
     """
-    points = read_points(path)
-    image = image_for(points, path, open_images(points.ndim))
-    return [points_layer(points, layer_name(path), image=image)]
+    from napari import current_viewer
+    from napari.utils.notifications import show_info
+
+    from napari_lungcls.gui.session import session
+
+    points, viewer = read_points(path), current_viewer()
+    known, images = belonging(points, path), open_images(points.ndim)
+    if viewer is not None:
+        session(viewer)  # It keeps the points on their image.
+        if find(known, images) is None:
+            show_info(
+                f"Choose the image of these {len(points)} points in Plugins > Lung "
+                "classification > Label points"
+            )
+    return [points_layer(points, layer_name(path), belongs=known, images=images)]
 
 
 def points_layer(
     points: Points,
     name: str = "points",
     scheme: ClassScheme | None = None,
-    image: "Image | None" = None,
+    belongs: ImageId | None = None,
+    images: "Sequence[Image]" = (),
 ) -> LayerData:
     """Turn points into the layer data that napari adds.
 
@@ -57,8 +73,11 @@ def points_layer(
     scheme
         Classes, colours and their order; without one, the smallest preset that has all
         classes of the points, else a scheme of those classes.
-    image
-        The image that the points belong to; the layer takes its place.
+    belongs
+        The image that the points belong to, as far as it is known.
+    images
+        The open images with as many axes; the layer is put on its own, or while it waits
+        on the one of the same name.
 
     Raises
     ------
@@ -67,49 +86,45 @@ def points_layer(
     """
     from napari_lungcls.gui.layers import KEY, POINT_SIZE, categories, colour_cycle, place
 
-    labels = points.labels
+    belongs = belongs or ImageId("")
+    image = find(belongs, images)
+    labels, known = points.labels, {"kind": "points", "image": belongs}
     scheme = scheme or ClassScheme.for_labels([] if labels is None else labels)
     features = points.table.drop(columns=INDEX_COLUMN, errors="ignore").reset_index(drop=True)
     defaults = {name: _shared(features[name]) for name in features}
-    options: dict[str, Any] = {"name": name, "size": POINT_SIZE}
+    options: dict[str, Any] = {"name": name, "size": POINT_SIZE, "metadata": {KEY: known}}
     if image is not None:
-        options |= place(image)
+        known["image"] = identify(image, images)
+    if (seen := image or suggested(belongs, images)) is not None:
+        options |= place(seen)
     if labels is not None:
         points.select(np.array([bool(comparable(label)) for label in labels], bool)).codes(scheme)
         features[CLASS_COLUMN] = categories(list(labels), scheme)
         defaults[CLASS_COLUMN] = scheme.names[0]
         options |= {"face_color": CLASS_COLUMN, "face_color_cycle": colour_cycle(scheme)}
-        known = {"kind": "points", "scheme": scheme, "image": image.name if image else None}
-        options["metadata"] = {KEY: known}
+        known["scheme"] = scheme
     options |= {"features": features, "feature_defaults": defaults}
     return points.coordinates, options, "points"
 
 
-def image_for(points: Points, path: str, images: "Sequence[Image]") -> "Image | None":
-    """Find the open image that points belong to.
+def belonging(points: Points, path: str) -> ImageId:
+    """Say which image the points of a file belong to.
 
-    It is the image that the column `image` names, or the one that the file is called after.
-    If neither says anything, it is the only image that is open.
-
-    Parameters
-    ----------
-    points
-        What the file holds.
-    path
-        The file.
-    images
-        The open images with as many axes.
+    The column `image` tells; without it the file's name is a suggestion and no more.
     """
-    named = points.column("image")
+    named = points.column(IMAGE_COLUMN)
     if named is not None and any(named):
         folder = Path(path).parent
-        if len(set(map(Folder(folder).key, set(named)))) > 1:
-            return None
-        return next((image for image in images if is_called(image, named[0], folder)), None)
-    name = layer_name(path)
-    called = {comparable(name), comparable(name.removesuffix(ADDED))}
-    found = next((image for image in images if comparable(image.name) in called), None)
-    return found or (images[0] if len(images) == 1 else None)
+        if len(set(map(Folder(folder).key, set(named)))) == 1:
+            file = PurePosixPath(comparable(named[0])).name
+            return ImageId(file, called=str(named[0]), folder=str(folder))
+    return ImageId(layer_name(path).removesuffix(ADDED))
+
+
+def suggested(known: ImageId, images: "Sequence[Image]") -> "Image | None":
+    """Give the only image of the name that is remembered, to be suggested."""
+    alike = [image for image in images if comparable(image.name) == comparable(known.name)]
+    return alike[0] if len(alike) == 1 else None
 
 
 def layer_name(path: str) -> str:

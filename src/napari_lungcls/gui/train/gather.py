@@ -9,10 +9,10 @@ from napari.layers import Image
 from napari.layers import Points as PointsLayer
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.annotation.points import CLASS_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.channels import refusal, stack_of
-from napari_lungcls.gui.layers import core_points, scheme_of
+from napari_lungcls.gui.layers import core_points, mismatch, scheme_of
 from napari_lungcls.gui.train.words import count
 from napari_lungcls.gui.wording import in_window
 from napari_lungcls.imaging.pixelsize import common_pixel_size, size_remark
@@ -85,6 +85,8 @@ def obstacle(pairs: Sequence[LayerPair]) -> str:
                 f"Layer {layer.name!r} has {layer.ndim} axes and image {image.name!r} has "
                 f"{image.ndim}; choose layers that belong together."
             )
+        if problem := mismatch(layer, image):
+            return f"{problem[:1].upper()}{problem[1:]}."
         if first is not None and not scheme.same_classes(first[1]):
             return (
                 f"Layer {first[0]!r} has the classes {', '.join(first[1].names)}, layer "
