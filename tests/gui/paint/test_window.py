@@ -350,6 +350,7 @@ def test_a_model_is_loaded_from_its_file(window, viewer, qtbot, tmp_path):
 
 def test_destroying_the_window_leaves_nothing_behind(viewer, qtbot, blocky):
     image = viewer.add_image(blocky(64, 64), name="lung")
+    session(viewer)
     events = (
         viewer.layers.events.inserted,
         viewer.layers.events.removed,

@@ -9,6 +9,7 @@ import pytest
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from known_network import make_document, make_spec
+from napari_lungcls.gui.layers import link
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
 from napari_lungcls.gui.train.run import TrainingRun
@@ -352,6 +353,7 @@ def test_what_the_core_warns_of_during_a_run_stands_in_the_window(
     train()
     path = session(viewer).current.model.save(tmp_path / "colour.safetensors")
     grey = viewer.add_image(np.asarray(image.data)[..., 0], name="grey")
+    link(viewer, viewer.layers["section 0 points"], grey)
     window.pairs.rows[0].image.choose(grey)
     window.pairs.rows[0].points.choose(viewer.layers["section 0 points"])
     window.form.set("pretrained", str(path))

@@ -7,6 +7,7 @@ import napari
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout
@@ -133,10 +134,13 @@ class TrainModel(QWidget):
         self._allow()
 
     def _asked_for(self) -> tuple[object, ...]:
-        """Tell settings and points from others; labels count as their numbers by class."""
-        rows = self.pairs.rows
-        layers = [(row.image.layer, row.points.layer, row.counts.text()) for row in rows]
-        points = [b"" if layer is None else layer.data.tobytes() for _, layer, _ in layers]
+        """Tell settings, images and labelled points from others."""
+        layers = [(row.image.layer, row.points.layer) for row in self.pairs.rows]
+        points = [
+            (layer.data.tobytes(), list(map(str, layer.features.get(CLASS_COLUMN, ()))))
+            for _, layer in layers
+            if layer is not None
+        ]
         return str([control.get() for control in self.form.controls.values()]), layers, points
 
     def _show_augmented(self) -> None:
