@@ -164,6 +164,20 @@ def test_cells_of_a_map_lie_in_the_middle_of_their_pixels(place, stride, top, le
         )
 
 
+def test_a_map_lies_on_its_pixels_when_the_pixel_size_was_set_later():
+    picture = image(ndim=4, scale=(2, 1, 1, 1), translate=(0, 0, 5, 7))
+    region = (slice(3, 40), slice(4, 60))
+    header = MapGrid.over(as_stack(picture), 4, region, slice(1, 3)).header(
+        LUNG, probabilities=False, provenance={}
+    )
+    picture.scale = (2, 1, 0.5, 0.5)
+    painted = Image(np.zeros(header.shape), **layers.map_place(picture, header))
+    np.testing.assert_allclose(
+        painted.data_to_world((0, 0, 2, 3)),
+        picture.data_to_world((0, 1, 3 + 2 * 4 + 1.5, 4 + 3 * 4 + 1.5)),
+    )
+
+
 def test_points_of_another_image_and_waiting_ones_are_refused():
     viewer = ViewerModel()
     first, second = viewer.add_layer(image()), viewer.add_layer(image())

@@ -59,13 +59,17 @@ def map_place(image: Layer | None, header: MapHeader) -> dict[str, Any]:
         units = ["pixel"] * (len(header.shape) - 2) + [header.unit] * 2
         return {"scale": header.scale, "translate": header.translate, "units": units}
     known = {"units": image.units, "axis_labels": image.axis_labels}
-    if _is_straight(image):
-        return {"scale": header.scale, "translate": header.translate, **known}
     step = np.ones(image.ndim)
     step[-2:] = header.stride
-    # The header counts in an image that is scaled and moved, but not turned.
-    first = np.rint((np.asarray(header.translate) - image.translate) / image.scale)
+    # The header has the scale of the time of painting; cells lie on pixels, whatever it is now.
+    first = np.rint((np.asarray(header.translate) - image.translate) / header.scale)
     first[-2:] = np.asarray(header.origin) + map_offset(header.stride)
+    if _is_straight(image):
+        return {
+            "scale": image.scale * step,
+            "translate": image.translate + image.scale * first,
+            **known,
+        }
     return {"scale": step, "translate": first, "affine": _to_world(image), **known}
 
 

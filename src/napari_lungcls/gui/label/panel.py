@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from napari_lungcls.annotation.recovery import Unfinished
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.dialogs import ask_open, ask_save
+from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.label import summary
 from napari_lungcls.gui.label.class_buttons import ClassButtons
 from napari_lungcls.gui.label.controller import labeller_of
@@ -58,6 +59,7 @@ class LabelPoints(QWidget):
         self._ends_with_window = False
         self.strip, self.waiting, self.buttons = RecoveryStrip(), WaitingStrip(), ClassButtons()
         self.images = LayerBox(viewer, Image, accept=_is_picture, empty="open an image first")
+        self.details = ImageDetails(viewer, self.images)
         self.points, self.editor = QComboBox(), SchemeEditor(self._set_scheme)
         self.total, self.hint = note(), note()
         self._make_controls()
@@ -180,9 +182,10 @@ class LabelPoints(QWidget):
         column.addWidget(self.waiting)
         choices.addWidget(QLabel("Image"), 0, 0)
         choices.addWidget(self.images, 0, 1, 1, 2)
-        choices.addWidget(QLabel("Points"), 1, 0)
-        choices.addWidget(self.points, 1, 1)
-        choices.addWidget(self.new, 1, 2)
+        choices.addWidget(self.details, 1, 1, 1, 2)
+        choices.addWidget(QLabel("Points"), 2, 0)
+        choices.addWidget(self.points, 2, 1)
+        choices.addWidget(self.new, 2, 2)
         choices.setColumnStretch(1, 1)
         column.addLayout(choices)
         column.addWidget(heading("Classes"))
