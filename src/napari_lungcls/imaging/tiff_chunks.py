@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.storage import WrapperStore
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.source_axes import READ_ERRORS
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 REMEMBERED = 128 * 2**20
 """Bytes of decoded strips that are kept; one strip is kept whatever its size."""
+
+WHOLE = 2**20
+"""Bytes of a page that is decoded in one piece and kept, such as a patch."""
 
 _heard: ContextVar[list[logging.LogRecord] | None] = ContextVar("heard", default=None)
 
@@ -141,6 +145,41 @@ class HushedArray:
             return np.asarray(self.array[key])
 
 
+class WholePage:
+    """A small page that is decoded in one piece, which costs a sixth of doing it by zarr.
+
+    Where that fails, its chunks are read one by one, so that those that are whole are not lost.
+
+    Parameters
+    ----------
+    level
+        A level of one page of which no chunk is missing.
+    by_chunks
+        Opens it as an array that is read chunk by chunk.
+    """
+
+    def __init__(self, level: tifffile.TiffPageSeries, by_chunks: Callable[[], Any]) -> None:
+        self._level, self._by_chunks = level, by_chunks
+        self._array: Any = None
+        self.shape, self.dtype = level.shape, np.dtype(level.dtype)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Lengths of the pieces that are read."""
+        found: tuple[int, ...] = getattr(self._array, "chunks", self.shape)
+        return found
+
+    def __getitem__(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
+        """Read a region."""
+        if self._array is None:
+            try:
+                with hushed():
+                    self._array = self._level.asarray(maxworkers=1)
+            except READ_ERRORS:
+                self._array = self._by_chunks()
+        return np.asarray(self._array[key])
+
+
 def level_pixels(level: tifffile.TiffPageSeries, path: Path, source: str, absent: str) -> Any:
     """Give the pixels of one level as an array that is read when it is indexed.
 
@@ -168,12 +207,18 @@ def level_pixels(level: tifffile.TiffPageSeries, path: Path, source: str, absent
     if offset is not None and not broken:
         dtype = np.dtype(level.dtype).newbyteorder(level.keyframe.parent.byteorder)
         return np.memmap(path, dtype, "r", offset, level.shape)
-    # Philips leaves out tiles of bare glass.
-    sparse = level.keyframe.parent.is_philips
-    store = level.aszarr(level=0, **({"fillvalue": 255} if sparse else {}))
-    remember = 0 if level.keyframe.is_tiled else REMEMBERED
-    strict = StrictChunks(store, broken, None if sparse else f"{source}: {absent}", remember)
-    return HushedArray(zarr.open_array(strict, mode="r"))
+
+    def by_chunks() -> HushedArray:
+        # Philips leaves out tiles of bare glass.
+        sparse = level.keyframe.parent.is_philips
+        store = level.aszarr(level=0, **({"fillvalue": 255} if sparse else {}))
+        remember = 0 if level.keyframe.is_tiled else REMEMBERED
+        strict = StrictChunks(store, broken, None if sparse else f"{source}: {absent}", remember)
+        return HushedArray(zarr.open_array(strict, mode="r"))
+
+    counts = level.keyframe.databytecounts
+    complete = not broken and len(level.pages) == 1 and len(counts) and all(counts)
+    return WholePage(level, by_chunks) if complete and level.nbytes <= WHOLE else by_chunks()
 
 
 def _broken(level: tifffile.TiffPageSeries, source: str) -> dict[str, str]:
