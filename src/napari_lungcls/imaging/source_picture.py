@@ -28,6 +28,7 @@ from PIL.ImageFile import ImageFile
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.channels import Choice
+from napari_lungcls.imaging.orientation import upright
 from napari_lungcls.imaging.source_axes import READ_ERRORS
 from napari_lungcls.imaging.stack import ImageStack, stack_dtype
 
@@ -159,7 +160,7 @@ def decode(path: Path, source: str) -> NDArray[Any]:
             region = plane.read(slice(0, height), slice(0, width))
             return region if region.shape[-1] == 3 else region[..., 0]
         opened = _opened(stream, start, source)
-        pixels = _upright(opened.pixels(), opened.orientation)
+        pixels = np.ascontiguousarray(upright(opened.pixels(), opened.orientation))
         found = Picture(pixels.shape[:2], str(pixels.dtype), pixels.ndim == 3)
         if found != opened.picture._replace(turned=False):
             raise ValueError(f"{found} where the header says {opened.picture}")
@@ -322,14 +323,3 @@ def _orientation(exif: bytes) -> int:
     except (*READ_ERRORS, SyntaxError):
         return 1
     return found if found in range(1, 9) else 1
-
-
-def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn and mirror a picture as EXIF says (CIPA DC-008, orientation)."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)

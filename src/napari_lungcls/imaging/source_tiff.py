@@ -15,12 +15,13 @@ import tifffile
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.channels import Choice, per_channel
+from napari_lungcls.imaging.orientation import Turned
 from napari_lungcls.imaging.several import Candidate, Listed, choose, is_associated
 from napari_lungcls.imaging.source_axes import READ_ERRORS, LazyView, Opened, arrange
 from napari_lungcls.imaging.source_units import micrometres, plausible, world
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.tiff_chunks import hushed, level_pixels
-from napari_lungcls.imaging.tiff_meaning import PALETTE, Turned, intensities, turned
+from napari_lungcls.imaging.tiff_meaning import PALETTE, intensities, turned
 
 Sizes = dict[str, float | None]
 """Micrometres per pixel along `x`, `y`, `z`; None or absent when unknown."""

@@ -10,6 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging.orientation import Turned
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 
@@ -49,52 +50,6 @@ class Converted:
         region = self._convert(np.asarray(self.array[key[:ndim]]))
         found: NDArray[Any] = region[(..., *key[ndim:])]
         return found
-
-
-class Turned:
-    """An array whose rows and columns are turned as the tag `Orientation` says.
-
-    Parameters
-    ----------
-    array
-        As it is stored.
-    rows, columns
-        Its axes of rows and columns.
-    orientation
-        2 to 8, as in TIFF and EXIF: the first row and column of the file are the top, left,
-        bottom or right of the picture.
-    """
-
-    def __init__(self, array: Any, rows: int, columns: int, orientation: int) -> None:
-        self.array, self.dtype = array, np.dtype(array.dtype)
-        self._swap = orientation >= 5
-        self._axes = (rows, columns)
-        # Of the stored rows and columns: whether the picture shows them from the end.
-        flipped = zip((rows, columns), ((3, 4, 6, 7), (2, 3, 7, 8)), strict=True)
-        self._flipped = tuple(axis for axis, which in flipped if orientation in which)
-        shape = list(array.shape)
-        if self._swap:
-            shape[rows], shape[columns] = shape[columns], shape[rows]
-        self.shape = tuple(shape)
-
-    def __getitem__(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
-        """Read a region; an entry for every axis, slices with start, stop and step."""
-        stored = [slice(k, k + 1, 1) if isinstance(k, int) else k for k in key]
-        if self._swap:
-            rows, columns = self._axes
-            stored[rows], stored[columns] = stored[columns], stored[rows]
-        for axis in self._flipped:
-            stored[axis] = _from_end(stored[axis], self.array.shape[axis])
-        region = np.flip(np.asarray(self.array[tuple(stored)]), self._flipped)
-        if self._swap:
-            region = np.swapaxes(region, *self._axes)
-        return region[tuple(0 if isinstance(k, int) else slice(None) for k in key)]
-
-
-def _from_end(key: slice, length: int) -> slice:
-    """Count a slice from the end of an axis; its entries come in the opposite order."""
-    entries = range(key.start, key.stop, key.step)
-    return slice(length - 1 - entries[-1], length - entries[0], key.step)
 
 
 def intensities(array: Any, page: tifffile.TiffPage, *, lookup: bool, source: str) -> Any:
