@@ -376,7 +376,7 @@ def test_the_figures_are_of_the_epoch_that_is_kept(window):
     session(window.training.viewer).add(Model(document, {}), "made")
     assert "100.0 %" in window.curves.accuracy.legend.text()
     assert "75.0 %" not in window.curves.accuracy.legend.text()
-    assert "epoch 2, kept" in window.curves.accuracy.legend.text()
+    assert "kept: 2" in window.curves.accuracy.legend.text()
     assert window.curves.accuracy.kept.isVisible()
     assert window.curves.accuracy.kept.value() == 2
 

@@ -96,7 +96,7 @@ class Curve(QWidget):
             said += [self._write(_at(epochs, values, kept))] if values else []
             legend.append(f"<span style='color:{colour}'>●</span> {' '.join(said)}")
         if kept is not None and not self._names:
-            legend.append(f"┊ epoch {kept}, kept")
+            legend.append(f"┊ kept: {kept}")
         self.legend.setText("&nbsp; ".join(legend))
 
     def show_range(self, epochs: float, highest: float) -> None:
