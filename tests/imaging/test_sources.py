@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Any
+
+import h5py
+import numpy as np
 import pytest
+import tifffile
+import zarr
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.imaging import source_picture
 from napari_lungcls.imaging.sources import SUPPORTED, open_image
 
 
@@ -39,3 +47,25 @@ def test_not_an_image(tmp_path, suffix, content):
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
     assert ";" in message
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.h5", "a.zarr"])
+def test_a_file_that_another_program_holds_is_not_called_damaged(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    if name == "a.zarr":
+        zarr.create_array(path, data=np.zeros((8, 9), np.uint8))
+    else:
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" if name == "a.png" else b"II*\0")
+
+    def held(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    for owner, what in (
+        (tifffile, "TiffFile"),
+        (h5py, "File"),
+        (zarr, "open"),
+        (source_picture, "_opened"),
+    ):
+        monkeypatch.setattr(owner, what, held)
+    with pytest.raises(InputError, match=r"is open in another program; close the other program"):
+        open_image(path)

@@ -27,6 +27,7 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.files import withheld
 from napari_lungcls.imaging.channels import Choice
 from napari_lungcls.imaging.orientation import upright
 from napari_lungcls.imaging.source_axes import READ_ERRORS
@@ -179,11 +180,9 @@ def _reading(path: Path, source: str) -> Iterator[tuple[IO[bytes], bytes]]:
         raise
     except FileNotFoundError:
         raise InputError(f"{source}: there is no such picture; check the name") from None
-    except PermissionError as error:
-        raise InputError(
-            f"{source}: cannot be opened ({error.strerror}); check its rights"
-        ) from None
     except (*READ_ERRORS, SyntaxError) as error:
+        if why := withheld(error):
+            raise InputError(f"{source} {why}") from error
         raise InputError(f"{source}: is a damaged image ({error}); copy it again") from error
 
 

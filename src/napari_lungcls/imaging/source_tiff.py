@@ -14,6 +14,7 @@ from typing import Literal
 import tifffile
 
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.files import withheld
 from napari_lungcls.imaging.channels import Choice, per_channel
 from napari_lungcls.imaging.orientation import Turned
 from napari_lungcls.imaging.several import Candidate, Listed, choose, is_associated
@@ -61,7 +62,9 @@ def open_tiff(
         try:
             tif = tifffile.TiffFile(path)
         except READ_ERRORS as error:
-            raise InputError(f"{broken} ({error}); copy or export it again") from error
+            why = withheld(error)
+            said = f"{source} {why}" if why else f"{broken} ({error}); copy or export it again"
+            raise InputError(said) from error
         opened = Opened(tif.close)
         try:
             return _opened(tif, path, source, channels, chosen, opened, heard)

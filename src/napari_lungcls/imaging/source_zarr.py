@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from zarr.storage import LocalStore
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.files import withheld
 from napari_lungcls.imaging.channels import Choice, per_channel
 from napari_lungcls.imaging.named import named_stack
 from napari_lungcls.imaging.several import Candidate, Listed, choose, is_associated
@@ -222,6 +223,8 @@ def open_node(path: Path, source: str) -> zarr.Array[Any] | zarr.Group:
     try:
         return zarr.open(LocalStore(path, read_only=True), mode="r", zarr_format=version)
     except READ_ERRORS as error:
+        if why := withheld(error):
+            raise InputError(f"{source} {why}") from error
         raise InputError(
             f"{source}: cannot be opened as zarr ({error}); copy or export it again"
         ) from error

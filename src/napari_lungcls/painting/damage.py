@@ -72,7 +72,7 @@ def complaint(source: str, damage: Damage) -> str:
     reasons = " / ".join(list(dict.fromkeys(damage.values()))[:2])
     return (
         f"{source}: {parts} of it cannot be read ({named}); the cells that see it are 0. "
-        f"{reasons[:1].upper()}{reasons[1:]}; then --resume paints them"
+        f"{reasons[:1].upper()}{reasons[1:]}; resuming the painting then fills them in"
     )
 
 
