@@ -30,7 +30,7 @@ from napari_lungcls.imaging.stack import ImageStack
 pytestmark = pytest.mark.filterwarnings("ignore:.* is turned upright")
 
 often = settings(
-    max_examples=int(os.environ.get("LUNGCLS_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("LUNGCLS_EXAMPLES", "125")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

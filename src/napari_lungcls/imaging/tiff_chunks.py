@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 REMEMBERED = 128 * 2**20
 """Bytes of decoded strips that are kept; one strip is kept whatever its size."""
 
-WHOLE = 2**20
+WHOLE = 2**18
 """Bytes of a page that is decoded in one piece and kept, such as a patch."""
 
 _heard: ContextVar[list[logging.LogRecord] | None] = ContextVar("heard", default=None)
