@@ -27,10 +27,10 @@ KEYS = [
     "study", "trials", "complete", "pruned", "failed", "best_value", "best_params", "settings",
     "test", "model", "seconds",
 ]  # fmt: skip
-RESULTS = {
-    "settings.yaml", "trials.csv", "history.svg", "history.png", "importance.svg",
-    "importance.png", "model.safetensors",
-}  # fmt: skip
+RESULTS = {"settings.yaml", "trials.csv", "history.svg", "history.png", "model.safetensors"}
+IMPORTANCE = {"importance.svg", "importance.png"}
+"""Drawn where something can be said: which of four trials run at once is first is chance, and
+with it whether a forest finds anything to split."""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 
@@ -75,7 +75,8 @@ def check_results(out: Path, result: dict[str, Any]) -> None:
     shown = re.search(r"### `tune`\n\n```json\n(.*?)```", formats, re.DOTALL)
     assert shown is not None
     assert list(json.loads(shown[1])) == KEYS
-    assert {path.name for path in out.iterdir()} - {"study.journal"} == RESULTS
+    found = {path.name for path in out.iterdir()} - {"study.journal"}
+    assert found in (RESULTS, RESULTS | IMPORTANCE)
     counts = [result[name] for name in ("trials", "complete", "pruned", "failed")]
     assert counts == [TRIALS, TRIALS, 0, 0]
     with (out / "trials.csv").open(newline="") as stream:
