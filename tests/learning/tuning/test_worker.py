@@ -9,7 +9,8 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
 
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.tuning.joining import join_study
@@ -99,3 +100,15 @@ def test_trials_are_compared_at_equal_shares_whatever_their_epochs(pruner: Any) 
         assert all(0.2 < share < 0.4 for share in stopped)
     else:
         assert min(stopped) < 0.5
+
+
+def test_the_setting_that_matters_is_named_first() -> None:
+    study = optuna.create_study(direction="maximize")
+    kinds = {name: FloatDistribution(0, 1) for name in ("dropout", "augmentation")}
+    for i in range(12):
+        params = {"dropout": i / 12, "augmentation": 7 * i % 12 / 12}
+        study.add_trial(create_trial(params=params, distributions=kinds, value=i / 12))
+    shares = importance(study, ["augmentation", "dropout"], 0)
+    assert next(iter(shares)) == "dropout"
+    assert shares["dropout"] > 0.5
+    assert sum(shares.values()) == pytest.approx(1)
