@@ -17,8 +17,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
-"""Level pixels between neighbouring cells of `layer1` … `layer4` of ResNet-18."""
+STAGE_STRIDES = {stage: 2 ** (stage + 1) for stage in range(-1, 5)}
+"""Level pixels between neighbouring cells of a stage: detail, stem, `layer1` … `layer4`."""
 
 Floats = NDArray[np.float64]
 
@@ -95,31 +95,6 @@ def interpolation_weights(position: ArrayLike, count: int) -> NDArray[np.float32
     where = np.clip(np.atleast_1d(np.asarray(position, dtype=np.float64)), 0, count - 1)
     distance = np.abs(where[:, np.newaxis] - np.arange(count))
     return np.maximum(0.0, 1.0 - distance).astype(np.float32)
-
-
-def readout_weights(
-    y: ArrayLike, x: ArrayLike, size: int, stage_stride: int
-) -> NDArray[np.float32]:
-    """Bilinear weights of points over the cells of one stage of a square window.
-
-    Parameters
-    ----------
-    y, x
-        `(n,)` positions of the points in the window, in level pixels.
-    size
-        Height and width of the window in level pixels.
-    stage_stride
-        Level pixels between cells.
-
-    Returns
-    -------
-    ndarray, (n, cells²), float32
-        Cells in row-major order.
-    """
-    count = cell_count(size, stage_stride)
-    rows = interpolation_weights(np.asarray(y) / stage_stride, count)
-    columns = interpolation_weights(np.asarray(x) / stage_stride, count)
-    return (rows[:, :, np.newaxis] * columns[:, np.newaxis, :]).reshape(len(rows), count**2)
 
 
 def reflect(index: ArrayLike, size: int) -> NDArray[np.int64]:

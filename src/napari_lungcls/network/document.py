@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.network.spec import NetworkSpec
 
-FORMAT_VERSION = 1
-"""Version of the document; a reader refuses newer ones."""
+FORMAT_VERSION = 2
+"""Version of the document; a reader refuses newer ones. Networks of version 1 were trained on
+windows and have linear heads; they are painted as before."""
 
 
 def software_versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,23 +18,9 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.files import replacing
 from napari_lungcls.network.document import FORMAT_VERSION, ModelDocument
 from napari_lungcls.network.engines.protocol import State
-from napari_lungcls.network.parameters import stage_channels, stage_of, trunk_shapes
-from napari_lungcls.network.spec import NetworkSpec
 
 METADATA_KEY = "napari-lungcls"
 SUFFIX = ".safetensors"
-
-
-def parameter_shapes(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all arrays of a network, heads included."""
-    shapes = {
-        name: shape for name, shape in trunk_shapes().items() if stage_of(name) <= spec.stages[-1]
-    }
-    for stage in spec.stages:
-        for zoom in spec.zooms:
-            shapes[spec.head_name(zoom, stage)] = (spec.classes, stage_channels(stage))
-    shapes[spec.bias_name] = (spec.classes,)
-    return shapes
 
 
 def write_model(
@@ -105,7 +92,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[ModelDocument, State]:
             f"{source} is not a complete .safetensors file ({error}); "
             "copy it again, or train and save the model anew"
         ) from error
-    _check_arrays(source, state, parameter_shapes(document.network))
+    _check_arrays(source, state, document.network.shapes())
     return document, state
 
 
@@ -124,7 +111,7 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
                 f"{source} has format {found}, this version reads up to {FORMAT_VERSION}; "
                 "update napari-lungcls"
             )
-        document = ModelDocument.model_validate(raw)
+        document = ModelDocument.model_validate(_upgraded(raw))
         # Fields with rules of their own have been named; in free ones it is refused here.
         json.loads(text, parse_constant=_refuse)
         return document
@@ -141,6 +128,15 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
         raise InputError(
             f"{source}: its description is damaged; train and save the model anew"
         ) from error
+
+
+def _upgraded(raw: Any) -> Any:
+    """Describe a network of format 1 as formats from 2 on do: windows, and linear heads."""
+    network = raw.get("network") if isinstance(raw, dict) else None
+    if not isinstance(network, dict) or raw.get("format_version", 1) != 1:
+        return raw
+    same = {name: value for name, value in network.items() if name != "window"}
+    return raw | {"network": same | {"tile": network.get("window"), "hidden": 0}}
 
 
 def _check_arrays(source: Path, state: State, expected: Mapping[str, tuple[int, ...]]) -> None:

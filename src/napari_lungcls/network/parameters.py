@@ -1,9 +1,20 @@
-"""Names and shapes of the trunk's arrays, as torchvision's ResNet-18 calls them."""
+"""Names and shapes of a network's arrays; the trunk's as torchvision's ResNet-18 calls them."""
 
 from __future__ import annotations
 
 STEM = ("conv1", "bn1")
 STAGES = (1, 2, 3, 4)
+DETAIL = -1
+"""The stage of two small convolutions at every pixel, beside the trunk."""
+DETAIL_CHANNELS = 16
+STAGE_NAMES = {
+    DETAIL: "detail",
+    0: "stem",
+    1: "layer1",
+    2: "layer2",
+    3: "layer3",
+    4: "layer4",
+}
 PARTS = (*STEM, *(f"layer{stage}" for stage in STAGES))
 """Top-level parts of the trunk, in the order in which an image passes them."""
 
@@ -17,16 +28,18 @@ def stage_channels(stage: int) -> int:
     Parameters
     ----------
     stage
-        1 to 4, for `layer1` to `layer4`.
+        See `STAGE_NAMES`.
 
     Raises
     ------
     ValueError
         When there is no such stage.
     """
-    if stage not in STAGES:
-        raise ValueError(f"a ResNet-18 has the stages 1 to 4, not {stage}")
-    channels: int = 64 * 2 ** (stage - 1)
+    if stage not in STAGE_NAMES:
+        raise ValueError(f"a network has the stages {', '.join(STAGE_NAMES.values())}, not {stage}")
+    if stage == DETAIL:
+        return DETAIL_CHANNELS
+    channels: int = 64 * 2 ** max(0, stage - 1)
     return channels
 
 
@@ -81,6 +94,25 @@ def trunk_shapes() -> dict[str, tuple[int, ...]]:
                 shapes |= _normalisation(f"{prefix}.downsample.1", channels)
             incoming = channels
     return shapes
+
+
+def detail_shapes() -> dict[str, tuple[int, ...]]:
+    """List the arrays of the two small convolutions at every pixel."""
+    c = DETAIL_CHANNELS
+    return (
+        _convolution("detail.conv1", c, 3, 3)
+        | _normalisation("detail.bn1", c)
+        | _convolution("detail.conv2", c, c, 3)
+        | _normalisation("detail.bn2", c)
+    )
+
+
+def hidden_shapes(hidden: int, classes: int) -> dict[str, tuple[int, ...]]:
+    """List the arrays of the hidden layer: its normalisation and what follows it."""
+    return _normalisation("heads.norm", hidden) | {
+        "heads.out.weight": (classes, hidden),
+        "heads.out.bias": (classes,),
+    }
 
 
 def _convolution(name: str, channels: int, incoming: int, side: int) -> dict[str, tuple[int, ...]]:

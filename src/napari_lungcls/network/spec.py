@@ -8,6 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
+from napari_lungcls.network.parameters import (
+    DETAIL,
+    STAGE_NAMES,
+    detail_shapes,
+    hidden_shapes,
+    stage_channels,
+    stage_of,
+    trunk_shapes,
+)
 
 Readout = Literal["point", "mean"]
 Padding = Literal["reflect", "zeros"]
@@ -59,44 +68,30 @@ class Normalisation(BaseModel):
             )
 
 
-def phase(window: int) -> int:
-    """Return by how many level pixels a point may lie off its window's middle in training.
-
-    A quarter of the window: every position between two cells of the deepest stage occurs,
-    as it does when a map is painted.
-    """
-    return window // 4
-
-
-def sight(window: int, readout: Readout) -> int:
-    """Return the edge of the windows through which points are answered, in level pixels.
-
-    In training a point lies up to `phase` pixels off its window's middle, so the network has
-    learned from everything within half a window plus that; an answer sees as much on every
-    side. A readout that averages is bound to its own window.
-    """
-    return window + 2 * phase(window) if readout == "point" else window
-
-
 class NetworkSpec(BaseModel):
-    """Shape of a network: a ResNet-18 trunk, read at several zooms, and linear heads.
+    """Shape of a network: a ResNet-18 trunk, read at several zooms and stages, and its heads.
 
-    `logits(p) = b + Σ_zoom Σ_stage W[zoom, stage] · F_stage(level_zoom)(p / zoom)`
+    `summed(p) = b + Σ_zoom Σ_stage W[zoom, stage] · F_stage(level_zoom)(p / zoom)`; with a
+    hidden layer `logits = out(relu(norm(summed)))`, without one `logits = summed`.
 
     Attributes
     ----------
     zooms
         Factors by which the image is shrunk before the trunk looks.
-    window
-        Edge of the square window around a point, in level pixels, the same for all zooms.
+    tile
+        Edge of the square pieces of tissue that are learned from, in level pixels. The readout
+        `mean` averages over as much.
     stages
-        Which of `layer1` … `layer4` are read.
+        What is read: `layer1` … `layer4` as 1 … 4, the stem as 0, and two small convolutions
+        at every pixel of the finest zoom as −1; see `STAGE_NAMES`.
+    hidden
+        Units of the hidden layer; 0 for heads that are linear.
     classes
         Number of classes.
     readout
-        `point`: bilinear at the point; `mean`: average over the window.
+        `point`: bilinear at the point; `mean`: average over the tile.
     padding
-        What convolutions see past the window's edge. Tiles are painted with a halo
+        What convolutions see past a tile's edge in training. Maps are painted with a halo
         instead and always padded with zeros.
     normalisation
         How intensities are scaled.
@@ -104,9 +99,10 @@ class NetworkSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    zooms: tuple[int, ...] = (1, 4, 16)
-    window: int = Field(default=64, ge=16, le=512)
-    stages: tuple[int, ...] = (1, 2, 3, 4)
+    zooms: tuple[int, ...] = (1,)
+    tile: int = Field(default=256, ge=16, le=1024)
+    stages: tuple[int, ...] = tuple(STAGE_NAMES)
+    hidden: int = Field(default=32, ge=0, le=1024)
     classes: int = Field(ge=2, le=254)
     readout: Readout = "point"
     padding: Padding = "reflect"
@@ -115,18 +111,20 @@ class NetworkSpec(BaseModel):
     @field_validator("zooms", "stages")
     @classmethod
     def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not value or list(value) != sorted(set(value)) or value[0] < 1:
-            raise ValueError("must be positive whole numbers, each once, in ascending order")
+        if not value or list(value) != sorted(set(value)):
+            raise ValueError("must be whole numbers, each once, in ascending order")
         return value
 
     @model_validator(mode="after")
     def _stages_fit(self) -> NetworkSpec:
-        if self.stages[-1] not in STAGE_STRIDES:
-            raise ValueError("stages are 1, 2, 3 and 4")
+        if self.zooms[0] < 1:
+            raise ValueError("zooms are positive whole numbers")
+        if self.stages[0] < DETAIL or not 1 <= self.stages[-1] <= max(STAGE_NAMES):
+            raise ValueError(f"stages are {', '.join(STAGE_NAMES.values())}, one layer at least")
         deepest = STAGE_STRIDES[self.stages[-1]]
-        if self.padding == "reflect" and cell_count(self.window, deepest) < 2:
+        if self.padding == "reflect" and cell_count(self.tile, deepest) < 2:
             raise ValueError(
-                f"a window of {self.window} is too small to be reflected at layer"
+                f"a tile of {self.tile} is too small to be reflected at layer"
                 f"{self.stages[-1]}; use at least {deepest + 1}"
             )
         return self
@@ -134,18 +132,44 @@ class NetworkSpec(BaseModel):
     @property
     def is_torchvision(self) -> bool:
         """Whether this is exactly torchvision's classifier, so that its `fc` is the head."""
-        return (self.zooms, self.stages, self.readout) == ((1,), (4,), "mean")
+        shape = (self.zooms, self.stages, self.readout, self.hidden)
+        return shape == ((1,), (4,), "mean", 0)
 
     @property
-    def sight(self) -> int:
-        """Edge of the windows through which points are answered, see `sight`."""
-        return sight(self.window, self.readout)
+    def reads(self) -> tuple[tuple[int, int], ...]:
+        """All pairs of zoom and stage that are read; detail at the finest zoom only."""
+        return tuple(
+            (zoom, stage)
+            for zoom in self.zooms
+            for stage in self.stages
+            if stage != DETAIL or zoom == self.zooms[0]
+        )
+
+    @property
+    def summed(self) -> int:
+        """Number of maps that are added up: hidden units, or classes without a hidden layer."""
+        return self.hidden or self.classes
 
     def head_name(self, zoom: int, stage: int) -> str:
-        """Return the name of the head's weight `(classes, channels)` for one zoom and stage."""
-        return "fc.weight" if self.is_torchvision else f"heads.zoom{zoom}.layer{stage}.weight"
+        """Return the name of the head's weight `(summed, channels)` for one zoom and stage."""
+        if self.is_torchvision:
+            return "fc.weight"
+        return f"heads.zoom{zoom}.{STAGE_NAMES[stage]}.weight"
 
     @property
     def bias_name(self) -> str:
-        """Name of the bias `(classes,)` that all heads share."""
+        """Name of the bias `(summed,)` that all heads share."""
         return "fc.bias" if self.is_torchvision else "heads.bias"
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all arrays of the network."""
+        deepest = self.stages[-1]
+        shapes = {n: shape for n, shape in trunk_shapes().items() if stage_of(n) <= deepest}
+        if DETAIL in self.stages:
+            shapes |= detail_shapes()
+        for zoom, stage in self.reads:
+            shapes[self.head_name(zoom, stage)] = (self.summed, stage_channels(stage))
+        shapes[self.bias_name] = (self.summed,)
+        if self.hidden:
+            shapes |= hidden_shapes(self.hidden, self.classes)
+        return shapes

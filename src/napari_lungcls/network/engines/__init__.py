@@ -10,7 +10,6 @@ from napari_lungcls.network.engines.painting import Painting, Precision
 from napari_lungcls.network.engines.protocol import (
     Engine,
     OptimizerOptions,
-    Readouts,
     State,
     Step,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "OptimizerOptions",
     "Painting",
     "Precision",
-    "Readouts",
     "State",
     "Step",
     "create_engine",

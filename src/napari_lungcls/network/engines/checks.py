@@ -10,37 +10,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
-from napari_lungcls.network.engines.protocol import Readouts
+from napari_lungcls.imaging.geometry import STAGE_STRIDES
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.tiles import Tiles
 
 Shape = tuple[int, ...]
 
 
-def check_windows(spec: NetworkSpec, windows: NDArray[Any], readouts: Readouts) -> None:
-    """Refuse windows and readouts that are not of the network's shape.
+def check_tiles(spec: NetworkSpec, tiles: Tiles) -> None:
+    """Refuse tiles and points that are not of the network's shape.
 
     Raises
     ------
     InputError
         Naming the shape that was given and the one that is needed.
     """
-    n = len(windows) if windows.ndim else 0
-    zooms = len(spec.zooms)
-    # The network is convolutional: a window may show more than training did, not less.
-    edge = max(spec.window, windows.shape[2]) if windows.ndim == 5 else spec.window
-    _check_shape("windows", windows.shape, (n, zooms, edge, edge, 3))
-    for stage in spec.stages:
-        if stage not in readouts:
-            raise InputError(f"the readouts lack layer{stage}, which the network reads; give it")
-        cells = cell_count(edge, STAGE_STRIDES[stage]) ** 2
-        _check_shape(f"readouts of layer{stage}", readouts[stage].shape, (n, zooms, cells))
+    pixels, m, zooms = tiles.pixels, len(tiles.owner), len(spec.zooms)
+    if pixels.ndim != 5 or pixels.shape[1] != zooms or pixels.shape[4] != 3:
+        raise InputError(
+            f"tiles: shape {tuple(pixels.shape)} was given, the network needs "
+            f"(tiles, {zooms}, y, x, 3)"
+        )
+    least = STAGE_STRIDES[spec.stages[-1]] + 1 if spec.padding == "reflect" else 1
+    if min(pixels.shape[2:4]) < least:
+        raise InputError(
+            f"tiles of {pixels.shape[2]} × {pixels.shape[3]} pixels are too small for this "
+            f"network; it needs {least} on each side"
+        )
+    _check_shape("places", tiles.places.shape, (m, zooms, 2))
+    if tiles.factors is not None:
+        _check_shape("factors", tiles.factors.shape, (m, zooms))
+    if m and not 0 <= tiles.owner.min() <= tiles.owner.max() < len(pixels):
+        raise InputError(f"points lie in tiles from 0 to {len(pixels) - 1}; others were given")
 
 
 def check_answers(
     spec: NetworkSpec, n: int, codes: NDArray[np.int64], weights: NDArray[np.float32]
 ) -> None:
-    """Refuse codes and sample weights that do not belong to `n` windows.
+    """Refuse codes and sample weights that do not belong to `n` points.
 
     Raises
     ------
@@ -48,7 +55,7 @@ def check_answers(
         When a shape is wrong, a code is no class, or the weights have no positive sum.
     """
     if n == 0:
-        raise InputError("a training step needs at least one window; none was given")
+        raise InputError("a training step needs at least one point; none was given")
     _check_shape("codes", codes.shape, (n,))
     _check_shape("sample weights", weights.shape, (n,))
     if codes.dtype.kind not in "iu" or codes.min() < 0 or codes.max() >= spec.classes:

@@ -13,12 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_lungcls.network.engines.painting import Painting
 from napari_lungcls.network.engines.painting import Precision as Precision
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.tiles import Tiles
 
 State = dict[str, NDArray[np.float32]]
 """Parameters and running statistics under torchvision's names, heads included."""
-
-Readouts = Mapping[int, NDArray[np.float32]]
-"""For each stage the weights `(n, zooms, cells)` that turn its cells into one vector."""
 
 
 class OptimizerOptions(BaseModel):
@@ -41,6 +39,9 @@ class OptimizerOptions(BaseModel):
         Share of the features that the heads do not see.
     freeze
         Whether the trunk stays as it is, its statistics too, until `thaw`.
+    fixed_statistics
+        Parts of the trunk (`bn1`, `layer1` …) whose batch normalisation keeps the statistics
+        that it was loaded with: those of weights that come from a file.
     trunk_rate
         Factor on the learning rate of the trunk.
     precision
@@ -60,6 +61,7 @@ class OptimizerOptions(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     freeze: bool = False
+    fixed_statistics: tuple[str, ...] = ()
     trunk_rate: float = Field(default=1.0, gt=0)
     precision: Precision = "fp32"
     seed: int = 0
@@ -67,7 +69,7 @@ class OptimizerOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Step:
-    """What one training step saw: the loss before the step, and the logits `(n, classes)`."""
+    """What one training step saw: the loss before the step, and the logits `(m, classes)`."""
 
     loss: float
     logits: NDArray[np.float32]
@@ -76,8 +78,8 @@ class Step:
 class Engine(Protocol):
     """A network that can be trained and asked, whatever library computes it.
 
-    Windows are `(n, zooms, y, x, 3)` in intensities of the image, any type; the engine
-    normalises them. `load` and `state` speak float32 arrays under torchvision's names.
+    Tiles are in intensities of the image, any type; the engine normalises them. `load` and
+    `state` speak float32 arrays under the names of the model file, the trunk's torchvision's.
     What is given in another shape is refused with `InputError`, see `checks`.
     """
 
@@ -115,21 +117,19 @@ class Engine(Protocol):
 
     def train_step(
         self,
-        windows: NDArray[Any],
-        readouts: Readouts,
+        tiles: Tiles,
         codes: NDArray[np.int64],
         weights: NDArray[np.float32],
         learning_rate: float,
     ) -> Step:
-        """Take one step on the weighted mean of the cross-entropies."""
+        """Take one step on the weighted mean of the points' cross-entropies."""
 
     def optimizer_state(self) -> State:
         """Return all that continues the optimiser, for a checkpoint.
 
-        Moments are `<parameter>.<moment>`: `bias`, `heads.<stage>` `(zooms, classes,
-        channels)` and `trunk.<torchvision's name>` have `exp_avg`, `exp_avg_sq` and `step`,
-        or `square_avg` and `step`, or `momentum_buffer`. What only the engine itself
-        understands has other names.
+        Moments are `<array>.<moment>`, arrays named as in the model file: they have `exp_avg`,
+        `exp_avg_sq` and `step`, or `square_avg` and `step`, or `momentum_buffer`. What only the
+        engine itself understands has other names.
         """
 
     def load_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None:
@@ -139,17 +139,18 @@ class Engine(Protocol):
         that optimisers differ in details.
         """
 
-    def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
-        """Answer for windows: `(n, classes)` before the softmax."""
+    def logits(self, tiles: Tiles) -> NDArray[np.float32]:
+        """Answer for points: `(m, classes)` before the softmax."""
 
-    def features(self, windows: NDArray[Any], readouts: Readouts) -> dict[int, NDArray[np.float32]]:
-        """Return what the heads read: stage to `(n, zooms, channels)`."""
+    def features(self, tiles: Tiles) -> dict[int, NDArray[np.float32]]:
+        """Return what the heads read: stage to `(m, zooms, channels)`; detail has one zoom."""
 
-    def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
-        """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias.
+    def head_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
+        """Project every cell of a tile: stage to `(summed, rows, columns)`, without bias.
 
         `tile` is `(y, x, 3)` level pixels of one of the network's zooms; cell `i` of a
-        stage with stride `s` is centred on the tile's pixel `s·i`.
+        stage with stride `s` is centred on the tile's pixel `s·i`. The hidden layer's
+        normalisation is folded in, see `heads.Heads`.
         """
 
     def painting(self, precision: Precision = "fp32") -> Painting:
@@ -160,6 +161,3 @@ class Engine(Protocol):
         InputError
             When the device does not compute in the precision.
         """
-
-    def bias(self) -> NDArray[np.float32]:
-        """Return the heads' common bias, `(classes,)`."""

@@ -28,7 +28,8 @@ def block_radius(stage: int, block: int) -> int:
 
 def stage_radius(stage: int) -> int:
     """Give how many level pixels a cell of a stage sees on each side of its centre."""
-    return block_radius(stage, 2)
+    # Two 3 × 3 convolutions at every pixel, and the 7 × 7 of the stem.
+    return {-1: 2, 0: 3}.get(stage) or block_radius(stage, 2)
 
 
 def sees_any(there: Bools, rows: Ends, columns: Ends) -> Bools:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import Parameter
 from torch.nn import functional as F
 
 from napari_lungcls.errors import InputError
@@ -16,17 +17,22 @@ from napari_lungcls.network.engines.checks import (
     check_answers,
     check_arrays,
     check_tile,
-    check_windows,
+    check_tiles,
     warn_of_foreign_checkpoint,
 )
 from napari_lungcls.network.engines.painting import Painting, Precision
 from napari_lungcls.network.engines.protocol import (
     OptimizerOptions,
-    Readouts,
     State,
     Step,
 )
-from napari_lungcls.network.engines.torch_net import Network, Trunk, folded
+from napari_lungcls.network.engines.torch_net import (
+    Detail,
+    Network,
+    Trunk,
+    folded,
+    folded_detail,
+)
 from napari_lungcls.network.engines.torch_painting import TorchPainting
 from napari_lungcls.network.engines.torch_precision import chosen
 from napari_lungcls.network.engines.torch_update import (
@@ -35,7 +41,11 @@ from napari_lungcls.network.engines.torch_update import (
     make_optimizer,
     set_rate,
 )
+from napari_lungcls.network.heads import Heads
+from napari_lungcls.network.initial import initial_state
+from napari_lungcls.network.parameters import DETAIL, PARTS
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.tiles import Tiles
 
 _DROPOUT = "dropout.mt19937"
 
@@ -48,19 +58,19 @@ class TorchEngine:
     def __init__(self, spec: NetworkSpec, *, device: str = "auto", seed: int = 0) -> None:
         self._spec = spec
         self._device = resolve_device(device)
-        generator = torch.Generator().manual_seed(seed)
-        # Layers draw numbers when they are made, which `generator` then replaces; nobody
+        # Layers draw numbers when they are made, which `initial_state` then replaces; nobody
         # else's random numbers shall depend on that.
         with torch.random.fork_rng(devices=[]):
-            self._network = Network(spec, generator).eval().to(self._device)
+            self._network = Network(spec).eval().to(self._device)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(spec.normalisation.mean, device=self._device)
         self._inverse_std = 1 / torch.tensor(spec.normalisation.std, device=self._device)
-        self._painter: Trunk | None = None
+        self._painter: tuple[Trunk, Detail | None, Heads] | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._options = OptimizerOptions()
         self._mixed = MixedPrecision("fp32", self._device)
         self._dropout = torch.Generator()
+        self.load(initial_state(spec, seed))
 
     @property
     def spec(self) -> NetworkSpec:
@@ -107,24 +117,26 @@ class TorchEngine:
 
     def train_step(
         self,
-        windows: NDArray[Any],
-        readouts: Readouts,
+        tiles: Tiles,
         codes: NDArray[np.int64],
         weights: NDArray[np.float32],
         learning_rate: float,
     ) -> Step:
-        """Take one step on the weighted mean of the cross-entropies."""
+        """Take one step on the weighted mean of the points' cross-entropies."""
         if self._optimizer is None:
             raise RuntimeError("prepare() comes before train_step()")
-        check_windows(self._spec, windows, readouts)
-        check_answers(self._spec, len(windows), codes, weights)
+        check_tiles(self._spec, tiles)
+        check_answers(self._spec, len(tiles), codes, weights)
         set_rate(self._optimizer, learning_rate)
         self._painter = None
         self._network.train()
+        trunk = self._network.trunk
         # A frozen trunk also keeps its BatchNorm statistics.
-        self._network.trunk.train(not self._options.freeze)
-        with torch.set_grad_enabled(not self._options.freeze), self._mixed.computing():
-            features = self._network.features(self._windows(windows), self._tensors(readouts))
+        trunk.train(not self._options.freeze)
+        for part in self._options.fixed_statistics:
+            getattr(trunk, part).eval()
+        with self._mixed.computing():
+            features = self._network.features(*self._inputs(tiles))
         logits = self._network.classify({s: self._drop(f.float()) for s, f in features.items()})
         losses = F.cross_entropy(
             logits,
@@ -169,58 +181,56 @@ class TorchEngine:
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
-    def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
-        """Answer for windows: `(n, classes)` before the softmax."""
-        check_windows(self._spec, windows, readouts)
+    def logits(self, tiles: Tiles) -> NDArray[np.float32]:
+        """Answer for points: `(m, classes)` before the softmax."""
+        check_tiles(self._spec, tiles)
         with torch.inference_mode():
-            features = self._network.features(self._windows(windows), self._tensors(readouts))
+            features = self._network.features(*self._inputs(tiles))
             return _numpy(self._network.classify(features))
 
-    def features(self, windows: NDArray[Any], readouts: Readouts) -> dict[int, NDArray[np.float32]]:
-        """Return what the heads read: stage to `(n, zooms, channels)`."""
-        check_windows(self._spec, windows, readouts)
+    def features(self, tiles: Tiles) -> dict[int, NDArray[np.float32]]:
+        """Return what the heads read: stage to `(m, zooms, channels)`; detail has one zoom."""
+        check_tiles(self._spec, tiles)
         with torch.inference_mode():
-            found = self._network.features(self._windows(windows), self._tensors(readouts))
+            found = self._network.features(*self._inputs(tiles))
             return {stage: _numpy(vectors) for stage, vectors in found.items()}
 
-    def class_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
-        """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""
+    def head_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
+        """Project every cell of a tile: stage to `(summed, rows, columns)`, without bias."""
         check_tile(self._spec, tile, zoom)
         if self._painter is None:
-            self._painter = folded(self._network.trunk)
-        i = self._spec.zooms.index(zoom)
+            detail = self._network.detail
+            self._painter = (
+                folded(self._network.trunk),
+                None if detail is None else folded_detail(detail),
+                Heads.of(self._spec, self.state()),
+            )
+        trunk, detail, heads = self._painter
         with torch.inference_mode():
-            cells = self._painter(self._normalise(tile[np.newaxis]))
+            image = self._normalise(tile[np.newaxis])
+            cells = trunk(image)
+            if detail is not None:
+                cells[DETAIL] = detail(image)
             return {
-                stage: _numpy(F.conv2d(cells[stage], self._head(stage)[i])[0])
-                for stage in self._spec.stages
+                stage: _numpy(F.conv2d(cells[stage], self._tensor(weight)[..., None, None])[0])
+                for (at, stage), weight in heads.weights.items()
+                if at == zoom
             }
 
     def painting(self, precision: Precision = "fp32") -> Painting:
         """Return the network as it is now, made for painting."""
         return TorchPainting(self._network, self._device, chosen(precision, self._device))
 
-    def bias(self) -> NDArray[np.float32]:
-        """Return the heads' common bias, `(classes,)`."""
-        return _numpy(self._network.bias).copy()
-
     def _learning(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return what the optimiser moves by name: `bias` and `heads.1`, `trunk.conv1.weight`.
-
-        Checkpoints of all engines name moments by these names.
-        """
-        named: dict[str, Tensor] = dict(self._network.named_parameters())
-        trunk = {name: p for name, p in named.items() if name.startswith("trunk.")}
+        """Return what the optimiser moves, heads and trunk, under the names of the model file."""
+        arrays = self._network.named_arrays()
+        named = {name: array for name, array in arrays.items() if isinstance(array, Parameter)}
+        trunk = {name: p for name, p in named.items() if name.partition(".")[0] in PARTS}
         return {name: p for name, p in named.items() if name not in trunk}, trunk
 
     def _names(self) -> list[str]:
         """Return the names of the parameters in the optimiser's order."""
         return [name for group in self._learning() for name in group]
-
-    def _head(self, stage: int) -> Tensor:
-        """Return the heads of a stage as 1 × 1 convolutions: `(zooms, classes, channels, 1, 1)`."""
-        head: Tensor = self._network.heads[str(stage)]
-        return head[..., None, None]
 
     def _drop(self, features: Tensor) -> Tensor:
         """Dropout with a generator of the engine's own, so that seeds repeat a run."""
@@ -230,11 +240,17 @@ class TorchEngine:
         mask = torch.empty(features.shape).bernoulli_(keep, generator=self._dropout)
         return features * (mask.to(self._device) / keep)
 
-    def _windows(self, windows: NDArray[Any]) -> Tensor:
-        """Turn `(n, zooms, y, x, 3)` intensities into normalised `(n, zooms, 3, y, x)`."""
-        n, zooms, height, width, _ = windows.shape
-        flat = self._normalise(windows.reshape(n * zooms, height, width, 3))
-        return flat.reshape(n, zooms, *flat.shape[1:])
+    def _inputs(self, tiles: Tiles) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Bring tiles to the device: normalised `(n, zooms, 3, y, x)`, and where points lie."""
+        n, zooms, height, width, _ = tiles.pixels.shape
+        flat = self._normalise(tiles.pixels.reshape(n * zooms, height, width, 3))
+        factors = tiles.factors
+        return (
+            flat.reshape(n, zooms, *flat.shape[1:]),
+            self._tensor(tiles.owner.astype(np.int64)),
+            self._tensor(tiles.places.astype(np.float32)),
+            None if factors is None else self._tensor(factors),
+        )
 
     def _normalise(self, images: NDArray[Any]) -> Tensor:
         """Turn `(n, y, x, 3)` intensities into normalised float32 `(n, 3, y, x)`."""
@@ -244,9 +260,6 @@ class TorchEngine:
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         # A view of a file may be read-only, which torch refuses to share.
         return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self._device)
-
-    def _tensors(self, arrays: Readouts) -> dict[int, Tensor]:
-        return {stage: self._tensor(array) for stage, array in arrays.items()}
 
 
 def create(spec: NetworkSpec, *, device: str, seed: int) -> TorchEngine:

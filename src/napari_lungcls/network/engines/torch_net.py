@@ -1,16 +1,21 @@
-"""ResNet-18's trunk in PyTorch, with torchvision's parameter names and linear heads."""
+"""The network in PyTorch: ResNet-18's trunk, detail at every pixel, and heads."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from napari_lungcls.imaging.geometry import STAGE_STRIDES
+from napari_lungcls.network.parameters import DETAIL, DETAIL_CHANNELS, stage_channels
 from napari_lungcls.network.spec import NetworkSpec
+
+M = TypeVar("M", bound=nn.Module)
 
 SMALL = 4
 """Cells of a map up to which a convolution is computed as one matrix product on the CPU."""
@@ -73,107 +78,181 @@ class Trunk(nn.Module):
             setattr(self, f"layer{stage}", nn.Sequential(*blocks))
             channels = width
 
-    def pad(self, *, reflect: bool) -> None:
-        """Choose what convolutions see past the edge: reflection, or zeros."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                module.padding_mode = "reflect" if reflect and module.padding != (0, 0) else "zeros"
-
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """Map `(n, 3, y, x)` to the cells `(n, channels, rows, columns)` of every stage."""
+        """Map `(n, 3, y, x)` to the cells `(n, channels, rows, columns)` of stem and layers."""
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        cells = {0: x}
         # Reflected or not: what lies past the edge then is in the pool's window already.
         x = F.max_pool2d(x, 3, 2, padding=1)
-        cells = {}
         for stage in self.stages:
             x = getattr(self, f"layer{stage}")(x)
             cells[stage] = x
         return cells
 
 
-class Network(nn.Module):
-    """The trunk, shared by all zooms, and one linear map per zoom and stage."""
+class Detail(nn.Module):
+    """Two small convolutions at every pixel, for what a stride of two would lose."""
 
-    def __init__(self, spec: NetworkSpec, generator: torch.Generator) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        c = DETAIL_CHANNELS
+        self.conv1 = nn.Conv2d(3, c, 3, padding=1, bias=False)
+        self.bn1: nn.Module = nn.BatchNorm2d(c)
+        self.conv2 = nn.Conv2d(c, c, 3, padding=1, bias=False)
+        self.bn2: nn.Module = nn.BatchNorm2d(c)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(n, 3, y, x)` to `(n, channels, y, x)`."""
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.bn2(self.conv2(x)), inplace=True)
+
+
+def pad(module: nn.Module, *, reflect: bool) -> None:
+    """Choose what convolutions see past the edge: reflection, or zeros."""
+    for each in module.modules():
+        if isinstance(each, nn.Conv2d):
+            each.padding_mode = "reflect" if reflect and each.padding != (0, 0) else "zeros"
+
+
+class Network(nn.Module):
+    """The trunk, shared by all zooms, detail at the finest, and the heads.
+
+    Its parameters are as they are made; `initial_state` has the numbers to begin with.
+    """
+
+    def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
         self.trunk = Trunk(spec.stages[-1])
-        self.trunk.pad(reflect=spec.padding == "reflect")
+        self.detail = Detail() if DETAIL in spec.stages else None
+        pad(self, reflect=spec.padding == "reflect")
         self.heads = nn.ParameterDict(
             {
-                str(stage): nn.Parameter(
-                    torch.empty(len(spec.zooms), spec.classes, 64 * 2 ** (stage - 1))
-                )
-                for stage in spec.stages
+                _key(zoom, stage): nn.Parameter(torch.zeros(spec.summed, stage_channels(stage)))
+                for zoom, stage in spec.reads
             }
         )
-        self.bias = nn.Parameter(torch.zeros(spec.classes))
-        self._initialise(generator)
+        self.bias = nn.Parameter(torch.zeros(spec.summed))
+        self.norm = nn.BatchNorm1d(spec.hidden) if spec.hidden else None
+        self.out = nn.Linear(spec.hidden, spec.classes) if spec.hidden else None
 
-    def _initialise(self, generator: torch.Generator) -> None:
-        """He initialisation of the trunk, small heads, all from one generator."""
-        for module in self.trunk.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(
-                    module.weight,
-                    mode="fan_out",
-                    nonlinearity="relu",
-                    generator=generator,
-                )
-        fan_in = sum(head.shape[0] * head.shape[2] for head in self.heads.values())
-        for head in self.heads.values():
-            nn.init.normal_(head, std=fan_in**-0.5, generator=generator)
+    def head(self, zoom: int, stage: int) -> Tensor:
+        """Return the weight `(summed, channels)` of one zoom and stage."""
+        found: Tensor = self.heads[_key(zoom, stage)]
+        return found
 
-    def features(self, windows: Tensor, readouts: Mapping[int, Tensor]) -> dict[int, Tensor]:
-        """Read one vector per window and stage.
+    def features(
+        self, pixels: Tensor, owner: Tensor, places: Tensor, factors: Tensor | None = None
+    ) -> dict[int, Tensor]:
+        """Read one vector per point, zoom and stage.
 
         Parameters
         ----------
-        windows
+        pixels
             `(n, zooms, 3, y, x)`, normalised.
-        readouts
-            Per stage `(n, zooms, cells)`.
+        owner
+            `(m,)` the tile of each point.
+        places
+            `(m, zooms, 2)` where in its tile each point lies, in level pixels.
+        factors
+            `(m, zooms)` by which vectors are multiplied.
 
         Returns
         -------
         dict
-            Per stage `(n, zooms, channels)`.
+            Per stage `(m, zooms, channels)`; detail has the finest zoom only.
         """
-        n, zooms = windows.shape[:2]
-        cells = self.trunk(windows.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        zooms = pixels.shape[1]
+        flat = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        cells = self.trunk(flat)
+        if self.detail is not None:
+            finest = pixels[:, 0].contiguous(memory_format=torch.channels_last)
+            cells[DETAIL] = self.detail(finest)
         found = {}
         for stage in self.spec.stages:
-            weights = readouts[stage].flatten(0, 1).unsqueeze(-1)
-            vectors = torch.bmm(cells[stage].flatten(2), weights)
-            found[stage] = vectors.reshape(n, zooms, vectors.shape[1])
+            count = 1 if stage == DETAIL else zooms
+            # Images in the order in which tiles and zooms were flattened.
+            image = owner[:, None] * count + torch.arange(count, device=owner.device)
+            if self.spec.readout == "mean":
+                vectors = cells[stage].mean((2, 3))[image.flatten()]
+            else:
+                at = places[:, :count].flatten(0, 1) / STAGE_STRIDES[stage]
+                vectors = _read(cells[stage], image.flatten(), at)
+            vectors = vectors.view(len(owner), count, -1)
+            if factors is not None:
+                vectors = vectors * factors[:, :count, None]
+            found[stage] = vectors
         return found
 
     def classify(self, features: Mapping[int, Tensor]) -> Tensor:
-        """Return the logits `(n, classes)` of features."""
+        """Return the logits `(m, classes)` of features."""
+        index = {zoom: i for i, zoom in enumerate(self.spec.zooms)}
         parts = [
-            torch.einsum("nzc,zkc->nk", features[stage], self.heads[str(stage)])
-            for stage in self.spec.stages
+            features[stage][:, index[zoom]] @ self.head(zoom, stage).T
+            for zoom, stage in self.spec.reads
         ]
-        return torch.stack(parts).sum(0) + self.bias
+        summed = torch.stack(parts).sum(0) + self.bias
+        if self.norm is None or self.out is None:
+            return summed
+        if self.training and len(summed) > 1:
+            summed = self.norm(summed)
+        else:  # one point has no variance
+            n = self.norm
+            summed = F.batch_norm(summed, n.running_mean, n.running_var, n.weight, n.bias)
+        logits: Tensor = self.out(F.relu(summed))
+        return logits
 
     def named_arrays(self) -> dict[str, Tensor]:
         """Return views of all parameters and statistics under the names of the model file."""
-        arrays = {
-            name: tensor
-            for name, tensor in self.trunk.state_dict(keep_vars=True).items()
-            if not name.endswith("num_batches_tracked")
-        }
-        for stage in self.spec.stages:
-            for i, zoom in enumerate(self.spec.zooms):
-                arrays[self.spec.head_name(zoom, stage)] = self.heads[str(stage)][i]
+        arrays = dict(self.trunk.state_dict(keep_vars=True))
+        if self.detail is not None:
+            arrays |= self.detail.state_dict(prefix="detail.", keep_vars=True)
+        for zoom, stage in self.spec.reads:
+            arrays[self.spec.head_name(zoom, stage)] = self.head(zoom, stage)
         arrays[self.spec.bias_name] = self.bias
-        return arrays
+        if self.norm is not None and self.out is not None:
+            arrays |= self.norm.state_dict(prefix="heads.norm.", keep_vars=True)
+            arrays |= self.out.state_dict(prefix="heads.out.", keep_vars=True)
+        return {n: a for n, a in arrays.items() if not n.endswith("num_batches_tracked")}
+
+
+def _key(zoom: int, stage: int) -> str:
+    return f"{zoom},{stage}"
+
+
+def _read(cells: Tensor, image: Tensor, at: Tensor) -> Tensor:
+    """Interpolate cells `(images, channels, rows, columns)` at points of some images.
+
+    Parameters
+    ----------
+    image
+        `(p,)` the image of each point.
+    at
+        `(p, 2)` rows and columns, in cells; beyond the ends they are held.
+
+    Returns
+    -------
+    Tensor, (p, channels), float32
+    """
+    rows, columns = cells.shape[2:]
+    limits = torch.tensor([rows - 1, columns - 1], dtype=at.dtype, device=at.device)
+    at = torch.minimum(at.clamp(min=0), limits)
+    first = torch.minimum(at.long(), (limits.long() - 1).clamp(min=0))
+    (y, x), (b, a) = first.unbind(1), (at - first).unbind(1)
+    below, right = (first + 1).minimum(limits.long()).unbind(1)
+    flat = cells.permute(0, 2, 3, 1).flatten(0, 2)
+
+    def corner(row: Tensor, column: Tensor, share: Tensor) -> Tensor:
+        vectors = flat.index_select(0, (image * rows + row) * columns + column)
+        return vectors.float() * share[:, None].float()
+
+    upper = corner(y, x, (1 - b) * (1 - a)) + corner(y, right, (1 - b) * a)
+    return upper + corner(below, x, b * (1 - a)) + corner(below, right, b * a)
 
 
 def folded(trunk: Trunk) -> Trunk:
     """Copy a trunk for painting: BatchNorm folded into the convolutions, zeros past the edge."""
     fast = copy.deepcopy(trunk).eval()
-    fast.pad(reflect=False)
     fast.conv1, fast.bn1 = _fold(fast.conv1, fast.bn1), nn.Identity()
     for block in list(fast.modules()):
         if isinstance(block, BasicBlock):
@@ -181,8 +260,21 @@ def folded(trunk: Trunk) -> Trunk:
             block.conv2, block.bn2 = _fold(block.conv2, block.bn2), nn.Identity()
             if block.downsample is not None:
                 block.downsample = nn.Sequential(_fold(*block.downsample))
-    fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return fast.requires_grad_(False)
+    return _for_painting(fast)
+
+
+def folded_detail(detail: Detail) -> Detail:
+    """Copy the detail branch for painting; see `folded`."""
+    fast = copy.deepcopy(detail).eval()
+    fast.conv1, fast.bn1 = _fold(fast.conv1, fast.bn1), nn.Identity()
+    fast.conv2, fast.bn2 = _fold(fast.conv2, fast.bn2), nn.Identity()
+    return _for_painting(fast)
+
+
+def _for_painting(module: M) -> M:
+    pad(module, reflect=False)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module.requires_grad_(False)
 
 
 def _fold(convolution: nn.Module, normalisation: nn.Module) -> nn.Conv2d:
