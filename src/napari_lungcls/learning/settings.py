@@ -13,19 +13,20 @@ from napari_lungcls.learning.settings_data import (
     AugmentationSettings,
     SplitSettings,
 )
-from napari_lungcls.learning.settings_network import ALL, FEW, SHALLOW, NetworkSettings
+from napari_lungcls.learning.settings_network import FEW, SHARP_ZOOMS, NetworkSettings
 from napari_lungcls.learning.settings_run import (
     FINISH,
     FINISH_RATE,
-    LEAST_PER_EPOCH,
-    LEAST_STEPS,
+    LARGE,
+    ENOUGH,
+    PIXELS,
+    SMALL,
+    STEPS,
+    STEPS_PER_EPOCH,
     RunSettings,
 )
 from napari_lungcls.network.engines.protocol import OptimizerOptions
-
-CONTEXT = 100.0
-"""Micrometres that the coarsest window spans at least when zooms are chosen by pixel size."""
-
+from napari_lungcls.network.parameters import DETAIL, STAGE_NAMES
 
 class TrainingSettings(
     AnswerSettings, SplitSettings, AugmentationSettings, RunSettings, NetworkSettings
@@ -66,51 +67,76 @@ class TrainingSettings(
             clip_norm=self.clip_norm,
             label_smoothing=self.label_smoothing,
             dropout=self.dropout,
-            freeze=self.freeze or self.thaw_after > 0,
+            freeze=self.freezes or self.thaw_after > 0,
             trunk_rate=self.trunk_rate,
             precision=self.precision,
             seed=self.seed,
         )
 
-    def resolved(self, pixel_size: float | None, n: int | None = None) -> TrainingSettings:
-        """Choose zooms and stages where they were left to the program.
+    @property
+    def freezes(self) -> bool:
+        """Whether only the heads are fitted, once `resolved`."""
+        return self.freeze == "yes"
 
-        Zoom 1, and four times coarser ones until a window spans `CONTEXT`; zoom 1 alone where
-        the pixel size is not known. The first two stages for fewer than `FEW` points that
-        a whole network is trained on from the beginning, else all four. docs/defaults.md has the
-        measurements behind it.
+    def resolved(
+        self,
+        n: int,
+        *,
+        density: float = 0.0,
+        weights: tuple[int, ...] = (),
+    ) -> TrainingSettings:
+        """Choose what was left to the program; docs/defaults.md has the measurements behind it.
 
         Parameters
         ----------
-        pixel_size
-            Micrometres per pixel.
         n
-            Points, before they are split; many if not given.
+            Points, before they are split.
+        density
+            Points per image pixel where they lie.
+        weights
+            Stages of the trunk that have weights from a file, the stem as 0; none if it begins
+            with random numbers.
         """
-        zooms = [1]
-        while pixel_size is not None and self.window * zooms[-1] * pixel_size < CONTEXT:
-            zooms.append(4 * zooms[-1])
-        learned = self.pretrained == "none" and not self.freeze and self.readout == "point"
-        stages = SHALLOW if learned and n is not None and n < FEW else ALL
+        freeze = self.freeze
+        if freeze == "auto":
+            freeze = "yes" if weights and n < FEW and self.readout == "point" else "no"
+        every = tuple(STAGE_NAMES)
+        known = tuple(s for s in every if s in weights or s == DETAIL)
+        stages = known if freeze == "yes" and weights else every
+        zooms = SHARP_ZOOMS if freeze == "yes" and self.readout == "point" else (1,)
+        tile = self.tile
+        if tile is None:
+            points = PIXELS // LARGE**2 * (1 + density * LARGE**2)
+            tile = LARGE if points >= ENOUGH else SMALL
         return self.model_copy(
-            update={"zooms": self.zooms or tuple(zooms), "stages": self.stages or stages}
+            update={
+                "freeze": freeze,
+                "zooms": self.zooms or zooms,
+                "stages": self.stages or stages,
+                "tile": tile,
+                "batch_size": self.batch_size or max(1, PIXELS // tile**2),
+            }
         )
 
     def finishing(self, before: int, n: int) -> TrainingSettings:
         """Return the settings to go on with on `n` points, after a training on `before`."""
         steps = FINISH * self.epochs_for(before) * self.steps_per_epoch(before)
-        epochs = max(1, round(steps / max(1, round(n / self.batch_size))))
+        epochs = max(1, round(steps / self.steps_per_epoch(n)))
         rate = FINISH_RATE * self.learning_rate
         return self.model_copy(update={"epochs": epochs, "learning_rate": rate, "thaw_after": 0})
 
     def epochs_for(self, n: int) -> int:
-        """Return the number of epochs for `n` points: as set, or enough for `LEAST_STEPS`."""
-        return self.epochs or max(10, math.ceil(LEAST_STEPS / self.steps_per_epoch(n)))
+        """Return the number of epochs for `n` examples: as set, or enough for `STEPS`."""
+        return self.epochs or math.ceil(STEPS / self.steps_per_epoch(n))
 
     def steps_per_epoch(self, n: int) -> int:
-        """Return the batches of an epoch: they cover `n` points; a last small one is left out.
+        """Return the steps of an epoch.
 
-        Where the program chooses the epochs, few points are gone over several times in each.
+        Patches: as many as it takes to see each of `n` once. Points share tiles: at most
+        `STEPS_PER_EPOCH`, and as many of those where the program chooses the epochs.
         """
-        least = 1 if self.epochs else LEAST_PER_EPOCH
-        return max(least, round(n / self.batch_size))
+        assert self.batch_size is not None
+        if self.readout == "mean":
+            return max(1, round(n / self.batch_size))
+        least = 1 if self.epochs else STEPS_PER_EPOCH
+        return max(least, min(STEPS_PER_EPOCH, math.ceil(n / self.batch_size)))

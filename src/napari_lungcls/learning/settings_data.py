@@ -1,4 +1,4 @@
-"""Settings: how windows are changed in training, how points are split, how answers are chosen."""
+"""Settings: how tiles are changed in training, how points are split, how answers are chosen."""
 
 from __future__ import annotations
 
@@ -10,22 +10,16 @@ from napari_lungcls.learning.form_hints import ANSWER, AUGMENTATION, SPLIT, sett
 
 
 class AugmentationSettings(BaseModel):
-    """What training does to windows; a strength of 0 switches a change off."""
+    """What training does to tiles; a strength of 0 switches a change off."""
 
     rotation: Literal["any", "right", "none"] = setting(
-        "any", "Turns", "turns of the windows", AUGMENTATION
+        "right", "Turns", "turns of the tiles; right angles keep pixels as they are", AUGMENTATION
     )
-    flip: bool = setting(True, "Flips", "flip windows", AUGMENTATION)
-    random_phase: bool = setting(
-        True,
-        "Random phase",
-        "put the point anywhere near the window's middle, as painting does",
-        AUGMENTATION,
-    )
+    flip: bool = setting(True, "Flips", "flip tiles", AUGMENTATION)
     scale: float = setting(
         0.0,
         "Scale changes",
-        "windows are enlarged or shrunk by up to this share",
+        "tiles are enlarged or shrunk by up to this share",
         AUGMENTATION,
         ge=0,
         le=0.5,
@@ -70,14 +64,6 @@ class AugmentationSettings(BaseModel):
         AUGMENTATION,
         ge=0,
         le=1,
-    )
-    sharpness: float = setting(
-        0.25,
-        "Sharpness changes",
-        "strength of sharpening, and to a lesser part of softening",
-        AUGMENTATION,
-        ge=0,
-        le=0.6,
     )
     blur: float = setting(
         0.0,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, ValidationInfo, field_validator
 
 from napari_lungcls.learning.form_hints import INSTALLED, SEES, START, setting
 from napari_lungcls.network.engines import ENGINES
+from napari_lungcls.network.parameters import STAGE_NAMES
 from napari_lungcls.network.spec import Padding, Readout
 
 FEW = 200
-"""Points from which on all stages of the trunk are read, where the program chooses."""
+"""Points below which a trunk with weights stays as it is, where the program chooses."""
 
-SHALLOW, ALL = (1, 2), (1, 2, 3, 4)
-"""Stages that are read of few points, and of many."""
+SHARP_ZOOMS = (1, 2, 4)
+"""Zooms at which a trunk that stays as it is looks, where the program chooses."""
 
 
 class NetworkSettings(BaseModel):
@@ -23,30 +24,41 @@ class NetworkSettings(BaseModel):
     zooms: tuple[int, ...] = setting(
         (),
         "Zooms",
-        "factors by which the image is shrunk before the network looks; auto: as many as the "
-        "pixel size asks for",
+        "factors by which the image is shrunk before the network looks; auto: 1, or 1,2,4 where "
+        "the trunk stays as it is",
         SEES,
         in_sight=True,
     )
-    window: int = setting(
-        64,
-        "Window",
-        "edge of the window, in level pixels",
+    tile: int | None = setting(
+        None,
+        "Tile",
+        "edge of the pieces of tissue that are learned from, in level pixels [as the density of "
+        "the points asks for]",
         SEES,
         unit="px",
         in_sight=True,
         ge=16,
-        le=512,
+        le=1024,
     )
     stages: tuple[int, ...] = setting(
         (),
         "Stages",
-        f"stages of the trunk that are read; auto: 1,2 for fewer than {FEW} points, else all",
+        "what is read of the network: detail, stem, layer1 to layer4; auto: all, but of a frozen "
+        "trunk only those that have weights",
         SEES,
+    )
+    hidden: int = setting(
+        32,
+        "Hidden units",
+        "units of the layer that joins stages and zooms; 0: linear heads",
+        SEES,
+        unit="units",
+        ge=0,
+        le=1024,
     )
     readout: Readout = setting("point", "Readout", "how cells become one vector", SEES)
     padding: Padding = setting(
-        "reflect", "Padding", "what convolutions see past a window's edge", SEES
+        "reflect", "Padding", "what convolutions see past a tile's edge in training", SEES
     )
 
     engine: str = setting(
@@ -74,18 +86,22 @@ class NetworkSettings(BaseModel):
         START,
     )
     pretrained: str = setting(
-        "none",
+        "auto",
         "Start from",
-        "none, imagenet, a file of ResNet-18 weights, or a model to go on training",
+        "auto: ImageNet's weights where they are cached or can be fetched; none, imagenet, a file "
+        "of ResNet-18 weights, or a model to go on training",
         START,
-        choices=["none", "imagenet"],
+        choices=["auto", "none", "imagenet"],
         other="file",
         in_sight=True,
+        words={"auto": "ImageNet's weights if available", "none": "random numbers",
+               "imagenet": "ImageNet's weights"},
     )
-    freeze: bool = setting(
-        False,
+    freeze: Literal["auto", "yes", "no"] = setting(
+        "auto",
         "Freeze the trunk",
-        "fit the heads only, to features of the trunk as it is: a first map in seconds",
+        "fit the heads only, to features of the trunk as it is: a map in seconds; auto: where the "
+        f"trunk has weights and there are fewer than {FEW} points",
         START,
     )
     thaw_after: int = setting(
@@ -108,16 +124,25 @@ class NetworkSettings(BaseModel):
     @field_validator("zooms", "stages", mode="before")
     @classmethod
     def _split_text(cls, value: Any) -> Any:
-        """Accept `1,4,16` as the command line gives it, and `auto`."""
+        """Accept `1,4,16` or `stem,layer1` as the command line gives it, and `auto`."""
         if isinstance(value, str):
             if value.strip().lower() in ("auto", ""):
                 return ()
-            return tuple(part.strip() for part in value.split(","))
+            numbers = {name: number for number, name in STAGE_NAMES.items()}
+            parts = [part.strip() for part in value.split(",")]
+            return tuple(numbers.get(part.lower(), part) for part in parts)
         return (value,) if isinstance(value, int) else value
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _as_a_switch(cls, value: Any) -> Any:
+        """Accept the switch that this was in models of earlier versions."""
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
     @field_validator("zooms", "stages")
     @classmethod
-    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if value and (min(value) < 1 or len(set(value)) != len(value)):
+    def _ascending(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        least = 1 if info.field_name == "zooms" else min(STAGE_NAMES)
+        if value and (min(value) < least or len(set(value)) != len(value)):
             raise ValueError("must be positive whole numbers, each once, such as 1,4,16")
         return tuple(sorted(value))

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, field_validator
 
 from napari_lungcls.learning.form_hints import GENERALISE, OPTIMISER, RATE, RUN, setting
 
-LEAST_STEPS = 280
-"""Steps that a run takes at least when `epochs` is not given; see docs/training.md."""
+STEPS = 280
+"""Steps of a run when `epochs` is not given; see docs/defaults.md."""
 
-LEAST_PER_EPOCH = 10
-"""Steps between two looks at the validation points at least, when `epochs` is not given."""
+STEPS_PER_EPOCH = 20
+"""Steps between two looks at the validation points, at most where points are learned from."""
+
+PIXELS = 2**18
+"""Level pixels of a step's tiles at the finest zoom, where the program chooses their number."""
+
+LARGE, SMALL = 256, 128
+"""Tiles of many points, and of few."""
+
+ENOUGH = 32
+"""Points that a step of large tiles has to hold on average, else tiles are small."""
 
 FINISH = 0.4
 """Share of a training's steps for which it goes on with all points at the end."""
@@ -28,14 +38,21 @@ class RunSettings(BaseModel):
     epochs: int | None = setting(
         None,
         "Epochs",
-        f"rounds over the points [about {LEAST_STEPS} steps]",
+        f"rounds, each of at most {STEPS_PER_EPOCH} steps where points are learned from "
+        f"[{STEPS} steps in all]",
         RUN,
         in_sight=True,
         ge=1,
         le=100_000,
     )
-    batch_size: int = setting(
-        32, "Batch size", "points per step", RUN, unit="points", ge=2, le=4096
+    batch_size: int | None = setting(
+        None,
+        "Batch size",
+        "tiles, or patches, per step [as many as have 512² pixels; 32 patches]",
+        RUN,
+        unit="tiles",
+        ge=1,
+        le=4096,
     )
     min_epochs: int = setting(
         1,
@@ -110,11 +127,14 @@ class RunSettings(BaseModel):
         1.0, "Largest gradient", "largest norm of the gradient", OPTIMISER, gt=0
     )
 
-    balance: Literal["sampling", "weights", "none"] = setting(
-        "sampling",
-        "Balance classes",
-        "draw every class equally often, weigh rare classes more, or leave them as they are",
+    prior: tuple[float, ...] | Literal["points", "equal"] = setting(
+        "points",
+        "Class frequencies",
+        "how frequent the classes are in the tissue: as among the points, all equal, or numbers "
+        "in the order of the classes, such as 0.6,0.2,0.2; labels are weighed accordingly",
         GENERALISE,
+        choices=["points", "equal"],
+        other="name",
     )
     label_smoothing: float = setting(
         0.1,
@@ -139,8 +159,17 @@ class RunSettings(BaseModel):
         lt=1,
     )
 
-    @field_validator("balance", mode="before")
+    @field_validator("prior", mode="before")
     @classmethod
-    def _as_a_flag(cls, value: Any) -> Any:
-        """Accept the flag that this was in models of earlier versions."""
-        return {True: "sampling", False: "none"}[value] if isinstance(value, bool) else value
+    def _split_prior(cls, value: Any) -> Any:
+        """Accept `0.6,0.2,0.2` as the command line gives it."""
+        if isinstance(value, str) and value.strip().lower() not in ("points", "equal"):
+            return tuple(part.strip() for part in value.split(","))
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("prior")
+    @classmethod
+    def _frequencies(cls, value: Any) -> Any:
+        if isinstance(value, tuple) and not (value and all(0 < v < math.inf for v in value)):
+            raise ValueError("must be 'points', 'equal', or a positive number for each class")
+        return value
