@@ -11,16 +11,15 @@ from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.learning.dataset import PointSet
-from napari_lungcls.learning.layout import Layout
 from napari_lungcls.learning.start import normalisation_of
+from scattered import scattered
 from three_tissues import QUICK, SCHEME, run, scene
 
 
 def made(squares: Any) -> PointSet:
     """Make points of nothing but the pixels around them."""
     n = len(squares)
-    codes = np.zeros(n, np.int64)
-    return PointSet(Layout(np.zeros((n, 2)), codes, codes, codes), squares, np.zeros((n, 1, 2)))
+    return PointSet(scattered(0, n), squares, np.zeros((n, 1, 2)))
 
 
 @pytest.mark.parametrize("bright", [False, True])

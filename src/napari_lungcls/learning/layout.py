@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from napari_lungcls.names import comparable, path_key, warn_of_case
 GROUP_COLUMN = "group"
 """Column of a points file that names the animal or slide of each point."""
 
+COMPRESSED = 16
+"""Edge of the squares of pixels that JPEG, with halved colours, stores together."""
+
 Pair = tuple[ImageStack, Points]
 
 
@@ -30,34 +34,46 @@ class Layout:
     Attributes
     ----------
     coordinates
-        `(n, 2)`: `(y, x)` in pixels of the model's pixel size, so that distances mean the
-        same in every image.
+        `(n, 2)`: `(y, x)` in pixels of the point's own image.
     planes
         `(n,)` numbers that differ between planes, of the same image or of others.
     codes
         `(n,)` classes.
     images
         `(n,)` numbers of the images; one that is given twice is one image.
+    plane_shapes
+        `(n_planes, 2)`: height and width of each numbered plane in pixels.
+    plane_places
+        For each numbered plane the index of the pair to read it from (the first that has its
+        image), and the index of the plane in that stack.
     groups
         `(n,)` numbers of the groups that the points name, or None when none does.
-    grain
-        Edge of an image pixel, in pixels of the model's pixel size, where images are
-        resampled to it; the largest of all images, 0 where none is resampled.
     effective
         For each pair, pixels of its image per level pixel, see `effective_zooms`.
+    cut_steps, cut_gaps
+        For each numbered plane, the pixels of which lines between regions are a multiple, so
+        that neither a stored nor a computed level pixel lies across a line; and the pixels to
+        leave free on each side where that cannot be. 1 and 0 for all where empty.
     """
 
     coordinates: NDArray[np.float64]
     planes: NDArray[np.int64]
     codes: NDArray[np.int64]
     images: NDArray[np.int64]
+    plane_shapes: NDArray[np.int64]
+    plane_places: tuple[tuple[int, tuple[int, ...]], ...]
     groups: NDArray[np.int64] | None = None
-    grain: float = 0.0
     effective: tuple[tuple[float, ...], ...] = ()
+    cut_steps: tuple[int, ...] = ()
+    cut_gaps: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Count the points."""
         return len(self.codes)
+
+    def plane_zooms(self, plane: int) -> tuple[float, ...]:
+        """Return the pixels per level pixel on a numbered plane."""
+        return self.effective[self.plane_places[plane][0]]
 
 
 def place_points(
@@ -88,27 +104,31 @@ def place_points(
     """
     codes = check_pairs(pairs, scheme)
     images = [_identity(stack) for stack, _ in pairs]
-    coordinates, grains, places, seen = [], [0.0], [], []
+    coordinates, places, effective = [], [], []
     for image, (stack, points) in zip(images, pairs, strict=True):
-        effective = effective_zooms(zooms, pixel_size, stack)
-        check_zooms(zooms, effective, stack)
+        zooms_here = effective_zooms(zooms, pixel_size, stack)
+        check_zooms(zooms, zooms_here, stack)
         if line := size_remark(pixel_size, stack):
             warnings.warn(line, LungclsWarning, stacklevel=2)
-        seen.append(effective)
-        edge_of_pixel = zooms[0] / effective[0]
-        coordinates.append(points.coordinates[:, -2:] * edge_of_pixel)
-        if not all(zoom.is_integer() for zoom in effective):
-            grains.append(edge_of_pixel)
+        effective.append(zooms_here)
+        first = images.index(image)
+        _check_same(stack, zooms_here, pairs[first][0], effective[first])
+        coordinates.append(points.coordinates[:, -2:])
         index = plane_indices(stack, points.coordinates)
-        places += [(images.index(image), *where) for where in index.tolist()]
+        places += [(first, *where) for where in index.tolist()]
+    planes = sorted(set(places))
+    cuts = [_cuts(pairs[pair][0], effective[pair]) for pair, *_ in planes]
     return Layout(
         np.concatenate(coordinates),
         _numbers(places),
         codes,
         np.array([place[0] for place in places], np.int64),
+        np.array([pairs[pair][0].plane_shape for pair, *_ in planes], np.int64),
+        tuple((pair, tuple(index)) for pair, *index in planes),
         _groups(pairs),
-        max(grains),
-        tuple(seen),
+        tuple(effective),
+        tuple(step for step, _ in cuts),
+        tuple(gap for _, gap in cuts),
     )
 
 
@@ -176,6 +196,42 @@ def check_codes(
             f"{sources}: no {one} is labelled {absent}; label some, or give --classes a scheme "
             "without it"
         )
+
+
+def _check_same(
+    stack: ImageStack, zooms: tuple[float, ...], first: ImageStack, first_zooms: tuple[float, ...]
+) -> None:
+    """Refuse an image that is given twice and is not read in the same way both times."""
+    differences = {
+        "pixel sizes": zooms != first_zooms,
+        "channels": (stack.channels, stack.rgb) != (first.channels, first.rgb),
+        "shapes": stack.shape != first.shape,
+    }
+    if found := [name for name, differs in differences.items() if differs]:
+        raise InputError(
+            f"{stack.source} is given twice with different {' and '.join(found)}; give it once "
+            "with all its points, or both times in the same way"
+        )
+
+
+def _cuts(stack: ImageStack, zooms: tuple[float, ...]) -> tuple[int, int]:
+    """Return the step of lines between regions on planes of an image, and the gap to leave.
+
+    A level pixel is averaged from a stored level of the pyramid that is not coarser than it:
+    a line must not cross a pixel of that. Lines on multiples of `COMPRESSED` keep the blocks
+    of JPEG on one side too, and lines on multiples of the zooms waste no level pixel.
+    """
+    stored = [f for f in stack.factors if f <= max(zooms) * (1 + 1e-9)]
+    whole = [int(f) for f in stored if f.is_integer()]
+    broken = [math.ceil(f) for f in stored if not f.is_integer()]
+    step = math.lcm(1, *whole)
+    wanted = [int(zoom) for zoom in zooms if zoom.is_integer()]
+    if min(stack.plane_shape) >= 32 * COMPRESSED:
+        wanted.append(COMPRESSED)
+    finer = math.lcm(step, *wanted)
+    if finer <= max(COMPRESSED, 2 * max(zooms)):
+        step = finer
+    return step, max(broken, default=0)
 
 
 def _groups(pairs: Sequence[Pair]) -> NDArray[np.int64] | None:

@@ -109,15 +109,6 @@ class SplitSettings(BaseModel):
     folds: int = setting(
         1, "Folds", "rounds of cross-validation; 1 is one split", SPLIT, ge=1, le=20
     )
-    buffer: float | None = setting(
-        None,
-        "Buffer",
-        "least distance between training and other points, in pixels; auto: as far as windows "
-        "reach. Less lets them share pixels, and every figure says so",
-        SPLIT,
-        unit="px",
-        ge=0,
-    )
     final: Literal["finish", "anew", "none"] = setting(
         "finish",
         "Then all points",

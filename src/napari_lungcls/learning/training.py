@@ -93,7 +93,9 @@ def run_training(
     settings = origin.shaped(settings).resolved(pixel_size, count_points(pairs))
     layout = place_points(pairs, scheme, settings.zooms, pixel_size)
     rng = np.random.default_rng(settings.seed)
-    splits = [split] if split else make_splits(layout, settings, scheme, rng)
+    splits = (
+        [split.in_whole_planes(layout)] if split else make_splits(layout, settings, scheme, rng)
+    )
     fingerprint = identify(_described(pairs, layout), settings, scheme, checkpoint)
     dtype = str(pairs[0][0].dtype)
     rehearse(settings, len(scheme), dtype, origin)

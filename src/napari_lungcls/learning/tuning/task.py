@@ -16,7 +16,6 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.pixelsize import common_pixel_size
 from napari_lungcls.learning.augmentation import check_changes, reach
-from napari_lungcls.learning.buffers import buffer_width
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, count_points, place_points
 from napari_lungcls.learning.runs import Material
@@ -50,8 +49,8 @@ class Task:
     origin, pixel_size
         What every network starts from, and what it sees.
     layout, split
-        Where the points lie, and which part of them each trial learns from. The buffer is
-        that of the widest windows in the space, so that all trials have the same points.
+        Where the points lie, and which part of them each trial learns from. Its regions are
+        wide enough for the coarsest zoom in the space, so that all trials have the same points.
     widest
         Settings with which everything is read that any trial can see.
     """
@@ -121,11 +120,9 @@ class Task:
                 check_changes(corner, str(stack.dtype), stack.source, rgb=stack.rgb)
         zooms = tuple(sorted({zoom for corner in corners for zoom in corner.zooms}))
         layout = place_points(pairs, scheme, zooms, pixel_size)
-        widest = max(corners, key=lambda corner: buffer_width(corner, layout.grain))
-        rng = np.random.default_rng(base.seed)
-        (split,) = make_splits(layout, widest, scheme, rng)
-        _warn_of_losses(split, len(layout), widest)
         wide = max(corners, key=reach).model_copy(update={"zooms": zooms})
+        (split,) = make_splits(layout, wide, scheme, np.random.default_rng(base.seed))
+        _warn_of_losses(split, len(layout), wide)
         return cls(
             tuple(pairs), scheme, base, space, objective, origin, pixel_size, layout, split, wide
         )
@@ -215,13 +212,12 @@ def _judgeable(given: TrainingSettings) -> TrainingSettings:
     return given
 
 
-def _warn_of_losses(split: Split, n: int, widest: TrainingSettings) -> None:
+def _warn_of_losses(split: Split, n: int, wide: TrainingSettings) -> None:
     if split.n_buffered > n / 2:
         warnings.warn(
-            f"{split.n_buffered} of {n} points lie too near to another part for the widest windows "
-            f"of the search, {widest.window} at zoom {max(widest.zooms)}, and are used in no "
-            f"trial; {len(split.train)} are left to learn from: narrow the search, such as with "
-            "--zooms 1",
+            f"{split.n_buffered} of {n} points lie in no region of the split and are used in no "
+            f"trial, because regions have to be wide enough for zoom {max(wide.zooms)}; "
+            f"{len(split.train)} are left to learn from: search fewer zooms",
             LungclsWarning,
             stacklevel=3,
         )

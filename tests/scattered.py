@@ -1,0 +1,29 @@
+"""Labelled points without an image: a split needs no pixel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_lungcls.learning.layout import Layout
+
+
+def scattered(
+    seed: int, n: int = 300, extent: int = 4000, classes: int = 2, planes: int = 1, **fields: Any
+) -> Layout:
+    """Scatter points over square planes; `fields` replaces what else a layout holds."""
+    rng = np.random.default_rng(seed)
+    where = rng.uniform(-0.5, extent - 0.5, (n, 2))
+    given = {
+        "planes": rng.integers(0, planes, n),
+        "codes": rng.integers(0, classes, n),
+        "images": np.zeros(n, np.int64),
+    } | fields
+    count = int(given["planes"].max()) + 1
+    return Layout(
+        where,
+        plane_shapes=np.full((count, 2), extent),
+        plane_places=tuple((0, (i,)) for i in range(count)),
+        **given,
+    )
