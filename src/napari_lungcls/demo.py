@@ -25,7 +25,7 @@ from napari_lungcls.reporting.runs import history_of, training_facts, validation
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
 from napari_lungcls.trainings import training
 
-SETTINGS = TrainingSettings(zooms=(1,), epochs=8, balance=False, seed=1)
+SETTINGS = TrainingSettings(seed=1)
 """What the demonstration trains with. At its pixel size one window spans an airspace, so one
 zoom is enough; points at random places already come in the proportions of the tissue."""
 

@@ -16,7 +16,8 @@ Progress = Callable[[int, int], None]
 """Called with the bytes that have come and the bytes in all (0 when the server hides it)."""
 
 CACHE_VARIABLE = "LUNGCLS_CACHE"
-_TIMEOUT = 30.0
+TIMEOUT = 30.0
+"""Seconds that a server has to answer."""
 _CHUNK = 1 << 18
 
 
@@ -69,6 +70,7 @@ def fetch(
     remedy: str,
     cache: Path | None = None,
     progress: Progress | None = None,
+    timeout: float = TIMEOUT,
 ) -> tuple[Path, Source]:
     """Find one of `sources` in the cache, or download the first that can be had.
 
@@ -84,6 +86,8 @@ def fetch(
         Where downloads are kept; `cache_folder()` when not given.
     progress
         Told about every piece that arrives.
+    timeout
+        Seconds that a server has to answer.
 
     Returns
     -------
@@ -111,7 +115,7 @@ def fetch(
     failures = []
     for source in sources:
         try:
-            return _download(source, folder, progress), source
+            return _download(source, folder, progress, timeout), source
         except (OSError, ValueError) as error:
             failures.append(f"{source.url} ({_reason(error, folder)})")
     raise InputError(f"cannot fetch {what}: {'; '.join(failures)}. {remedy}")
@@ -125,7 +129,7 @@ def _is_whole(path: Path, source: Published) -> bool:
         return False
 
 
-def _download(source: Published, folder: Path, progress: Progress | None) -> Path:
+def _download(source: Published, folder: Path, progress: Progress | None, timeout: float) -> Path:
     import pooch
 
     bar = False if progress is None else _Bar(progress)
@@ -134,7 +138,7 @@ def _download(source: Published, folder: Path, progress: Progress | None) -> Pat
         known_hash=f"sha256:{source.sha256}",
         fname=source.file_name,
         path=folder,
-        downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=_TIMEOUT),
+        downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=timeout),
     )
     return Path(path)
 

@@ -21,6 +21,9 @@ from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.fitting import fitting_zooms
 from napari_lungcls.printing import printable
 
+SHOWN = 96
+"""Edge of what is shown around a point, in level pixels."""
+
 
 class Place(NamedTuple):
     """Where something was answered: the name of its image, and `(…, y, x)` or its number there."""
@@ -30,7 +33,7 @@ class Place(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the network saw of one row: `(zooms, y, x, 3)`, and the places `(zooms, 2)` asked."""
+    """What is around one row: `(zooms, y, x, 3)`, and the places `(zooms, 2)` asked."""
 
     row: int
     windows: NDArray[Any]
@@ -83,7 +86,7 @@ class Answers(ABC):
 
     @abstractmethod
     def seen(self, document: ModelDocument, rows: NDArray[np.intp]) -> Iterator[Seen]:
-        """Read what a model with this document saw of some rows, in any order."""
+        """Read what is around some rows, at the zooms of a model, in any order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,5 +166,5 @@ class PointAnswers(Answers):
             # What there is to say was said when the points were answered.
             zooms = fitting_zooms(stack, document)
             where = points.coordinates[mine - part.start]
-            windows, places = read_windows(stack, where, zooms, document.network.sight)
+            windows, places = read_windows(stack, where, zooms, SHOWN)
             yield from map(Seen, mine.tolist(), windows, places)

@@ -1,8 +1,8 @@
-"""What training does to windows so that the network learns tissue and not this scanner.
+"""What training does to tiles so that the network learns tissue and not this scanner.
 
-Each point is kept as a square of level pixels that is wide enough for any turn (`reach`);
-windows are sampled from it anew in every epoch. Changes come in the order in which tissue, slide,
-microscope and camera make them: geometry, stain, colour, sharpness, blur, noise.
+Crops of tissue are wide enough for any turn (`crop_edge`); tiles are made of them anew in every
+step. Changes come in the order in which tissue, slide, microscope and camera make them:
+geometry, stain, colour, blur, noise.
 """
 
 from __future__ import annotations
@@ -23,46 +23,53 @@ from napari_lungcls.learning.augmentation_colour import (
     recolour,
     restain,
 )
-from napari_lungcls.learning.augmentation_optics import (
-    blurred,
-    noisy,
-    per_zoom,
-    random_sharpness,
-    sharpen,
-)
+from napari_lungcls.learning.augmentation_optics import blurred, noisy, per_zoom
+from napari_lungcls.learning.examples import Crops
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.network.spec import Normalisation, phase
+from napari_lungcls.learning.splits import Rows
+from napari_lungcls.network.spec import Normalisation
+from napari_lungcls.network.tiles import Tiles
 
-STREAMS = ("pose", "stain", "light", "blur", "noise", "sharpness")
+STREAMS = ("pose", "stain", "light", "blur", "noise")
 """Kinds of changes that have random numbers of their own; new ones go to the end."""
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How windows lie over their squares.
+    """How tiles lie over their crops; the middle of one is on the middle of the other.
 
     Attributes
     ----------
     matrix
-        `(n, zooms, 2, 2)`: turns, flips and scales a step `(y, x)` in the window into one in
-        the square.
-    place
-        `(n, zooms, 2)`: where in the window the point lies, in level pixels.
+        `(n, 2, 2)`: turns, flips and scales a step `(y, x)` in the tile into one in the crop.
     bend
         `(n, zooms, 2, size, size)`: what is added to the step of each pixel before, in level
         pixels; None where nothing is bent.
+    exact
+        Whether all turns are by right angles and nothing else is done, so that tiles have the
+        pixels of their crops.
     """
 
     matrix: NDArray[np.float64]
-    place: NDArray[np.float64]
     bend: NDArray[np.float64] | None = None
+    exact: bool = True
+
+
+def crop_edge(settings: TrainingSettings) -> int:
+    """Return the edge of the crops that tiles are made of, in level pixels."""
+    tile = settings.tile
+    assert tile is not None
+    if settings.rotation != "any" and not settings.scale and not settings.elastic:
+        return tile
+    turned = math.sqrt(2) if settings.rotation == "any" else 1.0
+    half = (tile / 2 * turned + settings.elastic) * (1 + settings.scale)
+    # As odd or even as the tile, so that both have their middle on a pixel or between two.
+    return tile + 2 * math.ceil(half - tile / 2 + 1)
 
 
 def reach(settings: TrainingSettings) -> int:
-    """Return how far from its point, in level pixels, a training window can see."""
-    farthest = settings.window / 2 + phase(settings.window)
-    turned = math.sqrt(2) if settings.rotation == "any" else 1.0
-    return math.ceil((farthest * turned + settings.elastic) * (1 + settings.scale)) + 1
+    """Return how far from a point, in level pixels, a crop that it lies in can end."""
+    return crop_edge(settings)
 
 
 def check_changes(settings: TrainingSettings, dtype: str, source: str, *, rgb: bool) -> None:
@@ -89,9 +96,9 @@ def check_changes(settings: TrainingSettings, dtype: str, source: str, *, rgb: b
 
 
 def random_pose(settings: TrainingSettings, n: int, zooms: int, rng: np.random.Generator) -> Pose:
-    """Draw turns, flips, scales, phases and bends.
+    """Draw turns, flips, scales and bends.
 
-    All zooms of a point are turned and scaled alike, as tissue would be. What is switched off
+    All zooms of a tile are turned and scaled alike, as tissue would be. What is switched off
     is drawn nevertheless, so that it moves nothing else; bends come last.
     """
     turns, flips, scales = rng.random((3, n))
@@ -101,49 +108,81 @@ def random_pose(settings: TrainingSettings, n: int, zooms: int, rng: np.random.G
     elif settings.rotation == "right":
         angle = np.floor(4 * turns) * (np.pi / 2)
     flip = np.where(flips < 0.5, -1.0, 1.0) if settings.flip else np.ones(n)
+    matrix = _turned(angle, flip)
+    matrix *= ((1 + settings.scale) ** (2 * scales - 1))[:, np.newaxis, np.newaxis]
+    size = settings.tile
+    assert size is not None
+    bend = None
+    if settings.elastic:
+        bend = random_bend(settings.elastic, np.full((n, zooms, 2), middle(size)), size, rng)
+    return Pose(matrix, bend, crop_edge(settings) == size)
+
+
+def right_pose(number: int, n: int) -> Pose:
+    """Return one of the eight poses that keep pixels as they are: turns, then those flipped."""
+    angle, flip = np.full(n, number % 4 * np.pi / 2), np.full(n, -1.0 if number >= 4 else 1.0)
+    return Pose(_turned(angle, flip))
+
+
+def _turned(angle: NDArray[np.floating[Any]], flip: NDArray[np.float64]) -> NDArray[np.float64]:
     sin, cos = np.sin(angle), np.cos(angle)
-    turn = np.stack([np.stack([cos, -sin * flip], -1), np.stack([sin, cos * flip], -1)], -2)
-    turn *= ((1 + settings.scale) ** (2 * scales - 1))[:, np.newaxis, np.newaxis]
-    most = phase(settings.window) if settings.random_phase else 0
-    place = middle(settings.window) + rng.uniform(-1, 1, (n, zooms, 2)) * most
-    bend = random_bend(settings.elastic, place, settings.window, rng) if settings.elastic else None
-    return Pose(np.repeat(turn[:, np.newaxis], zooms, 1), place, bend)
+    found = np.stack([np.stack([cos, -sin * flip], -1), np.stack([sin, cos * flip], -1)], -2)
+    whole = np.rint(found)
+    return np.where(np.abs(found - whole) < 1e-9, whole, found)
 
 
-def sample_windows(
-    squares: NDArray[Any], points: NDArray[np.float64], pose: Pose, size: int
-) -> NDArray[np.float32]:
-    """Sample windows from squares at sub-pixel positions, bilinearly.
+def posed(pixels: NDArray[Any], pose: Pose, size: int) -> NDArray[np.float32]:
+    """Make tiles of crops: bilinear, or the very pixels where the pose is exact.
 
     Parameters
     ----------
-    squares
+    pixels
         `(n, zooms, c, c, 3)` level pixels.
-    points
-        `(n, zooms, 2)` where in its square each point lies.
     pose
-        How each window lies over its square.
+        How each tile lies over its crop.
     size
-        Edge of the windows in level pixels.
+        Edge of the tiles in level pixels.
 
     Returns
     -------
     ndarray, (n, zooms, size, size, 3), float32
         In the intensities of the image.
     """
-    grid = np.arange(size, dtype=np.float64)
-    windows = np.empty((*squares.shape[:2], size, size, 3), np.float32)
+    grid = np.arange(size, dtype=np.float64) - middle(size)
+    centre = middle(pixels.shape[2])
+    tiles = np.empty((*pixels.shape[:2], size, size, 3), np.float32)
     # One at a time stays in the processor's cache.
-    for i in np.ndindex(*squares.shape[:2]):
-        steps = [grid[:, np.newaxis] - pose.place[i][0], grid - pose.place[i][1]]
+    for i in np.ndindex(*pixels.shape[:2]):
+        matrix = pose.matrix[i[0]]
+        if pose.exact:
+            # One of the crop's axes follows each of the tile's.
+            is_turned = matrix[0, 0] == 0
+            crop = pixels[i].swapaxes(0, 1) if is_turned else pixels[i]
+            steps = (matrix[1, 0], matrix[0, 1]) if is_turned else (matrix[0, 0], matrix[1, 1])
+            y, x = (np.rint(centre + step * grid).astype(np.intp) for step in steps)
+            tiles[i] = crop[y[:, np.newaxis], x]
+            continue
+        step = [grid[:, np.newaxis], grid]
         if pose.bend is not None:
-            steps = [step + bend for step, bend in zip(steps, pose.bend[i], strict=True)]
-        y, x = (
-            (point + row[0] * steps[0] + row[1] * steps[1]).reshape(-1)
-            for point, row in zip(points[i], pose.matrix[i], strict=True)
-        )
-        windows[i] = _bilinear(squares[i], y, x).reshape(size, size, 3)
-    return windows
+            step = [along + bend for along, bend in zip(step, pose.bend[i], strict=True)]
+        y, x = ((centre + row[0] * step[0] + row[1] * step[1]).reshape(-1) for row in matrix)
+        tiles[i] = _bilinear(pixels[i], y, x).reshape(size, size, 3)
+    return tiles
+
+
+def places_in_tiles(crops: Crops, pose: Pose, size: int) -> NDArray[np.float64]:
+    """Give where in their tiles the points of crops lie, `(m, zooms, 2)`, in level pixels."""
+    step = crops.places - middle(crops.pixels.shape[2])
+    inverse = np.linalg.inv(pose.matrix)[crops.owner]
+    straight = np.einsum("mij,mzj->mzi", inverse, step) + middle(size)
+    if pose.bend is None:
+        return straight
+    places, zooms = straight, np.arange(straight.shape[1])
+    for _ in range(3):  # bends are smooth and small: each round is closer by their slope
+        y, x = np.rint(places).clip(0, size - 1).astype(np.intp).transpose(2, 0, 1)
+        bent = pose.bend[crops.owner[:, np.newaxis], zooms, :, y, x]
+        places = straight - bent
+    return places
 
 
 def _bilinear(
@@ -189,20 +228,17 @@ def drop_zooms(
 
 
 def augmented(
-    squares: NDArray[Any],
-    places: NDArray[np.float64],
+    crops: Crops,
     settings: TrainingSettings,
     normalisation: Normalisation,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Make the windows of one training batch: all changes that the settings ask for.
+) -> tuple[Tiles, Rows]:
+    """Make the tiles of one step: all changes that the settings ask for.
 
     Parameters
     ----------
-    squares
-        `(n, zooms, c, c, 3)` level pixels around each point, in intensities of the image.
-    places
-        `(n, zooms, 2)` where in its square each point lies.
+    crops
+        Pieces of tissue, in intensities of the image, and the points in them.
     settings
         Which changes, and how strong.
     normalisation
@@ -212,35 +248,43 @@ def augmented(
 
     Returns
     -------
-    windows : ndarray, (n, zooms, window, window, 3), float32
-        Within what the type of the image can hold, where it holds whole numbers from 0.
-    places : ndarray, (n, zooms, 2)
-        Where in its window each point lies.
+    tiles : Tiles
+        float32, within what the type of the image can hold, where it holds whole numbers
+        from 0.
+    rows : ndarray, (m,)
+        The examples that lie in them.
 
     Raises
     ------
     InputError
         When stains shall change in images that are not uint8; `check_changes` says so before.
     """
-    n, zooms = squares.shape[:2]
+    size = settings.tile
+    assert size is not None
+    n, zooms = crops.pixels.shape[:2]
     rngs = _streams(rng)
     std = np.asarray(normalisation.std, np.float32)
     pose = random_pose(settings, n, zooms, rngs["pose"])
-    windows = sample_windows(squares, places, pose, settings.window)
+    pixels = posed(crops.pixels, pose, size)
     if settings.stain:
         check_changes(settings, normalisation.dtype, "the image", rgb=True)
-        windows = restain(windows, random_stain(settings.stain, n, rngs["stain"]))
+        pixels = restain(pixels, random_stain(settings.stain, n, rngs["stain"]))
     if settings.colour or settings.brightness or settings.contrast:
-        windows = recolour(windows, std, random_light(settings, n, rngs["light"]))
-    if settings.sharpness:
-        sharpen(windows, random_sharpness(settings.sharpness, n, rngs["sharpness"]))
+        pixels = recolour(pixels, std, random_light(settings, n, rngs["light"]))
     if settings.blur:
         sigma = rngs["blur"].uniform(0, settings.blur, (n,))
-        windows = blurred(windows, per_zoom(sigma, settings.zooms))
+        pixels = blurred(pixels, per_zoom(sigma, settings.zooms))
     if settings.noise:
         strength = per_zoom(rngs["noise"].uniform(0, settings.noise, (n,)), settings.zooms)
-        windows = noisy(windows, strength, std, rngs["noise"])
-    return _as_stored(windows, normalisation.dtype), pose.place
+        pixels = noisy(pixels, strength, std, rngs["noise"])
+    places = places_in_tiles(crops, pose, size)
+    inside = ((places[:, 0] > -0.5) & (places[:, 0] < size - 0.5)).all(axis=1)
+    factors = drop_zooms(n, zooms, settings.zoom_dropout, rng)[crops.owner[inside]]
+    tiles = Tiles(
+        _as_stored(pixels, normalisation.dtype), crops.owner[inside], places[inside],
+        factors if zooms > 1 and settings.zoom_dropout else None,
+    )  # fmt: skip
+    return tiles, crops.rows[inside]
 
 
 def _streams(rng: np.random.Generator) -> dict[str, np.random.Generator]:
@@ -253,9 +297,9 @@ def _streams(rng: np.random.Generator) -> dict[str, np.random.Generator]:
     return {name: np.random.default_rng((key, i)) for i, name in enumerate(STREAMS)}
 
 
-def _as_stored(windows: NDArray[np.float32], dtype: str) -> NDArray[np.float32]:
+def _as_stored(pixels: NDArray[np.float32], dtype: str) -> NDArray[np.float32]:
     """Cut off what an image of whole numbers could not hold, as a camera would; in place."""
     if np.dtype(dtype).kind == "u":
         limits = np.iinfo(dtype)
-        np.clip(windows, limits.min, limits.max, out=windows)
-    return windows
+        np.clip(pixels, limits.min, limits.max, out=pixels)
+    return pixels

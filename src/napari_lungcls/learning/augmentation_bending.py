@@ -1,4 +1,4 @@
-"""Elastic shifts: smooth fields by which windows are bent, and that never fold tissue over."""
+"""Elastic shifts: smooth fields by which tiles are bent, and that never fold tissue over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.interpolate import BSpline
 Floats = NDArray[np.float64]
 
 SPANS = 4
-"""Spans of the coarse grid across a window: bends are as wide as a quarter of it, or wider."""
+"""Spans of the coarse grid across a tile: bends are as wide as a quarter of it, or wider."""
 
 FOLDS = 2.05
 """A span must be wider than this times the largest shift of a grid point along an axis.
@@ -22,7 +22,7 @@ Else tissue could fold over itself; Choi and Lee 2000, doi 10.1006/gmod.2000.053
 
 
 def random_bend(most: float, places: Floats, size: int, rng: np.random.Generator) -> Floats:
-    """Draw smooth fields of shifts that leave the points where they are.
+    """Draw smooth fields of shifts that leave a place of each where it is.
 
     Each point of a coarse grid is shifted by `most` in a random direction; cubic B-splines lie
     between them (Rueckert et al. 1999, doi 10.1109/42.796284). What the point itself is shifted
@@ -33,16 +33,16 @@ def random_bend(most: float, places: Floats, size: int, rng: np.random.Generator
     most
         Largest shift against the point, in level pixels.
     places
-        `(n, zooms, 2)` where in its window each point lies.
+        `(n, zooms, 2)` where in its tile the bend leaves alone.
     size
-        Edge of the windows in level pixels.
+        Edge of the tiles in level pixels.
     rng
         Source of the draws.
 
     Returns
     -------
     ndarray, (n, zooms, 2, size, size)
-        Level pixels along y and x, for every pixel of the windows.
+        Level pixels along y and x, for every pixel of the tiles.
     """
     n, zooms = places.shape[:2]
     spans = min(SPANS, max(1, math.floor((size - 1) / (FOLDS * most))))

@@ -10,17 +10,17 @@ from skimage.color import hed_from_rgb, rgb_from_hed
 
 from napari_lungcls.learning.settings_data import AugmentationSettings
 
-Windows = NDArray[np.float32]
+Tiles = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Light:
-    """How the intensities of windows are stretched and shifted.
+    """How the intensities of tiles are stretched and shifted.
 
     Attributes
     ----------
     gain
-        `(n, 3)` factors around each window's mean.
+        `(n, 3)` factors around each tile's mean.
     shift
         `(n, 3)` in units of the image's spread.
     """
@@ -42,26 +42,26 @@ def random_light(settings: AugmentationSettings, n: int, rng: np.random.Generato
     return Light(np.exp(gain).astype(np.float32), shift.astype(np.float32))
 
 
-def recolour(windows: Windows, std: NDArray[np.float32], light: Light) -> Windows:
-    """Stretch each channel around its mean over the window, and shift it.
+def recolour(tiles: Tiles, std: NDArray[np.float32], light: Light) -> Tiles:
+    """Stretch each channel around its mean over the tile, and shift it.
 
     Parameters
     ----------
-    windows
+    tiles
         `(n, zooms, y, x, 3)`.
     std
         `(3,)` standard deviation of the intensities.
     light
         The change of each point.
     """
-    n, zooms, height, width = windows.shape[:4]
+    n, zooms, height, width = tiles.shape[:4]
     # A product with ones is ten times as fast as `mean` over the inner axes.
     ones = np.full((1, height * width), 1 / (height * width), np.float32)
-    mean = (ones @ windows.reshape(n, zooms, -1, 3))[:, :, np.newaxis]
+    mean = (ones @ tiles.reshape(n, zooms, -1, 3))[:, :, np.newaxis]
     gain, shift = (
         each[:, np.newaxis, np.newaxis, np.newaxis] for each in (light.gain, light.shift)
     )
-    changed: Windows = windows * gain
+    changed: Tiles = tiles * gain
     changed += mean * (1 - gain) + shift * std
     return changed
 
@@ -91,8 +91,8 @@ def random_stain(strength: float, n: int, rng: np.random.Generator) -> Stain:
     return Stain(1 + factor, shift)
 
 
-def restain(windows: Windows, stain: Stain) -> Windows:
-    """Change the amounts of haematoxylin, eosin and the rest in 8-bit RGB windows.
+def restain(tiles: Tiles, stain: Stain) -> Tiles:
+    """Change the amounts of haematoxylin, eosin and the rest in 8-bit RGB tiles.
 
     Optical densities `−log10((intensity + 1) / 256)` are separated into stains with the
     matrices of Ruifrok and Johnston 2001 as scikit-image has them, changed, and put together.
@@ -101,7 +101,7 @@ def restain(windows: Windows, stain: Stain) -> Windows:
 
     Parameters
     ----------
-    windows
+    tiles
         `(n, zooms, y, x, 3)`, intensities above −1.
     stain
         The change of each point.
@@ -109,20 +109,20 @@ def restain(windows: Windows, stain: Stain) -> Windows:
     Returns
     -------
     ndarray, float32
-        Shape of `windows`; above −1, beyond 255 where a stain was taken away from white.
+        Shape of `tiles`; above −1, beyond 255 where a stain was taken away from white.
     """
     # All of it is one matrix for each point, because separation and joining are linear.
     mixed = (hed_from_rgb * stain.factor[:, np.newaxis]) @ rgb_from_hed
     offset = -np.log(10) * (stain.shift @ rgb_from_hed)[:, np.newaxis, np.newaxis]
     # In place: new arrays of this size would take most of the time.
-    logs = windows + 1
+    logs = tiles + 1
     logs /= 256
     np.log(logs, out=logs)
-    n, zooms = windows.shape[:2]
+    n, zooms = tiles.shape[:2]
     turned = logs.reshape(n, zooms, -1, 3) @ mixed[:, np.newaxis].astype(np.float32)
     turned += offset.astype(np.float32)
     np.exp(turned, out=turned)
     turned *= 256
     turned -= 1
-    changed: Windows = turned.reshape(windows.shape)
+    changed: Tiles = turned.reshape(tiles.shape)
     return changed

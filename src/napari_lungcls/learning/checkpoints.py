@@ -134,8 +134,6 @@ class Checkpoint:
         arrays |= {f"state.{name}": array for name, array in loop.engine.state().items()}
         arrays |= {f"moment.{k}": v for k, v in loop.engine.optimizer_state().items()}
         arrays |= {f"best.{name}": array for name, array in loop.best.items()}
-        if loop.average is not None:
-            arrays |= {f"average.{k}": v for k, v in loop.average.state.items()}
         if loop.logits is not None:
             arrays["logits"] = loop.logits
         whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -154,8 +152,6 @@ class Checkpoint:
         assert self.document is not None
         loop.engine.load(self._named("state."))
         loop.engine.load_optimizer_state(self._named("moment."))
-        if loop.average is not None:
-            loop.average.state = self._named("average.")
         loop.resume(_standing(self.document.standing), self._named("best."), self.logits)
 
     @property

@@ -13,9 +13,10 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.geometry import middle, reflect, to_image, to_level
 from napari_lungcls.imaging.levels import BlockCache, Level
 from napari_lungcls.imaging.stack import ImageStack, stack_dtype
-from napari_lungcls.learning.examples import Crops, Rows, Side
+from napari_lungcls.learning.examples import Crops, Side
 from napari_lungcls.learning.layout import Layout, Pair
 from napari_lungcls.learning.regions import Region
+from napari_lungcls.learning.splits import Rows
 from napari_lungcls.memory import scratch
 from napari_lungcls.network.tiles import Tiles
 
@@ -129,7 +130,9 @@ class PointSet:
             parts.append(piece[::step, ::step].reshape(-1, 3))
         return np.concatenate(parts).astype(np.float32)
 
-    def _cut(self, origins: NDArray[np.int64], regions: list[Region], edge: int, side: Side) -> Crops:
+    def _cut(
+        self, origins: NDArray[np.int64], regions: list[Region], edge: int, side: Side
+    ) -> Crops:
         """Read crops, and find all points of the side that lie in them."""
         pixels, corners = self._pixels(origins, regions, edge)
         rows, owners = [], []
@@ -196,12 +199,10 @@ class PointSet:
             return out
         return out[(rows - r0)[:, np.newaxis], columns - c0]
 
-    def _region(
-        self, row: int, side: Side, edge: int, rng: np.random.Generator | None
-    ) -> Region:
+    def _region(self, row: int, side: Side, edge: int, rng: np.random.Generator | None) -> Region:
         """Choose a region of a side around a point: one with room for a crop, where there is."""
         plane, at = int(self.layout.planes[row]), self.layout.coordinates[row]
-        if side.regions is None:
+        if not side.regions:
             return Region.whole(plane, self.layout.plane_shapes[plane])
         found = [r for r in side.regions if r.plane == plane and bool(r.contains(at[None])[0])]
         if not found:

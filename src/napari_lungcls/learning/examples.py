@@ -10,14 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.learning.regions import Region
+from napari_lungcls.learning.splits import Rows, nobody
 from napari_lungcls.network.tiles import Tiles
-
-Rows = NDArray[np.intp]
-
-
-def nobody() -> Rows:
-    """Return the rows of an empty side."""
-    return np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +23,11 @@ class Side:
     rows
         Its examples.
     regions
-        The only pixels that may be read for it; None: all that the examples have.
+        The only pixels that may be read for it; none of them: all that the examples have.
     """
 
     rows: Rows = field(default_factory=nobody)
-    regions: tuple[Region, ...] | None = None
+    regions: tuple[Region, ...] = ()
 
     def __len__(self) -> int:
         """Count the examples."""

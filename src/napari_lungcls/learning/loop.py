@@ -12,23 +12,20 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.windows import batches
-from napari_lungcls.learning.augmentation import augmented, drop_zooms
-from napari_lungcls.learning.averaging import Average
-from napari_lungcls.learning.drawing import draw_epoch, sample_weights
-from napari_lungcls.learning.examples import Examples
+from napari_lungcls.learning.augmentation import augmented, crop_edge
+from napari_lungcls.learning.drawing import class_weights, draw_epoch
+from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.progress import Clock, Tally, TrainingProgress
 from napari_lungcls.learning.schedule import BestEpoch, learning_rate
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.splits import Rows
 from napari_lungcls.network.engines import Engine, State
-from napari_lungcls.network.readouts import readouts_at
 
-Rows = NDArray[np.intp]
 Logits = NDArray[np.float32]
 
-ASKED_TOGETHER = 128
-"""Windows that are answered at once."""
+ASKED_PIXELS = 2**19
+"""Level pixels of the tiles that are answered at once."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +37,12 @@ class Part:
     name
         What to call it, such as `fold 2 of 5`; empty when it is the only one.
     train, validation
-        Rows of the examples; without validation the last epoch is kept.
+        Sides of the examples; without validation the last epoch is kept.
     """
 
     name: str
-    train: Rows
-    validation: Rows
+    train: Side
+    validation: Side
 
 
 @dataclass
@@ -102,12 +99,11 @@ class Loop:
         self.best: State = {}
         self.logits: Logits | None = None
         """Of the epoch that is kept, for the validation rows."""
-        self.average = Average(settings.average, engine.state()) if settings.average else None
         self._stopper = BestEpoch(
             len(part.validation), settings.patience, settings.min_epochs, settings.tolerance
         )
-        codes = examples.codes[part.train]
-        self._weights = sample_weights(codes, settings, engine.spec.classes)
+        codes = examples.codes[part.train.rows]
+        self._weights = class_weights(codes, settings, engine.spec.classes)
         self.per_epoch = settings.steps_per_epoch(len(part.train))
         self.epochs = settings.epochs_for(len(part.train))
 
@@ -129,7 +125,7 @@ class Loop:
         return ran >= self.epochs or (judged and self._stopper.is_over(ran - 1))
 
     def resume(self, standing: Standing, best: State, logits: Logits | None) -> None:
-        """Go on where another process stood; the engine and `average` are loaded already."""
+        """Go on where another process stood; the engine is loaded already."""
         self.standing, self.best, self.logits = standing, best, logits
         self.rng.bit_generator.state = standing.rng_state
         for record in standing.history:
@@ -157,13 +153,12 @@ class Loop:
             began, epoch = time.perf_counter(), len(self.history)
             for rows in self._batches()[standing.step :]:
                 if cancelled():
-                    self.best = self.best or self._current()
+                    self.best = self.best or self.engine.state()
                     return
                 done = epoch * self.per_epoch + standing.step
                 rate = learning_rate(self.settings, done, self.total, self.history)
                 standing.tally.add(*self._step(rows, rate))
                 standing.step += 1
-                self._follow(done + 1)
                 if standing.step < self.per_epoch:
                     yield self._progress(clock, before, done + 1, epoch)
             record = self._close(rate, time.perf_counter() - began)
@@ -173,39 +168,29 @@ class Loop:
         """Draw the batches of an epoch; anew the same ones when it was begun before."""
         if not self.standing.draw_state:
             self.standing.draw_state = dict(self.rng.bit_generator.state)
-            return draw_epoch(self.examples, self.part.train, self.settings, self.rng)
+            return draw_epoch(self.examples, self.part.train.rows, self.settings, self.rng)
         again = np.random.default_rng()
         again.bit_generator.state = self.standing.draw_state
-        return draw_epoch(self.examples, self.part.train, self.settings, again)
+        return draw_epoch(self.examples, self.part.train.rows, self.settings, again)
 
     def _step(self, rows: Rows, rate: float) -> tuple[float, float, int]:
-        """Train on one batch; return its loss, its accuracy, its size."""
+        """Train on one batch; return its loss, its accuracy, its points."""
         settings, spec = self.settings, self.engine.spec
-        squares, places = self.examples.around(rows)
-        windows, places = augmented(squares, places, settings, spec.normalisation, self.rng)
-        factors = drop_zooms(len(rows), len(spec.zooms), settings.zoom_dropout, self.rng)
-        codes = self.examples.codes[rows]
-        readouts = readouts_at(spec, places, factors)
-        step = self.engine.train_step(windows, readouts, codes, self._weights[codes], rate)
+        crops = self.examples.crops(rows, self.part.train, spec.tile, crop_edge(settings), self.rng)
+        tiles, found = augmented(crops, settings, spec.normalisation, self.rng)
+        codes = self.examples.codes[found]
+        step = self.engine.train_step(tiles, codes, self._weights[codes], rate)
         _check_numbers(step.loss, rate)
-        return step.loss, float((step.logits.argmax(1) == codes).mean()), len(rows)
-
-    def _follow(self, steps: int) -> None:
-        if self.average is not None and self.average.is_due(steps):
-            self.average.add(self.engine.state(), steps)
-
-    def _current(self) -> State:
-        """Return what would be kept now: the average where there is one."""
-        return self.engine.state() if self.average is None else dict(self.average.state)
+        return step.loss, float((step.logits.argmax(1) == codes).mean()), len(found)
 
     def _close(self, rate: float, seconds: float) -> EpochRecord:
         """Validate after an epoch, and keep the network if it is as good as any so far."""
         loss: float | None = None
         accuracy: float | None = None
         if len(self.part.validation):
-            logits = self._judged()
+            logits = logits_of(self.engine, self.examples, self.part.validation)
             _check_numbers(logits, rate)
-            codes = self.examples.codes[self.part.validation]
+            codes = self.examples.codes[self.part.validation.rows]
             chosen = log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(codes)), codes]
             loss, accuracy = float(-chosen.mean()), float((logits.argmax(1) == codes).mean())
         tally = self.standing.tally
@@ -219,7 +204,7 @@ class Loop:
             seconds=seconds,
         )
         if self._note(record):
-            self.best = {name: array.copy() for name, array in self._current().items()}
+            self.best = self.engine.state()
             self.logits = logits if loss is not None else None
         self.history.append(record)
         self.standing.step, self.standing.tally, self.standing.draw_state = 0, Tally(), {}
@@ -233,16 +218,6 @@ class Loop:
             return True
         return self._stopper.keeps(record.epoch - 1, record.val_accuracy, record.val_loss)
 
-    def _judged(self) -> Logits:
-        """Answer the validation rows with what would be kept now."""
-        if self.average is None:
-            return logits_of(self.engine, self.examples, self.part.validation)
-        learning = self.engine.state()
-        self.engine.load(self.average.state)
-        found = logits_of(self.engine, self.examples, self.part.validation)
-        self.engine.load(learning)
-        return found
-
     def _progress(
         self, clock: Clock, before: int, done: int, epoch: int, record: EpochRecord | None = None
     ) -> TrainingProgress:
@@ -255,19 +230,21 @@ class Loop:
         )  # fmt: skip
 
 
-def logits_of(engine: Engine, examples: Examples, rows: Rows) -> Logits:
-    """Answer examples through windows as wide as the network sees, `(len(rows), classes)`."""
+def logits_of(engine: Engine, examples: Examples, side: Side) -> Logits:
+    """Answer examples from the pixels of their own side, `(len(side), classes)`."""
     spec = engine.spec
-    found = [np.zeros((0, spec.classes), np.float32)]
-    for part in batches(len(rows), ASKED_TOGETHER):
-        windows, places = examples.centred(rows[part], spec.sight)
-        found.append(engine.logits(windows, readouts_at(spec, places, size=spec.sight)))
-    return np.concatenate(found)
+    place = np.full(len(examples.codes), -1, np.intp)
+    place[side.rows] = np.arange(len(side))
+    found = np.zeros((len(side), spec.classes), np.float32)
+    batch = max(1, ASKED_PIXELS // (spec.tile**2 * len(spec.zooms)))
+    for rows, tiles in examples.answering(side, spec.tile, batch):
+        found[place[rows]] = engine.logits(tiles)
+    return found
 
 
 def _check_numbers(found: float | NDArray[np.float32], rate: float) -> None:
     if not np.isfinite(found).all():
         raise InputError(
             f"the loss is no longer a number at a learning rate of {rate:.2g}; "
-            "use a smaller --learning-rate"
+            "use a smaller learning rate"
         )

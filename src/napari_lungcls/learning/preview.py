@@ -15,12 +15,10 @@ def preview_settings(settings: TrainingSettings) -> TrainingSettings:
     features still tell textures apart.
     """
     pretrained = settings.pretrained
-    if pretrained == "imagenet" and not is_cached(IMAGENET):
-        pretrained = "none"
-    if pretrained == "none" and is_cached(IMAGENET):
-        pretrained = "imagenet"
+    if pretrained in ("auto", "imagenet", "none"):
+        pretrained = "imagenet" if is_cached(IMAGENET) else "none"
     changes = {
-        "freeze": True,
+        "freeze": "yes",
         "pretrained": pretrained,
         "val_fraction": 0.0,
         "test_fraction": 0.0,

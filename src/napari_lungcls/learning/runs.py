@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.learning.checkpoints import Checkpoint
-from napari_lungcls.learning.examples import Examples
-from napari_lungcls.learning.heads import fit_heads, poses_for
+from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.linear_probe import fit_linear_probe, poses_for
 from napari_lungcls.learning.loop import Logits, Loop, Part, logits_of
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
@@ -105,9 +105,9 @@ class Run:
         settings, seed = self._settings_of(number), (self._settings.seed, number)
         engine = self._start(number)
         self._computed = (engine.name, engine.device)
-        if settings.freeze:
-            history, logits = yield from fit_heads(
-                engine, examples, part, settings, seed, clock, before, cancelled
+        if settings.freezes:
+            history, logits = yield from fit_linear_probe(
+                engine, examples, part, settings, clock, before, cancelled
             )
             best, complete = engine.state(), True
         else:
@@ -122,7 +122,7 @@ class Run:
         """Tell whether a part goes on with the network of the first split, on all points."""
         settings = self._settings
         is_last = number == len(self._material.splits)
-        return is_last and settings.final == "finish" and not settings.freeze
+        return is_last and settings.final == "finish" and not settings.freezes
 
     def _settings_of(self, number: int) -> TrainingSettings:
         """Return the settings of a part."""
@@ -136,7 +136,7 @@ class Run:
         material, settings = self._material, self._settings_of(number)
         if self._finishes(number):
             assert self._kept is not None
-            return continue_network(*self._kept, settings)
+            return continue_network(*self._kept, settings, self._origin)
         return start_network(
             material.examples, self._parts[number].train, settings, len(self._scheme),
             material.dtype, self._origin,
@@ -240,7 +240,9 @@ class Run:
             self._answers[f"validation.{number}"] = logits
         if number == 0 and len(splits[0].test) and history:
             engine.load(best)
-            self._answers["test.0"] = logits_of(engine, self._material.examples, splits[0].test)
+            self._answers["test.0"] = logits_of(
+                engine, self._material.examples, Side(splits[0].test, splits[0].test_regions)
+            )
 
     def _judged(self) -> list[tuple[int, Split]]:
         """Return the splits whose training has ended, with their numbers."""
@@ -279,7 +281,11 @@ def _parts(material: Material, settings: TrainingSettings) -> tuple[Part, ...]:
     """List the trainings of a run in their order."""
     count = len(material.splits)
     parts = [
-        Part(f"fold {i} of {count}" if count > 1 else "", split.train, split.validation)
+        Part(
+            f"fold {i} of {count}" if count > 1 else "",
+            Side(split.train, split.train_regions),
+            Side(split.validation, split.validation_regions),
+        )
         for i, split in enumerate(material.splits, 1)
     ]
     held_out = any(len(s.train) < len(material.examples.codes) for s in material.splits)
@@ -287,13 +293,13 @@ def _parts(material: Material, settings: TrainingSettings) -> tuple[Part, ...]:
         # A data set that brings its own test part is compared by it; that is left alone.
         apart = material.splits[0].test if material.splits[0].by == "files" else nobody()
         everyone = np.setdiff1d(np.arange(len(material.examples.codes)), apart)
-        parts.append(Part("all points", everyone, nobody()))
+        parts.append(Part("all points", Side(everyone), Side()))
     return tuple(parts)
 
 
 def _steps(part: Part, settings: TrainingSettings) -> int:
     """Count the steps of a part, if it does not stop early."""
     n = len(part.train)
-    if settings.freeze:
+    if settings.freezes:
         return n * poses_for(n)
     return settings.epochs_for(n) * settings.steps_per_epoch(n)

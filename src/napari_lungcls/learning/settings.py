@@ -15,10 +15,10 @@ from napari_lungcls.learning.settings_data import (
 )
 from napari_lungcls.learning.settings_network import FEW, SHARP_ZOOMS, NetworkSettings
 from napari_lungcls.learning.settings_run import (
+    ENOUGH,
     FINISH,
     FINISH_RATE,
     LARGE,
-    ENOUGH,
     PIXELS,
     SMALL,
     STEPS,
@@ -27,6 +27,7 @@ from napari_lungcls.learning.settings_run import (
 )
 from napari_lungcls.network.engines.protocol import OptimizerOptions
 from napari_lungcls.network.parameters import DETAIL, STAGE_NAMES
+
 
 class TrainingSettings(
     AnswerSettings, SplitSettings, AugmentationSettings, RunSettings, NetworkSettings

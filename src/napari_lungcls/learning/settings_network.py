@@ -94,8 +94,11 @@ class NetworkSettings(BaseModel):
         choices=["auto", "none", "imagenet"],
         other="file",
         in_sight=True,
-        words={"auto": "ImageNet's weights if available", "none": "random numbers",
-               "imagenet": "ImageNet's weights"},
+        words={
+            "auto": "ImageNet's weights if available",
+            "none": "random numbers",
+            "imagenet": "ImageNet's weights",
+        },
     )
     freeze: Literal["auto", "yes", "no"] = setting(
         "auto",

@@ -150,14 +150,6 @@ class RunSettings(BaseModel):
     zoom_dropout: float = setting(
         0.2, "Zoom dropout", "share of the zooms dropped", GENERALISE, ge=0, lt=1
     )
-    average: float = setting(
-        0.0,
-        "Average weights",
-        "decay per step of the moving average of the weights; 0 keeps the weights themselves",
-        GENERALISE,
-        ge=0,
-        lt=1,
-    )
 
     @field_validator("prior", mode="before")
     @classmethod

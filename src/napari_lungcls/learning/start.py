@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.examples import Examples
+from napari_lungcls.learning.examples import Examples, Side
+from napari_lungcls.learning.layout import Pair, count_points, density_of
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.engines import Engine, State, create_engine
+from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
 from napari_lungcls.network.modelfile import is_model_file, read_model
-from napari_lungcls.network.pretrained import PretrainedWeights, load_pretrained
+from napari_lungcls.network.parameters import STAGES, stage_of, trunk_shapes
+from napari_lungcls.network.pretrained import (
+    PretrainedWeights,
+    load_available,
+    load_pretrained,
+)
 from napari_lungcls.network.spec import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -26,15 +32,10 @@ from napari_lungcls.network.spec import (
     Triple,
 )
 
-SAMPLE = 512
-"""Points whose squares are looked at to learn how bright and varied the image is."""
+SAMPLE_PIXELS = 2**20
+"""Pixels that are looked at to learn how bright and varied the image is."""
 
-SAMPLE_PIXELS = 2**25
-"""Pixels of them that are held at most; 400 MB as they are summed."""
-PIECES = 16
-"""Parts in which they are read."""
-
-SHAPE = ("zooms", "window", "stages", "readout", "padding")
+SHAPE = ("zooms", "tile", "stages", "hidden", "readout", "padding")
 """Settings that a trained model brings with it."""
 
 
@@ -57,9 +58,36 @@ class Origin:
     said: str = "none"
 
     @property
+    def stages(self) -> tuple[int, ...]:
+        """Stages of the trunk that have weights from a file, the stem as 0."""
+        if self.model is not None:
+            return (0, *range(1, self.model[0].network.stages[-1] + 1))
+        if self.weights is None:
+            return ()
+        names = trunk_shapes()
+        return tuple(
+            stage
+            for stage in (0, *STAGES)
+            if all(n in self.weights.state for n in names if stage_of(n) == stage and _is_needed(n))
+        )
+
+    @property
+    def fixed_statistics(self) -> tuple[str, ...]:
+        """Parts of the trunk whose batch normalisation keeps the statistics of the file."""
+        if self.weights is None:
+            return ()
+        return tuple("bn1" if stage == 0 else f"layer{stage}" for stage in self.stages)
+
+    @property
     def pixel_size(self) -> float | None:
         """Micrometres per pixel that the model sees, if there is one and it knows."""
         return self.model[0].pixel_size if self.model else None
+
+    def resolve(self, settings: TrainingSettings, pairs: Sequence[Pair]) -> TrainingSettings:
+        """Choose what settings leave to the program, for these points and this start."""
+        return self.shaped(settings).resolved(
+            count_points(pairs), density=density_of(pairs), weights=self.stages
+        )
 
     def shaped(self, settings: TrainingSettings) -> TrainingSettings:
         """Give settings the shape of the model.
@@ -75,12 +103,17 @@ class Origin:
         own = {name: getattr(spec, name) for name in SHAPE}
         for name in settings.model_fields_set & set(SHAPE):
             asked = getattr(settings, name)
-            if asked not in (own[name], ()):
+            if asked not in (own[name], (), None):
                 raise InputError(
                     f"the model {settings.pretrained} has {name} {_words(own[name])}, not "
                     f"{_words(asked)}; leave --{name} out, or start from other weights"
                 )
         return settings.model_copy(update=own)
+
+
+def _is_needed(name: str) -> bool:
+    """Tell whether a part of the trunk cannot do without an array; folded files lack others."""
+    return name.endswith("weight") and ("conv" in name or "downsample.0" in name)
 
 
 def open_origin(settings: TrainingSettings, scheme: ClassScheme) -> Origin:
@@ -96,6 +129,9 @@ def open_origin(settings: TrainingSettings, scheme: ClassScheme) -> Origin:
     """
     if settings.pretrained == "none":
         return Origin()
+    if settings.pretrained == "auto":
+        weights, said = load_available()
+        return Origin(weights=weights, said=said)
     if settings.pretrained != "imagenet" and is_model_file(settings.pretrained):
         document, state = read_model(settings.pretrained)
         if document.scheme.same_classes(scheme):
@@ -107,7 +143,7 @@ def open_origin(settings: TrainingSettings, scheme: ClassScheme) -> Origin:
 
 def start_network(
     examples: Examples,
-    train: NDArray[np.intp],
+    train: Side,
     settings: TrainingSettings,
     classes: int,
     dtype: str,
@@ -119,7 +155,7 @@ def start_network(
     Parameters
     ----------
     examples, train
-        The training part tells the normalisation.
+        The training side tells the normalisation.
     settings, classes
         What to build; `origin.shaped` comes first.
     dtype
@@ -146,25 +182,32 @@ def start_network(
         engine.load(origin.model[1])
     elif origin.weights is not None:
         engine.load(_fitting(origin.weights, engine), partial=True)
-    engine.prepare(settings.optimizer_options)
+    engine.prepare(_options(settings, origin))
     return engine
 
 
-def continue_network(spec: NetworkSpec, state: State, settings: TrainingSettings) -> Engine:
+def continue_network(
+    spec: NetworkSpec, state: State, settings: TrainingSettings, origin: Origin
+) -> Engine:
     """Build a network with these arrays, ready for its next step."""
     engine = create_engine(settings.engine, spec, device=settings.device, seed=settings.seed)
     engine.load(state)
-    engine.prepare(settings.optimizer_options)
+    engine.prepare(_options(settings, origin))
     return engine
 
 
+def _options(settings: TrainingSettings, origin: Origin) -> OptimizerOptions:
+    fixed = origin.fixed_statistics
+    return settings.optimizer_options.model_copy(update={"fixed_statistics": fixed})
+
+
 def _spec(settings: TrainingSettings, classes: int, scale: Normalisation) -> NetworkSpec:
+    shape = {name: getattr(settings, name) for name in SHAPE}
+    if shape["hidden"]:
+        # Two units for each class hold a linear map, see `linear_probe`.
+        shape["hidden"] = max(shape["hidden"], 2 * classes)
     try:
-        return NetworkSpec(
-            classes=classes,
-            normalisation=scale,
-            **{name: getattr(settings, name) for name in SHAPE},
-        )
+        return NetworkSpec(classes=classes, normalisation=scale, **shape)
     except ValidationError as error:
         reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         raise InputError(f"these settings make no network: {reason}") from error
@@ -174,6 +217,7 @@ def _fitting(weights: PretrainedWeights, engine: Engine) -> State:
     """Return the arrays that this network has a place for; stages it lacks are left out."""
     own = engine.state()
     found = {name: array for name, array in weights.state.items() if name in own}
+    # In a file whose batch normalisation is folded away, the one left out changes nothing.
     if engine.spec.is_torchvision and weights.fc is not None:
         head = dict(zip(("fc.weight", "fc.bias"), weights.fc, strict=True))
         if all(own[name].shape == array.shape for name, array in head.items()):
@@ -182,15 +226,14 @@ def _fitting(weights: PretrainedWeights, engine: Engine) -> State:
 
 
 def normalisation_of(
-    examples: Examples, train: NDArray[np.intp], dtype: str, *, imagenet: bool
+    examples: Examples, train: Side, dtype: str, *, imagenet: bool
 ) -> Normalisation:
-    """Take mean and spread from the training points, or ImageNet's on the image's scale.
+    """Take mean and spread from the tissue around the training points, or ImageNet's on the image's scale.
 
     Pretrained weights expect intensities from 0 to 1. What 0 and 1 are is known for uint8;
     for other types it is the range of the training points, without the outermost thousandth.
     """
-    chosen = train[np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)]
-    values = np.concatenate([_some(examples, part) for part in np.array_split(chosen, PIECES)])
+    values = examples.sample(train, SAMPLE_PIXELS)
     if imagenet:
         low, high = (0.0, 255.0) if dtype == "uint8" else np.percentile(values, (0.1, 99.9))
         span = float(high - low) or 1.0
@@ -206,12 +249,25 @@ def normalisation_of(
     return Normalisation(mean=cast(Triple, tuple(mean)), std=cast(Triple, tuple(std)), dtype=dtype)
 
 
-def _some(examples: Examples, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Take the pixels of squares, or evenly spread ones where there are too many, `(m, 3)`."""
-    pixels = examples.around(rows)[0].reshape(-1, 3)
-    step = -(-len(pixels) * PIECES // SAMPLE_PIXELS) if len(pixels) else 1
-    return pixels[::step].astype(np.float32)
-
-
 def _words(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def rehearse(settings: TrainingSettings, classes: int, dtype: str, origin: Origin) -> None:
+    """Build the network of a training before tissue is read, and drop it.
+
+    Engine, device, weights and a shape that no network can have are found out in this way.
+
+    Raises
+    ------
+    InputError
+        When one of them cannot be used.
+    """
+    norm = Normalisation(mean=(0.0,) * 3, std=(1.0,) * 3, dtype=dtype)
+    if origin.model is not None:
+        spec = origin.model[0].network
+        spec.normalisation.check(dtype, "the image")
+    else:
+        spec = _spec(settings, classes, norm)
+    engine = create_engine(settings.engine, spec, device=settings.device, seed=settings.seed)
+    engine.prepare(_options(settings, origin))

@@ -13,15 +13,16 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.pixelsize import common_pixel_size
 from napari_lungcls.learning.answers import Answers, PointAnswers
+from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.beginning import begin, common_colours, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
-from napari_lungcls.learning.layout import Layout, Pair, count_points, place_points
+from napari_lungcls.learning.layout import Layout, Pair, place_points
 from napari_lungcls.learning.progress import Clock, TrainingProgress
-from napari_lungcls.learning.rehearsal import rehearse
 from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
+from napari_lungcls.learning.start import rehearse
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import State
 
@@ -90,7 +91,7 @@ def run_training(
     images = [(str(stack.dtype), stack.source, stack.rgb) for stack, _ in pairs]
     origin = begin(settings, scheme, images)
     pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
-    settings = origin.shaped(settings).resolved(pixel_size, count_points(pairs))
+    settings = origin.resolve(settings, pairs)
     layout = place_points(pairs, scheme, settings.zooms, pixel_size)
     rng = np.random.default_rng(settings.seed)
     splits = (
@@ -100,7 +101,7 @@ def run_training(
     dtype = str(pairs[0][0].dtype)
     rehearse(settings, len(scheme), dtype, origin)
     points = None
-    for step in read_point_set(pairs, layout, settings):
+    for step in read_point_set(pairs, layout, reach(settings)):
         if isinstance(step, PointSet):
             points = step
         else:

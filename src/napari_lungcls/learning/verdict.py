@@ -27,7 +27,8 @@ class Verdict:
     Attributes
     ----------
     temperature, calibration
-        Fitted to the validation points; 1 and None without any.
+        Fitted to the validation points; without any the usual temperature of networks that
+        learned such labels, and None.
     threshold, operating_point
         Chosen on them for the aim of the settings; None where the likelier class is answered.
     validation, test
@@ -55,12 +56,13 @@ def judge(
         See `check_aim`.
     """
     check_aim(settings, scheme)
-    if validation is None:
-        return Verdict(test=_scored(test, 1.0, None, scheme))
-    logits, codes = validation
     # Heads that are fitted to a frozen trunk know nothing of smoothed labels.
-    smoothed = 0.0 if settings.freeze else settings.label_smoothing
+    smoothed = 0.0 if settings.freezes else settings.label_smoothing
     prior = Prior.of_smoothing(smoothed, len(scheme))
+    if validation is None:
+        usual = prior.centre
+        return Verdict(temperature=usual, test=_scored(test, usual, None, scheme))
+    logits, codes = validation
     fitted = fit_calibration(logits, codes, seed=settings.seed, prior=prior)
     chosen = None
     if settings.aim != "most-likely":

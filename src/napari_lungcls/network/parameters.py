@@ -108,11 +108,8 @@ def detail_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def hidden_shapes(hidden: int, classes: int) -> dict[str, tuple[int, ...]]:
-    """List the arrays of the hidden layer: its normalisation and what follows it."""
-    return _normalisation("heads.norm", hidden) | {
-        "heads.out.weight": (classes, hidden),
-        "heads.out.bias": (classes,),
-    }
+    """List the arrays behind the hidden layer."""
+    return {"heads.out.weight": (classes, hidden), "heads.out.bias": (classes,)}
 
 
 def _convolution(name: str, channels: int, incoming: int, side: int) -> dict[str, tuple[int, ...]]:

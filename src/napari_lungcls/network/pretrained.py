@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +11,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.downloads import Progress
-from napari_lungcls.errors import InputError
+from napari_lungcls.downloads import Progress, is_cached
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.network.parameters import PARTS, stage_channels, trunk_shapes
 from napari_lungcls.network.weight_files import Shape, WeightFile, read_weights
 from napari_lungcls.network.weight_sources import IMAGENET, PretrainedSource, fetch
 
-__all__ = ["PretrainedSource", "PretrainedWeights", "load_pretrained"]
+__all__ = ["PretrainedSource", "PretrainedWeights", "load_available", "load_pretrained"]
+
+WITHOUT = "ImageNet's weights are not at hand"
+"""How the line begins that says that a network starts from random numbers instead."""
+
+SHORT = 3.0
+"""Seconds that a server has to answer where training can do without its weights."""
+
+AGAIN = 600.0
+"""Seconds after which a server that did not answer is asked again."""
 
 Array = NDArray[np.float32]
 
@@ -95,6 +106,42 @@ def load_pretrained(
         return _assembled(read_weights(path, _wanted()), path, published.url)
     path = Path(source).expanduser()
     return _assembled(read_weights(path, _wanted()), path, str(path))
+
+
+def load_available(
+    *, cache: Path | None = None, sources: Sequence[PretrainedSource] = IMAGENET
+) -> tuple[PretrainedWeights | None, str]:
+    """Load ImageNet's weights if they lie in the cache or can be fetched at once.
+
+    Returns
+    -------
+    weights
+        None when they cannot be had.
+    said
+        What a network starts from, in words.
+
+    Warns
+    -----
+    LungclsWarning
+        When training goes on without them.
+    """
+    why = _unreachable.get(sources[0].url)
+    if is_cached(sources, cache) or why is None or time.monotonic() > why[0]:
+        try:
+            path, published = fetch(sources, cache, timeout=SHORT)
+            weights = _assembled(read_weights(path, _wanted()), path, published.url)
+            return weights, weights.message()
+        except InputError as error:
+            why = time.monotonic() + AGAIN, str(error)
+            _unreachable[sources[0].url] = why
+    warnings.warn(
+        f"{WITHOUT}, so training begins with random numbers: {why[1]}", LungclsWarning, stacklevel=2
+    )
+    return None, "none"
+
+
+_unreachable: dict[str, tuple[float, str]] = {}
+"""Servers that did not answer: until when they are left alone, and what was said."""
 
 
 def _wanted() -> dict[str, Shape]:

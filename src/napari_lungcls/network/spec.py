@@ -72,7 +72,7 @@ class NetworkSpec(BaseModel):
     """Shape of a network: a ResNet-18 trunk, read at several zooms and stages, and its heads.
 
     `summed(p) = b + Σ_zoom Σ_stage W[zoom, stage] · F_stage(level_zoom)(p / zoom)`; with a
-    hidden layer `logits = out(relu(norm(summed)))`, without one `logits = summed`.
+    hidden layer `logits = out(relu(summed))`, without one `logits = summed`.
 
     Attributes
     ----------

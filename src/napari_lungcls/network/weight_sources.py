@@ -37,10 +37,11 @@ def fetch(
     sources: Sequence[PretrainedSource],
     cache: Path | None = None,
     progress: Progress | None = None,
+    timeout: float = downloads.TIMEOUT,
 ) -> tuple[Path, PretrainedSource]:
     """Find one of `sources` in the cache, or download it; see `downloads.fetch`."""
     remedy = (
         f"Fetch {sources[0].url} on another machine and use --pretrained FILE, or train with "
         "--pretrained none"
     )
-    return downloads.fetch(sources, "the weights", remedy, cache, progress)
+    return downloads.fetch(sources, "the weights", remedy, cache, progress, timeout)

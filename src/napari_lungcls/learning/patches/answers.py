@@ -17,8 +17,8 @@ from scipy.special import softmax
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.files import replacing
-from napari_lungcls.imaging.windows import batches
 from napari_lungcls.learning.answers import Answers, Place, Seen
+from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.learning.patches.folders import names_of
 from napari_lungcls.learning.patches.parts import PatchData
@@ -26,7 +26,6 @@ from napari_lungcls.network.deciding import decide
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.fitting import colour_remark
-from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.printing import printable
 
 BATCH = 128
@@ -67,11 +66,13 @@ def classify_patches(
     for source, rgb in dict.fromkeys((part.source, part.pixels.rgb) for part in data.parts):
         if line := colour_remark(document, source, rgb=rgb):
             warnings.warn(line, LungclsWarning, stacklevel=2)
-    examples = PatchSet(data, np.zeros(len(data), np.int64), spec.sight)
-    for rows in batches(len(data), BATCH):
-        windows, places = examples.centred(np.arange(rows.start, rows.stop), spec.sight)
-        logits = engine.logits(windows, readouts_at(spec, places, size=spec.sight))
-        yield rows, softmax(logits / np.float32(document.temperature), axis=1)
+    examples = PatchSet(data, np.zeros(len(data), np.int64))
+    everything = Side(np.arange(len(data)))
+    first = 0
+    for rows, tiles in examples.answering(everything, spec.tile, BATCH):
+        logits = engine.logits(tiles)
+        found = softmax(logits / np.float32(document.temperature), axis=1)
+        yield slice(first, first := first + len(rows)), found
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +121,10 @@ class PatchAnswers(Answers):
 
     def seen(self, document: ModelDocument, rows: NDArray[np.intp]) -> Iterator[Seen]:
         """Read some patches as the network saw them."""
-        edge = document.network.sight
-        examples = PatchSet(self.data, np.zeros(len(self.data), np.int64), edge)
-        windows, places = examples.centred(self.rows[rows], edge)
-        yield from map(Seen, rows.tolist(), windows, places)
+        examples = PatchSet(self.data, np.zeros(len(self.data), np.int64))
+        side = Side(self.rows[rows])
+        ((_, tiles),) = examples.answering(side, document.network.tile, max(1, len(rows)))
+        yield from map(Seen, rows.tolist(), tiles.pixels, tiles.places)
 
 
 def write_predictions(

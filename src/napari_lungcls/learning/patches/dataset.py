@@ -1,7 +1,8 @@
-"""Patches as training and answering see them: squares of level pixels, read when asked for."""
+"""Patches as training and answering see them: tiles, read when asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from napari_lungcls.imaging.geometry import middle, reflect, window_start
 from napari_lungcls.imaging.levels import BlockCache
-from napari_lungcls.learning.augmentation import reach
+from napari_lungcls.imaging.windows import batches
 from napari_lungcls.learning.drawing import MIXED_RUNS
+from napari_lungcls.learning.examples import Crops, Side
 from napari_lungcls.learning.patches.parts import PatchData
-from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.splits import Rows
+from napari_lungcls.network.tiles import Tiles
 
 CACHE_BYTES = 192 * 2**20
 """Patches that are kept between reads; what is shuffled together fits twice."""
@@ -27,17 +30,14 @@ class PatchSet:
         The patches.
     codes
         `(n,)` classes.
-    edge
-        Of the squares from which training windows are sampled; beyond a patch's own edges
-        its reflection is seen.
     limit
         Bytes of patches that are kept in memory.
     """
 
     def __init__(
-        self, data: PatchData, codes: NDArray[np.int64], edge: int, *, limit: int = CACHE_BYTES
+        self, data: PatchData, codes: NDArray[np.int64], *, limit: int = CACHE_BYTES
     ) -> None:
-        self._data, self._codes, self._edge = data, codes, edge
+        self._data, self._codes = data, codes
         self._starts = np.cumsum([0, *map(len, data.parts)])
         self._cache = BlockCache(limit)
         height, width = data.size
@@ -55,15 +55,27 @@ class PatchSet:
         """How many neighbours are read together."""
         return self._run
 
-    def around(self, rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Give the squares from which training windows are sampled."""
-        return self._squares(rows, self._edge)
+    def crops(
+        self, rows: Rows, side: Side, tile: int, edge: int, rng: np.random.Generator
+    ) -> Crops:
+        """Give the middle of each patch; beyond its edges its reflection."""
+        pixels, places = self._squares(rows, edge)
+        return Crops(pixels, rows, np.arange(len(rows)), places)
 
-    def centred(
-        self, rows: NDArray[np.intp], window: int
-    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Give the middle of each patch, `(m, 1, window, window, 3)`, and its place there."""
-        return self._squares(rows, window)
+    def answering(self, side: Side, tile: int, batch: int) -> Iterator[tuple[Rows, Tiles]]:
+        """Give the middle of each patch; beyond its edges its reflection."""
+        for part in batches(len(side), batch):
+            rows = side.rows[part]
+            pixels, places = self._squares(rows, tile)
+            yield rows, Tiles(pixels, np.arange(len(rows)), places)
+
+    def sample(self, side: Side, count: int) -> NDArray[np.float32]:
+        """Give about `count` pixels of evenly spread patches."""
+        chosen = side.rows[np.linspace(0, len(side) - 1, min(512, len(side))).astype(int)]
+        height, width = self._data.size
+        step = max(1, round((len(chosen) * height * width / count) ** 0.5))
+        parts = [self.patches(chosen[p])[:, ::step, ::step] for p in batches(len(chosen), 32)]
+        return np.concatenate(parts).reshape(-1, 3).astype(np.float32)
 
     def patches(self, rows: NDArray[np.intp]) -> NDArray[Any]:
         """Give patches as they are, `(m, height, width, 3)`."""
@@ -97,8 +109,3 @@ class PatchSet:
             self._cache.put((number, first), block)
         patch: NDArray[Any] = block[place - first]
         return patch
-
-
-def squares_edge(settings: TrainingSettings) -> int:
-    """Return the edge of squares that are wide enough for every turn and shift."""
-    return 2 * reach(settings) + 2

@@ -16,7 +16,7 @@ from napari_lungcls.imaging.stack import stack_dtype
 from napari_lungcls.imaging.windows import batches, read_windows
 from napari_lungcls.learning.layout import GROUP_COLUMN, Pair, check_pairs
 from napari_lungcls.learning.patches.parts import Step
-from napari_lungcls.learning.patches.settings import LARGEST_WINDOW, SMALLEST_WINDOW
+from napari_lungcls.learning.patches.settings import LARGEST, SMALLEST
 from napari_lungcls.learning.patches.writers import WRITERS, Content
 
 Format = Literal["hdf5", "npz", "folder", "manifest", "lst"]
@@ -79,10 +79,8 @@ def exporting(
     InputError
         When points, images and format do not go together, or the output cannot be written.
     """
-    if not SMALLEST_WINDOW <= size <= LARGEST_WINDOW:
-        raise InputError(
-            f"--size {size}: patches have {SMALLEST_WINDOW} to {LARGEST_WINDOW} pixels"
-        )
+    if not SMALLEST <= size <= LARGEST:
+        raise InputError(f"--size {size}: patches have {SMALLEST} to {LARGEST} pixels")
     if kind not in WRITERS:
         raise InputError(f"--format {kind}: choose from {', '.join(WRITERS)}")
     codes = check_pairs(pairs, scheme)

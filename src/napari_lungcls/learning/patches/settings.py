@@ -14,20 +14,19 @@ DEFAULTS: dict[str, Any] = {
     "stages": (4,),
     "readout": "mean",
     "padding": "zeros",
-    # A label holds for the whole patch: what turns and shifts would bring in past its edges is
-    # made up.
-    "rotation": "right",
-    "random_phase": False,
-    # Right angles need no interpolation, which sharpness makes up for.
-    "sharpness": 0.0,
+    "hidden": 0,
+    "freeze": "no",
+    "batch_size": 32,
+    # Sets of patches are seldom drawn as tissue is.
+    "prior": "equal",
     # Measured for points only.
     "label_smoothing": 0.0,
     # Sets of patches are large, and compared by their own parts.
     "final": "none",
 }
 
-LARGEST_WINDOW = 512
-SMALLEST_WINDOW = 16
+LARGEST = 1024
+SMALLEST = 16
 
 
 def _changed(name: str, **changes: Any) -> Any:
@@ -35,13 +34,13 @@ def _changed(name: str, **changes: Any) -> Any:
     return field.annotation, field.merge_field_infos(field, **changes)
 
 
-_WINDOW = {"default": None, "description": "edge of the window, in pixels [the patches' edge]"}
+_TILE = {"description": "edge of what is seen of each patch, in pixels [the patches' edge]"}
 
 PatchSettings: type[TrainingSettings] = create_model(
     "PatchSettings",
     __base__=TrainingSettings,
     __module__=__name__,
-    window=_changed("window", **_WINDOW),
+    tile=_changed("tile", **_TILE),
     **{name: _changed(name, default=value) for name, value in DEFAULTS.items()},
 )
 """`TrainingSettings` with other defaults; what is set holds for patches as for points."""
@@ -57,28 +56,29 @@ def for_patches(settings: TrainingSettings, size: tuple[int, int], source: str) 
     """
     given = settings.model_dump(include=settings.model_fields_set)
     # What is left to the program is left to these defaults.
-    given = {name: value for name, value in given.items() if value != ()}
-    chosen = PatchSettings(**({"window": min(size)} | given)) if _fits(given, size) else None
+    given = {name: value for name, value in given.items() if value not in ((), None)}
+    chosen = PatchSettings(**({"tile": min(size)} | given)) if _fits(given, size) else None
     if chosen is None:
         height, width = size
         raise InputError(
             f"{source}: patches of {height} × {width} pixels are too "
-            f"{'large' if min(size) > LARGEST_WINDOW else 'small'} for a window; "
+            f"{'large' if min(size) > LARGEST else 'small'} for a tile; "
             + (
-                f"give --window, at most {LARGEST_WINDOW}, for the middle of each"
-                if min(size) > LARGEST_WINDOW
-                else f"use patches of at least {SMALLEST_WINDOW} pixels"
+                f"give a tile of at most {LARGEST} pixels for the middle of each"
+                if min(size) > LARGEST
+                else f"use patches of at least {SMALLEST} pixels"
             )
         )
     if chosen.zooms != (1,):
-        raise InputError("patches are seen at zoom 1 only; leave --zooms out")
-    if chosen.window > min(size):
+        raise InputError("patches are seen at zoom 1 only; leave the zooms out")
+    assert chosen.tile is not None
+    if chosen.tile > min(size):
         raise InputError(
-            f"{source}: a window of {chosen.window} is larger than the patches of "
-            f"{size[0]} × {size[1]} pixels; use --window {min(size)} or less"
+            f"{source}: a tile of {chosen.tile} is larger than the patches of "
+            f"{size[0]} × {size[1]} pixels; use one of {min(size)} or less"
         )
     return chosen
 
 
 def _fits(given: dict[str, Any], size: tuple[int, int]) -> bool:
-    return "window" in given or SMALLEST_WINDOW <= min(size) <= LARGEST_WINDOW
+    return "tile" in given or SMALLEST <= min(size) <= LARGEST

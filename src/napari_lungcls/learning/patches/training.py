@@ -14,7 +14,7 @@ from napari_lungcls.learning.beginning import begin, common_colours, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.layout import check_codes
 from napari_lungcls.learning.patches.answers import PatchAnswers
-from napari_lungcls.learning.patches.dataset import PatchSet, squares_edge
+from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.learning.patches.parts import PatchData
 from napari_lungcls.learning.patches.settings import for_patches
 from napari_lungcls.learning.patches.splits import cautions, split_patches
@@ -65,13 +65,13 @@ def run_patches(
     clock = Clock()
     images = [(data.dtype, part.source, part.pixels.rgb) for part in data.parts]
     origin = begin(settings, scheme, images)
-    settings = for_patches(origin.shaped(settings), data.size, data.source)
+    settings = for_patches(origin.shaped(settings), data.size, data.source).resolved(len(data))
     codes = data.codes(scheme)
     check_codes(codes, scheme, data.source, "patch", "patches")
     rng = np.random.default_rng(settings.seed)
     splits = split_patches(data, codes, settings, scheme, rng)
     fingerprint = identify(_described(data, codes), settings, scheme, checkpoint)
-    examples = PatchSet(data, codes, squares_edge(settings))
+    examples = PatchSet(data, codes)
     size = origin.pixel_size or pixel_size
     material = Material(examples, tuple(splits), data.dtype, size, fingerprint)
     run = Run(material, settings, scheme, origin, checkpoint)

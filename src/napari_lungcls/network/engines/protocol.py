@@ -149,8 +149,8 @@ class Engine(Protocol):
         """Project every cell of a tile: stage to `(summed, rows, columns)`, without bias.
 
         `tile` is `(y, x, 3)` level pixels of one of the network's zooms; cell `i` of a
-        stage with stride `s` is centred on the tile's pixel `s·i`. The hidden layer's
-        normalisation is folded in, see `heads.Heads`.
+        stage with stride `s` is centred on the tile's pixel `s·i`. `heads.Heads`
+        has the bias and what follows.
         """
 
     def painting(self, precision: Precision = "fp32") -> Painting:

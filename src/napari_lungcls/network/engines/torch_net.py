@@ -133,7 +133,6 @@ class Network(nn.Module):
             }
         )
         self.bias = nn.Parameter(torch.zeros(spec.summed))
-        self.norm = nn.BatchNorm1d(spec.hidden) if spec.hidden else None
         self.out = nn.Linear(spec.hidden, spec.classes) if spec.hidden else None
 
     def head(self, zoom: int, stage: int) -> Tensor:
@@ -192,13 +191,8 @@ class Network(nn.Module):
             for zoom, stage in self.spec.reads
         ]
         summed = torch.stack(parts).sum(0) + self.bias
-        if self.norm is None or self.out is None:
+        if self.out is None:
             return summed
-        if self.training and len(summed) > 1:
-            summed = self.norm(summed)
-        else:  # one point has no variance
-            n = self.norm
-            summed = F.batch_norm(summed, n.running_mean, n.running_var, n.weight, n.bias)
         logits: Tensor = self.out(F.relu(summed))
         return logits
 
@@ -210,8 +204,7 @@ class Network(nn.Module):
         for zoom, stage in self.spec.reads:
             arrays[self.spec.head_name(zoom, stage)] = self.head(zoom, stage)
         arrays[self.spec.bias_name] = self.bias
-        if self.norm is not None and self.out is not None:
-            arrays |= self.norm.state_dict(prefix="heads.norm.", keep_vars=True)
+        if self.out is not None:
             arrays |= self.out.state_dict(prefix="heads.out.", keep_vars=True)
         return {n: a for n, a in arrays.items() if not n.endswith("num_batches_tracked")}
 
