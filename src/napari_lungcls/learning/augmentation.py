@@ -128,7 +128,8 @@ def _turned(angle: NDArray[np.floating[Any]], flip: NDArray[np.float64]) -> NDAr
     sin, cos = np.sin(angle), np.cos(angle)
     found = np.stack([np.stack([cos, -sin * flip], -1), np.stack([sin, cos * flip], -1)], -2)
     whole = np.rint(found)
-    return np.where(np.abs(found - whole) < 1e-9, whole, found)
+    exact: NDArray[np.float64] = np.where(np.abs(found - whole) < 1e-9, whole, found)
+    return exact
 
 
 def posed(pixels: NDArray[Any], pose: Pose, size: int) -> NDArray[np.float32]:
@@ -174,7 +175,7 @@ def places_in_tiles(crops: Crops, pose: Pose, size: int) -> NDArray[np.float64]:
     """Give where in their tiles the points of crops lie, `(m, zooms, 2)`, in level pixels."""
     step = crops.places - middle(crops.pixels.shape[2])
     inverse = np.linalg.inv(pose.matrix)[crops.owner]
-    straight = np.einsum("mij,mzj->mzi", inverse, step) + middle(size)
+    straight: NDArray[np.float64] = np.einsum("mij,mzj->mzi", inverse, step) + middle(size)
     if pose.bend is None:
         return straight
     places, zooms = straight, np.arange(straight.shape[1])

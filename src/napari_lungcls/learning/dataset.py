@@ -222,7 +222,9 @@ class PointSet:
         where = self.layout.coordinates[rows]
         effective = np.array([[self._effective(r, z) for z in self.zooms] for r in rows])
         effective = effective.reshape(len(rows), len(self.zooms))
-        return (where[:, np.newaxis] + 0.5) / effective[..., np.newaxis] - 0.5
+        # As `to_level`, for a zoom of each point's own.
+        found: NDArray[np.float64] = (where[:, np.newaxis] + 0.5) / effective[..., np.newaxis] - 0.5
+        return found
 
     def _effective(self, row: int, zoom: int) -> float:
         return self._plane_zoom(int(self.layout.planes[row]), zoom)

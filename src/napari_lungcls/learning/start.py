@@ -228,7 +228,7 @@ def _fitting(weights: PretrainedWeights, engine: Engine) -> State:
 def normalisation_of(
     examples: Examples, train: Side, dtype: str, *, imagenet: bool
 ) -> Normalisation:
-    """Take mean and spread from the tissue around the training points, or ImageNet's on the image's scale.
+    """Take mean and spread from the tissue around training points, or ImageNet's on its scale.
 
     Pretrained weights expect intensities from 0 to 1. What 0 and 1 are is known for uint8;
     for other types it is the range of the training points, without the outermost thousandth.

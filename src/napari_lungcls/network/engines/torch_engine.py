@@ -224,7 +224,7 @@ class TorchEngine:
     def _learning(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return what the optimiser moves, heads and trunk, under the names of the model file."""
         arrays = self._network.named_arrays()
-        named = {name: array for name, array in arrays.items() if isinstance(array, Parameter)}
+        named: dict[str, Tensor] = {n: a for n, a in arrays.items() if isinstance(a, Parameter)}
         trunk = {name: p for name, p in named.items() if name.partition(".")[0] in PARTS}
         return {name: p for name, p in named.items() if name not in trunk}, trunk
 
