@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class PointSet:
         zoom, origins = self.zooms[0], np.empty((len(rows), 2), np.int64)
         regions = [self._region(row, side, edge, rng) for row in rows]
         for i, (row, region) in enumerate(zip(rows, regions, strict=True)):
-            at = to_level(self.layout.coordinates[row], self._effective(row, zoom))
+            at = self._every_level[row, zoom]
             low, high = at - (edge - margin), at - margin
             if edge == tile:  # what is not turned stays inside, where there is room
                 first, last = np.reshape(self._rectangle(region, zoom), (2, 2))
@@ -99,7 +100,7 @@ class PointSet:
         zoom, step = self.zooms[0], 3 * edge // 4
         for row in side.rows:
             region = self._region(row, side, edge, None)
-            at = to_level(self.layout.coordinates[row], self._effective(row, zoom))
+            at = self._every_level[row, zoom]
             first, last = np.reshape(self._rectangle(region, zoom), (2, 2))
             origin = first + np.rint((at - first - middle(edge)) / step).astype(int) * step
             room = last - first >= edge
@@ -124,7 +125,7 @@ class PointSet:
         step = max(1, round((len(chosen) * edge**2 / max(1, count)) ** 0.5))
         for row in chosen:
             region = self._region(row, side, edge, None)
-            at = to_level(self.layout.coordinates[row], self._effective(row, zoom))
+            at = self._every_level[row, zoom]
             top, left = np.rint(at - middle(edge)).astype(int)
             piece = self._read(region, zoom, int(top), int(left), edge)
             parts.append(piece[::step, ::step].reshape(-1, 3))
@@ -219,15 +220,17 @@ class PointSet:
 
     def _levels(self, rows: Rows) -> NDArray[np.float64]:
         """Give level positions `(m, zooms, 2)`."""
-        where = self.layout.coordinates[rows]
-        effective = np.array([[self._effective(r, z) for z in self.zooms] for r in rows])
-        effective = effective.reshape(len(rows), len(self.zooms))
-        # As `to_level`, for a zoom of each point's own.
-        found: NDArray[np.float64] = (where[:, np.newaxis] + 0.5) / effective[..., np.newaxis] - 0.5
-        return found
+        return self._every_level[rows][:, list(self.zooms)]
 
-    def _effective(self, row: int, zoom: int) -> float:
-        return self._plane_zoom(int(self.layout.planes[row]), zoom)
+    @cached_property
+    def _every_level(self) -> NDArray[np.float64]:
+        """Level positions of all points at all zooms, `(n, zooms, 2)`."""
+        pairs = [pair for pair, _ in self.layout.plane_places]
+        effective = np.array([self.layout.effective[pair] for pair in pairs])[self.layout.planes]
+        where = self.layout.coordinates[:, np.newaxis]
+        # As `to_level`, for a zoom of each point's own.
+        found: NDArray[np.float64] = (where + 0.5) / effective[..., np.newaxis] - 0.5
+        return found
 
     def _plane_zoom(self, plane: int, zoom: int) -> float:
         """Image pixels per level pixel of a plane; `zoom` numbers the zooms of the layout."""
