@@ -33,5 +33,9 @@ def rehearse(settings: TrainingSettings, classes: int, dtype: str, origin: Origi
     place = np.zeros((1, 2))
     shape = (1, len(settings.zooms), 1, 1, 3)
     squares = np.zeros(shape, np.dtype(dtype))
-    points = PointSet(Layout(place, one, one, one), squares, place[np.newaxis])
+    points = PointSet(
+        Layout(place, one, one, one, np.ones((1, 2), np.int64), ((0, ()),)),
+        squares,
+        place[np.newaxis],
+    )
     start_network(points, one, settings, classes, dtype, origin)
