@@ -10,13 +10,13 @@ from napari_lungcls.learning.layout import Layout
 
 
 def scattered(
-    seed: int, n: int = 300, extent: int = 4000, classes: int = 2, planes: int = 1, **fields: Any
+    seed: int, n: int = 300, extent: int = 4000, classes: int = 2, n_planes: int = 1, **fields: Any
 ) -> Layout:
     """Scatter points over square planes; `fields` replaces what else a layout holds."""
     rng = np.random.default_rng(seed)
     where = rng.uniform(-0.5, extent - 0.5, (n, 2))
     given = {
-        "planes": rng.integers(0, planes, n),
+        "planes": rng.integers(0, n_planes, n),
         "codes": rng.integers(0, classes, n),
         "images": np.zeros(n, np.int64),
     } | fields

@@ -66,7 +66,7 @@ class Demo:
     Attributes
     ----------
     val_accuracy
-        On points of the section it trained on, kept apart by blocks with a buffer.
+        On points of the section it trained on, in regions that training did not read.
     painted_accuracy
         Share of all cells of a section never seen before whose class is the exact truth.
     seconds

@@ -141,7 +141,7 @@ def test_report_shows_the_points_that_were_held_out(lab, run_cli, tmp_path, fold
     ).json  # fmt: skip
     assert {p.name for p in report.iterdir()} == REPORT | EVALUATED
     page = (report / "index.html").read_text(encoding="utf-8")
-    assert "points lost to the buffer" in page
+    assert "points left out" in page
     assert "cross-fitted" in page
     table = rows(report / "mistakes.csv")
     confusion = np.array(found["val"]["confusion"])

@@ -53,7 +53,6 @@ def test_squares_are_wide_enough_for_any_turn_and_know_their_points() -> None:
     np.testing.assert_array_equal(points.codes, np.arange(20) % 2)
     np.testing.assert_array_equal(points.layout.coordinates, where)
     assert set(points.layout.planes) == {0}
-    assert points.layout.grain == 0
 
 
 @pytest.mark.parametrize("window", [16, 17, 24])
@@ -99,10 +98,28 @@ def test_an_image_that_is_given_twice_is_one_image() -> None:
         (ImageStack(array.copy(), **(file | {"source": "./x/../x/a.tif"})), table),
         (ImageStack(array.copy(), **(file | {"source": "y/a.tif"})), table),
     ]
-    assert read(pairs).layout.planes.tolist() == [0] * 8 + [1] * 4
+    layout = read(pairs).layout
+    assert layout.planes.tolist() == [0] * 8 + [1] * 4
+    # It is read from the first that has it.
+    assert layout.plane_places == ((0, ()), (2, ()))
     # Arrays without a name of their own are told apart.
     pairs = [(ImageStack(array), table), (ImageStack(array.copy()), table)]
     assert read(pairs).layout.planes.tolist() == [0] * 4 + [1] * 4
+
+
+@pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
+def test_an_image_that_is_given_twice_is_read_in_one_way() -> None:
+    array = RNG.integers(0, 255, (80, 90), np.uint8)
+    table = labelled(RNG.uniform(0, 79, (4, 2)))
+    pairs = [(ImageStack(array, pixel_size=size), table) for size in (0.5, 0.25)]
+    with pytest.raises(InputError, match="given twice with different pixel sizes; give it once"):
+        place_points(pairs, SCHEME, (1,), 0.25)
+    colours = RNG.integers(0, 255, (80, 90, 3), np.uint8)
+    pairs = [
+        (ImageStack(colours, source="a.tif", name="a", channels=channel), table) for channel in "01"
+    ]
+    with pytest.raises(InputError, match="given twice with different channels"):
+        place_points(pairs, SCHEME, (1,), None)
 
 
 def test_images_of_up_to_six_axes_have_planes() -> None:
@@ -111,6 +128,8 @@ def test_images_of_up_to_six_axes_have_planes() -> None:
     where = np.column_stack([index, np.full((16, 2), 15.0)])
     points = read([(stack, labelled(where))])
     assert sorted(points.layout.planes) == list(range(16))
+    assert points.layout.plane_places == tuple((0, i) for i in np.ndindex(2, 2, 2, 2))
+    assert points.layout.plane_shapes.tolist() == [[30, 30]] * 16
 
 
 @pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
@@ -127,13 +146,11 @@ def test_other_pixel_sizes_are_resampled_to_one() -> None:
     points = read(pairs, TrainingSettings(zooms=(2, 6), window=16), 0.25)
     np.testing.assert_allclose(points.squares[:6], points.squares[6:], atol=0.01)
     np.testing.assert_allclose(points.places[:6], points.places[6:], atol=1e-9)
-    # Distances mean the same in both: pixels of 0.25 µm.
-    np.testing.assert_allclose(
-        np.diff(points.layout.coordinates[:6], axis=0),
-        np.diff(points.layout.coordinates[6:], axis=0),
-    )
-    assert points.layout.grain == 0
-    assert read(pairs, TrainingSettings(zooms=(1,), window=16), 0.25).layout.grain == 2
+    # Where they lie is said in pixels of each image.
+    np.testing.assert_array_equal(points.layout.coordinates[:6], 2 * where + 0.5)
+    np.testing.assert_array_equal(points.layout.coordinates[6:], where)
+    assert points.layout.plane_shapes.tolist() == [[120, 120], [60, 60]]
+    assert [points.layout.plane_zooms(plane) for plane in (0, 1)] == [(2, 6), (1, 3)]
 
 
 def test_an_unknown_pixel_size_is_said_aloud() -> None:

@@ -1,4 +1,4 @@
-"""Splits: no pixel that validation sees is ever seen in training."""
+"""Splits: no pixel that validation or test may read is ever read in training."""
 
 from __future__ import annotations
 
@@ -6,43 +6,58 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from napari_lungcls.annotation import ClassScheme, Points
+import real_section
+from napari_lungcls.annotation import ClassScheme, Points, read_points
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.geometry import reflect
-from napari_lungcls.imaging.pixelsize import effective_zooms
+from napari_lungcls.imaging.levels import Level
+from napari_lungcls.imaging.sources import open_image
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.imaging.windows import plane_indices, read_windows
-from napari_lungcls.learning.augmentation import Pose, random_pose, reach, sample_windows
-from napari_lungcls.learning.buffers import buffer_width
-from napari_lungcls.learning.layout import Layout, place_points
+from napari_lungcls.learning.layout import Layout, Pair, place_points
+from napari_lungcls.learning.regions import Region, region_of
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.split_search import LEAST_SIDE
 from napari_lungcls.learning.splits import Split, make_splits
-from napari_lungcls.network.spec import phase, sight
+from scattered import scattered
 
 
 def scheme_of(count: int) -> ClassScheme:
     return ClassScheme.of_names([f"c{i}" for i in range(count)])
 
 
-def scattered(
-    rng: np.random.Generator, n: int, extent: float, classes: int = 2, planes: int = 1
-) -> Layout:
-    """Scatter points without an image: splits need none."""
-    return Layout(
-        rng.uniform(0, extent, (n, 2)),
-        rng.integers(0, planes, n),
-        rng.integers(0, classes, n),
-        np.zeros(n, np.int64),
-    )
-
-
 def split_of(points: Layout, chosen: TrainingSettings, classes: int, seed: int = 0) -> Split:
     (split,) = make_splits(points, chosen, scheme_of(classes), np.random.default_rng(seed))
     return split
+
+
+def overlap(one: Region, other: Region) -> bool:
+    return (
+        one.plane == other.plane
+        and max(one.top, other.top) < min(one.bottom, other.bottom)
+        and max(one.left, other.left) < min(one.right, other.right)
+    )
+
+
+def check_promises(layout: Layout, split: Split, classes: int, least: float) -> None:
+    """Check all that holds of any split of points that were not chosen by hand."""
+    parts = (split.train, split.validation, split.test)
+    rows = np.concatenate(parts)
+    assert len(rows) == len(set(rows)) == len(layout) - split.n_buffered
+    regions = (split.train_regions, split.validation_regions, split.test_regions)
+    for part, own in zip(parts, regions, strict=True):
+        planes, where = layout.planes[part], layout.coordinates[part]
+        assert (region_of(own, planes, where) >= 0).all()
+        for region in own:
+            for side, whole in zip(region.shape, layout.plane_shapes[region.plane], strict=True):
+                assert min(least, whole) <= side <= whole
+    assert set(layout.codes[split.train]) == set(range(classes))
+    for held in (*split.validation_regions, *split.test_regions):
+        assert not any(overlap(held, region) for region in split.train_regions)
+    for held in split.validation_regions:
+        assert not any(overlap(held, region) for region in split.test_regions)
 
 
 @settings(max_examples=40)
@@ -52,227 +67,234 @@ def split_of(points: Layout, chosen: TrainingSettings, classes: int, seed: int =
     st.integers(1, 3),
     st.sampled_from([0.1, 0.2, 0.5]),
     st.sampled_from([(1,), (1, 4), (2,)]),
+    st.sampled_from([1, 16]),
 )
 def test_every_split_keeps_its_promises(
-    seed: int, classes: int, planes: int, fraction: float, zooms: tuple[int, ...]
+    seed: int, classes: int, planes: int, fraction: float, zooms: tuple[int, ...], step: int
 ) -> None:
-    points = scattered(np.random.default_rng(seed), 200, 3000, classes, planes)
-    chosen = TrainingSettings(zooms=zooms, window=32, val_fraction=fraction)
+    points = scattered(
+        seed, 200, 1000, classes, planes, cut_steps=(step,) * planes, cut_gaps=(0,) * planes
+    )
+    chosen = TrainingSettings(zooms=zooms, val_fraction=fraction)
     split = split_of(points, chosen, classes)
-    # Every point is used once or lies between.
-    both = np.concatenate([split.train, split.validation])
-    assert len(both) == len(set(both)) == 200 - split.n_buffered
-    for part in (split.train, split.validation):
-        assert set(points.codes[part]) == set(range(classes))
-    # Neither part comes nearer to the other than the buffer, on the same plane.
-    assert split.buffer == buffer_width(chosen)
-    off = points.coordinates[split.train][:, None] - points.coordinates[split.validation]
-    near = np.abs(off).max(-1) < split.buffer
-    assert not (
-        near & (points.planes[split.train][:, None] == points.planes[split.validation])
-    ).any()
-    # Those left out have a reason.
-    out = np.setdiff1d(np.arange(200), both)
-    off = points.coordinates[out][:, None] - points.coordinates[split.validation]
-    near = np.abs(off).max(-1) < split.buffer
-    assert (near & (points.planes[out][:, None] == points.planes[split.validation])).any(1).all()
+    check_promises(points, split, classes, LEAST_SIDE * max(zooms))
+    assert set(points.codes[split.validation]) == set(range(classes))
+    assert len(split.validation) / 200 == pytest.approx(fraction, abs=0.08)
+    assert split.n_buffered <= 4
+    for region in (*split.train_regions, *split.validation_regions):
+        assert all(edge % step == 0 or edge == 1000 for edge in (
+            region.top, region.left, region.bottom, region.right))  # fmt: skip
     assert split.describe() == {
         "train": len(split.train),
         "validation": len(split.validation),
         "test": 0,
         "n_buffered": split.n_buffered,
-        "buffer": split.buffer,
-        "full_buffer": split.buffer,
-        "buffer_relaxed": False,
         "by": "blocks",
     }
 
 
-def test_the_share_is_about_what_was_wanted() -> None:
-    points = scattered(np.random.default_rng(0), 1000, 5000)
-    for fraction in (0.1, 0.2, 0.3):
-        split = split_of(points, TrainingSettings(zooms=(1,), val_fraction=fraction), 2)
-        assert len(split.validation) / 1000 == pytest.approx(fraction, abs=0.1)
-        assert split.n_buffered < 250
-
-
 def test_a_seed_names_one_split() -> None:
-    points = scattered(np.random.default_rng(0), 300, 3000)
+    points = scattered(0, 300, 3000)
     chosen = TrainingSettings(zooms=(1,))
     first, again = (split_of(points, chosen, 2, 1) for _ in range(2))
     np.testing.assert_array_equal(first.validation, again.validation)
     np.testing.assert_array_equal(first.train, again.train)
+    assert first.validation_regions == again.validation_regions
 
 
-def test_without_validation_everyone_trains() -> None:
-    points = scattered(np.random.default_rng(0), 50, 10)
+def test_without_validation_everyone_trains_on_whole_planes() -> None:
+    points = scattered(0, 50, 10, n_planes=2)
     split = split_of(points, TrainingSettings(zooms=(1,), val_fraction=0), 2)
     assert split.train.tolist() == list(range(50))
-    assert (len(split.validation), split.n_buffered, split.buffer) == (0, 0, 0)
+    assert (len(split.validation), split.n_buffered, split.by) == (0, 0, "none")
+    assert split.train_regions == (Region(0, 0, 0, 10, 10), Region(1, 0, 0, 10, 10))
+    assert split.validation_regions == split.test_regions == ()
 
 
-def test_whole_planes_need_no_buffer() -> None:
-    # Too close together on each plane, but there are several.
-    points = scattered(np.random.default_rng(0), 120, 20, planes=6)
+def test_rows_chosen_by_hand_get_whole_planes() -> None:
+    points = scattered(0, 50, 10, n_planes=2)
+    split = Split(np.arange(40), np.arange(40, 50)).in_whole_planes(points)
+    whole = (Region(0, 0, 0, 10, 10), Region(1, 0, 0, 10, 10))
+    assert split.train_regions == split.validation_regions == whole
+    assert split.in_whole_planes(scattered(0, 50, 20)) is split
+
+
+def test_planes_too_small_to_be_cut_are_held_out_whole() -> None:
+    points = scattered(0, 120, 20, n_planes=6)
     split = split_of(points, TrainingSettings(zooms=(1,)), 2)
     assert split.n_buffered == 0
     assert not set(points.planes[split.train]) & set(points.planes[split.validation])
 
 
-def test_points_too_close_together_are_refused_with_the_remedy() -> None:
-    points = scattered(np.random.default_rng(0), 100, 300)
+def test_what_cannot_be_cut_is_refused_with_the_remedy() -> None:
+    points = scattered(0, 100, 300)
     with pytest.raises(InputError) as caught:
         split_of(points, TrainingSettings(zooms=(1, 16)), 2)
     message = str(caught.value)
-    assert f"buffer of {buffer_width(TrainingSettings(zooms=(1, 16))):.0f} pixels" in message
-    assert "window of 64 at zoom 16" in message
-    for remedy in ("farther apart", "another image", "use --zooms 1,", "--val-fraction 0"):
+    assert "regions of at least 512 pixels (32 at zoom 16)" in message
+    for remedy in (
+        "use zoom 1 only",
+        "farther apart",
+        "another image",
+        "a validation share of 0",
+    ):
         assert remedy in message
+    assert "--" not in message
 
 
 def test_a_class_with_one_point_cannot_be_on_both_sides() -> None:
-    points = scattered(np.random.default_rng(0), 200, 5000)
+    points = scattered(0, 200, 5000)
     points.codes[:] = 0
     points.codes[3] = 1
-    with pytest.raises(InputError, match="no split keeps every class on both sides"):
+    with pytest.raises(InputError, match="every class on all 2 sides: 'c1' has 1 of the points"):
         split_of(points, TrainingSettings(zooms=(1,)), 2)
+    points.codes[4] = 1
+    with pytest.raises(InputError, match="all 3 sides: 'c1' has 2 of the points; label more"):
+        split_of(points, TrainingSettings(zooms=(1,), test_fraction=0.2), 2)
 
 
-def seen_by_validation(
-    stack: ImageStack, where: NDArray[np.float64], zooms: tuple[float, ...], edge: int
-) -> NDArray[np.bool_]:
-    """Mark all pixels that any of the windows shows at any zoom, by counting them out."""
-    seen = np.zeros(stack.shape, bool)
-    for point, plane in zip(where, plane_indices(stack, where), strict=True):
-        for zoom in zooms:
-            pixels = []
-            for axis, position in enumerate(point[-2:]):
-                first = np.floor((position + 0.5) / zoom - 0.5 - (edge - 1) / 2)
-                size = stack.plane_shape[axis]
-                levels = reflect(first + np.arange(edge), int(np.ceil(size / zoom - 1e-9)))
-                if zoom < 1:
-                    centre = np.clip((levels + 0.5) * zoom - 0.5, 0, size - 1)
-                    found = {int(c) for c in centre} | {int(np.ceil(c)) for c in centre}
-                else:
-                    found = {
-                        pixel
-                        for j in levels
-                        for pixel in range(
-                            int(j * zoom + 1e-9), int(np.ceil((j + 1) * zoom - 1e-9))
-                        )
-                    }
-                pixels.append(sorted(pixel for pixel in found if pixel < size))
-            seen[(*plane, *np.ix_(*pixels))] = True
-    return seen
+def stored(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """Shrink an image as the levels of a pyramid are; NaN stays in every pixel it touches."""
+    level = Level(ImageStack(image, rgb=False).plane(), factor)
+    shrunk = level.read(0, 0, *(int(n // factor) for n in image.shape))[..., 0]
+    return np.asarray(shrunk)
 
 
-def widest_poses(chosen: TrainingSettings, n: int, zooms: int, rng: np.random.Generator) -> Any:
-    """Yield random poses, and those that look farthest in each direction."""
-    for _ in range(3):
-        yield random_pose(chosen, n, zooms, rng)
-    size, shift = chosen.window, phase(chosen.window) if chosen.random_phase else 0
-    for degrees in (0, 45, 135, 225, 315) if chosen.rotation == "any" else (0,):
-        c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-        for sign in (-1, 1):
-            turn = (1 + chosen.scale) * np.array([[c, -s], [s, c]])
-            place = np.full((n, zooms, 2), (size - 1) / 2 + sign * shift)
-            # All pixels are bent away from the point, as far as a bend may be long.
-            longest = chosen.elastic * (np.sqrt(0.5) if degrees % 90 else 1.0)
-            away = np.sign(np.stack(np.indices((size, size))) - place[..., None, None])
-            yield Pose(np.broadcast_to(turn, (n, zooms, 2, 2)), place, longest * away)
+def readable(
+    stack: ImageStack, layout: Layout, regions: tuple[Region, ...]
+) -> list[tuple[Region, float]]:
+    """List what a side may read: level pixels of each of its regions, at each zoom."""
+    assert len(stack.leading) == 0
+    return [
+        (region.level(zoom, layout.plane_shapes[region.plane]), zoom)
+        for region in regions
+        for zoom in layout.plane_zooms(region.plane)
+    ]
 
 
-SEEN = (
-    st.integers(0, 10_000),
-    st.sampled_from([(1,), (1, 3), (2, 5)]),
-    st.sampled_from(["any", "right", "none"]),
-    st.booleans(),
-    st.sampled_from([1.0, 0.5, 2.0, 0.75, 1.3]),
-    st.sampled_from(["point", "mean"]),
-    st.sampled_from([(0.0, 0.0), (0.2, 0.0), (0.0, 2.0), (0.2, 3.0)]),
+@pytest.mark.filterwarnings(
+    "ignore:.* per pixel and the model sees", "ignore:.* lie in no region of the split"
 )
-
-
-def check_nothing_is_seen_twice(
-    stack: ImageStack,
-    train: NDArray[np.float64],
-    validation: NDArray[np.float64],
-    chosen: TrainingSettings,
-    rng: np.random.Generator,
-) -> None:
-    """Make NaN of what validation sees; training, however turned, must not notice."""
-    zooms = effective_zooms(chosen.zooms, 1.0, stack)
-    seen = seen_by_validation(stack, validation, zooms, sight(chosen.window, chosen.readout))
-    marked = ImageStack(np.where(seen, np.nan, 1).astype(np.float32), rgb=False)
-    squares, places = read_windows(marked, train, zooms, 2 * reach(chosen) + 2)
-    for pose in widest_poses(chosen, len(train), len(zooms), rng):
-        assert np.isfinite(sample_windows(squares, places, pose, chosen.window)).all()
-    # The test can fail: validation itself sees what it sees.
-    own, _ = read_windows(marked, validation, zooms, chosen.window)
-    assert np.isnan(own).all()
-
-
-@pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
-@settings(max_examples=25)
-@given(*SEEN)
-def test_no_training_window_shows_a_pixel_that_validation_shows(
+@settings(max_examples=60)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([(1,), (1, 3), (2, 4), (1, 2, 4)]),
+    st.sampled_from([1.0, 0.5, 2.0, 0.75, 1.3]),
+    st.sampled_from([(), (2, 4), (1.43,), (3,)]),
+    st.sampled_from([0.0, 0.2]),
+    st.sampled_from([1, 3]),
+)
+def test_no_pixel_is_read_by_training_and_by_another_part(
     seed: int,
-    zooms: Any,
-    rotation: Any,
-    random_phase: bool,
+    zooms: tuple[int, ...],
     pixel_size: float,
-    readout: Any,
-    bent: tuple[float, float],
+    factors: tuple[float, ...],
+    test: float,
+    folds: int,
 ) -> None:
+    """Make NaN of what is held out and shrink that to a pyramid; training must not notice."""
     rng = np.random.default_rng(seed)
-    chosen = TrainingSettings(
-        zooms=zooms,
-        window=16,
-        rotation=rotation,
-        random_phase=random_phase,
-        readout=readout,
-        scale=bent[0],
-        elastic=bent[1],
-    )
     # The model's pixels are those of 1 µm, the image's are not.
-    shape = (2, int(700 / pixel_size), int(300 / pixel_size))
-    stack = ImageStack(np.zeros(shape, np.float32), pixel_size=pixel_size)
-    where = np.column_stack(
-        [rng.integers(0, 2, 60), *(rng.uniform(-0.5, n - 0.5, 60) for n in shape[1:])]
-    )
-    table = Points.build(where, [f"c{i % 2}" for i in range(60)])
-    points = place_points([(stack, table)], scheme_of(2), chosen.zooms, 1.0)
-    split = split_of(points, chosen, 2, seed)
-    check_nothing_is_seen_twice(stack, where[split.train], where[split.validation], chosen, rng)
+    image = np.zeros((int(640 / pixel_size), int(430 / pixel_size)), np.float32)
+    where = np.column_stack([rng.uniform(-0.5, n - 0.5, 120) for n in image.shape])
+    table = Points.build(where, [f"c{i % 2}" for i in range(120)])
+
+    def pyramid(finest: NDArray[np.float32]) -> ImageStack:
+        levels = [finest, *(stored(finest, factor) for factor in factors)]
+        found = ImageStack(levels, rgb=False, pixel_size=pixel_size)
+        assert len(found.factors) == len(levels)
+        return found
+
+    stack = pyramid(image)
+    layout = place_points([(stack, table)], scheme_of(2), zooms, 1.0)
+    chosen = TrainingSettings(zooms=zooms, test_fraction=test, folds=folds, val_fraction=0.25)
+    for split in make_splits(layout, chosen, scheme_of(2), rng):
+        check_promises(layout, split, 2, LEAST_SIDE * max(layout.effective[0]))
+        # Three parts beside a fourth leave narrow ends in an image as small as this.
+        assert split.n_buffered <= (40 if test and folds > 1 else 12)
+        held = readable(stack, layout, split.validation_regions + split.test_regions)
+        for own, other in (
+            (readable(stack, layout, split.train_regions), held),
+            (readable(stack, layout, split.validation_regions),
+             readable(stack, layout, split.test_regions)),
+        ):  # fmt: skip
+            marked = np.zeros_like(image)
+            for part, zoom in other:
+                marked[pixels_read(part, zoom, image.shape)] = np.nan
+            seen = pyramid(marked).plane()
+            for part, zoom in own:
+                level = Level(seen, zoom)
+                assert np.isfinite(level.read(part.top, part.left, *part.shape)).all()
+        # The test can fail: what is held out reads what was marked.
+        part, zoom = held[0]
+        level = Level(pyramid(np.full_like(image, np.nan)).plane(), zoom)
+        assert np.isnan(level.read(part.top, part.left, *part.shape)).all()
 
 
-@pytest.mark.filterwarnings("ignore:.* per pixel and the model sees")
-@settings(max_examples=40)
-@given(*SEEN)
-def test_the_buffer_is_wide_enough_where_points_lie_just_that_far_apart(
-    seed: int,
-    zooms: Any,
-    rotation: Any,
-    random_phase: bool,
-    pixel_size: float,
-    readout: Any,
-    bent: tuple[float, float],
+def pixels_read(part: Region, zoom: float, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Count out the image pixels that level pixels are computed from without a pyramid."""
+    slices = []
+    for first, stop, size in zip(
+        (part.top, part.left), (part.bottom, part.right), shape, strict=True
+    ):
+        if zoom >= 1:
+            low, high = int(first * zoom + 1e-9), int(np.ceil(stop * zoom - 1e-9))
+        else:
+            centres = np.clip((np.array([first, stop - 1]) + 0.5) * zoom - 0.5, 0, size - 1)
+            low, high = int(centres[0]), int(np.ceil(centres[1])) + 1
+        slices.append(slice(low, min(high, size)))
+    return slices[0], slices[1]
+
+
+def test_the_lines_keep_to_what_is_stored_together() -> None:
+    def steps(shape: tuple[int, int], factors: tuple[float, ...], zooms: Any) -> tuple[int, int]:
+        image = np.zeros(shape, np.uint8)
+        levels = [image, *(np.zeros([int(n // f) for n in shape], np.uint8) for f in factors)]
+        pair: Pair = (
+            ImageStack(levels, rgb=False),
+            Points.build(np.array([[1.0, 1.0], [9.0, 9.0]]), ["c0", "c1"]),
+        )
+        layout = place_points([pair], scheme_of(2), zooms, None)
+        return layout.cut_steps[0], layout.cut_gaps[0]
+
+    assert steps((200, 300), (), (1,)) == (1, 0)
+    assert steps((200, 300), (), (1, 4)) == (4, 0)
+    assert steps((600, 900), (), (1, 4)) == (16, 0)
+    # Coarser levels than the zoom are not read.
+    assert steps((200, 304), (2, 8), (1, 4)) == (4, 0)
+    assert steps((2048, 2048), (32,), (1, 64)) == (64, 0)
+    assert steps((300, 300), (3,), (3,)) == (3, 0)
+    # Neighbours in a level that is no whole number of times smaller share pixels.
+    assert steps((300, 300), (1.43,), (2,)) == (2, 2)
+
+
+@pytest.mark.parametrize("n", [90, 900])
+@pytest.mark.parametrize("zooms", [(1,), (1, 4), (1, 2, 4)])
+def test_the_real_section_splits_almost_without_loss(n: int, zooms: tuple[int, ...]) -> None:
+    scheme = ClassScheme.of_names(["alveoli", "septa", "duct"])
+    stack = open_image(real_section.IMAGE).with_pixel_size(real_section.MICROMETRES_PER_PIXEL)
+    points = read_points(real_section.POINTS)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        drawn = points.select(np.sort(rng.permutation(900)[:n]))
+        layout = place_points([(stack, drawn)], scheme, zooms, stack.pixel_size)
+        for kind in ({}, {"test_fraction": 0.2}, {"folds": 5}):
+            chosen = TrainingSettings(zooms=zooms, **kind)
+            for split in make_splits(layout, chosen, scheme, rng):
+                check_promises(layout, split, 3, LEAST_SIDE * max(zooms))
+                assert split.n_buffered <= n // 50
+                assert len(split.validation) == pytest.approx(0.2 * n, abs=0.06 * n)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.integers(60, 400), st.sampled_from([(1,), (1, 2)]))
+def test_points_in_tight_clusters_are_split_between_them(
+    seed: int, n: int, zooms: tuple[int, ...]
 ) -> None:
+    layout = scattered(seed, n, 800)
     rng = np.random.default_rng(seed)
-    chosen = TrainingSettings(
-        zooms=zooms, window=16, rotation=rotation, random_phase=random_phase, readout=readout,
-        val_fraction=0.5, scale=bent[0], elastic=bent[1],
-    )  # fmt: skip
-    stack = ImageStack(
-        np.zeros((int(99 / pixel_size), int(600 / pixel_size)), np.float32), pixel_size=pixel_size
-    )
-    resampled = not all(z.is_integer() for z in effective_zooms(zooms, 1.0, stack))
-    apart = (buffer_width(chosen, pixel_size if resampled else 0) + 1e-6) / pixel_size
-    x = rng.uniform(200, 210) / pixel_size
-    y = rng.uniform(0, 95, 4) / pixel_size
-    where = np.column_stack([y, [x, x, x + apart, x + apart]])
-    table = Points.build(where, ["c0", "c1", "c0", "c1"])
-    points = place_points([(stack, table)], scheme_of(2), chosen.zooms, 1.0)
-    split = split_of(points, chosen, 2, seed)
-    assert len(split.train) == len(split.validation) == 2
-    check_nothing_is_seen_twice(stack, where[split.train], where[split.validation], chosen, rng)
+    centres = rng.uniform(50, 750, (12, 2))
+    layout.coordinates[:] = centres[np.arange(n) % 12] + rng.uniform(-20, 20, (n, 2))
+    assume(len(np.unique(layout.codes)) == 2)
+    split = split_of(layout, TrainingSettings(zooms=zooms), 2, seed)
+    check_promises(layout, split, 2, LEAST_SIDE * max(zooms))

@@ -80,7 +80,7 @@ def test_a_loss_that_is_no_number_ends_the_run() -> None:
         ({"engine": "jax"}, "no engine 'jax'"),
         ({"device": "cuda:99"}, "no device 'cuda:99'"),
         ({"zooms": (1, 100)}, "zoom 100 is larger than the image"),
-        ({"zooms": (8,), "window": 64}, "no split keeps every class.*--val-fraction 0"),
+        ({"zooms": (8,), "window": 64}, r"no split keeps every class.*a validation share of 0"),
         ({"pretrained": "/no/such/file"}, "/no/such/file"),
     ],
 )

@@ -88,7 +88,7 @@ def test_the_document_says_everything(trained: Any) -> None:
     split = document.split
     assert split["train"] + split["validation"] + split["n_buffered"] == 90
     assert split["val_fraction"] == 0.2
-    assert split["buffer"] > 0
+    assert split["by"] == "blocks"
     assert document.validation is not None
     assert document.validation["n"] == split["validation"]
     assert document.validation["classes"] == list(SCHEME.names)

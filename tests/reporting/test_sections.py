@@ -94,18 +94,19 @@ def test_mistakes_come_worst_first_with_what_was_seen() -> None:
         assert (ticks == 255).all(axis=2).any()
 
 
-def test_figures_of_a_relaxed_buffer_say_so(tmp_path: Path) -> None:
+def test_figures_of_a_split_at_random_say_so(tmp_path: Path) -> None:
     answers, found = sample()
     counts = {"train": [40, 30, 30], "validation": [20, 20, 20]}
     drawn = {}
-    for relaxed in (True, False):
-        model = document(found, answers, buffer_relaxed=relaxed, class_counts=counts)
-        page = training_report(tmp_path / str(relaxed), model, {"model": "m", "seconds": 1.0})
+    for random in (True, False):
+        said = ["Patches were split at random."] if random else []
+        model = document(found, answers, cautions=said, class_counts=counts)
+        page = training_report(tmp_path / str(random), model, {"model": "m", "seconds": 1.0})
         text = page.read_text(encoding="utf-8")
-        assert ("buffer was relaxed" in text) == relaxed
+        assert ("split at random" in text) == random
         assert "cross-fitted" in text
         for name in ("confusion", "reliability"):
-            drawn[name, relaxed] = (page.parent / f"{name}.png").read_bytes()
+            drawn[name, random] = (page.parent / f"{name}.png").read_bytes()
     for name in ("confusion", "reliability"):
         assert drawn[name, True] != drawn[name, False]
     first, *_ = rows(tmp_path / "True" / "class_counts.csv")

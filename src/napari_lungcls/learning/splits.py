@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.learning.layout import Layout
 from napari_lungcls.learning.regions import Region
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.split_search import LEAST_SIDE, SplitSearch
 
 Rows = NDArray[np.intp]
+
+
+MANY_LOST = 0.1
+"""Share of the points that a split may lose without a warning."""
 
 
 def nobody() -> Rows:
@@ -95,6 +100,11 @@ def make_splits(
     ------
     InputError
         When there is no honest split; the message says what to change.
+
+    Warns
+    -----
+    LungclsWarning
+        When more than `MANY_LOST` of the points lie in no region.
     """
     if settings.val_fraction == settings.test_fraction == 0 and settings.folds == 1:
         return [Split(np.arange(len(layout))).in_whole_planes(layout)]
@@ -102,7 +112,7 @@ def make_splits(
     if found is None:
         raise InputError(_refusal(layout, settings, scheme, rng))
     by, test, sides = found
-    return [
+    splits = [
         Split(
             np.flatnonzero(side.train),
             np.flatnonzero(side.held),
@@ -115,6 +125,14 @@ def make_splits(
         )
         for side in sides
     ]
+    if (lost := max(split.n_buffered for split in splits)) > MANY_LOST * len(layout):
+        warnings.warn(
+            f"{lost} of {len(layout)} points lie in no region of the split and are not used; "
+            "use fewer zooms, or split in another way, to keep more of them",
+            LungclsWarning,
+            stacklevel=2,
+        )
+    return splits
 
 
 def coarsest(layout: Layout, settings: TrainingSettings) -> NDArray[np.float64]:

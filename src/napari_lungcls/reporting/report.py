@@ -104,8 +104,8 @@ class Report:
     counts
         Points of each class of the scheme, by part ("training", "validation").
     basis
-        What every figure must say beside its number of points, such as that the buffer
-        was relaxed.
+        What every figure must say beside its number of points, such as that
+        patches were split at random.
     """
 
     title: str

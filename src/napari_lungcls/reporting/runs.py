@@ -42,8 +42,7 @@ def training_facts(document: ModelDocument) -> dict[str, str]:
         else document.pretrained,
         "points trained on": str(split.get("train", "–")),
         "points for validation": str(split.get("validation", "–")),
-        "points lost to the buffer": f"{split.get('n_buffered', 0)}, "
-        f"closer than {split.get('buffer', 0):.0f} pixels to a validation point",
+        "points left out": f"{split.get('n_buffered', 0)}, in no region of the split",
         "engine": f"{document.engine} on {document.device}",
         "created": document.created,
     }

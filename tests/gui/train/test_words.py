@@ -39,12 +39,12 @@ def test_a_result_is_said_in_plain_words():
     assert words.result(document(history)) == (
         "Validation: 95.6 % of 181 points right (95 % interval 91.5 to 97.7 %). "
         "The epoch was chosen on these points, so this flatters a little. "
-        "32 points lost to the buffer. 10 epochs, 42 s; epoch 9 is kept."
+        "32 points left out, in no region of the split. 10 epochs, 42 s; epoch 9 is kept."
     )
     said = words.result(document(history, lost=1), planned=40)
-    assert "1 point lost to the buffer. 10 epochs, 42 s; epoch 9 is kept." in said
+    assert "1 point left out, in no region of the split. 10 epochs, 42 s; epoch 9 is kept." in said
     assert said.endswith("Stopped early: it did not get better.")
-    assert "buffer" not in words.result(document(history, lost=0))
+    assert "left out" not in words.result(document(history, lost=0))
 
 
 def test_the_epoch_that_is_kept_depends_on_how_sure_its_accuracy_is():

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.augmentation import reach
-from napari_lungcls.learning.buffers import buffer_width
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.tuning.dimensions import Choices, Range, is_whole
 from napari_lungcls.learning.tuning.space import (
@@ -60,7 +59,7 @@ def test_every_point_is_settings_and_none_sees_farther_than_a_corner(values: Any
     assert settings.noise == pytest.approx(min(1, 0.4 * values["augmentation"]))
     assert settings.scale == values["scale"], "a strength that is searched itself is not scaled"
     assert reach(settings) <= max(map(reach, CORNERS))
-    assert buffer_width(settings) <= max(map(buffer_width, CORNERS))
+    assert max(settings.zooms) <= max(max(corner.zooms) for corner in CORNERS)
 
 
 def test_what_is_not_searched_stays() -> None:

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.errors import InputError
 from napari_lungcls.generators import exhaust
-from napari_lungcls.learning.buffers import buffer_width
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import place_points
 from napari_lungcls.learning.progress import Clock
+from napari_lungcls.learning.regions import free_regions
 from napari_lungcls.learning.runs import Run
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.split_search import LEAST_SIDE
 from napari_lungcls.learning.training import run_training
 from napari_lungcls.learning.tuning.space import Space
 from napari_lungcls.learning.tuning.task import TEST_FRACTION, Task
@@ -68,17 +69,13 @@ def test_a_trial_is_the_training_of_its_settings() -> None:
 
 def test_one_split_is_wide_enough_for_all_trials() -> None:
     ours = task()
-    where, planes, split = ours.layout.coordinates, ours.layout.planes, ours.split
+    split = ours.split
     assert len(split.test) >= TEST_FRACTION * len(ours.layout) / 2
-    assert planes.max() == 0
-    parts = (split.train, split.validation, split.test)
-    nearest = min(
-        np.abs(where[a][:, None] - where[b][None]).max(-1).min()
-        for a, b in zip(parts, parts[1:] + parts[:1], strict=True)
-    )
-    widest = ours.space.settings(ours.base, {"window": 24, "zooms": "1,2"})
-    assert nearest >= split.buffer == buffer_width(widest)
-    assert not split.relaxed
+    held = (*split.validation_regions, *split.test_regions)
+    # Zoom 2 is in the space, though not in the settings that it begins with.
+    assert min(min(region.shape) for region in held) >= 2 * LEAST_SIDE
+    for region in split.train_regions:
+        assert all(free_regions(region, [other]) == [region] for other in held)
     # Settings that say nothing about windows leave it as it is, whatever machine computes.
     other = task(base=BASE.model_copy(update={"learning_rate": 0.01, "device": "cuda"}))
     assert other.fingerprint()["split"] == ours.fingerprint()["split"]
@@ -105,9 +102,3 @@ def test_a_search_for_nothing_is_refused() -> None:
     factor = Space.build({"augmentation": {"low": 0, "high": 2}}, "test")
     with pytest.raises(InputError, match="all strengths are 0"):
         task(base=plain, search=factor)
-
-
-def test_a_search_that_costs_most_points_says_so() -> None:
-    wide = Space.build({"window": [16, 48], "zooms": ["1,2"]}, "test")
-    with pytest.warns(LungclsWarning, match="points lie too near .* --zooms 1"):
-        task(search=wide)

@@ -125,12 +125,7 @@ def _validation(document: ModelDocument) -> str:
     if len(document.history) > 1 and kept_epoch_of(document):
         said.append("The epoch was chosen on these points, so this flatters a little.")
     if lost := split.get("n_buffered", 0):
-        said.append(f"{count(lost, 'point')} lost to the buffer.")
-    if split.get("buffer_relaxed"):
-        said.append(
-            "This flatters: the buffer is narrower than windows reach, so that training has seen "
-            "pixels of validation."
-        )
+        said.append(f"{count(lost, 'point')} left out, in no region of the split.")
     if folds := split.get("folds"):
         said.append(f"Over {len(folds)} folds.")
     if document.test is not None:

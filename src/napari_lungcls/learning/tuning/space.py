@@ -128,8 +128,8 @@ class Space(BaseModel):
 def default_space(base: TrainingSettings) -> Space:
     """Return the space that is searched when the user names none.
 
-    Of the zooms, fewer are tried, but none beyond: each costs points to the buffer, in all
-    trials. Where there is one only, it stays.
+    Of the zooms, fewer are tried, but none beyond: the regions of
+    the split have to be wide enough for it, in all trials. Where there is one only, it stays.
 
     Parameters
     ----------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.pixelsize import common_pixel_size
 from napari_lungcls.learning.augmentation import check_changes, reach
 from napari_lungcls.learning.dataset import PointSet, read_point_set
@@ -122,7 +121,6 @@ class Task:
         layout = place_points(pairs, scheme, zooms, pixel_size)
         wide = max(corners, key=reach).model_copy(update={"zooms": zooms})
         (split,) = make_splits(layout, wide, scheme, np.random.default_rng(base.seed))
-        _warn_of_losses(split, len(layout), wide)
         return cls(
             tuple(pairs), scheme, base, space, objective, origin, pixel_size, layout, split, wide
         )
@@ -210,17 +208,6 @@ def _judgeable(given: TrainingSettings) -> TrainingSettings:
             raise InputError("--test-fraction 0: the best trial is judged on a test part; keep one")
         return given.model_copy(update={"test_fraction": TEST_FRACTION})
     return given
-
-
-def _warn_of_losses(split: Split, n: int, wide: TrainingSettings) -> None:
-    if split.n_buffered > n / 2:
-        warnings.warn(
-            f"{split.n_buffered} of {n} points lie in no region of the split and are used in no "
-            f"trial, because regions have to be wide enough for zoom {max(wide.zooms)}; "
-            f"{len(split.train)} are left to learn from: search fewer zooms",
-            LungclsWarning,
-            stacklevel=3,
-        )
 
 
 def _check_shape(settings: TrainingSettings, classes: int) -> None:
