@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Rows
 from napari_lungcls.network.engines import Engine, State
+from napari_lungcls.network.parameters import STAGE_NAMES, stage_channels
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.tiles import Tiles
 
@@ -46,7 +47,9 @@ def fit_linear_probe(
     settings: TrainingSettings,
     clock: Clock,
     before: int,
+    steps: int,
     cancelled: Callable[[], bool],
+    stages: Sequence[int] = tuple(STAGE_NAMES),
 ) -> Generator[TrainingProgress, None, tuple[list[EpochRecord], Logits | None]]:
     """Fit the heads of a network whose trunk stays bit-identical, and load them.
 
@@ -56,10 +59,12 @@ def fit_linear_probe(
         The network; its heads are replaced.
     examples, part, settings
         What to learn from.
-    clock, before
-        For the progress; every example counts as one step.
+    clock, before, steps
+        For the progress: steps of what came before, and as how many all examples count.
     cancelled
         Asked after every batch.
+    stages
+        What the map may read; the heads of other stages become 0.
 
     Yields
     ------
@@ -90,16 +95,20 @@ def fit_linear_probe(
         found.append(_flat(engine.features(tiles), engine.spec))
         rows.append(chosen)
         done += len(chosen)
+        now = before + steps * done // (poses * len(side))
         yield TrainingProgress(
-            "training", before + done, clock.total, 0, 1, None, None,
-            clock.seconds, clock.remaining(before + done), part.name,
+            "training", now, clock.total, 0, 1, None, None,
+            clock.seconds, clock.remaining(now), part.name,
         )  # fmt: skip
     features, codes = np.concatenate(found), examples.codes[np.concatenate(rows)]
     weights = class_weights(examples.codes[side.rows], settings, engine.spec.classes)[codes]
+    may_read = np.concatenate(
+        [np.full(stage_channels(stage), stage in stages) for _, stage in engine.spec.reads]
+    )
     start, truth = engine.state(), examples.codes[part.validation.rows]
     best: tuple[float, State, Logits | None, float, float] | None = None
     for strength in STRENGTHS if len(truth) else (USUAL_STRENGTH,):
-        linear, loss, accuracy = _regression(features, codes, weights, strength)
+        linear, loss, accuracy = _regression(features, codes, weights, strength, may_read)
         heads = _as_heads(*linear, features, start, engine.spec)
         engine.load(heads, partial=True)
         logits = logits_of(engine, examples, part.validation) if len(truth) else None
@@ -115,8 +124,8 @@ def fit_linear_probe(
         time.perf_counter() - began,
     )  # fmt: skip
     yield TrainingProgress(
-        "training", before + done, clock.total, 1, 1, loss, record,
-        clock.seconds, clock.remaining(before + done), part.name,
+        "training", before + steps, clock.total, 1, 1, loss, record,
+        clock.seconds, clock.remaining(before + steps), part.name,
     )  # fmt: skip
     return [record], logits
 
@@ -150,6 +159,7 @@ def _regression(
     codes: NDArray[np.int64],
     weights: NDArray[np.float32],
     strength: float,
+    may_read: NDArray[np.bool_],
 ) -> tuple[Linear, float, float]:
     """Fit a linear map; return it with the training loss and accuracy."""
     from sklearn.exceptions import ConvergenceWarning
@@ -158,7 +168,7 @@ def _regression(
     mean = features.mean(0, dtype=np.float64)
     spread = np.maximum(features.std(0, dtype=np.float64), 1e-6)
     model = LogisticRegression(C=strength, max_iter=200)
-    scaled = (features - mean) / spread
+    scaled = (features - mean) / spread * may_read
     with warnings.catch_warnings():
         # A preview may stop short of the last digit.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -184,8 +194,6 @@ def _as_heads(
     With a hidden layer each class takes two units; what is left of the layer keeps its first
     parameters and has no say until training gives it one.
     """
-    from napari_lungcls.network.parameters import stage_channels
-
     state: State = {}
     if spec.hidden:
         k = len(slopes)

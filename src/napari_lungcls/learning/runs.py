@@ -22,7 +22,11 @@ from napari_lungcls.learning.start import Origin, continue_network, start_networ
 from napari_lungcls.learning.verdict import Held, judge
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State
+from napari_lungcls.network.parameters import DETAIL
 from napari_lungcls.network.spec import NetworkSpec
+
+LINEAR = 20
+"""Steps of training that take about as long as the linear map that it begins with."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,10 @@ class Run:
     ) -> Generator[TrainingProgress, None, None]:
         """Run all parts that are left; `state` and `document` then hold the result."""
         self._take_up()
-        steps = [_steps(part, self._settings_of(number)) for number, part in enumerate(self._parts)]
+        steps = [
+            _steps(part, self._settings_of(number)) + self._linear_steps(number)
+            for number, part in enumerate(self._parts)
+        ]
         before = sum(steps[: len(self._finished)])
         clock.start(sum(steps), before)
         for number in range(len(self._finished), len(self._parts)):
@@ -106,17 +113,38 @@ class Run:
         engine = self._start(number)
         self._computed = (engine.name, engine.device)
         if settings.freezes:
+            steps = _steps(part, settings)
             history, logits = yield from fit_linear_probe(
-                engine, examples, part, settings, clock, before, cancelled
+                engine, examples, part, settings, clock, before, steps, cancelled
             )
             best, complete = engine.state(), True
         else:
+            first = self._linear_steps(number)
+            if first and not self._is_resumed(number):
+                # Training begins where the linear map on the weights as they are ends.
+                only = Part(part.name, part.train, Side())
+                known = (DETAIL, *self._origin.stages)
+                for step in fit_linear_probe(
+                    engine, examples, only, settings, clock, before, first, cancelled, known
+                ):
+                    if step.record is None:
+                        yield step
             loop = Loop(examples, part, settings, engine, seed)
-            yield from self._watch(loop, loop.run(clock, before, cancelled), number)
+            yield from self._watch(loop, loop.run(clock, before + first, cancelled), number)
             history, logits, best, complete = loop.history, loop.logits, loop.best, loop.is_over
         if complete or self._kept is None:
             self._close(number, engine, best, history, logits)
         return complete
+
+    def _linear_steps(self, number: int) -> int:
+        """Count the steps as which the linear map counts that a part begins with; 0 without."""
+        begins = self._origin.weights is not None and self._settings.readout == "point"
+        return 0 if self._settings.freezes or not begins or self._finishes(number) else LINEAR
+
+    def _is_resumed(self, number: int) -> bool:
+        """Tell whether an earlier process took steps of a part."""
+        found = None if self._checkpoint is None else self._checkpoint.document
+        return found is not None and number == len(found.finished)
 
     def _finishes(self, number: int) -> bool:
         """Tell whether a part goes on with the network of the first split, on all points."""
@@ -207,7 +235,7 @@ class Run:
         if checkpoint is None:
             yield from steps
             return
-        if checkpoint.document is not None and number == len(checkpoint.document.finished):
+        if self._is_resumed(number):
             checkpoint.restore(loop)
         for step in steps:
             if checkpoint.is_due():
