@@ -22,7 +22,6 @@ from napari_lungcls.learning.start import Origin, continue_network, start_networ
 from napari_lungcls.learning.verdict import Held, judge
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State
-from napari_lungcls.network.parameters import DETAIL
 from napari_lungcls.network.spec import NetworkSpec
 
 LINEAR = 20
@@ -123,7 +122,7 @@ class Run:
             if first and not self._is_resumed(number):
                 # Training begins where the linear map on the weights as they are ends.
                 only = Part(part.name, part.train, Side())
-                known = (DETAIL, *self._origin.stages)
+                known = self._origin.stages
                 for step in fit_linear_probe(
                     engine, examples, only, settings, clock, before, first, cancelled, known
                 ):

@@ -19,9 +19,10 @@ from napari_lungcls.learning.settings_run import (
     FINISH,
     FINISH_RATE,
     LARGE,
+    LEAST_STEPS,
+    MOST_STEPS,
     PIXELS,
     SMALL,
-    STEPS,
     STEPS_PER_EPOCH,
     RunSettings,
 )
@@ -127,8 +128,13 @@ class TrainingSettings(
         return self.model_copy(update={"epochs": epochs, "learning_rate": rate, "thaw_after": 0})
 
     def epochs_for(self, n: int) -> int:
-        """Return the number of epochs for `n` examples: as set, or enough for `STEPS`."""
-        return self.epochs or math.ceil(STEPS / self.steps_per_epoch(n))
+        """Return the number of epochs for `n` examples: as set, or enough for so many."""
+        if self.epochs:
+            return self.epochs
+        if self.readout == "mean":
+            return max(10, math.ceil(LEAST_STEPS / self.steps_per_epoch(n)))
+        steps = min(MOST_STEPS, max(LEAST_STEPS, n // 2))
+        return max(1, round(steps / self.steps_per_epoch(n)))
 
     def steps_per_epoch(self, n: int) -> int:
         """Return the steps of an epoch.

@@ -9,10 +9,11 @@ from pydantic import BaseModel, field_validator
 
 from napari_lungcls.learning.form_hints import GENERALISE, OPTIMISER, RATE, RUN, setting
 
-STEPS = 280
-"""Steps of a run when `epochs` is not given; see docs/defaults.md."""
+LEAST_STEPS, MOST_STEPS = 240, 560
+"""Steps of a run when `epochs` is not given, see docs/defaults.md: one for every two points,
+within these limits."""
 
-STEPS_PER_EPOCH = 20
+STEPS_PER_EPOCH = 40
 """Steps between two looks at the validation points, at most where points are learned from."""
 
 PIXELS = 2**18
@@ -39,7 +40,7 @@ class RunSettings(BaseModel):
         None,
         "Epochs",
         f"rounds, each of at most {STEPS_PER_EPOCH} steps where points are learned from "
-        f"[{STEPS} steps in all]",
+        f"[{LEAST_STEPS} to {MOST_STEPS} steps in all, more for more points]",
         RUN,
         in_sight=True,
         ge=1,
