@@ -25,7 +25,7 @@ from napari_lungcls.learning.training import run_training
 SCHEME = ClassScheme.of_names(["heads", "tails"])
 SETTINGS = TrainingSettings(
     final="none",
-    zooms=(1,), tile=32, stages=(0, 1), epochs=20, batch_size=8, device="cpu", seed=1,
+    zooms=(1,), tile=32, stages=(0, 1), epochs=12, batch_size=8, device="cpu", seed=1,
     learning_rate=3e-3, dropout=0, colour=0, rotation="none", flip=False,
     val_fraction=0.35, patience=99, pretrained="none", freeze="no",
 )  # fmt: skip
@@ -157,4 +157,4 @@ def test_a_split_by_regions_gives_chance_and_a_random_one_flatters() -> None:
     error = np.sqrt(0.25 / (honest.split["validation"] / EACH))
     assert abs(honest.validation["accuracy"] - 0.5) < 3 * error
     assert flattered.validation["accuracy"] > 0.5 + 3 * error
-    assert flattered.validation["accuracy"] > honest.validation["accuracy"] + 0.25
+    assert flattered.validation["accuracy"] > honest.validation["accuracy"] + 0.2
