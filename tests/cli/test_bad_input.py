@@ -134,5 +134,5 @@ def test_points_too_close_for_an_honest_split(bench, run_cli, listing):
     said = [line for line in found.err.splitlines() if not line.startswith("training ")]
     assert len(said) == 1
     assert "no split keeps every class on both sides" in said[0]
-    assert "--val-fraction 0" in said[0]
+    assert "a validation share of 0" in said[0]
     assert listing(bench.folder) == before

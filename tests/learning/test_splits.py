@@ -146,7 +146,7 @@ def test_a_class_with_one_point_cannot_be_on_both_sides() -> None:
     points = scattered(0, 200, 5000)
     points.codes[:] = 0
     points.codes[3] = 1
-    with pytest.raises(InputError, match="every class on all 2 sides: 'c1' has 1 of the points"):
+    with pytest.raises(InputError, match="every class on both sides: 'c1' has 1 of the points"):
         split_of(points, TrainingSettings(zooms=(1,)), 2)
     points.codes[4] = 1
     with pytest.raises(InputError, match="all 3 sides: 'c1' has 2 of the points; label more"):

@@ -60,10 +60,8 @@ class Region:
         ndarray, (n,), bool
         """
         pixel = pixels_of(coordinates)
-        inside: NDArray[np.bool_] = (
-            (pixel >= (self.top, self.left)) & (pixel < (self.bottom, self.right))
-        ).all(axis=1)
-        return inside
+        inside = (pixel >= (self.top, self.left)) & (pixel < (self.bottom, self.right))
+        return np.asarray(inside.all(axis=1))
 
     def grown(self, margin: int) -> Region:
         """Return the region with a margin of so many pixels on each side."""

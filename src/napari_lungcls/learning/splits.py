@@ -151,8 +151,9 @@ def _refusal(
     rare = int(counts.argmin())
     otherwise = "or train on all points, with a validation share of 0"
     if counts[rare] < parts:
+        sides = "both" if parts == 2 else f"all {parts}"
         return (
-            f"no split keeps every class on all {parts} sides: {scheme.names[rare]!r} has "
+            f"no split keeps every class on {sides} sides: {scheme.names[rare]!r} has "
             f"{counts[rare]} of the points; label more of it, {otherwise}"
         )
     zoom, pixels = max(settings.zooms), LEAST_SIDE * coarsest(layout, settings).max()

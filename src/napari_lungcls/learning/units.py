@@ -190,10 +190,8 @@ class Cutter:
 
 
 def _within(region: Region, pixels: Pixels) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = (
-        (pixels >= (region.top, region.left)) & (pixels < (region.bottom, region.right))
-    ).all(axis=1)
-    return inside
+    inside = (pixels >= (region.top, region.left)) & (pixels < (region.bottom, region.right))
+    return np.asarray(inside.all(axis=1))
 
 
 def _rest(region: Region, strip: Region, axis: int) -> Region:
