@@ -16,6 +16,7 @@ from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.tiles import Tiles
 
 TINY = make_spec(stages=(-1, 0, 1), tile=16, hidden=8)
+LINEAR = make_spec(stages=(0, 1), tile=16)
 SPECS = {
     "small": make_spec(),
     "two zooms": make_spec(zooms=(1, 4), stages=(-1, 1, 3), tile=48, hidden=8),

@@ -66,9 +66,7 @@ class MxnetEngine:
         self._precision = "fp32"
         # What trains, by the type of number it computes in and the parts whose statistics stay;
         # all share their parameters.
-        self._learners: dict[tuple[str, tuple[str, ...]], Body] = {
-            (TYPES["fp32"], ()): self._body
-        }
+        self._learners: dict[tuple[str, tuple[str, ...]], Body] = {(TYPES["fp32"], ()): self._body}
         self._scale = LossScale(dynamic=False)
         self._options = OptimizerOptions()
         self._optimizer: Optimizer | None = None
