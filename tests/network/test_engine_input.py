@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engine_examples import examples, same
+from engine_examples import examples, same, some
 from known_network import make_spec, random_state
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines import OptimizerOptions, create_engine, engine_status
-from napari_lungcls.network.readouts import readouts_at
+from napari_lungcls.network.tiles import Tiles
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"windows": (2, 1, 32, 32)}, r"windows: shape \(2, 1, 32, 32\).*\(2, 1, 32, 32, 3\)"),
-        ({"windows": (2, 1, 31, 32, 3)}, r"windows: .*needs \(2, 1, 32, 32, 3\)"),
-        ({"windows": (2, 2, 32, 32, 3)}, "windows"),
-        ({"windows": (2, 1, 32, 32, 4)}, "windows"),
-        ({"windows": ()}, "windows"),
-        ({"windows": (3, 1, 32, 32, 3)}, r"readouts of layer1: .*\(3, 1, 64\)"),
-        ({"readouts": {1: (2, 1, 64)}}, "lack layer2"),
-        ({"readouts": {1: (2, 1, 64), 2: (2, 1, 64)}}, r"readouts of layer2: .*\(2, 1, 16\)"),
+        ({"pixels": (2, 1, 32, 32)}, r"tiles: shape \(2, 1, 32, 32\).*\(tiles, 1, y, x, 3\)"),
+        ({"pixels": (2, 2, 32, 32, 3)}, "tiles: shape"),
+        ({"pixels": (2, 1, 32, 32, 4)}, "tiles: shape"),
+        ({"pixels": ()}, "tiles: shape"),
+        ({"pixels": (2, 1, 8, 32, 3)}, "tiles of 8 × 32 pixels are too small.*needs 9 on"),
+        ({"pixels": (1, 1, 32, 32, 3)}, "in tiles from 0 to 0"),
+        ({"pixels": (0, 1, 32, 32, 3)}, "points lie in no tile"),
+        ({"owner": [0, 2]}, "in tiles from 0 to 1"),
+        ({"owner": [-1, 0]}, "in tiles from 0 to 1"),
+        ({"owner": [[0, 1]]}, r"owner: shape \(1, 2\)"),
+        ({"owner": [0.0, 1.0]}, "owner: whole numbers"),
+        ({"places": (2, 1)}, r"places: shape \(2, 1\) was given, the network needs \(2, 1, 2\)"),
+        ({"places": (3, 1, 2)}, "places"),
+        ({"places": (2, 2, 2)}, "places"),
+        ({"place": np.nan}, "places: .*finite"),
+        ({"place": np.inf}, "places: .*finite"),
+        ({"factors": (2, 2)}, r"factors: .*\(2, 1\)"),
+        ({"factors": (1, 1)}, "factors"),
         ({"codes": [0]}, "codes"),
         ({"codes": [[0, 1]]}, "codes"),
         ({"codes": [0, 3]}, "from 0 to 2"),
@@ -34,33 +45,40 @@ from napari_lungcls.network.readouts import readouts_at
         ({"weights": [0, 0]}, "not all 0"),
         ({"weights": [1, -1]}, "must not be negative"),
         ({"weights": [1, np.nan]}, "sample weights"),
-        ({"windows": (0, 1, 32, 32, 3), "readouts": {1: (0, 1, 64), 2: (0, 1, 16)}}, "at least"),
+        ({"owner": [], "places": (0, 1, 2)}, "at least one point"),
     ],
 )
 def test_wrong_shapes_are_refused(build: Any, change: dict[str, Any], message: str) -> None:
     engine = build(make_spec())
     engine.prepare(OptimizerOptions())
     before = engine.state()
-    shapes = change.get("readouts", {1: (2, 1, 64), 2: (2, 1, 16)})
-    windows = np.zeros(change.get("windows", (2, 1, 32, 32, 3)), np.uint8)
-    readouts = {stage: np.zeros(shape, np.float32) for stage, shape in shapes.items()}
+    owner = np.array(change.get("owner", [0, 1]))
+    tiles = Tiles(
+        np.zeros(change.get("pixels", (2, 1, 32, 32, 3)), np.uint8),
+        owner if owner.size else owner.astype(np.intp),
+        np.full(change.get("places", (2, 1, 2)), change.get("place", 5.0)),
+        np.ones(change["factors"], np.float32) if "factors" in change else None,
+    )
     codes = np.array(change.get("codes", [0, 1]))
     weights = np.array(change.get("weights", [1, 1]), np.float32)
     with pytest.raises(InputError, match=message):
-        engine.train_step(windows, readouts, codes, weights, 0.1)
+        engine.train_step(tiles, codes, weights, 0.1)
     assert same(engine.state(), before)
 
 
-def test_no_window_gets_no_answer(build: Any) -> None:
-    engine = build(make_spec())
-    windows, places = examples(engine.spec, 0)
-    assert engine.logits(windows, readouts_at(engine.spec, places)).shape == (0, 3)
+def test_no_point_gets_no_answer(build: Any) -> None:
+    engine = build(make_spec(hidden=4))
+    tiles = examples(engine.spec, 3)
+    assert engine.logits(some(tiles, slice(0))).shape == (0, 3)
+    assert engine.logits(examples(engine.spec, 0)).shape == (0, 3)
 
 
-def test_wrong_windows_are_refused_when_asked_too(build: Any) -> None:
-    engine = build(make_spec())
-    with pytest.raises(InputError, match="windows"):
-        engine.logits(np.zeros((1, 1, 30, 30, 3), np.uint8), {})
+def test_wrong_tiles_are_refused_when_asked_too(build: Any) -> None:
+    engine, tiles = build(make_spec()), examples(make_spec(), 2)
+    wrong = replace(tiles, pixels=tiles.pixels[..., :2])
+    for ask in (engine.logits, engine.features):
+        with pytest.raises(InputError, match="tiles: shape"):
+            ask(wrong)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +92,7 @@ def test_wrong_windows_are_refused_when_asked_too(build: Any) -> None:
 )
 def test_wrong_tiles_are_refused(build: Any, shape: Any, zoom: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build(make_spec()).class_maps(np.zeros(shape, np.uint8), zoom)
+        build(make_spec()).head_maps(np.zeros(shape, np.uint8), zoom)
 
 
 def test_wrong_parameters_are_refused_and_none_is_taken(build: Any) -> None:

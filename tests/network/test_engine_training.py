@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine_examples import NO_REGULARISATION, SPECS, TINY, answers, examples, same
-from known_network import BYTES, make_spec, normalised
+from engine_examples import (
+    LINEAR,
+    NO_REGULARISATION,
+    SPECS,
+    TINY,
+    answers,
+    examples,
+    same,
+    some,
+)
+from known_network import BYTES, hidden_logits, make_spec, normalised
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines import Engine, OptimizerOptions, create_engine
-from napari_lungcls.network.readouts import readouts_at
+from napari_lungcls.network.parameters import PARTS
+from napari_lungcls.network.tiles import Tiles
+
+
+def of_trunk(name: str) -> bool:
+    return name.partition(".")[0] in PARTS
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
-def test_training_learns_16_windows_by_heart(build: Any, optimizer: str) -> None:
+def test_training_learns_16_points_by_heart(build: Any, optimizer: str) -> None:
     engine = build(TINY, seed=1)
-    windows, places = examples(TINY, 16)
-    readouts, (codes, weights) = readouts_at(TINY, places), answers(16)
+    tiles = examples(TINY, 16)
+    codes, weights = answers(16)
     engine.prepare(OptimizerOptions(optimizer=optimizer))
-    rate = 0.05 if optimizer == "sgd" else 0.005
-    steps = [engine.train_step(windows, readouts, codes, weights, rate) for _ in range(25)]
+    rate = {"sgd": 0.05, "rmsprop": 0.005}.get(optimizer, 0.02)
+    steps = [engine.train_step(tiles, codes, weights, rate) for _ in range(40)]
     assert steps[0].logits.shape == (16, 3)
     assert steps[-1].loss < 0.1 * steps[0].loss
     assert (steps[-1].logits.argmax(1) == codes).all()
@@ -34,24 +49,24 @@ def cross_entropy(logits: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.float
 
 
 def test_the_loss_is_the_weighted_mean_before_the_step(build: Any) -> None:
-    engine = build(TINY, state=1)
-    spec = engine.spec
-    windows, places = examples(spec, 6)
+    # Linear heads have no statistics that differ in training.
+    engine = build(LINEAR, state=1)
+    tiles = examples(LINEAR, 6)
     codes, _ = answers(6)
     weights = np.array([1, 0, 2, 0.5, 0, 3], np.float32)
     engine.prepare(OptimizerOptions(freeze=True))
-    before = engine.logits(windows, readouts_at(spec, places))
-    step = engine.train_step(windows, readouts_at(spec, places), codes, weights, 0.1)
+    before = engine.logits(tiles)
+    step = engine.train_step(tiles, codes, weights, 0.1)
     np.testing.assert_allclose(step.logits, before, atol=1e-4)
     wanted = (cross_entropy(before, codes) * weights).sum() / weights.sum()
     assert step.loss == pytest.approx(wanted, rel=1e-4)
-    assert not np.allclose(engine.logits(windows, readouts_at(spec, places)), before)
+    assert not np.allclose(engine.logits(tiles), before)
 
 
-def test_an_example_of_weight_0_is_as_good_as_absent(build: Any) -> None:
+def test_a_point_of_weight_0_is_as_good_as_absent(build: Any) -> None:
     # A frozen trunk has no batch statistics through which it could be felt.
-    spec = TINY
-    windows, places = examples(spec, 6)
+    spec = LINEAR
+    tiles = examples(spec, 6)
     codes, weights = answers(6)
     weights[[1, 4]] = 0
     kept = weights > 0
@@ -60,8 +75,7 @@ def test_an_example_of_weight_0_is_as_good_as_absent(build: Any) -> None:
         engine = build(spec, state=1)
         engine.prepare(OptimizerOptions(freeze=True))
         for _ in range(3):
-            readouts = readouts_at(spec, places[rows])
-            engine.train_step(windows[rows], readouts, codes[rows], weights[rows], 0.01)
+            engine.train_step(some(tiles, rows), codes[rows], weights[rows], 0.01)
         states.append(engine.state())
     for name, array in states[0].items():
         np.testing.assert_allclose(array, states[1][name], atol=1e-5)
@@ -69,14 +83,14 @@ def test_an_example_of_weight_0_is_as_good_as_absent(build: Any) -> None:
 
 def test_weights_count_against_each_other_only(build: Any) -> None:
     spec = TINY
-    windows, places = examples(spec, 6)
+    tiles = examples(spec, 6)
     codes, weights = answers(6)
     weights[:] = [1, 2, 3, 1, 2, 3]
     losses = []
     for factor in (1, 7):
         engine = build(spec, state=1)
         engine.prepare(NO_REGULARISATION)
-        step = engine.train_step(windows, readouts_at(spec, places), codes, factor * weights, 0.01)
+        step = engine.train_step(tiles, codes, factor * weights, 0.01)
         losses.append(step.loss)
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
@@ -84,93 +98,94 @@ def test_weights_count_against_each_other_only(build: Any) -> None:
 def test_a_frozen_trunk_stays_as_it_is_to_the_bit(build: Any) -> None:
     engine = build(SPECS["two zooms"], state=1)
     spec, before = engine.spec, engine.state()
-    windows, places = examples(spec, 8)
+    tiles = examples(spec, 8)
     engine.prepare(OptimizerOptions(freeze=True, weight_decay=0.1, dropout=0.3))
     for _ in range(3):
-        engine.train_step(windows, readouts_at(spec, places), *answers(8), 0.01)
+        engine.train_step(tiles, *answers(8), 0.01)
     after = engine.state()
-    heads = {name for name in before if name.startswith("heads.")}
-    assert len(heads) == 5
+    assert sum(not of_trunk(name) for name in before) == 22
     for name, array in before.items():
-        assert np.array_equal(after[name], array) == (name not in heads), name
+        # The hidden layer takes its mean away, so that the bias before it has no gradient.
+        if name != "heads.bias":
+            assert np.array_equal(after[name], array) == of_trunk(name), name
 
 
 def test_a_trunk_that_was_frozen_thaws(build: Any) -> None:
     engine = build(TINY, state=1)
     before = engine.state()
-    windows, places = examples(engine.spec, 8)
+    tiles = examples(engine.spec, 8)
     for freeze in (True, False):
         engine.prepare(OptimizerOptions(freeze=freeze))
-        engine.train_step(windows, readouts_at(engine.spec, places), *answers(8), 0.01)
+        engine.train_step(tiles, *answers(8), 0.01)
     after = engine.state()
-    assert all(not np.array_equal(after[name], array) for name, array in before.items())
+    for name, array in before.items():
+        assert name == "heads.bias" or not np.array_equal(after[name], array), name
 
 
 def test_thawing_keeps_what_the_heads_have_learned(build: Any) -> None:
     engine = build(TINY, state=1)
-    windows, places = examples(TINY, 8)
-    readouts = readouts_at(TINY, places)
-    trunk = {name for name in engine.state() if not name.startswith("heads.")}
+    tiles = examples(TINY, 8)
+    trunk = {name for name in engine.state() if of_trunk(name)}
     engine.prepare(OptimizerOptions(freeze=True))
     before = engine.state()
-    engine.train_step(windows, readouts, *answers(8), 0.01)
+    engine.train_step(tiles, *answers(8), 0.01)
     frozen = engine.state()
     assert all(np.array_equal(frozen[name], before[name]) for name in trunk)
-    assert not any(name.startswith("trunk.") for name in engine.optimizer_state())
+    assert not any(of_trunk(name) for name in engine.optimizer_state())
     engine.thaw()
-    engine.train_step(windows, readouts, *answers(8), 0.01)
+    engine.train_step(tiles, *answers(8), 0.01)
     moments, after = engine.optimizer_state(), engine.state()
     assert not any(np.array_equal(after[name], before[name]) for name in trunk)
     # The heads' moments went on, those of the trunk began.
-    assert float(moments["bias.step"]) == 2
-    assert float(moments["trunk.conv1.weight.step"]) == 1
+    assert float(moments["heads.out.bias.step"]) == 2
+    assert float(moments["conv1.weight.step"]) == 1
 
 
 def test_the_trunk_learns_at_its_own_rate(build: Any) -> None:
     moved = []
     for share in (1.0, 0.1):
         engine = build(TINY, state=1)
-        windows, places = examples(TINY, 8)
+        tiles = examples(TINY, 8)
         before = engine.state()
         engine.prepare(OptimizerOptions(optimizer="sgd", trunk_rate=share, clip_norm=None))
-        engine.train_step(windows, readouts_at(TINY, places), *answers(8), 0.01)
+        engine.train_step(tiles, *answers(8), 0.01)
         after = engine.state()
         moved.append({name: after[name] - before[name] for name in before})
     for name, whole in moved[0].items():
         if "running" not in name:
-            factor = 1.0 if name.startswith("heads.") else 0.1
+            factor = 0.1 if of_trunk(name) else 1.0
             np.testing.assert_allclose(
-                moved[1][name], factor * whole, atol=1e-3 * np.abs(whole).max() + 1e-9
+                moved[1][name], factor * whole, atol=1e-3 * np.abs(whole).max() + 1e-7
             )
 
 
 def test_label_smoothing_is_a_mixture_of_losses(build: Any) -> None:
-    engine = build(TINY, state=1)
-    windows, places = examples(TINY, 6)
+    engine = build(LINEAR, state=1)
+    tiles = examples(LINEAR, 6)
     codes, weights = answers(6)
-    readouts = readouts_at(TINY, places)
-    logits = engine.logits(windows, readouts).astype(np.float64)
+    logits = engine.logits(tiles).astype(np.float64)
     odds = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     wanted = -0.8 * odds[np.arange(6), codes].mean() - 0.2 * odds.mean()
     engine.prepare(OptimizerOptions(freeze=True, label_smoothing=0.2))
-    found = engine.train_step(windows, readouts, codes, weights, 0.01).loss
+    found = engine.train_step(tiles, codes, weights, 0.01).loss
     assert found == pytest.approx(wanted, rel=1e-4)
 
 
-def test_features_are_what_the_heads_read(build: Any) -> None:
-    engine = build(SPECS["two zooms"], state=1)
+@pytest.mark.parametrize("name", ["two zooms", "linear", "mean"])
+def test_features_are_what_the_heads_read(build: Any, name: str) -> None:
+    engine = build(SPECS[name], state=1)
     spec, state = engine.spec, engine.state()
-    windows, places = examples(spec, 3)
-    readouts = readouts_at(spec, places)
-    features = engine.features(windows, readouts)
-    total = np.tile(state[spec.bias_name], (3, 1))
-    for stage in spec.stages:
-        for i, zoom in enumerate(spec.zooms):
-            total += features[stage][:, i] @ state[spec.head_name(zoom, stage)].T
-    np.testing.assert_allclose(total, engine.logits(windows, readouts), atol=1e-4)
-    assert all(part.shape[0] == 0 for part in engine.features(
-        windows[:0], {stage: array[:0] for stage, array in readouts.items()}
-    ).values())  # fmt: skip
+    tiles = examples(spec, 3)
+    features = engine.features(tiles)
+    assert tuple(features) == spec.stages
+    summed = np.tile(state[spec.bias_name].astype(np.float64), (3, 1))
+    for zoom, stage in spec.reads:
+        read = features[stage][:, spec.zooms.index(zoom)]
+        summed += read @ state[spec.head_name(zoom, stage)].T
+    wanted = hidden_logits(spec, state, summed)
+    np.testing.assert_allclose(engine.logits(tiles), wanted, atol=1e-4)
+    for stage, none in engine.features(some(tiles, slice(0))).items():
+        assert none.shape == (0, *features[stage].shape[1:])
 
 
 def test_a_precision_that_the_device_lacks_is_refused_at_the_start(build: Any) -> None:
@@ -179,24 +194,99 @@ def test_a_precision_that_the_device_lacks_is_refused_at_the_start(build: Any) -
             build(TINY).prepare(OptimizerOptions(precision="fp16"))
 
 
-def test_batch_statistics_move_as_torchvision_moves_them(build: Any) -> None:
+@pytest.mark.parametrize(("name", "reach", "stride"), [("conv1", 3, 2), ("detail.conv1", 1, 1)])
+def test_batch_statistics_move_as_torchvision_moves_them(
+    build: Any, name: str, reach: int, stride: int
+) -> None:
     # Momentum 0.1 and the unbiased variance; engines may store the biased one.
-    engine = build(TINY, state=1)
+    engine = build(make_spec(stages=(-1, 0, 1), zooms=(1, 2), tile=16), state=1)
     spec, before = engine.spec, engine.state()
-    windows, places = examples(spec, 8)
+    tiles = examples(spec, 4)
     engine.prepare(NO_REGULARISATION)
-    engine.train_step(windows, readouts_at(spec, places), *answers(8), 1e-9)
-    images = np.concatenate([normalised(window[0], spec).numpy() for window in windows])
-    images = np.pad(images, [(0, 0), (0, 0), (3, 3), (3, 3)], mode="reflect")
-    patches = np.lib.stride_tricks.sliding_window_view(images, (7, 7), (2, 3))[:, :, ::2, ::2]
-    found = np.einsum("nchwij,kcij->knhw", patches, before["conv1.weight"], optimize=True)
-    after = engine.state()
-    for name, moment in (
+    engine.train_step(tiles, *answers(4), 1e-9)
+    seen = tiles.pixels if name == "conv1" else tiles.pixels[:, :1]
+    images = np.concatenate([normalised(each, spec).numpy() for tile in seen for each in tile])
+    images = np.pad(images, [(0, 0), (0, 0), (reach, reach), (reach, reach)], mode="reflect")
+    edge = 2 * reach + 1
+    patches = np.lib.stride_tricks.sliding_window_view(images, (edge, edge), (2, 3))
+    patches = patches[:, :, ::stride, ::stride]
+    found = np.einsum("nchwij,kcij->knhw", patches, before[f"{name}.weight"], optimize=True)
+    after, norm = engine.state(), name.replace("conv", "bn")
+    for moment, value in (
         ("running_mean", found.mean((1, 2, 3))),
-        ("running_var", found.var((1, 2, 3))),
+        ("running_var", found.var((1, 2, 3), ddof=1)),
     ):
-        wanted = 0.9 * before[f"bn1.{name}"] + 0.1 * moment
-        np.testing.assert_allclose(after[f"bn1.{name}"], wanted, rtol=2e-3, atol=1e-4)
+        wanted = 0.9 * before[f"{norm}.{moment}"] + 0.1 * value
+        np.testing.assert_allclose(after[f"{norm}.{moment}"], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_the_hidden_layer_is_normalised_over_the_points_of_a_batch(build: Any) -> None:
+    # A frozen trunk without detail reads the same in training.
+    spec = LINEAR.model_copy(update={"hidden": 8})
+    engine = build(spec, state=1)
+    before, tiles = engine.state(), examples(spec, 7)
+    features = engine.features(tiles)
+    summed = before["heads.bias"] + sum(
+        features[stage][:, 0].astype(np.float64) @ before[spec.head_name(1, stage)].T
+        for stage in spec.stages
+    )
+    engine.prepare(OptimizerOptions(freeze=True))
+    step = engine.train_step(tiles, *answers(7), 1e-9)
+    now = {"running_mean": summed.mean(0), "running_var": summed.var(0)}
+    batch = {f"heads.norm.{name}": value for name, value in now.items()}
+    wanted = hidden_logits(spec, before | batch, summed)
+    np.testing.assert_allclose(step.logits, wanted, atol=1e-4)
+    after = engine.state()
+    for name, value in (("mean", summed.mean(0)), ("var", summed.var(0, ddof=1))):
+        moved = 0.9 * before[f"heads.norm.running_{name}"] + 0.1 * value
+        np.testing.assert_allclose(after[f"heads.norm.running_{name}"], moved, rtol=1e-4, atol=1e-5)
+
+
+def test_one_point_is_normalised_by_running_statistics(build: Any) -> None:
+    spec = LINEAR.model_copy(update={"hidden": 8})
+    engine = build(spec, state=1)
+    before, tiles = engine.state(), examples(spec, 1)
+    answer = engine.logits(tiles)
+    engine.prepare(OptimizerOptions(freeze=True))
+    step = engine.train_step(tiles, *answers(1), 0.01)
+    np.testing.assert_allclose(step.logits, answer, atol=1e-5)
+    after = engine.state()
+    for name in ("running_mean", "running_var"):
+        np.testing.assert_array_equal(after[f"heads.norm.{name}"], before[f"heads.norm.{name}"])
+    assert not np.array_equal(after["heads.norm.weight"], before["heads.norm.weight"])
+
+
+def test_statistics_of_a_file_stay_in_training(build: Any) -> None:
+    engine = build(SPECS["linear"], state=1)
+    spec, before = engine.spec, engine.state()
+    tiles = examples(spec, 8)
+    # The network ends before layer3.
+    fixed = ("bn1", "layer1", "layer3")
+    engine.prepare(OptimizerOptions(fixed_statistics=fixed))
+    for _ in range(2):
+        engine.train_step(tiles, *answers(8), 1e-3)
+    after = engine.state()
+    for name, array in before.items():
+        stays = "running" in name and name.partition(".")[0] in fixed
+        assert np.array_equal(after[name], array) == stays, name
+    # Where all are fixed, training sees what an answer sees.
+    plain = build(LINEAR, state=1)
+    plain.prepare(OptimizerOptions(fixed_statistics=("bn1", "layer1")))
+    tiles = examples(LINEAR, 8)
+    before = plain.logits(tiles)
+    np.testing.assert_allclose(plain.train_step(tiles, *answers(8), 1e-3).logits, before, atol=1e-4)
+
+
+def test_statistics_of_a_file_stay_when_the_trunk_thaws(build: Any) -> None:
+    engine = build(LINEAR, state=1)
+    before, tiles = engine.state(), examples(LINEAR, 8)
+    engine.prepare(OptimizerOptions(freeze=True, fixed_statistics=("bn1",)))
+    engine.train_step(tiles, *answers(8), 1e-3)
+    engine.thaw()
+    engine.train_step(tiles, *answers(8), 1e-3)
+    after = engine.state()
+    same_as_before = {n for n in before if np.array_equal(after[n], before[n])}
+    assert same_as_before == {"bn1.running_mean", "bn1.running_var"}
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -209,8 +299,7 @@ def test_a_checkpoint_continues_exactly(build: Any, optimizer: str, freeze: bool
     batches = [examples(spec, 8, seed) for seed in range(4)]
 
     def step(engine: Engine, i: int) -> float:
-        windows, places = batches[i]
-        return engine.train_step(windows, readouts_at(spec, places), *answers(8, i), 0.01).loss
+        return engine.train_step(batches[i], *answers(8, i), 0.01).loss
 
     first = build(spec, state=1)
     first.prepare(options)
@@ -234,24 +323,23 @@ def test_a_checkpoint_before_the_first_step(build: Any) -> None:
     engine = build(spec, state=1)
     engine.prepare(OptimizerOptions(dropout=0.5, seed=1))
     start = engine.optimizer_state()
-    windows, places = examples(spec, 8)
-    loss = engine.train_step(windows, readouts_at(spec, places), *answers(8), 0.01).loss
+    tiles = examples(spec, 8)
+    loss = engine.train_step(tiles, *answers(8), 0.01).loss
     again = build(spec, state=1)
     again.prepare(OptimizerOptions(dropout=0.5, seed=2))
     again.load_optimizer_state(start)
-    assert again.train_step(windows, readouts_at(spec, places), *answers(8), 0.01).loss == loss
+    assert again.train_step(tiles, *answers(8), 0.01).loss == loss
 
 
 def test_dropout_follows_its_seed(build: Any) -> None:
     spec = TINY
-    windows, places = examples(spec, 8)
+    tiles = examples(spec, 8)
     codes, weights = answers(8)
 
     def losses(dropout: float, seed: int) -> list[float]:
         engine = build(spec, state=1)
         engine.prepare(OptimizerOptions(dropout=dropout, seed=seed))
-        readouts = readouts_at(spec, places)
-        return [engine.train_step(windows, readouts, codes, weights, 1e-9).loss for _ in range(2)]
+        return [engine.train_step(tiles, codes, weights, 1e-9).loss for _ in range(2)]
 
     assert losses(0.5, 1) == losses(0.5, 1)
     assert losses(0.5, 1) != losses(0.5, 2)
@@ -263,36 +351,47 @@ def test_dropout_follows_its_seed(build: Any) -> None:
 
 
 def test_dropout_keeps_the_expectation(build: Any) -> None:
-    engine = build(TINY, state=1)
-    window, place = examples(TINY, 1)
-    windows, places = window.repeat(256, 0), place.repeat(256, 0)
-    readouts = readouts_at(TINY, places)
-    before = engine.logits(windows[:1], readouts_at(TINY, place))[0]
+    engine = build(LINEAR, state=1)
+    one = examples(LINEAR, 1)
+    tiles = Tiles(one.pixels, one.owner.repeat(256), one.places.repeat(256, 0))
+    before = engine.logits(one)[0]
     engine.prepare(OptimizerOptions(dropout=0.5, freeze=True))
-    step = engine.train_step(windows, readouts, *answers(256), 1e-9)
+    step = engine.train_step(tiles, *answers(256), 1e-9)
     error = step.logits.std(0) / 16
     assert (error > 1e-3).all()
     assert (np.abs(step.logits.mean(0) - before) < 4 * error).all()
 
 
+def test_dropped_zooms_are_not_learned_from(build: Any) -> None:
+    spec = SPECS["linear"]
+    engine = build(spec, state=1)
+    before = engine.state()
+    factors = np.tile(np.array([1, 0], np.float32), (6, 1))
+    engine.prepare(OptimizerOptions(optimizer="sgd", clip_norm=None))
+    engine.train_step(replace(examples(spec, 6), factors=factors), *answers(6), 0.01)
+    after = engine.state()
+    for zoom, stage in spec.reads:
+        name = spec.head_name(zoom, stage)
+        assert np.array_equal(after[name], before[name]) == (zoom == 2)
+
+
 def test_answers_are_never_dropped_out(build: Any) -> None:
     engine = build(make_spec(), state=1)
-    windows, places = examples(engine.spec, 4)
-    readouts = readouts_at(engine.spec, places)
-    before = engine.logits(windows, readouts)
+    tiles = examples(engine.spec, 4)
+    before = engine.logits(tiles)
     engine.prepare(OptimizerOptions(dropout=0.9))
-    np.testing.assert_array_equal(engine.logits(windows, readouts), before)
+    np.testing.assert_array_equal(engine.logits(tiles), before)
 
 
 def test_gradients_are_clipped(build: Any) -> None:
     spec = TINY
-    windows, places = examples(spec, 8)
+    tiles = examples(spec, 8)
     moved = []
     for clip in (1e-3, None):
         engine = build(spec, state=1)
         engine.prepare(OptimizerOptions(optimizer="sgd", momentum=0.9, clip_norm=clip))
         before = engine.state()
-        engine.train_step(windows, readouts_at(spec, places), *answers(8), 1.0)
+        engine.train_step(tiles, *answers(8), 1.0)
         after = engine.state()
         learned = [name for name in before if "running" not in name]
         moved.append(np.sqrt(sum(((after[n] - before[n]) ** 2).sum() for n in learned)))
@@ -303,9 +402,9 @@ def test_gradients_are_clipped(build: Any) -> None:
 
 def test_training_needs_preparation(build: Any) -> None:
     engine = build(make_spec())
-    windows, places = examples(engine.spec, 2)
+    tiles = examples(engine.spec, 2)
     with pytest.raises(RuntimeError, match="prepare"):
-        engine.train_step(windows, readouts_at(engine.spec, places), *answers(2), 0.1)
+        engine.train_step(tiles, *answers(2), 0.1)
     with pytest.raises(RuntimeError, match="prepare"):
         engine.load_optimizer_state({})
 
@@ -314,10 +413,10 @@ def test_training_needs_preparation(build: Any) -> None:
 def test_a_gpu_trains(build: Any) -> None:
     engine = build(make_spec(normalisation=BYTES), seed=1, device="cuda")
     spec = engine.spec
-    windows, places = examples(spec, 16)
-    readouts, (codes, weights) = readouts_at(spec, places), answers(16)
+    tiles = examples(spec, 16)
+    codes, weights = answers(16)
     engine.prepare(OptimizerOptions(dropout=0.1))
-    steps = [engine.train_step(windows, readouts, codes, weights, 0.005) for _ in range(25)]
+    steps = [engine.train_step(tiles, codes, weights, 0.005) for _ in range(25)]
     assert steps[-1].loss < 0.2 * steps[0].loss
     assert engine.optimizer_state()
 
@@ -327,12 +426,9 @@ def test_bf16_on_the_processor_learns_like_float32() -> None:
     engine_losses = []
     for precision in ("fp32", "bf16"):
         engine = create_engine("torch", TINY, device="cpu", seed=1)
-        windows, places = examples(TINY, 16)
+        tiles = examples(TINY, 16)
         engine.prepare(OptimizerOptions(precision=precision))
-        steps = [
-            engine.train_step(windows, readouts_at(TINY, places), *answers(16), 0.005)
-            for _ in range(20)
-        ]
+        steps = [engine.train_step(tiles, *answers(16), 0.005) for _ in range(20)]
         engine_losses.append([step.loss for step in steps])
         assert all(array.dtype == np.float32 for array in engine.state().values())
     assert engine_losses[0] != engine_losses[1]

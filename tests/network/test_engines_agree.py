@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
 from napari_lungcls.network.initial import initial_state
-from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.painting.painter import Painter
 
@@ -40,12 +40,11 @@ def difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_windows_get_the_same_logits(both: Any, name: str) -> None:
+def test_points_get_the_same_logits(both: Any, name: str) -> None:
     spec = SPECS[name]
     torch, other = both(spec)
-    windows, places = examples(spec, 5)
-    readouts = readouts_at(spec, places)
-    assert difference(other.logits(windows, readouts), torch.logits(windows, readouts)) <= FLOAT32
+    tiles = examples(spec, 5)
+    assert difference(other.logits(tiles), torch.logits(tiles)) <= FLOAT32
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -80,10 +79,10 @@ def moved(before: State, after: State) -> dict[str, NDArray[np.float32]]:
 @pytest.mark.parametrize("clip", [None, 0.05])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
 def test_steps_have_the_same_loss_and_effect(both: Any, optimizer: str, clip: float | None) -> None:
-    spec = make_spec(zooms=(1, 4), stages=(1, 2, 3), window=40)
+    spec = make_spec(zooms=(1, 4), stages=(-1, 0, 1, 2, 3), tile=40, hidden=8)
     engines = both(spec)
-    windows, places = examples(spec, 6)
-    readouts, (codes, _) = readouts_at(spec, places), answers(6)
+    tiles = examples(spec, 6)
+    codes, _ = answers(6)
     weights = np.array([1, 2, 0.5, 0, 3, 1], np.float32)
     options = OptimizerOptions(
         optimizer=optimizer, weight_decay=0.1, clip_norm=clip, betas=(0.8, 0.9), epsilon=1e-6,
@@ -92,24 +91,44 @@ def test_steps_have_the_same_loss_and_effect(both: Any, optimizer: str, clip: fl
     before, losses = engines[0].state(), []
     for engine in engines:
         engine.prepare(options)
-        losses.append(engine.train_step(windows, readouts, codes, weights, 0.01).loss)
+        losses.append(engine.train_step(tiles, codes, weights, 0.01).loss)
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     wanted, found = (moved(before, engine.state()) for engine in engines)
     for name, array in wanted.items():
+        if name == "heads.bias":
+            continue  # The hidden layer takes its mean away: all that moves this is rounding.
         # Adam's first step is the gradient's sign: where that is next to 0, rounding decides.
         share = 1 if optimizer == "sgd" else 0.95
         error = np.quantile(np.abs(found[name] - array), share)
         assert error <= 1e-4 * np.abs(array).max() + 1e-7, name
 
 
+@pytest.mark.parametrize("freeze", [False, True])
+def test_statistics_that_stay_stay_alike(both: Any, freeze: bool) -> None:
+    spec = SPECS["linear"].model_copy(update={"hidden": 8})
+    engines = both(spec)
+    factors = np.array([[1, 1], [0, 2], [1, 0], [1, 1], [2, 0], [1, 1]], np.float32)
+    tiles = replace(examples(spec, 6), factors=factors)
+    options = OptimizerOptions(
+        optimizer="sgd", clip_norm=None, fixed_statistics=("bn1", "layer2"), freeze=freeze
+    )
+    before, states = engines[0].state(), []
+    for engine in engines:
+        engine.prepare(options)
+        engine.train_step(tiles, *answers(6), 0.01)
+        states.append(moved(before, engine.state()))
+    for name, array in states[0].items():
+        error = np.abs(states[1][name] - array).max()
+        assert error <= 1e-4 * np.abs(array).max() + 1e-7, name
+
+
 def test_later_steps_agree_too(both: Any) -> None:
     torch, other = both(TINY)
-    windows, places = examples(TINY, 8)
-    readouts = readouts_at(TINY, places)
+    tiles = examples(TINY, 8)
     for engine in (torch, other):
         engine.prepare(OptimizerOptions(optimizer="adamw", weight_decay=0.01))
     losses = [
-        [engine.train_step(windows, readouts, *answers(8), 1e-4 * k).loss for k in range(1, 6)]
+        [engine.train_step(tiles, *answers(8), 1e-4 * k).loss for k in range(1, 6)]
         for engine in (torch, other)
     ]
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
@@ -119,12 +138,11 @@ def test_adam_s_epsilon_is_torch_s(both: Any) -> None:
     # Gluon's Adam has epsilon / √(1 − β₂ᵗ), 30 times as much in the first step: gradients
     # as small as these would show it.
     torch, other = both(TINY)
-    windows, places = examples(TINY, 8)
-    readouts = readouts_at(TINY, places)
+    tiles = examples(TINY, 8)
     before = torch.state()
     for engine in (torch, other):
         engine.prepare(OptimizerOptions(freeze=True, clip_norm=3e-7))
-        engine.train_step(windows, readouts, *answers(8), 1e-3)
+        engine.train_step(tiles, *answers(8), 1e-3)
     name = TINY.head_name(1, 1)
     wanted, found = (moved(before, engine.state())[name] for engine in (torch, other))
     assert np.abs(wanted).mean() < 0.9e-3
@@ -142,8 +160,7 @@ def test_one_goes_on_where_the_other_stopped(
     batches = [examples(TINY, 8, seed) for seed in range(4)]
 
     def step(engine: Engine, i: int) -> float:
-        windows, places = batches[i]
-        return engine.train_step(windows, readouts_at(TINY, places), *answers(8, i), 1e-3).loss
+        return engine.train_step(batches[i], *answers(8, i), 1e-3).loss
 
     first.prepare(options)
     second.prepare(options)
@@ -158,8 +175,10 @@ def test_one_goes_on_where_the_other_stopped(
     shared = {name for name in moments[0] if not name.startswith("dropout")}
     assert shared == {name for name in moments[1] if not name.startswith("dropout")}
     for name in shared:
+        if name.startswith("heads.bias"):
+            continue  # Only rounding.
         largest = np.abs(moments[0][name]).max()
-        assert np.abs(moments[1][name] - moments[0][name]).max() <= 1e-2 * largest, name
+        assert np.abs(moments[1][name] - moments[0][name]).max() <= 5e-2 * largest, name
 
 
 def test_the_first_numbers_are_the_formula_s() -> None:
@@ -169,7 +188,8 @@ def test_the_first_numbers_are_the_formula_s() -> None:
         ("conv1.weight", (2 / (64 * 49)) ** 0.5),
         ("layer3.0.conv2.weight", (2 / (256 * 9)) ** 0.5),
         ("layer4.0.downsample.0.weight", (2 / 512) ** 0.5),
-        (spec.head_name(2, 4), (64 + 128 + 256 + 512) ** -0.5),
+        (spec.head_name(2, 4), (2 / (16 + 64 + 64 + 128 + 256 + 512)) ** 0.5),
+        ("heads.out.weight", 32**-0.5),
     ):
         values = state[name]
         assert values.std() == pytest.approx(std, rel=0.05)

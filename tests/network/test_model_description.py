@@ -12,14 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from known_network import make_document, make_spec, random_state
+from engine_examples import examples
+from known_network import make_document, make_spec, random_state, reference_logits
 from napari_lungcls.errors import InputError
 from napari_lungcls.network import modelfile
+from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.modelfile import METADATA_KEY, read_model, write_model
+from napari_lungcls.network.parameters import trunk_shapes
+from napari_lungcls.network.spec import Normalisation
 
-SPEC = make_spec(stages=(1,), window=16)
+SPEC = make_spec(stages=(1,), tile=16)
 STATE = random_state(SPEC)
 DOCUMENT = make_document(
     SPEC,
@@ -58,11 +63,11 @@ def test_bare_weights_are_sent_to_pretrained(tmp_path: Path) -> None:
         read_model(tmp_path / "m.safetensors")
 
 
-@pytest.mark.parametrize("version", [2, 99, 2.0, 1.5, 1e300, 10**18])
+@pytest.mark.parametrize("version", [3, 99, 3.0, 2.5, 1e300, 10**18])
 def test_newer_formats_are_refused_with_the_remedy(tmp_path: Path, version: float) -> None:
     # What else a newer document holds is not looked at.
     document = {"format_version": version, "network": "of another kind"}
-    with pytest.raises(InputError, match=r"has format .*, this version reads up to 1; update"):
+    with pytest.raises(InputError, match=r"has format .*, this version reads up to 2; update"):
         read_model(store(tmp_path / "m.safetensors", STATE, document))
 
 
@@ -157,6 +162,66 @@ def test_arrays_must_be_what_the_description_says(tmp_path: Path) -> None:
     without = {name: array for name, array in STATE.items() if name != "heads.bias"}
     with pytest.raises(InputError, match=r"lacks the array heads.bias"):
         read_model(store(path, without, described()))
+
+
+def test_a_network_of_the_first_format_is_read(tmp_path: Path) -> None:
+    # As version 1 wrote it: windows, no hidden layer, no stem and no detail.
+    old = {
+        "format_version": 1,
+        "network": {
+            "zooms": [1, 4], "window": 64, "stages": [1, 2, 3, 4], "classes": 3,
+            "readout": "point", "padding": "reflect",
+            "normalisation": {"mean": [200, 170, 200], "std": [40, 50, 40], "dtype": "uint8"},
+        },
+        "scheme": described()["scheme"],
+        "pixel_size": 0.5,
+        "settings": {"window": 64, "batch_size": 32},
+        "split": {"by": "blocks", "buffer": 118.5},
+    }  # fmt: skip
+    names = {f"heads.zoom{z}.layer{s}.weight": (3, 64 * 2 ** (s - 1))
+             for z in (1, 4) for s in (1, 2, 3, 4)}  # fmt: skip
+    shapes = trunk_shapes() | names | {"heads.bias": (3,)}
+    linear = make_spec(zooms=(1, 4), stages=(1, 2, 3, 4), tile=64)
+    arrays = random_state(linear)
+    assert {name: array.shape for name, array in arrays.items()} == shapes
+    document, state = read_model(store(tmp_path / "old.safetensors", arrays, old))
+    assert document.network == make_spec(
+        zooms=(1, 4), stages=(1, 2, 3, 4), tile=64, hidden=0,
+        normalisation=Normalisation(mean=(200, 170, 200), std=(40, 50, 40)),
+    )  # fmt: skip
+    assert document.settings == old["settings"]
+    assert state.keys() == arrays.keys()
+    tiles = examples(document.network, 3)
+    engine = create_engine("torch", document.network, device="cpu")
+    engine.load(state)
+    wanted = reference_logits(document.network, state, tiles)
+    np.testing.assert_allclose(engine.logits(tiles), wanted, rtol=1e-4)
+    # Written again it is of this format.
+    again = write_model(tmp_path / "new.safetensors", document, state)
+    with safe_open(again, framework="numpy") as stored:
+        text = json.loads(stored.metadata()[METADATA_KEY])
+    assert text["network"]["tile"] == 64
+    assert "window" not in text["network"]
+    assert read_model(again)[0] == document
+
+
+@pytest.mark.parametrize(
+    ("network", "where"),
+    [
+        ({}, "network.tile"),
+        ({"window": 8}, "network.tile"),
+        ({"window": "wide"}, "network.tile"),
+        ({"window": 64, "stages": [1, 5]}, "network"),
+    ],
+)
+def test_a_damaged_network_of_the_first_format_names_the_field(
+    tmp_path: Path, network: dict[str, Any], where: str
+) -> None:
+    old = described() | {"format_version": 1}
+    kept = {n: v for n, v in old["network"].items() if n not in ("tile", "hidden")}
+    old["network"] = kept | network
+    with pytest.raises(InputError, match=f"description is damaged at {where}"):
+        read_model(store(tmp_path / "m.safetensors", STATE, old))
 
 
 def test_a_type_that_numpy_does_not_know_is_refused(tmp_path: Path, saved: bytes) -> None:

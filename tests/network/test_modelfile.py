@@ -18,7 +18,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.network import modelfile
 from napari_lungcls.network.modelfile import METADATA_KEY, read_model, write_model
 
-SPEC = make_spec(stages=(1,), window=16)
+SPEC = make_spec(stages=(-1, 0, 1), tile=16, hidden=4)
 STATE = random_state(SPEC)
 DOCUMENT = make_document(
     SPEC,
@@ -62,7 +62,7 @@ def test_any_program_can_read_arrays_and_description(saved: bytes, tmp_path: Pat
     """Following the published layout: length, JSON header, then the arrays."""
     length = int.from_bytes(saved[:8], "little")
     header = json.loads(saved[8 : 8 + length])
-    assert json.loads(header.pop("__metadata__")[METADATA_KEY])["format_version"] == 1
+    assert json.loads(header.pop("__metadata__")[METADATA_KEY])["format_version"] == 2
     assert header.keys() == STATE.keys()
     entry = header["conv1.weight"]
     start, stop = (8 + length + offset for offset in entry["data_offsets"])
@@ -155,7 +155,7 @@ def test_damage_in_the_header_is_noticed_or_harmless(
     path.write_bytes(damaged)
     with contextlib.suppress(InputError):
         document, state = read_model(path)
-        shapes = modelfile.parameter_shapes(document.network)
+        shapes = document.network.shapes()
         assert {name: array.shape for name, array in state.items()} == shapes
 
 

@@ -29,7 +29,9 @@ class Slope:
         from napari_lungcls.network.engines.mxnet_update import Optimizer
 
         self._mx, self._array = mx, to_device
-        self.parameters = {name: mx.gluon.Parameter(name, shape=(3,)) for name in ("a", "trunk.b")}
+        self.parameters = {
+            name: mx.gluon.Parameter(name, shape=(3,)) for name in ("heads.bias", "bn1.bias")
+        }
         for parameter in self.parameters.values():
             parameter.initialize(mx.init.One())
         self.optimizer = Optimizer(OptimizerOptions(**options), self.parameters)

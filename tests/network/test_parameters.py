@@ -6,7 +6,15 @@ import sys
 
 import pytest
 
-from napari_lungcls.network.parameters import PARTS, stage_channels, stage_of, trunk_shapes
+from napari_lungcls.network.parameters import (
+    PARTS,
+    STAGE_NAMES,
+    detail_shapes,
+    hidden_shapes,
+    stage_channels,
+    stage_of,
+    trunk_shapes,
+)
 
 
 def test_counts_are_those_of_the_published_network() -> None:
@@ -48,10 +56,26 @@ def test_foreign_names_have_no_stage(name: str) -> None:
         stage_of(name)
 
 
-@pytest.mark.parametrize("stage", [0, 5, -1])
-def test_there_are_four_stages(stage: int) -> None:
-    with pytest.raises(ValueError, match="stages 1 to 4"):
+def test_every_stage_has_channels() -> None:
+    assert {stage: stage_channels(stage) for stage in STAGE_NAMES} == {
+        -1: 16, 0: 64, 1: 64, 2: 128, 3: 256, 4: 512,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", [5, -2])
+def test_other_stages_are_none(stage: int) -> None:
+    with pytest.raises(ValueError, match=f"detail, stem, layer1, .* layer4, not {stage}"):
         stage_channels(stage)
+
+
+def test_detail_and_the_hidden_layer_are_small() -> None:
+    shapes = detail_shapes()
+    assert shapes["detail.conv1.weight"] == (16, 3, 3, 3)
+    assert shapes["detail.conv2.weight"] == (16, 16, 3, 3)
+    assert len(shapes) == 10
+    assert hidden_shapes(32, 3)["heads.out.weight"] == (3, 32)
+    assert hidden_shapes(32, 3)["heads.norm.running_var"] == (32,)
+    assert not (shapes.keys() | hidden_shapes(32, 3).keys()) & trunk_shapes().keys()
 
 
 def test_heavy_libraries_stay_out() -> None:

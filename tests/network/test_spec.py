@@ -10,34 +10,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from known_network import BYTES, PLAIN, make_document, make_spec
+from engine_examples import examples
+from known_network import (
+    BYTES,
+    PLAIN,
+    hidden_logits,
+    make_document,
+    make_spec,
+    random_state,
+)
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.fitting import check_image
-from napari_lungcls.network.modelfile import parameter_shapes
-from napari_lungcls.network.parameters import trunk_shapes
-from napari_lungcls.network.readouts import readouts_at
+from napari_lungcls.network.heads import Heads
+from napari_lungcls.network.parameters import detail_shapes, hidden_shapes, trunk_shapes
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.tiles import Tiles
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"zooms": ()}, "positive whole numbers"),
+        ({"zooms": ()}, "whole numbers, each once, in ascending order"),
         ({"zooms": (4, 1)}, "ascending"),
         ({"zooms": (1, 1)}, "each once"),
         ({"zooms": (0, 1)}, "positive"),
         ({"zooms": (1.5,)}, "integer"),
-        ({"stages": (0, 1)}, "positive"),
-        ({"stages": (3, 5)}, "stages are 1, 2, 3 and 4"),
-        ({"window": 15}, "16"),
-        ({"window": 513}, "512"),
+        ({"stages": ()}, "whole numbers"),
+        ({"stages": (2, 1)}, "ascending"),
+        ({"stages": (-2, 1)}, "stages are detail, stem, layer1"),
+        ({"stages": (3, 5)}, "stages are detail, stem, layer1"),
+        ({"stages": (-1, 0)}, "one layer at least"),
+        ({"tile": 15}, "16"),
+        ({"tile": 1025}, "1024"),
+        ({"hidden": -1}, "0"),
+        ({"hidden": 1025}, "1024"),
+        ({"window": 64}, "Extra inputs"),
         ({"classes": 1}, "2"),
         ({"classes": 255}, "254"),
         ({"readout": "max"}, "point"),
         ({"padding": "same"}, "reflect"),
-        ({"window": 32, "stages": (4,)}, "window of 32 is too small.*layer4; use at least 33"),
-        ({"window": 16, "stages": (1, 3)}, "use at least 17"),
+        ({"tile": 32, "stages": (4,)}, "tile of 32 is too small.*layer4; use at least 33"),
+        ({"tile": 16, "stages": (1, 3)}, "use at least 17"),
         ({"colour": "red"}, "Extra inputs"),
         ({"normalisation": {"mean": (0, 0, 0), "std": (1, 0, 1)}}, "must be positive"),
         ({"normalisation": {"mean": (0, 0, np.nan), "std": (1, 1, 1)}}, "finite"),
@@ -50,35 +64,51 @@ def test_what_is_no_network_is_refused(fields: dict[str, Any], message: str) -> 
         make_spec(**fields)
 
 
-def test_windows_that_just_fit_are_accepted() -> None:
-    assert make_spec(window=33, stages=(4,)).window == 33
-    assert make_spec(window=17, stages=(3,)).window == 17
-    assert make_spec(window=16, stages=(4,), padding="zeros").stages == (4,)
+def test_tiles_that_just_fit_are_accepted() -> None:
+    assert make_spec(tile=33, stages=(4,)).tile == 33
+    assert make_spec(tile=17, stages=(3,)).tile == 17
+    assert make_spec(tile=16, stages=(4,), padding="zeros").stages == (4,)
+
+
+def test_the_network_of_the_settings_reads_all_and_has_a_hidden_layer() -> None:
+    spec = NetworkSpec(classes=3, normalisation=BYTES)
+    assert spec.stages == (-1, 0, 1, 2, 3, 4)
+    assert (spec.zooms, spec.hidden, spec.tile) == ((1,), 32, 256)
 
 
 @given(
     st.sets(st.integers(1, 64), min_size=1, max_size=4),
-    st.sets(st.integers(1, 4), min_size=1),
+    st.sets(st.integers(-1, 4), min_size=1).filter(lambda stages: max(stages) > 0),
     st.integers(2, 20),
+    st.sampled_from([0, 1, 32]),
     st.sampled_from(["point", "mean"]),
 )
 def test_json_gives_the_same_network_and_every_array_has_its_own_name(
-    zooms: set[int], stages: set[int], classes: int, readout: str
+    zooms: set[int], stages: set[int], classes: int, hidden: int, readout: str
 ) -> None:
     spec = make_spec(
         zooms=tuple(sorted(zooms)),
         stages=tuple(sorted(stages)),
-        window=64,
+        tile=64,
+        hidden=hidden,
         classes=classes,
         readout=readout,
     )
     assert NetworkSpec.model_validate_json(spec.model_dump_json()) == spec
-    heads = {spec.head_name(zoom, stage) for zoom in zooms for stage in stages}
-    assert len(heads) == len(zooms) * len(stages)
-    shapes = parameter_shapes(spec)
-    assert {shapes[name][0] for name in heads} == {classes}
-    assert shapes[spec.bias_name] == (classes,)
-    trunk = shapes.keys() - heads - {spec.bias_name}
+    # Detail is read at the finest zoom only.
+    assert set(spec.reads) == {
+        (zoom, stage) for zoom in zooms for stage in stages if stage >= 0 or zoom == min(zooms)
+    }
+    heads = {spec.head_name(zoom, stage) for zoom, stage in spec.reads}
+    assert len(heads) == len(spec.reads)
+    shapes = spec.shapes()
+    assert {shapes[name][0] for name in heads} == {hidden or classes}
+    assert shapes[spec.bias_name] == (hidden or classes,)
+    rest = shapes.keys() - heads - {spec.bias_name}
+    behind = hidden_shapes(hidden, classes).keys() if hidden else set()
+    detail = detail_shapes().keys() if -1 in stages else set()
+    assert rest & (behind | detail) == behind | detail
+    trunk = rest - behind - detail
     assert trunk <= trunk_shapes().keys()
     # The trunk ends with the deepest stage that is read.
     assert {int(name[5]) for name in trunk if name.startswith("layer")} == set(
@@ -87,15 +117,15 @@ def test_json_gives_the_same_network_and_every_array_has_its_own_name(
 
 
 def test_torchvision_s_own_classifier_keeps_its_names() -> None:
-    spec = make_spec(stages=(4,), readout="mean", padding="zeros", window=224, classes=10)
+    spec = make_spec(stages=(4,), readout="mean", padding="zeros", tile=224, classes=10)
     assert spec.is_torchvision
-    shapes = parameter_shapes(spec)
+    shapes = spec.shapes()
     assert shapes["fc.weight"] == (10, 512)
     assert shapes["fc.bias"] == (10,)
     assert len(shapes) == 102
-    for other in ({"zooms": (2,)}, {"stages": (3, 4)}, {"readout": "point"}):
+    for other in ({"zooms": (2,)}, {"stages": (3, 4)}, {"readout": "point"}, {"hidden": 8}):
         changed = make_spec(
-            **({"stages": (4,), "readout": "mean", "padding": "zeros", "window": 64} | other)
+            **({"stages": (4,), "readout": "mean", "padding": "zeros", "tile": 64} | other)
         )
         assert not changed.is_torchvision
         assert (
@@ -103,28 +133,37 @@ def test_torchvision_s_own_classifier_keeps_its_names() -> None:
         )
 
 
-def test_readouts_of_a_mean_do_not_ask_where() -> None:
-    spec = make_spec(stages=(1, 3), readout="mean", zooms=(1, 2), window=40)
-    places = np.random.default_rng(0).uniform(0, 39, (5, 2, 2))
-    found = readouts_at(spec, places)
-    assert {stage: weights.shape for stage, weights in found.items()} == {
-        1: (5, 2, 100),
-        3: (5, 2, 9),
-    }
-    for weights in found.values():
-        assert weights.dtype == np.float32
-        np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
-        assert np.ptp(weights) == 0
+@pytest.mark.parametrize("hidden", [0, 6])
+def test_heads_that_are_folded_say_the_same(hidden: int) -> None:
+    spec = make_spec(zooms=(1, 2), stages=(-1, 0, 2), hidden=hidden)
+    state = random_state(spec, 1)
+    rng = np.random.default_rng(0)
+    features = {read: rng.normal(0, 1, (5, state[spec.head_name(*read)].shape[1]))
+                for read in spec.reads}  # fmt: skip
+    summed = state[spec.bias_name] + sum(
+        vectors @ state[spec.head_name(*read)].T for read, vectors in features.items()
+    )
+    heads = Heads.of(spec, state)
+    folded = heads.bias + sum(vectors @ heads.weights[read].T for read, vectors in features.items())
+    found = heads.logits(folded.T.reshape(spec.summed, 5, 1))
+    assert found.shape == (spec.classes, 5, 1)
+    np.testing.assert_allclose(found[..., 0].T, hidden_logits(spec, state, summed), atol=1e-4)
 
 
-def test_readouts_of_a_point_are_at_the_point() -> None:
-    spec = make_spec(zooms=(1, 4))
-    places = np.array([[[8.0, 12.0], [16.0, 4.0]]])
-    weights = readouts_at(spec, places)[1].reshape(2, 8, 8)
-    assert np.argwhere(weights).tolist() == [[0, 2, 3], [1, 4, 1]]
-    factors = np.array([[0.0, 2.0]], np.float32)
-    weighed = readouts_at(spec, places, factors)[1].reshape(2, 8, 8)
-    np.testing.assert_array_equal(weighed, weights * [[[0]], [[2]]])
+def test_tiles_are_joined_with_their_points() -> None:
+    spec = make_spec(zooms=(1, 2))
+    parts = [examples(spec, n, n) for n in (3, 1, 4)]
+    joined = Tiles.joined(parts)
+    assert len(joined) == 8
+    assert len(joined.pixels) == 2 + 1 + 2
+    assert joined.factors is None
+    first = 0
+    for part, tiles in zip(parts, (0, 2, 3), strict=True):
+        rows = slice(first, first + len(part))
+        np.testing.assert_array_equal(joined.places[rows], part.places)
+        np.testing.assert_array_equal(joined.pixels[joined.owner[rows]], part.pixels[part.owner])
+        np.testing.assert_array_equal(joined.owner[rows], part.owner + tiles)
+        first += len(part)
 
 
 def image(dtype: str = "uint8", size: int = 300, pixel_size: float | None = None) -> ImageStack:

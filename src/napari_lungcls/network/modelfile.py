@@ -133,10 +133,12 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
 def _upgraded(raw: Any) -> Any:
     """Describe a network of format 1 as formats from 2 on do: windows, and linear heads."""
     network = raw.get("network") if isinstance(raw, dict) else None
-    if not isinstance(network, dict) or raw.get("format_version", 1) != 1:
+    version = raw.get("format_version", 1) if isinstance(raw, dict) else None
+    if not isinstance(network, dict) or isinstance(version, bool) or version != 1:
         return raw
     same = {name: value for name, value in network.items() if name != "window"}
-    return raw | {"network": same | {"tile": network.get("window"), "hidden": 0}}
+    network = same | {"tile": network.get("window"), "hidden": 0}
+    return raw | {"format_version": FORMAT_VERSION, "network": network}
 
 
 def _check_arrays(source: Path, state: State, expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -14,17 +14,55 @@ from numpy.typing import NDArray
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
 from napari_lungcls.network.engines.reach import Ends, sees_any, stage_radius
+from napari_lungcls.network.engines.reading import corners
+from napari_lungcls.network.parameters import DETAIL
+from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.tiles import Tiles
+
+Bools = NDArray[np.bool_]
 
 
-def blind_windows(windows: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which windows `(n, …)` hold a value that is no finite number."""
-    if windows.dtype.kind != "f":
-        return np.zeros(len(windows), np.bool_)
-    finite: NDArray[np.bool_] = np.isfinite(windows).all(axis=tuple(range(1, windows.ndim)))
-    return ~finite
+def is_holed(pixels: NDArray[Any]) -> bool:
+    """Tell whether some intensity is no finite number."""
+    return pixels.dtype.kind == "f" and not np.isfinite(pixels).all()
 
 
-def blind_cells(tile: NDArray[Any], stage: int) -> NDArray[np.bool_]:
+def filled(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Put 0 in place of every intensity that is no finite number."""
+    return np.where(np.isfinite(pixels), pixels, 0) if is_holed(pixels) else pixels
+
+
+def blind_points(spec: NetworkSpec, tiles: Tiles) -> dict[int, Bools]:
+    """Tell which points read a cell that sees an intensity that is no finite number.
+
+    Returns
+    -------
+    dict
+        Per stage `(m, zooms)`; detail has one zoom. Empty where no point does.
+    """
+    if not is_holed(tiles.pixels):
+        return {}
+    finite = np.isfinite(tiles.pixels).all(axis=(1, 2, 3, 4))
+    found = {}
+    for stage in spec.stages:
+        count = 1 if stage == DETAIL else len(spec.zooms)
+        blind = np.zeros((len(tiles), count), np.bool_)
+        for tile in np.flatnonzero(~finite):
+            inside = np.flatnonzero(tiles.owner == tile)
+            for zoom in range(count):
+                cells = blind_cells(tiles.pixels[tile, zoom], stage)
+                if spec.readout == "mean":
+                    blind[inside, zoom] = cells.any()
+                    continue
+                at = tiles.places[inside, zoom] / STAGE_STRIDES[stage]
+                four = corners(np.zeros(len(inside), np.intp), at, *cells.shape)
+                # As in a sum, where no number times 0 is none.
+                blind[inside, zoom] = cells.ravel()[four.index].any(axis=0)
+        found[stage] = blind
+    return found
+
+
+def blind_cells(tile: NDArray[Any], stage: int) -> Bools:
     """Tell which cells of a stage see a value of the tile `(y, x, 3)` that is none.
 
     Returns

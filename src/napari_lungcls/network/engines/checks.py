@@ -25,7 +25,7 @@ def check_tiles(spec: NetworkSpec, tiles: Tiles) -> None:
     InputError
         Naming the shape that was given and the one that is needed.
     """
-    pixels, m, zooms = tiles.pixels, len(tiles.owner), len(spec.zooms)
+    pixels, owner, zooms = tiles.pixels, tiles.owner, len(spec.zooms)
     if pixels.ndim != 5 or pixels.shape[1] != zooms or pixels.shape[4] != 3:
         raise InputError(
             f"tiles: shape {tuple(pixels.shape)} was given, the network needs "
@@ -37,11 +37,19 @@ def check_tiles(spec: NetworkSpec, tiles: Tiles) -> None:
             f"tiles of {pixels.shape[2]} × {pixels.shape[3]} pixels are too small for this "
             f"network; it needs {least} on each side"
         )
+    m = owner.size
+    _check_shape("owner", owner.shape, (m,))
     _check_shape("places", tiles.places.shape, (m, zooms, 2))
     if tiles.factors is not None:
         _check_shape("factors", tiles.factors.shape, (m, zooms))
-    if m and not 0 <= tiles.owner.min() <= tiles.owner.max() < len(pixels):
+    if owner.dtype.kind not in "iu":
+        raise InputError("owner: whole numbers are needed, the tile of each point")
+    if m and not len(pixels):
+        raise InputError(f"{m} points lie in no tile; none was given")
+    if m and not 0 <= owner.min() <= owner.max() < len(pixels):
         raise InputError(f"points lie in tiles from 0 to {len(pixels) - 1}; others were given")
+    if not np.isfinite(tiles.places).all():
+        raise InputError("places: every point needs finite positions (y, x) in its tile")
 
 
 def check_answers(

@@ -8,12 +8,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.network.engines.blind import blind_cells, blind_windows
+from napari_lungcls.network.engines.blind import (
+    blind_cells,
+    blind_points,
+    filled,
+    is_holed,
+)
 from napari_lungcls.network.engines.checks import (
     check_answers,
     check_arrays,
     check_tile,
-    check_windows,
+    check_tiles,
 )
 from napari_lungcls.network.engines.mxnet_devices import (
     describe_devices,
@@ -21,20 +26,22 @@ from napari_lungcls.network.engines.mxnet_devices import (
     resolve_device,
 )
 from napari_lungcls.network.engines.mxnet_dropout import Dropout
-from napari_lungcls.network.engines.mxnet_net import Features, Heads, mx, to_device
+from napari_lungcls.network.engines.mxnet_heads import PointHeads, read_points
+from napari_lungcls.network.engines.mxnet_net import Body, mx, to_device
 from napari_lungcls.network.engines.mxnet_painting import MixedPainting, TilePainter
 from napari_lungcls.network.engines.mxnet_precision import TYPES, LossScale, resolve_precision
 from napari_lungcls.network.engines.mxnet_statistics import STATISTICS, RunningVariances
-from napari_lungcls.network.engines.mxnet_update import Optimizer
+from napari_lungcls.network.engines.mxnet_update import Optimizer, is_of_trunk
 from napari_lungcls.network.engines.painting import HostPainting, Painting, Precision
 from napari_lungcls.network.engines.protocol import (
     OptimizerOptions,
-    Readouts,
     State,
     Step,
 )
 from napari_lungcls.network.initial import initial_state
+from napari_lungcls.network.parameters import DETAIL, stage_channels
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.tiles import Tiles
 
 
 class MxnetEngine:
@@ -47,18 +54,19 @@ class MxnetEngine:
         index = resolve_device(device, find_gpus(), cuda=_has_cuda())
         self._context = mx.cpu() if index is None else mx.gpu(index)
         self._device = "cpu" if index is None else f"cuda:{index}"
-        self._features, self._heads = Features(spec), Heads(spec)
-        for block in (self._features, self._heads):
-            block.initialize(mx.init.Zero(), ctx=self._context)
-            block.hybridize(static_alloc=True)
-        self._trunk = self._features.trunk.named_parameters()
+        self._body, self._heads = Body(spec), PointHeads(spec, self._context)
+        self._body.begin(self._context)
+        self._body.hybridize()
+        self._in_body = self._body.named_parameters()
+        self._arrays = self._in_body | self._heads.parameters
         norm = spec.normalisation
         self._mean = np.array(norm.mean, np.float32)[:, None, None]
         self._inverse_std = 1 / np.array(norm.std, np.float32)[:, None, None]
         self._painters: dict[str, TilePainter] = {}
         self._precision = "fp32"
-        # What trains, by the type of number it computes in; all share their parameters.
-        self._learners = {TYPES["fp32"]: self._features}
+        # What trains, by the type of number it computes in and the parts whose statistics stay;
+        # all share their parameters.
+        self._learners: dict[tuple[str, tuple[str, ...]], Body] = {(TYPES["fp32"], ()): self._body}
         self._scale = LossScale(dynamic=False)
         self._options = OptimizerOptions()
         self._optimizer: Optimizer | None = None
@@ -82,26 +90,14 @@ class MxnetEngine:
 
     def state(self) -> State:
         """Return copies of all arrays."""
-        found = {name: parameter.data().asnumpy() for name, parameter in self._trunk.items()}
-        for stage in self._spec.stages:
-            heads = self._head(stage).data().asnumpy()
-            for zoom, head in zip(self._spec.zooms, heads, strict=True):
-                found[self._spec.head_name(zoom, stage)] = head.copy()
-        found[self._spec.bias_name] = self.bias()
-        return found
+        return {name: parameter.data().asnumpy() for name, parameter in self._arrays.items()}
 
     def load(self, state: Mapping[str, NDArray[np.float32]], *, partial: bool = False) -> None:
         """Take arrays over; with `partial`, those that are missing stay as they are."""
-        check_arrays(self._shapes(), state, partial=partial)
-        for name in self._trunk.keys() & state.keys():
-            self._trunk[name].set_data(self._array(state[name]))
-        for stage in self._spec.stages:
-            heads = self._head(stage).data().asnumpy()
-            for i, zoom in enumerate(self._spec.zooms):
-                heads[i] = state.get(self._spec.head_name(zoom, stage), heads[i])
-            self._head(stage).set_data(self._array(heads))
-        if self._spec.bias_name in state:
-            self._heads.bias.set_data(self._array(state[self._spec.bias_name]))
+        shapes = {name: parameter.shape for name, parameter in self._arrays.items()}
+        check_arrays(shapes, state, partial=partial)
+        for name in self._arrays.keys() & state.keys():
+            self._arrays[name].set_data(self._array(state[name]))
         self._forget_painters()
 
     def prepare(self, options: OptimizerOptions) -> None:
@@ -110,13 +106,7 @@ class MxnetEngine:
         self._scale = LossScale(dynamic=self._precision == "fp16")
         self._options = options
         self._dropout = Dropout(options.dropout, options.seed)
-        learning = {"bias": self._heads.bias}
-        learning |= {f"heads.{stage}": self._head(stage) for stage in self._spec.stages}
-        learning |= {
-            f"trunk.{name}": parameter
-            for name, parameter in self._trunk.items()
-            if not name.endswith(STATISTICS)
-        }
+        learning = {n: p for n, p in self._arrays.items() if not n.endswith(STATISTICS)}
         self._optimizer = Optimizer(options, learning)
 
     def thaw(self) -> None:
@@ -127,37 +117,35 @@ class MxnetEngine:
 
     def train_step(
         self,
-        windows: NDArray[Any],
-        readouts: Readouts,
+        tiles: Tiles,
         codes: NDArray[np.int64],
         weights: NDArray[np.float32],
         learning_rate: float,
     ) -> Step:
-        """Take one step on the weighted mean of the cross-entropies."""
+        """Take one step on the weighted mean of the points' cross-entropies."""
         if self._optimizer is None:
             raise RuntimeError("prepare() comes before train_step()")
-        check_windows(self._spec, windows, readouts)
-        check_answers(self._spec, len(windows), codes, weights)
-        if blind_windows(windows).any():
-            return Step(np.nan, np.full((len(windows), self._spec.classes), np.nan, np.float32))
+        check_tiles(self._spec, tiles)
+        check_answers(self._spec, len(tiles), codes, weights)
+        if is_holed(tiles.pixels):
+            return Step(np.nan, np.full((len(tiles), self._spec.classes), np.nan, np.float32))
         self._forget_painters()
-        inputs = self._inputs(windows, readouts)
+        images = self._flat(tiles)
         share = self._array(weights / weights.sum())
         chosen = self._array(codes)
-        variances = None if self._options.freeze else RunningVariances(self._trunk)
-        learner = self._learner()
-        # Outside of the recording a trunk neither learns nor touches its statistics.
-        frozen = learner(*inputs) if self._options.freeze else None
+        frozen, fixed = self._options.freeze, self._options.fixed_statistics
+        variances = RunningVariances(self._moving(), fixed)
         with mx.autograd.record():
-            features = frozen or learner(*inputs)
-            logits = self._heads(*[self._dropout(vectors) for vectors in features])
+            cells = self._learner().cells(images, frozen=frozen)
+            read = read_points(self._spec, cells, tiles)
+            logits = self._heads({s: self._dropout(vectors) for s, vectors in read.items()})
             odds = mx.nd.log_softmax(logits)
             spread = self._options.label_smoothing
             losses = (spread - 1) * mx.nd.pick(odds, chosen) - spread * odds.mean(axis=1)
             loss = (losses * share).sum()
         self._scale.step(loss, self._optimizer, learning_rate)
-        if variances is not None:
-            variances.unbias(windows.shape[0] * windows.shape[1], windows.shape[2])
+        n, zooms, height, width, _ = tiles.pixels.shape
+        variances.unbias(n, zooms, (height, width))
         return Step(float(loss.asscalar()), logits.asnumpy())
 
     def optimizer_state(self) -> State:
@@ -171,40 +159,39 @@ class MxnetEngine:
         self._optimizer.load(state)
         self._dropout.load(state, self.name)
 
-    def logits(self, windows: NDArray[Any], readouts: Readouts) -> NDArray[np.float32]:
-        """Answer for windows: `(n, classes)` before the softmax."""
-        check_windows(self._spec, windows, readouts)
-        if len(windows) == 0:
+    def logits(self, tiles: Tiles) -> NDArray[np.float32]:
+        """Answer for points: `(m, classes)` before the softmax."""
+        check_tiles(self._spec, tiles)
+        if len(tiles) == 0:
             return np.zeros((0, self._spec.classes), np.float32)
-        found = _numpy(self._heads(*self._features(*self._inputs(windows, readouts))))
-        found[blind_windows(windows)] = np.nan
+        found = _numpy(self._heads(self._read(tiles)))
+        for blind in blind_points(self._spec, tiles).values():
+            found[blind.any(axis=1)] = np.nan
         return found
 
-    def features(self, windows: NDArray[Any], readouts: Readouts) -> dict[int, NDArray[np.float32]]:
-        """Return what the heads read: stage to `(n, zooms, channels)`."""
-        check_windows(self._spec, windows, readouts)
-        if len(windows) == 0:
-            heads = {stage: self._head(stage).shape for stage in self._spec.stages}
-            return {s: np.zeros((0, zooms, c), np.float32) for s, (zooms, _, c) in heads.items()}
-        found = self._features(*self._inputs(windows, readouts))
-        each = (_numpy(vectors).swapaxes(0, 1) for vectors in found)
-        return dict(zip(self._spec.stages, each, strict=True))
+    def features(self, tiles: Tiles) -> dict[int, NDArray[np.float32]]:
+        """Return what the heads read: stage to `(m, zooms, channels)`; detail has one zoom."""
+        check_tiles(self._spec, tiles)
+        if len(tiles) == 0:
+            counts = {s: 1 if s == DETAIL else len(self._spec.zooms) for s in self._spec.stages}
+            return {s: np.zeros((0, n, stage_channels(s)), np.float32) for s, n in counts.items()}
+        found = {stage: _numpy(vectors) for stage, vectors in self._read(tiles).items()}
+        for stage, blind in blind_points(self._spec, tiles).items():
+            found[stage][blind] = np.nan
+        return found
 
-    def class_maps(
+    def head_maps(
         self, tile: NDArray[Any], zoom: int, precision: str = "fp32"
     ) -> dict[int, NDArray[np.float32]]:
-        """Project every cell of a tile: stage to `(classes, rows, columns)`, without bias."""
+        """Project every cell of a tile: stage to `(summed, rows, columns)`, without bias."""
         check_tile(self._spec, tile, zoom)
-        holed = tile.dtype.kind == "f" and not np.isfinite(tile).all()
-        shown = np.where(np.isfinite(tile), tile, 0) if holed else tile
         if precision not in self._painters:
-            trunk = {name: parameter.data().asnumpy() for name, parameter in self._trunk.items()}
-            heads = {stage: self._head(stage).data() for stage in self._spec.stages}
             self._painters[precision] = TilePainter(
-                self._spec, trunk, heads, self._context, TYPES[precision]
+                self._spec, self.state(), self._context, TYPES[precision]
             )
-        found = self._painters[precision].maps(self._images(shown[np.newaxis]), zoom)
-        if holed:
+        images = self._images(filled(tile)[np.newaxis])
+        found = self._painters[precision].maps(images, zoom)
+        if is_holed(tile):
             for stage, cells in found.items():
                 cells[:, blind_cells(tile, stage)] = np.nan
         return found
@@ -214,17 +201,23 @@ class MxnetEngine:
         name = resolve_precision(precision, self._context)
         return HostPainting(self) if name == "fp32" else MixedPainting(self, name)
 
-    def bias(self) -> NDArray[np.float32]:
-        """Return the heads' common bias, `(classes,)`."""
-        return _numpy(self._heads.bias.data())
-
-    def _learner(self) -> Features:
-        """Return the trunk and its readouts, with convolutions in training's precision."""
-        kind = TYPES[self._precision]
+    def _learner(self) -> Body:
+        """Return the trunk and detail as the options of training want them."""
+        kind = TYPES[self._precision], tuple(self._options.fixed_statistics)
         if kind not in self._learners:
-            self._learners[kind] = Features(self._spec, kind, self._features)
-            self._learners[kind].hybridize(static_alloc=True)
+            self._learners[kind] = Body(self._spec, *kind, like=self._body)
+            self._learners[kind].hybridize()
         return self._learners[kind]
+
+    def _moving(self) -> dict[str, Any]:
+        """Return the parameters whose statistics move in training."""
+        if not self._options.freeze:
+            return self._in_body
+        return {name: each for name, each in self._in_body.items() if not is_of_trunk(name)}
+
+    def _read(self, tiles: Tiles) -> dict[int, Any]:
+        """Read what the heads read, outside of training."""
+        return read_points(self._spec, self._body.cells(self._flat(tiles)), tiles)
 
     def _forget_painters(self) -> None:
         """Let the next tile be painted with the parameters as they then are."""
@@ -232,22 +225,10 @@ class MxnetEngine:
             painter.close()
         self._painters = {}
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        shapes = {name: parameter.shape for name, parameter in self._trunk.items()}
-        for stage in self._spec.stages:
-            for zoom in self._spec.zooms:
-                shapes[self._spec.head_name(zoom, stage)] = self._head(stage).shape[1:]
-        return shapes | {self._spec.bias_name: self._heads.bias.shape}
-
-    def _head(self, stage: int) -> Any:
-        """Return the parameter `(zooms, classes, channels)` of a stage."""
-        return getattr(self._heads, f"layer{stage}")
-
-    def _inputs(self, windows: NDArray[Any], readouts: Readouts) -> list[Any]:
-        """Bring windows and readouts to the device, zooms flattened into the batch."""
-        images = self._images(windows.reshape(-1, *windows.shape[2:]))
-        weights = [readouts[stage] for stage in self._spec.stages]
-        return [images, *(self._array(w.reshape(-1, w.shape[2], 1)) for w in weights)]
+    def _flat(self, tiles: Tiles) -> Any:
+        """Bring tiles to the device, normalised, zooms flattened into the batch."""
+        pixels = filled(tiles.pixels)
+        return self._images(pixels.reshape(-1, *pixels.shape[2:]))
 
     def _images(self, images: NDArray[Any]) -> Any:
         """Turn `(n, y, x, 3)` intensities into normalised float32 `(n, 3, y, x)`."""

@@ -1,31 +1,34 @@
-"""ResNet-18's trunk in Gluon, with torchvision's parameter names and linear heads."""
+"""The convolutions in Gluon: ResNet-18's trunk with torchvision's names, and detail."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.network.engines.mxnet_import import load
-from napari_lungcls.network.parameters import stage_channels
+from napari_lungcls.network.heads import EPSILON
+from napari_lungcls.network.parameters import (
+    DETAIL,
+    DETAIL_CHANNELS,
+    STEM,
+    stage_channels,
+)
 from napari_lungcls.network.spec import NetworkSpec
 
 mx = load()
 nn = mx.gluon.nn
 HybridBlock: Any = mx.gluon.HybridBlock
 
-EPSILON = 1e-5
-"""What batch normalisation adds to a variance."""
 
-
-def to_device(array: NDArray[Any], context: Any) -> Any:
-    """Copy an array to a device as float32.
+def to_device(array: NDArray[Any], context: Any, dtype: str = "float32") -> Any:
+    """Copy an array to a device.
 
     `mx.nd.array` would do the same, but asks scipy for names that it is about to drop.
     """
-    return mx.nd.ndarray.array(array, ctx=context, dtype="float32")
+    return mx.nd.ndarray.array(array, ctx=context, dtype=dtype)
 
 
 class Convolution(HybridBlock):  # type: ignore[misc]
@@ -76,20 +79,29 @@ class BasicBlock(HybridBlock):  # type: ignore[misc]
     """Two 3 × 3 convolutions and a shortcut (He et al. 2016, doi 10.1109/CVPR.2016.90)."""
 
     def __init__(
-        self, inputs: int, outputs: int, stride: int, *, reflect: bool, folded: bool, computing: str
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int,
+        *,
+        reflect: bool,
+        folded: bool,
+        computing: str,
+        fixed: bool,
     ) -> None:
         super().__init__()
         how: dict[str, Any] = {"reflect": reflect, "bias": folded, "computing": computing}
+        norm: dict[str, Any] = {"folded": folded, "fixed": fixed}
         with self.name_scope():
             self.conv1 = Convolution(inputs, outputs, 3, stride, **how)
-            self.bn1 = _normalisation(outputs, folded=folded)
+            self.bn1 = _normalisation(outputs, **norm)
             self.conv2 = Convolution(outputs, outputs, 3, 1, **how)
-            self.bn2 = _normalisation(outputs, folded=folded)
+            self.bn2 = _normalisation(outputs, **norm)
             self.downsample = None
             if stride != 1:
                 self.downsample = nn.HybridSequential()
                 shortcut = Convolution(inputs, outputs, 1, stride, **how)
-                self.downsample.add(shortcut, _normalisation(outputs, folded=folded))
+                self.downsample.add(shortcut, _normalisation(outputs, **norm))
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """Map `(n, inputs, y, x)` to `(n, outputs, ⌈y / stride⌉, ⌈x / stride⌉)`."""
@@ -103,56 +115,96 @@ class Trunk(HybridBlock):  # type: ignore[misc]
 
     Parameters
     ----------
-    deepest
-        The last stage.
+    read
+        The stages whose cells are wanted, ascending; those that are none of the trunk's are
+        passed over.
     reflect
         What convolutions see past the edge: reflection, or zeros.
     folded
         Whether convolutions have a bias and batch normalisation is left out, see `fold`.
     computing
         The type of number that convolutions multiply; all else is float32.
+    fixed
+        Parts whose batch normalisation keeps its statistics in training too.
+    like
+        Another trunk of the same network, whose parameters this one shares.
     """
 
     def __init__(
-        self, deepest: int, *, reflect: bool, folded: bool = False, computing: str = "float32"
+        self,
+        read: Sequence[int],
+        *,
+        reflect: bool,
+        folded: bool = False,
+        computing: str = "float32",
+        fixed: Collection[str] = (),
+        like: Trunk | None = None,
     ) -> None:
-        super().__init__()
-        how: dict[str, Any] = {"reflect": reflect, "folded": folded, "computing": computing}
-        self._stages = tuple(range(1, deepest + 1))
+        super().__init__(**_shared(like))
+        how: dict[str, Any] = {"reflect": reflect, "computing": computing}
+        self._read, self._stages = tuple(read), tuple(range(1, read[-1] + 1))
         with self.name_scope():
-            first: dict[str, Any] = {"reflect": reflect, "bias": folded, "computing": computing}
-            self.conv1 = Convolution(3, 64, 7, 2, **first)
-            self.bn1 = _normalisation(64, folded=folded)
+            self.conv1 = Convolution(3, 64, 7, 2, bias=folded, **how)
+            self.bn1 = _normalisation(64, folded=folded, fixed=STEM[1] in fixed)
             channels = 64
             for stage in self._stages:
-                width, stride = stage_channels(stage), 1 if stage == 1 else 2
+                width, stride, part = stage_channels(stage), 1 if stage == 1 else 2, f"layer{stage}"
                 blocks = nn.HybridSequential()
-                blocks.add(BasicBlock(channels, width, stride, **how))
-                blocks.add(BasicBlock(width, width, 1, **how))
-                setattr(self, f"layer{stage}", blocks)
+                for inputs, step in ((channels, stride), (width, 1)):
+                    still = part in fixed
+                    blocks.add(BasicBlock(inputs, width, step, folded=folded, fixed=still, **how))
+                setattr(self, part, blocks)
                 channels = width
 
     def hybrid_forward(self, F: Any, x: Any) -> list[Any]:
-        """Map `(n, 3, y, x)` to the cells `(n, channels, rows, columns)` of every stage."""
+        """Map `(n, 3, y, x)` to the cells `(n, channels, rows, columns)` of what is read."""
         x = F.relu(self.bn1(self.conv1(x)))
+        cells = [x] if 0 in self._read else []
         # Reflected or not: what lies past the edge then is in the pool's window already.
         x = F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
-        cells = []
         for stage in self._stages:
             x = getattr(self, f"layer{stage}")(x)
-            cells.append(x)
+            if stage in self._read:
+                cells.append(x)
         return cells
 
-    def named_parameters(self) -> dict[str, Any]:
-        """Return Gluon's parameters under torchvision's names."""
-        return {
-            name.replace(".gamma", ".weight").replace(".beta", ".bias"): parameter
-            for name, parameter in self._collect_params_with_prefix().items()
-        }
+
+def named_parameters(block: Any, prefix: str = "") -> dict[str, Any]:
+    """Return a block's parameters under the names of the model file."""
+    return {
+        prefix + name.replace(".gamma", ".weight").replace(".beta", ".bias"): parameter
+        for name, parameter in block._collect_params_with_prefix().items()
+    }
 
 
-class Features(HybridBlock):  # type: ignore[misc]
-    """The trunk, and the readouts that make one vector per window and stage of its cells.
+class Detail(HybridBlock):  # type: ignore[misc]
+    """Two small convolutions at every pixel; parameters as those of `Trunk`."""
+
+    def __init__(
+        self,
+        *,
+        reflect: bool,
+        folded: bool = False,
+        computing: str = "float32",
+        like: Detail | None = None,
+    ) -> None:
+        super().__init__(**_shared(like))
+        how: dict[str, Any] = {"reflect": reflect, "bias": folded, "computing": computing}
+        c = DETAIL_CHANNELS
+        with self.name_scope():
+            self.conv1 = Convolution(3, c, 3, 1, **how)
+            self.bn1 = _normalisation(c, folded=folded)
+            self.conv2 = Convolution(c, c, 3, 1, **how)
+            self.bn2 = _normalisation(c, folded=folded)
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
+        """Map `(n, 3, y, x)` to `(n, channels, y, x)`."""
+        x = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(x)))
+
+
+class Body:
+    """The trunk, shared by all zooms, and detail at the finest.
 
     Parameters
     ----------
@@ -160,68 +212,68 @@ class Features(HybridBlock):  # type: ignore[misc]
         The network.
     computing
         The type of number that convolutions multiply.
+    fixed
+        Parts of the trunk whose batch normalisation keeps its statistics in training too.
     like
-        Another block of the same network, whose parameters this one shares.
+        Another body of the same network, whose parameters this one shares.
     """
 
     def __init__(
-        self, spec: NetworkSpec, computing: str = "float32", like: Features | None = None
+        self,
+        spec: NetworkSpec,
+        computing: str = "float32",
+        fixed: Collection[str] = (),
+        like: Body | None = None,
     ) -> None:
-        super().__init__(**_shared(like))
         self._stages, self._zooms = spec.stages, len(spec.zooms)
-        reflect = spec.padding == "reflect"
-        with self.name_scope():
-            self.trunk = Trunk(spec.stages[-1], reflect=reflect, computing=computing)
+        how: dict[str, Any] = {"reflect": spec.padding == "reflect", "computing": computing}
+        trunk = None if like is None else like.trunk
+        self.trunk = Trunk(spec.stages, fixed=fixed, like=trunk, **how)
+        self.detail = None
+        if DETAIL in spec.stages:
+            self.detail = Detail(like=None if like is None else like.detail, **how)
 
-    def hybrid_forward(self, F: Any, images: Any, *readouts: Any) -> list[Any]:
-        """Read one vector per window and stage.
+    def begin(self, context: Any) -> None:
+        """Make the parameters, all 0; a body that is like another has that one's."""
+        for block in self._blocks():
+            block.initialize(mx.init.Zero(), ctx=context)
 
-        Parameters
-        ----------
-        F
-            Where Gluon takes its functions from.
-        images
-            `(n · zooms, 3, y, x)`, normalised.
-        readouts
-            Per stage `(n · zooms, cells, 1)`.
+    def hybridize(self) -> None:
+        """Plan the memory of the convolutions once."""
+        for block in self._blocks():
+            block.hybridize(static_alloc=True)
 
-        Returns
-        -------
-        list
-            Per stage `(zooms, n, channels)`.
+    def named_parameters(self) -> dict[str, Any]:
+        """Return Gluon's parameters under the names of the model file."""
+        found = named_parameters(self.trunk)
+        return found if self.detail is None else found | named_parameters(self.detail, "detail.")
+
+    def cells(self, images: Any, *, frozen: bool = False) -> dict[int, Any]:
+        """Map `(n · zooms, 3, y, x)`, normalised, to the cells of each stage.
+
+        `frozen` leaves the trunk out of what is recorded, so that it neither learns nor
+        touches its statistics.
         """
-        cells = self.trunk(images)
-        found = []
-        for stage, weights in zip(self._stages, readouts, strict=True):
-            flat = F.reshape(cells[stage - 1], (0, 0, -1))
-            vectors = F.reshape(F.batch_dot(flat, weights), (-4, -1, self._zooms, 0))
-            found.append(F.transpose(vectors, (1, 0, 2)))
-        return found
+        if frozen:
+            with mx.autograd.pause():
+                found = self.trunk(images)
+        else:
+            found = self.trunk(images)
+        layers = [stage for stage in self._stages if stage != DETAIL]
+        cells = dict(zip(layers, found, strict=True))
+        if self.detail is not None:
+            n, finest = images.shape[0] // self._zooms, images
+            if self._zooms > 1:
+                finest = images.reshape((n, self._zooms, *images.shape[1:]))[:, 0]
+            cells[DETAIL] = self.detail(finest)
+        return cells
 
-
-class Heads(HybridBlock):  # type: ignore[misc]
-    """One linear map per zoom and stage, and a bias that they share."""
-
-    def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        self._stages = spec.stages
-        with self.name_scope():
-            for stage in spec.stages:
-                shape = (len(spec.zooms), spec.classes, stage_channels(stage))
-                setattr(self, f"layer{stage}", self.params.get(f"layer{stage}", shape=shape))
-            self.bias = self.params.get("bias", shape=(spec.classes,))
-
-    def hybrid_forward(self, F: Any, *features: Any, bias: Any, **heads: Any) -> Any:
-        """Return the logits `(n, classes)` of features `(zooms, n, channels)` per stage."""
-        parts = [
-            F.sum(F.batch_dot(given, heads[f"layer{stage}"], transpose_b=True), axis=0)
-            for stage, given in zip(self._stages, features, strict=True)
-        ]
-        return F.broadcast_add(F.add_n(*parts), F.expand_dims(bias, 0))
+    def _blocks(self) -> list[Any]:
+        return [self.trunk] if self.detail is None else [self.trunk, self.detail]
 
 
 class Painter(HybridBlock):  # type: ignore[misc]
-    """The folded trunk with zeros past the edge, and the heads as 1 × 1 convolutions.
+    """The folded network with zeros past the edge, and the heads as 1 × 1 convolutions.
 
     Parameters
     ----------
@@ -231,29 +283,39 @@ class Painter(HybridBlock):  # type: ignore[misc]
         The type of number that convolutions multiply.
     like
         Another painter of the same network, whose parameters this one shares.
+    detail
+        Whether detail is painted; it is at the finest zoom only.
     """
 
     def __init__(
-        self, spec: NetworkSpec, computing: str = "float32", like: Painter | None = None
+        self,
+        spec: NetworkSpec,
+        computing: str = "float32",
+        like: Painter | None = None,
+        *,
+        detail: bool,
     ) -> None:
         super().__init__(**_shared(like))
-        self._stages, self._classes = spec.stages, spec.classes
+        self.stages = tuple(stage for stage in spec.stages if detail or stage != DETAIL)
+        self._summed = spec.summed
+        how: dict[str, Any] = {"reflect": False, "folded": True, "computing": computing}
         with self.name_scope():
-            self.trunk = Trunk(spec.stages[-1], reflect=False, folded=True, computing=computing)
+            self.trunk = Trunk(spec.stages, **how)
+            self.detail = Detail(**how) if DETAIL in self.stages else None
 
     def hybrid_forward(self, F: Any, images: Any, *heads: Any) -> list[Any]:
-        """Map `(1, 3, y, x)` and heads `(classes, channels, 1, 1)` to maps of the stages."""
+        """Map `(1, 3, y, x)` and heads `(summed, channels, 1, 1)` to maps of `stages`."""
         cells = self.trunk(images)
+        if self.detail is not None:
+            cells = [self.detail(images), *cells]
         return [
-            F.Convolution(
-                cells[stage - 1], head, kernel=(1, 1), num_filter=self._classes, no_bias=True
-            )
-            for stage, head in zip(self._stages, heads, strict=True)
+            F.Convolution(found, head, kernel=(1, 1), num_filter=self._summed, no_bias=True)
+            for found, head in zip(cells, heads, strict=True)
         ]
 
 
 def fold(state: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    """Fold the batch normalisation of a trunk into weights and biases of its convolutions.
+    """Fold the batch normalisation of a network into weights and biases of its convolutions.
 
     `γ · (w · x − μ) / √(σ² + ε) + β` is the convolution with the weights `g · w` and the bias
     `β − g · μ`, where `g = γ / √(σ² + ε)`.
@@ -284,8 +346,8 @@ def _shared(like: Any) -> dict[str, Any]:
     return {} if like is None else {"prefix": like.prefix, "params": like.collect_params()}
 
 
-def _normalisation(channels: int, *, folded: bool) -> Any:
+def _normalisation(channels: int, *, folded: bool, fixed: bool = False) -> Any:
     if folded:
         return nn.HybridLambda(lambda _, x: x)
     # Gluon's momentum is the share that is kept.
-    return nn.BatchNorm(in_channels=channels, momentum=0.9, epsilon=EPSILON)
+    return nn.BatchNorm(in_channels=channels, momentum=0.9, epsilon=EPSILON, use_global_stats=fixed)

@@ -1,4 +1,4 @@
-"""Running MXNet's folded trunk over tiles, with memory planned for the shapes that return."""
+"""Running MXNet's folded network over tiles, with memory planned for the shapes that return."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.network.engines.mxnet_net import Painter, fold, mx, to_device
+from napari_lungcls.network.engines.mxnet_net import (
+    Painter,
+    fold,
+    mx,
+    named_parameters,
+    to_device,
+)
 from napari_lungcls.network.engines.painting import HostPainting
+from napari_lungcls.network.heads import Heads
+from napari_lungcls.network.parameters import DETAIL
 from napari_lungcls.network.spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -29,14 +37,12 @@ class TilePainter:
     ----------
     spec
         The network's shape.
-    trunk
-        Arrays of the trunk under torchvision's names.
-    heads
-        Per stage the device's array `(zooms, classes, channels)`.
+    state
+        All arrays of the network.
     context
         MXNet's name of the device.
     computing
-        The type of number that the trunk's convolutions multiply.
+        The type of number that convolutions multiply.
 
     Notes
     -----
@@ -48,42 +54,53 @@ class TilePainter:
     def __init__(
         self,
         spec: NetworkSpec,
-        trunk: Mapping[str, NDArray[np.float32]],
-        heads: Mapping[int, Any],
+        state: Mapping[str, NDArray[np.float32]],
         context: Any,
         computing: str = "float32",
     ) -> None:
         self._spec, self._computing = spec, computing
-        self._any_shape = Painter(spec, computing)
-        self._any_shape.initialize(mx.init.Zero(), ctx=context)
-        self._any_shape.hybridize()
-        parameters = self._any_shape.trunk.named_parameters()
-        for name, array in fold(trunk).items():
+        first = Painter(spec, computing, detail=DETAIL in spec.stages)
+        first.initialize(mx.init.Zero(), ctx=context)
+        parameters = named_parameters(first.trunk)
+        if first.detail is not None:
+            parameters |= named_parameters(first.detail, "detail.")
+        for name, array in fold(state).items():
             parameters[name].set_data(to_device(array, context))
+        # By whether detail is painted: what paints tiles of any shape.
+        self._any_shape = {DETAIL in spec.stages: first}
+        if DETAIL in spec.stages and len(spec.zooms) > 1:
+            self._any_shape[False] = Painter(spec, computing, first, detail=False)
+        for painter in self._any_shape.values():
+            painter.hybridize()
+        weights = Heads.of(spec, state).weights
         self._heads = {
-            zoom: [heads[stage][i].expand_dims(2).expand_dims(3) for stage in spec.stages]
-            for i, zoom in enumerate(spec.zooms)
+            read: to_device(weight[:, :, np.newaxis, np.newaxis], context)
+            for read, weight in weights.items()
         }
         self._seen: set[Shape] = set()
         self._planned: dict[Shape, Painter] = {}
 
     def maps(self, images: Any, zoom: int) -> dict[int, NDArray[np.float32]]:
-        """Project `(1, 3, y, x)`, normalised, to `(classes, rows, columns)` per stage."""
-        maps = self._painter(images.shape)(images, *self._heads[zoom])
-        return {s: found.asnumpy()[0] for s, found in zip(self._spec.stages, maps, strict=True)}
+        """Project `(1, 3, y, x)`, normalised, to `(summed, rows, columns)` per stage."""
+        painter = self._painter(images.shape, (zoom, DETAIL) in self._heads)
+        heads = [self._heads[zoom, stage] for stage in painter.stages]
+        maps = painter(images, *heads)
+        return {s: found.asnumpy()[0] for s, found in zip(painter.stages, maps, strict=True)}
 
     def close(self) -> None:
         """Give memory back at once: Gluon's blocks hold each other in circles."""
-        for painter in (self._any_shape, *self._planned.values()):
+        for painter in (*self._any_shape.values(), *self._planned.values()):
             painter.hybridize(active=False)
 
-    def _painter(self, shape: Shape) -> Painter:
+    def _painter(self, tile: Shape, detail: bool) -> Painter:
+        shape, painter = (*tile, detail), self._any_shape[detail]
         returns = shape in self._seen and shape not in self._planned
         if returns and len(self._planned) < PLANS:
-            self._planned[shape] = Painter(self._spec, self._computing, self._any_shape)
-            self._planned[shape].hybridize(static_alloc=True, static_shape=True)
+            planned = Painter(self._spec, self._computing, painter, detail=detail)
+            planned.hybridize(static_alloc=True, static_shape=True)
+            self._planned[shape] = planned
         self._seen.add(shape)
-        return self._planned.get(shape, self._any_shape)
+        return self._planned.get(shape, painter)
 
 
 class MixedPainting(HostPainting):
@@ -100,4 +117,4 @@ class MixedPainting(HostPainting):
     def __init__(self, engine: MxnetEngine, precision: str) -> None:
         super().__init__(engine)
         self.precision = precision
-        self._project = partial(engine.class_maps, precision=precision)
+        self._project = partial(engine.head_maps, precision=precision)

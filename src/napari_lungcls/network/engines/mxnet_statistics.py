@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
-from napari_lungcls.network.parameters import stage_of
+from napari_lungcls.network.parameters import DETAIL, PARTS, stage_of
 
 STATISTICS = ("running_mean", "running_var")
-"""How the names of arrays end that a trunk gathers and does not learn."""
-
-_STEM_STRIDE = 2
+"""How the names of arrays end that a network gathers and does not learn."""
 
 
 class RunningVariances:
-    """Running variances of a trunk as they were before a step.
+    """Running variances as they were before a step.
 
     Parameters
     ----------
-    trunk
-        Gluon's parameters under torchvision's names.
+    body
+        Gluon's parameters of trunk and detail under the names of the model file.
+    fixed
+        Parts of the trunk whose statistics stay.
     """
 
-    def __init__(self, trunk: Mapping[str, Any]) -> None:
-        self._now = {name: each for name, each in trunk.items() if name.endswith("running_var")}
+    def __init__(self, body: Mapping[str, Any], fixed: Collection[str]) -> None:
+        self._now = {
+            name: each
+            for name, each in body.items()
+            if name.endswith("running_var") and name.partition(".")[0] not in fixed
+        }
         self._before = {name: each.data().copy() for name, each in self._now.items()}
 
-    def unbias(self, images: int, edge: int) -> None:
+    def unbias(self, tiles: int, zooms: int, shape: tuple[int, int]) -> None:
         """Let them follow the unbiased variance, after the step's backward pass.
 
         MXNet adds a tenth of the biased variance of the batch, `(n − 1) / n` of the other.
 
         Parameters
         ----------
-        images
-            In the batch, each zoom counted.
-        edge
-            Height and width of each in pixels.
+        tiles, zooms
+            Numbers of both in the batch; detail sees one zoom.
+        shape
+            Height and width of a tile in level pixels.
         """
         for name, old in self._before.items():
-            stride = STAGE_STRIDES.get(stage_of(name), _STEM_STRIDE)
-            values = images * cell_count(edge, stride) ** 2
+            of_trunk = name.partition(".")[0] in PARTS
+            stride = STAGE_STRIDES[stage_of(name) if of_trunk else DETAIL]
+            rows, columns = (cell_count(edge, stride) for edge in shape)
+            values = tiles * (zooms if of_trunk else 1) * rows * columns
             if values > 1:
                 new = self._now[name].data()
                 new += (new - 0.9 * old) / (values - 1)

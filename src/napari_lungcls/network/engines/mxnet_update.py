@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.network.engines.mxnet_net import mx, to_device
 from napari_lungcls.network.engines.protocol import OptimizerOptions, State
+from napari_lungcls.network.parameters import PARTS
 
 _MOMENTS = {
     "sgd": ("momentum_buffer",),
@@ -21,6 +22,11 @@ _MOMENTS = {
 """What each optimiser remembers of a parameter, as PyTorch calls it."""
 
 
+def is_of_trunk(name: str) -> bool:
+    """Tell whether an array of the model file belongs to the trunk."""
+    return name.partition(".")[0] in PARTS
+
+
 class Optimizer:
     """Adam, AdamW, RMSprop, or SGD with Nesterov's momentum.
 
@@ -29,7 +35,7 @@ class Optimizer:
     options
         Which one, with which momentum, weight decay and clipping.
     parameters
-        Gluon's parameters that learn, by name.
+        Gluon's parameters that learn, under the names of the model file.
 
     Notes
     -----
@@ -64,7 +70,7 @@ class Optimizer:
             if name not in self._moments:
                 self._moments[name] = {key: mx.nd.zeros_like(weight) for key in self._keys}
             self._steps[name] = self._steps.get(name, 0) + 1
-            rate = learning_rate * (self._options.trunk_rate if name.startswith("trunk.") else 1.0)
+            rate = learning_rate * (self._options.trunk_rate if is_of_trunk(name) else 1.0)
             move = {"sgd": self._sgd, "rmsprop": self._rmsprop}.get(
                 self._options.optimizer, self._adam
             )
@@ -105,7 +111,7 @@ class Optimizer:
         return {
             name: parameter
             for name, parameter in self._parameters.items()
-            if not (self.frozen and name.startswith("trunk."))
+            if not (self.frozen and is_of_trunk(name))
         }
 
     def _clip_factor(self, learning: Mapping[str, Any], scale: float) -> float:

@@ -133,8 +133,9 @@ class TorchEngine:
         trunk = self._network.trunk
         # A frozen trunk also keeps its BatchNorm statistics.
         trunk.train(not self._options.freeze)
-        for part in self._options.fixed_statistics:
-            getattr(trunk, part).eval()
+        for name, part in trunk.named_children():
+            if name in self._options.fixed_statistics:
+                part.eval()
         with self._mixed.computing():
             features = self._network.features(*self._inputs(tiles))
         logits = self._network.classify({s: self._drop(f.float()) for s, f in features.items()})

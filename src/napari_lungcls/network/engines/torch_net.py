@@ -177,7 +177,7 @@ class Network(nn.Module):
             else:
                 at = places[:, :count].flatten(0, 1) / STAGE_STRIDES[stage]
                 vectors = _read(cells[stage], image.flatten(), at)
-            vectors = vectors.view(len(owner), count, -1)
+            vectors = vectors.view(len(owner), count, vectors.shape[1])
             if factors is not None:
                 vectors = vectors * factors[:, :count, None]
             found[stage] = vectors
