@@ -1,7 +1,7 @@
 """Networks whose answers are known: by formula, or by a second, plain implementation.
 
-The plain implementation follows section 4 of the design and He et al. 2016 with
-`torch.nn.functional`, one window and one zoom at a time; it shares no code with the engines.
+The plain implementation follows the formula of `NetworkSpec` and He et al. 2016 with
+`torch.nn.functional`, one tile and one zoom at a time; it shares no code with the engines.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch.nn import functional as F
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State, create_engine
-from napari_lungcls.network.modelfile import parameter_shapes
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
+from napari_lungcls.network.tiles import Tiles
 
 # Networks of the tests are so small that threads would wait for each other, above all on a
 # busy machine: one is several times as fast there.
 torch.set_num_threads(1)
 
-STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
+STRIDES = {-1: 1, 0: 2, 1: 4, 2: 8, 3: 16, 4: 32}
 CEILING = 300.0
 """Intensities that `intensity_engine` reads exactly lie between 0 and this."""
 
@@ -34,8 +34,11 @@ BYTES = Normalisation(mean=(120, 110, 130), std=(50, 60, 40), dtype="uint8")
 
 
 def make_spec(**fields: Any) -> NetworkSpec:
-    """Make a small network: one zoom, `layer1` and `layer2`, windows of 32."""
-    given = {"zooms": (1,), "stages": (1, 2), "window": 32, "classes": 3, "normalisation": BYTES}
+    """Make a small network: one zoom, `layer1` and `layer2`, tiles of 32, linear heads."""
+    given = {
+        "zooms": (1,), "stages": (1, 2), "hidden": 0, "tile": 32, "classes": 3,
+        "normalisation": BYTES,
+    }  # fmt: skip
     return NetworkSpec(**(given | fields))
 
 
@@ -49,7 +52,7 @@ def random_state(spec: NetworkSpec, seed: int = 0) -> State:
     """Draw parameters and statistics that leave nothing at its neutral value."""
     rng = np.random.default_rng(seed)
     state = {}
-    for name, shape in parameter_shapes(spec).items():
+    for name, shape in spec.shapes().items():
         if name.endswith("running_var") or (len(shape) == 1 and name.endswith("weight")):
             values = rng.uniform(0.5, 1.5, shape)
         elif len(shape) == 1:
@@ -70,14 +73,15 @@ def random_engine(spec: NetworkSpec, seed: int = 0, **options: Any) -> Engine:
 def intensity_engine(spec: NetworkSpec, heads: Mapping[tuple[int, int], float]) -> Engine:
     """Build a network whose first logit is a weighted sum of intensities at the point.
 
-    Every cell of every stage holds the mid-range, (max + min) / 2, of the nine red values
-    at steps of 2 level pixels around its centre: the value itself wherever the level is
-    linear. The other logits are 0. Intensities must lie between 0 and `CEILING`.
+    Every cell of detail and stem holds the red value at its centre, every cell of a layer the
+    mid-range, (max + min) / 2, of the nine red values at steps of 2 level pixels around its
+    centre: the value itself wherever the level is linear. The other logits are 0. Intensities
+    must lie between 0 and `CEILING`.
 
     Parameters
     ----------
     spec
-        With the normalisation `PLAIN`.
+        With the normalisation `PLAIN` and without a hidden layer.
     heads
         `(zoom, stage)` to the weight of that term; others weigh 0.
 
@@ -88,11 +92,15 @@ def intensity_engine(spec: NetworkSpec, heads: Mapping[tuple[int, int], float]) 
     passes, which where the stride is 2 takes every other cell.
     """
     state: State = {}
-    for name, shape in parameter_shapes(spec).items():
+    for name, shape in spec.shapes().items():
         array = np.zeros(shape, np.float32)
         if name == "conv1.weight":
             array[:2, 0, 3, 3] = 1, -1
-        elif name == "bn1.bias":
+        elif name == "detail.conv1.weight":
+            array[:2, 0, 1, 1] = 1, -1
+        elif name == "detail.conv2.weight":
+            array[[0, 1], [0, 1], 1, 1] = 1
+        elif name in ("bn1.bias", "detail.bn1.bias"):
             array[1] = CEILING
         elif name.endswith("downsample.0.weight"):
             array[[0, 1], [0, 1]] = 1
@@ -117,7 +125,7 @@ def normalised(image: NDArray[Any], spec: NetworkSpec) -> Tensor:
 
 
 def cells_of(state: State, image: Tensor, stages: tuple[int, ...], padding: str) -> dict[int, Any]:
-    """Run the trunk over `(1, 3, y, x)`: stage to `(channels, rows, columns)`."""
+    """Run trunk and detail over `(1, 3, y, x)`: stage to `(channels, rows, columns)`."""
     p = {name: torch.from_numpy(array) for name, array in state.items()}
     mode = {"reflect": "reflect", "zeros": "constant"}[padding]
 
@@ -140,10 +148,14 @@ def cells_of(state: State, image: Tensor, stages: tuple[int, ...], padding: str)
             x = normalise(convolve(x, f"{name}.downsample.0", stride), f"{name}.downsample.1")
         return F.relu(x + y)
 
+    found = {}
+    if -1 in stages:
+        x = F.relu(normalise(convolve(image, "detail.conv1"), "detail.bn1"))
+        found[-1] = F.relu(normalise(convolve(x, "detail.conv2"), "detail.bn2"))[0].numpy()
     x = F.relu(normalise(convolve(image, "conv1", 2), "bn1"))
+    found[0] = x[0].numpy()
     # Nothing that a ReLU lets through is below 0, so zeros do not change a maximum.
     x = F.max_pool2d(F.pad(x, (1, 1, 1, 1), mode), 3, 2)
-    found = {}
     for stage in range(1, stages[-1] + 1):
         x = block(x, f"layer{stage}.0", 1 if stage == 1 else 2)
         x = block(x, f"layer{stage}.1", 1)
@@ -164,18 +176,35 @@ def read_off(cells: NDArray[Any], y: float, x: float) -> NDArray[np.float64]:
     return value
 
 
-def reference_logits(
-    spec: NetworkSpec, state: State, windows: NDArray[Any], places: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Answer for windows by the formula: `(n, classes)`."""
-    logits = np.tile(state[spec.bias_name].astype(np.float64), (len(windows), 1))
-    for i, each in enumerate(windows):
+def reference_logits(spec: NetworkSpec, state: State, tiles: Tiles) -> NDArray[np.float64]:
+    """Answer for points by the formula: `(m, classes)`."""
+    summed = np.tile(state[spec.bias_name].astype(np.float64), (len(tiles), 1))
+    for i, tile in enumerate(tiles.pixels):
         for k, zoom in enumerate(spec.zooms):
-            image = normalised(each[k], spec)
-            for stage, cells in cells_of(state, image, spec.stages, spec.padding).items():
-                if spec.readout == "mean":
-                    feature = cells.mean((1, 2))
-                else:
-                    feature = read_off(cells, *(places[i, k] / STRIDES[stage]))
-                logits[i] += state[spec.head_name(zoom, stage)] @ feature
+            stages = tuple(stage for z, stage in spec.reads if z == zoom)
+            image = normalised(tile[k], spec)
+            for stage, cells in cells_of(state, image, stages, spec.padding).items():
+                for point in np.flatnonzero(tiles.owner == i):
+                    if spec.readout == "mean":
+                        feature = cells.mean((1, 2))
+                    else:
+                        feature = read_off(cells, *(tiles.places[point, k] / STRIDES[stage]))
+                    if tiles.factors is not None:
+                        feature = feature * tiles.factors[point, k]
+                    summed[point] += state[spec.head_name(zoom, stage)] @ feature
+    return hidden_logits(spec, state, summed)
+
+
+def hidden_logits(
+    spec: NetworkSpec, state: State, summed: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Turn sums `(m, summed)` into logits `(m, classes)` by running statistics."""
+    if not spec.hidden:
+        return summed
+    mean, var, gain, shift = (
+        state[f"heads.norm.{part}"].astype(np.float64)
+        for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    lit = np.maximum((summed - mean) / np.sqrt(var + 1e-5) * gain + shift, 0)
+    logits: NDArray[np.float64] = lit @ state["heads.out.weight"].T + state["heads.out.bias"]
     return logits
