@@ -1,4 +1,4 @@
-"""What a model says at labelled points, through windows or off the painted map."""
+"""What a model says at labelled points: what its map says there."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.learning.layout import Pair
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
-from napari_lungcls.painting.at_points import painted_at_points
-from napari_lungcls.painting.classify import classify_points
+from napari_lungcls.painting.at_points import answers_at, painted_at_points
 
 
 def answer_pairs(
@@ -33,8 +32,8 @@ def answer_pairs(
     pairs
         Images with their points.
     stride
-        Image pixels between the cells of the painted map that is read; through windows if not
-        given.
+        Image pixels between the cells of the painted map that is read; exactly at the points if
+        not given.
     progress
         Called with the points done and in all.
 
@@ -65,5 +64,5 @@ def _answers(
     stack, points = pair
     where, source = points.coordinates, points.source
     if stride is None:
-        return classify_points(engine, document, stack, where, source)
+        return answers_at(engine, document, stack, where, source)
     return painted_at_points(engine, document, stack, where, stride=stride, points=source)

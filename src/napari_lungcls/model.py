@@ -83,7 +83,7 @@ class Model:
         return write_model(path, self.document, self.state)
 
     def classify(self, image: Any, coordinates: ArrayLike) -> NDArray[np.float32]:
-        """Probabilities of the classes at points, each seen through its windows.
+        """Probabilities of the classes at points: what the painted map says exactly there.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class Model:
         InputError
             When points lie outside the image, or the image does not suit the model.
         """
-        from napari_lungcls.painting.classify import classify_points
+        from napari_lungcls.painting.at_points import answers_at
 
         try:
             where = np.asarray(coordinates, dtype=np.float64)
@@ -110,9 +110,11 @@ class Model:
             raise InputError(
                 f"coordinates must be numbers, as many for each point: {error}"
             ) from error
-        parts = classify_points(self.engine, self.document, as_stack(image), where)
-        none = np.empty((0, len(self.scheme)), np.float32)
-        return np.concatenate([none, *(odds for _, odds in parts)])
+        parts = list(answers_at(self.engine, self.document, as_stack(image), where))
+        found = np.empty((len(where), len(self.scheme)), np.float32)
+        for rows, probabilities in parts:
+            found[rows] = probabilities
+        return found
 
     def painting(
         self,
@@ -225,7 +227,7 @@ class Model:
         image, points
             An image and its points, or a list of such pairs as `image` alone.
         painted
-            Read the answers off the painted map instead of through windows.
+            Read the cells of the painted map under the points, not what it says exactly there.
         stride
             Image pixels between the map's cells.
         progress

@@ -36,19 +36,22 @@ def classify(
     from napari_lungcls.annotation import write_points
     from napari_lungcls.model import load
     from napari_lungcls.network.deciding import decide
-    from napari_lungcls.painting.classify import classified_table, classify_points
+    from napari_lungcls.painting.at_points import answers_at
+    from napari_lungcls.painting.classify import classified_table
     from napari_lungcls.pairing import open_pairs
 
     check_file(out)
     ((stack, table),) = open_pairs([image], [points], pixel_size, channels)
     loaded = load(model, engine=engine, device=device)
     odds = np.empty((len(table), len(loaded.scheme)), np.float32)
+    done = 0
     with console.progress("classifying") as show:
-        for rows, found in classify_points(
+        for rows, found in answers_at(
             loaded.engine, loaded.document, stack, table.coordinates, table.source
         ):
             odds[rows] = found
-            show(rows.stop, len(table), "")
+            done += len(rows)
+            show(done, len(table), "")
     threshold = loaded.document.threshold
     write_points(out, classified_table(table, odds, loaded.scheme, threshold))
     names = loaded.scheme.names

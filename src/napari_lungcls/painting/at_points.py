@@ -1,4 +1,4 @@
-"""What a painted map says at points: the figures that a map deserves, not its windows."""
+"""What the map says at points: between its cells, or in the cell under each point."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.geometry import map_cell
@@ -16,6 +17,64 @@ from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.fitting import check_image
 from napari_lungcls.painting.grid import MapGrid
 from napari_lungcls.painting.painter import Painter
+
+SQUARE = 512
+"""Edge in image pixels of the squares whose points are answered together."""
+
+MARGIN = 160
+"""Level pixels around points that are computed: with the halo as much as layer4 sees."""
+
+TOGETHER = 48
+"""Points whose rows and columns make one grid, of which its diagonal is wanted."""
+
+
+def answers_at(
+    engine: Engine,
+    document: ModelDocument,
+    stack: ImageStack,
+    coordinates: NDArray[np.float64],
+    points: str = "the points",
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Answer at points of one image, square by square: what the map says exactly there.
+
+    Parameters
+    ----------
+    engine, document
+        The network and what its model file says about it.
+    stack
+        The image.
+    coordinates
+        `(n, ndim)` positions `(…, y, x)` in pixels.
+    points
+        What to call them in messages.
+
+    Yields
+    ------
+    rows : ndarray of int
+        Which points.
+    probabilities : ndarray, (m, classes), float32
+        Rows add up to 1.
+
+    Raises
+    ------
+    InputError
+        When points lie outside, model and image do not go together, or a point sees
+        intensities that are no numbers.
+    """
+    check_inside(stack, coordinates, points)
+    zooms = check_image(stack, document)
+    spec = engine.spec
+    painter = Painter(engine.painting(), spec, zooms, temperature=document.temperature)
+    planes = plane_indices(stack, coordinates)
+    with painter:
+        for rows in _squares(planes, coordinates[:, -2:]):
+            logits = _logits(painter, stack, planes[rows[0]], coordinates[rows, -2:])
+            if (blind := np.flatnonzero(~np.isfinite(logits).all(axis=1))).size:
+                raise InputError(
+                    f"{points}: point {rows[blind[0]] + 1} sees NaN or infinite values of "
+                    f"{stack.source}; fill them, or remove the point"
+                )
+            yield rows, softmax(logits, axis=1)
 
 
 def painted_at_points(
@@ -87,3 +146,30 @@ def painted_at_points(
                 f"of {stack.source}; fill them, or remove the point"
             )
         yield rows, odds[:, y, x].T.astype(np.float32)
+
+
+def _squares(planes: NDArray[np.int64], where: NDArray[np.float64]) -> Iterator[NDArray[np.intp]]:
+    """Give the rows of points that lie in one square of one plane."""
+    keys = np.column_stack([planes, np.floor(where / SQUARE).astype(np.int64)])
+    _, square = np.unique(keys, axis=0, return_inverse=True)
+    order = np.argsort(square.ravel(), kind="stable")
+    ends = np.flatnonzero(np.diff(square.ravel()[order])) + 1
+    yield from (rows for rows in np.split(order, ends) if len(rows))
+
+
+def _logits(
+    painter: Painter, stack: ImageStack, plane: NDArray[np.int64], where: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Answer the points `(n, 2)` of one square: `(n, classes)`."""
+    order = np.argsort(where[:, 0], kind="stable")
+    parts = [order[i : i + TOGETHER] for i in range(0, len(order), TOGETHER)]
+    grids, diagonals = [], []
+    for part in parts:
+        (y, i), (x, j) = (np.unique(where[part, axis], return_inverse=True) for axis in (0, 1))
+        grids.append((y, x))
+        diagonals.append((i.ravel(), j.ravel()))
+    found = np.empty((len(where), painter.spec.classes), np.float32)
+    answers = painter.lattices(stack.plane(tuple(plane)), grids, margin=MARGIN)
+    for part, (i, j), logits in zip(parts, diagonals, answers, strict=True):
+        found[part] = painter.painting.to_numpy(logits)[:, i, j].T
+    return found

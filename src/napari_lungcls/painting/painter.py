@@ -1,30 +1,32 @@
-"""One block of a map: every zoom's class maps, read off at the block's cells and added."""
+"""One block of a map: every zoom's maps, read off at the block's cells and added."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.imaging.geometry import to_level
+from napari_lungcls.imaging.geometry import STAGE_STRIDES, to_level
 from napari_lungcls.imaging.levels import BlockCache, Level
 from napari_lungcls.imaging.stack import Plane
 from napari_lungcls.network.engines import Painting
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.painting.grid import Block, MapGrid
-from napari_lungcls.painting.tiles import Cells, region_cells, tile_places
+from napari_lungcls.network.engines.painting import Term
+from napari_lungcls.painting.tiles import Cells, Positions, Span, region_cells, tile_places
 
 KEPT_BYTES = 32 * 2**20
-"""Bytes of coarse levels, and of their class maps, that are kept for the next blocks."""
+"""Bytes of coarse levels, and of their maps, that are kept for the next blocks."""
 
-COARSE = 2.0
+COARSE = 3.0
 """From this zoom on, maps are made for several blocks at once: halos would cost too much."""
 
 Answers = tuple[NDArray[np.uint8], NDArray[np.float16] | None]
-Span = tuple[tuple[float, float], tuple[float, float]]
+Area = tuple[Span, Span]
 
 
 class Painter:
@@ -45,9 +47,10 @@ class Painter:
 
     Notes
     -----
-    The heads are linear, so projecting the trunk's cells to the classes before they are
-    interpolated gives exactly what interpolating the features would, at the price of `k`
-    maps in place of hundreds of channels.
+    What the heads make of cells is linear up to the hidden layer, so projecting cells before
+    they are interpolated gives exactly what interpolating them would, with a few dozen numbers
+    in place of hundreds of channels. Stem and detail have more cells than most maps: they are
+    read where the map needs them and not kept, except for coarse zooms.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class Painter:
         plane: Plane,
         y: NDArray[np.float64],
         x: NDArray[np.float64],
-        around: Span | None = None,
+        around: Area | None = None,
     ) -> Any:
         """Logits at the grid of image positions `y` × `x`, both ascending.
 
@@ -93,23 +96,44 @@ class Painter:
         -------
         array on the network's device, (classes, len(y), len(x))
         """
+        return self.lattices(plane, [(y, x)], around)[0]
+
+    def lattices(
+        self,
+        plane: Plane,
+        grids: Sequence[Positions],
+        around: Area | None = None,
+        margin: int = 0,
+    ) -> list[Any]:
+        """Logits at several grids of image positions; see `logits`.
+
+        Parameters
+        ----------
+        margin
+            Level pixels around the grids, as far as the image goes, that are computed with
+            them, for the sake of what the deepest cells see.
+        """
         self._turn_to(plane)
         if around is not None:
             self._expect_coarse(plane, around)
-        total = self.painting.bias
-        spec = self.spec
-        averaged = spec.window if spec.readout == "mean" else None
-        for zoom, effective in zip(spec.zooms, self.zooms, strict=True):
-            at_y, at_x = to_level(y, effective), to_level(x, effective)
-            if around is None or effective < COARSE:
-                span = (float(y[0]), float(y[-1])), (float(x[0]), float(x[-1]))
-                found = self._region(plane, zoom, effective, span)
+        rows, columns = ([grid[axis] for grid in grids] for axis in (0, 1))
+        span = (_extent(rows), _extent(columns))
+        terms: list[list[Term]] = [[] for _ in grids]
+        for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
+            levels = [(to_level(y, effective), to_level(x, effective)) for y, x in grids]
+            if around is not None and self._is_coarse(zoom, effective):
+                cells, sums = self._coarse(plane, zoom, effective, around), []
             else:
-                found = self._coarse(plane, zoom, effective, around)
-            for cells in found:
-                rows, columns = cells.weights(at_y, at_x, averaged)
-                total = total + self.painting.read_off(cells.values, rows, columns)
-        return total / self.temperature
+                area = self._area(plane, span, effective, margin=margin)
+                averages = self.spec.readout == "mean"
+                cells, sums = self._region(
+                    plane, zoom, effective, area, None if averages else levels
+                )
+            averaged = self.spec.tile if self.spec.readout == "mean" else None
+            for i, (y, x) in enumerate(levels):
+                terms[i] += [each.term(y, x, averaged) for each in cells]
+                terms[i] += [Term(each) for each in sums[i : i + 1]]
+        return [self.painting.logits(each, self.temperature) for each in terms]
 
     def block(
         self, grid: MapGrid, block: Block, *, probabilities: bool = True, alone: bool = False
@@ -146,19 +170,26 @@ class Painter:
         if isinstance(plane.stack.levels[0], np.ndarray):
             return
         span = tuple((float(ends[0]), float(ends[-1])) for ends in grid.positions(block))
-        for effective in self.zooms:
-            if effective < COARSE:
-                self._begin_to_read(Level(plane, effective), (span[0], span[1]))
+        for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
+            if not self._is_coarse(zoom, effective):
+                area = self._area(plane, (span[0], span[1]), effective)
+                self._begin_to_read(Level(plane, effective), area)
 
-    def _expect_coarse(self, plane: Plane, span: Span) -> None:
+    def _is_coarse(self, zoom: int, effective: float) -> bool:
+        """Tell whether maps of a zoom are made for several blocks; detail is never kept."""
+        return effective >= COARSE and zoom != self.spec.zooms[0]
+
+    def _expect_coarse(self, plane: Plane, span: Area) -> None:
         """Begin to average, while the finest zoom is computed, what the coarse ones will need."""
         for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
-            if effective >= COARSE and (plane.index, zoom, span) not in self._kept:
-                self._begin_to_read(Level(plane, effective, self._averages), span)
+            is_kept = (plane.index, zoom, span) in self._kept
+            if self._is_coarse(zoom, effective) and not is_kept:
+                area = self._area(plane, span, effective, keeps=True)
+                self._begin_to_read(Level(plane, effective, self._averages), area)
 
-    def _begin_to_read(self, level: Level, span: Span) -> None:
+    def _begin_to_read(self, level: Level, area: Area) -> None:
         # Mostly the first tile is all there is.
-        place = next(tile_places(self.painting.tile, *self._sides(span, level.zoom)))
+        place = next(tile_places(self.painting.tile, *area))
         key = (level.plane.index, level.zoom, place)
         if key not in self._expected:
             self._expected[key] = self._reader.submit(level.read, *place)
@@ -182,11 +213,18 @@ class Painter:
             self._plane = plane
 
     def _region(
-        self, plane: Plane, zoom: int, effective: float, span: Span, *, shared: bool = False
-    ) -> list[Cells]:
-        """Compute the class maps of one zoom that the positions of a span need.
+        self,
+        plane: Plane,
+        zoom: int,
+        effective: float,
+        area: Area,
+        lattices: Sequence[Positions] | None,
+        *,
+        shared: bool = False,
+    ) -> tuple[list[Cells], list[Any]]:
+        """Compute the maps of one zoom over an area of its level; see `region_cells`.
 
-        With `shared`, averages are made in large squares, and kept for the next spans.
+        With `shared`, averages are made in large squares, and kept for the next areas.
         """
         level = Level(plane, effective, self._averages if shared else None)
 
@@ -194,25 +232,50 @@ class Painter:
             expected = self._expected.pop((plane.index, effective, place), None)
             return level.read(*place) if expected is None else expected.result()
 
-        sides = self._sides(span, effective)
-        return list(region_cells(self.painting, self.spec, read, zoom, *sides))
+        return region_cells(self.painting, self.spec, read, zoom, area, lattices)
 
-    def _sides(self, span: Span, effective: float) -> Span:
-        """Give the level positions of which cells are needed for image positions."""
-        reach = ((self.spec.window if self.spec.readout == "mean" else 1) - 1) / 2
-        (top, bottom), (left, right) = (map(float, to_level(ends, effective)) for ends in span)
-        return (top - reach, bottom + reach), (left - reach, right + reach)
+    def _area(
+        self,
+        plane: Plane,
+        span: Area,
+        effective: float,
+        *,
+        margin: int = 0,
+        keeps: bool = False,
+    ) -> Area:
+        """Give the level positions of which cells are needed for image positions.
 
-    def _coarse(self, plane: Plane, zoom: int, effective: float, span: Span) -> list[Cells]:
-        """Give the class maps of a span, which were computed before or are kept now."""
+        A margin ends with the image. Where all cells of the stem are kept, one more must be
+        there behind the last position.
+        """
+        reach = 0.0
+        if self.spec.readout == "mean":
+            reach, keeps = (self.spec.tile - 1) / 2, True
+        sides = []
+        for ends, size in zip(span, plane.shape, strict=True):
+            first, last = (float(v) for v in to_level(ends, effective))
+            least, most = (float(v) for v in to_level((0, size - 1), effective))
+            wide = min(first, max(first - margin, least)), max(last, min(last + margin, most))
+            sides.append((wide[0] - reach, wide[1] + reach + STAGE_STRIDES[0] * keeps))
+        return sides[0], sides[1]
+
+    def _coarse(self, plane: Plane, zoom: int, effective: float, span: Area) -> list[Cells]:
+        """Give the maps of a span, which were computed before or are kept now."""
         key = (plane.index, zoom, span)
         if key in self._kept:
             self._kept.move_to_end(key)
         else:
-            self._kept[key] = self._region(plane, zoom, effective, span, shared=True)
+            area = self._area(plane, span, effective, keeps=True)
+            cells, _ = self._region(plane, zoom, effective, area, None, shared=True)
+            self._kept[key] = cells
             while len(self._kept) > 1 and self._bytes() > KEPT_BYTES:
                 self._kept.popitem(last=False)
         return self._kept[key]
 
     def _bytes(self) -> int:
         return sum(cells.values.nbytes for maps in self._kept.values() for cells in maps)
+
+
+def _extent(sides: Sequence[NDArray[np.float64]]) -> Span:
+    """Give the least and the greatest of ascending positions."""
+    return min(float(side[0]) for side in sides), max(float(side[-1]) for side in sides)

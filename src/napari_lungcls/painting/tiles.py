@@ -1,9 +1,9 @@
-"""Running the trunk over a region of a level, tile by tile, and projecting it to the classes."""
+"""Running the network over a region of a level, tile by tile, for positions in it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -20,27 +20,28 @@ from napari_lungcls.imaging.geometry import (
     middle,
 )
 from napari_lungcls.network.engines import Painting
-from napari_lungcls.network.engines.painting import HALO
+from napari_lungcls.network.engines.painting import FINE, HALO, Lattice, Taps, Term, Weights
 from napari_lungcls.network.spec import NetworkSpec
 
 GRID = 32
 """Tiles begin at multiples of the deepest stage's stride, so that cells fall on one grid."""
 
-Floats = NDArray[np.float32]
-
 Place = tuple[int, int, int, int]
 """First row and column, height and width of a part of a level."""
 Read = Callable[[int, int, int, int], NDArray[Any]]
+Span = tuple[float, float]
+Positions = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Rows and columns of a grid of level positions, ascending."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Class maps of one stage over a region of a level.
+    """Maps of one stage over a region of a level.
 
     Attributes
     ----------
     values
-        `(classes, rows, columns)`.
+        `(rows, columns, summed)`.
     top, left
         Level pixel on which the first cell is centred.
     stride
@@ -52,36 +53,33 @@ class Cells:
     left: int
     stride: int
 
-    def weights(
-        self, y: NDArray[np.float64], x: NDArray[np.float64], window: int | None = None
-    ) -> tuple[Floats, Floats]:
-        """Weigh the cells for the grid of level positions `y` × `x`.
+    def term(self, y: NDArray[np.float64], x: NDArray[np.float64], tile: int | None) -> Term:
+        """Say how the cells are read at the grid of level positions `y` × `x`.
 
         Parameters
         ----------
         y, x
             Positions of the points.
-        window
-            Edge of the windows over whose cells the network averages; None when it reads
-            its cells at the point.
-
-        Returns
-        -------
-        rows, columns : ndarray, (len(y), cells along y) and (len(x), cells along x)
-            `rows @ values @ columns.T` are the values at the points.
+        tile
+            Edge of the tiles over whose cells the network averages; None when it reads its
+            cells at the point.
         """
-        rows = self._weights(y - self.top, self.values.shape[1], window)
-        return rows, self._weights(x - self.left, self.values.shape[2], window)
+        rows, columns = self.values.shape[:2]
+        return Term(
+            self.values,
+            self._weights(y - self.top, rows, tile),
+            self._weights(x - self.left, columns, tile),
+        )
 
-    def _weights(self, position: NDArray[np.float64], count: int, window: int | None) -> Floats:
-        if window is None:
-            return interpolation_weights(position / self.stride, count)
-        # Cells of a window begin at its first pixel, half a window before the point.
-        first = position - middle(window)
-        cells = range(cell_count(window, self.stride))
+    def _weights(self, position: NDArray[np.float64], count: int, tile: int | None) -> Weights:
+        if tile is None:
+            return Taps.of(position / self.stride, count)
+        # Cells of a tile begin at its first pixel, half a tile before the point.
+        first = position - middle(tile)
+        cells = range(cell_count(tile, self.stride))
         weights = [interpolation_weights(first / self.stride + i, count) for i in cells]
-        mean: Floats = np.mean(weights, axis=0, dtype=np.float32)
-        return mean
+        mean = np.mean(weights, axis=0, dtype=np.float32)
+        return np.asarray(mean)
 
 
 def region_cells(
@@ -89,10 +87,10 @@ def region_cells(
     spec: NetworkSpec,
     read: Read,
     zoom: int,
-    y: tuple[float, float],
-    x: tuple[float, float],
-) -> Iterator[Cells]:
-    """Class maps of every stage over a region of one level.
+    span: tuple[Span, Span],
+    lattices: Sequence[Positions] | None = None,
+) -> tuple[list[Cells], list[Any]]:
+    """Maps of every stage over a region of one level.
 
     Parameters
     ----------
@@ -104,42 +102,76 @@ def region_cells(
         Reads a region of the image at the zoom, see `Level.read`.
     zoom
         The network's own name of the zoom.
-    y, x
-        First and last level position that will be asked for.
+    span
+        First and last level position that will be asked for, along y and x.
+    lattices
+        Where detail and stem are read at once. Without them all their cells are kept.
 
-    Yields
-    ------
-    Cells
-        One per stage, reaching past both ends of the region.
+    Returns
+    -------
+    cells
+        One per stage that is kept, reaching past both ends of the region.
+    sums
+        For each lattice `(len(y), len(x), summed)` what detail and stem say there.
     """
-    top, bottom = _span(*y)
-    left, right = _span(*x)
-    maps = {
-        stage: painting.empty((spec.classes, (bottom - top) // s + 1, (right - left) // s + 1))
-        for stage in spec.stages
-        for s in [STAGE_STRIDES[stage]]
-    }
-    for place in tile_places(painting.tile, y, x):
-        y0, x0 = place[0] + HALO, place[1] + HALO
-        for stage, found in painting.class_maps(read(*place), zoom).items():
+    (top, bottom), (left, right) = (_ends(*side) for side in span)
+    stages = [stage for at, stage in spec.reads if at == zoom]
+    fine = [stage for stage in stages if stage in FINE]
+    wanted: list[tuple[int, Positions, Any]] = []
+    sums, kept = [], {}
+    for y, x in lattices or ():
+        sums.append(painting.zeros((len(y), len(x), spec.summed)))
+        wanted += [(stage, (y, x), sums[-1]) for stage in fine]
+    if lattices is None:
+        for stage in fine:
+            s = STAGE_STRIDES[stage]
+            # Up to the end, which belongs to the next tile.
+            y, x = (
+                np.arange(*ends, s, dtype=np.float64) for ends in ((top, bottom), (left, right))
+            )
+            kept[stage] = painting.zeros((len(y), len(x), spec.summed))
+            wanted.append((stage, (y, x), kept[stage]))
+    places = list(tile_places(painting.tile, *span))
+    for place in places:
+        y0, x0, height, width = place[0] + HALO, place[1] + HALO, *place[2:]
+        here = (y0, y0 + height - 2 * HALO), (x0, x0 + width - 2 * HALO)
+        within = [_within(stage, positions, out, here) for stage, positions, out in wanted]
+        found = painting.head_maps(
+            read(*place), zoom, [each for each in within if len(each.y) and len(each.x)]
+        )
+        for stage, maps in found.items():
+            if len(places) == 1:
+                kept[stage] = maps
+                continue
             # One cell more than the tile is wide: the next one's first, or the region's
             # last, which the halo also surrounds.
             s = STAGE_STRIDES[stage]
+            if stage not in kept:
+                shape = ((bottom - top) // s + 1, (right - left) // s + 1, spec.summed)
+                kept[stage] = painting.zeros(shape)
             i, j = (y0 - top) // s, (x0 - left) // s
-            maps[stage][:, i : i + found.shape[1], j : j + found.shape[2]] = found
-    for stage, values in maps.items():
-        yield Cells(values, top, left, STAGE_STRIDES[stage])
+            kept[stage][i : i + maps.shape[0], j : j + maps.shape[1]] = maps
+    cells = [Cells(values, top, left, STAGE_STRIDES[stage]) for stage, values in kept.items()]
+    return cells, sums
 
 
-def tile_places(tile: int, y: tuple[float, float], x: tuple[float, float]) -> Iterator[Place]:
+def tile_places(tile: int, y: Span, x: Span) -> Iterator[Place]:
     """Cut a region into tiles, and say what of the level is to be read for each."""
-    (top, bottom), (left, right) = _span(*y), _span(*x)
+    (top, bottom), (left, right) = _ends(*y), _ends(*x)
     for y0, x0 in product(range(top, bottom, tile), range(left, right, tile)):
         height, width = min(tile, bottom - y0), min(tile, right - x0)
         yield y0 - HALO, x0 - HALO, height + 2 * HALO, width + 2 * HALO
 
 
-def _span(first: float, last: float) -> tuple[int, int]:
-    """Widen a range of positions to whole cells of the deepest stage, at least one."""
-    start = align_down(math.floor(first), GRID)
-    return start, max(start + GRID, align_up(math.ceil(last), GRID))
+def _within(stage: int, at: Positions, out: Any, tile: tuple[Span, Span]) -> Lattice:
+    """Give what of a grid of positions lies in a tile."""
+    rows, columns = (
+        slice(*np.searchsorted(side, ends)) for side, ends in zip(at, tile, strict=True)
+    )
+    (top, _), (left, _) = tile
+    return Lattice(stage, at[0][rows] - top, at[1][columns] - left, out[rows, columns])
+
+
+def _ends(first: float, last: float) -> tuple[int, int]:
+    """Widen a range of positions to whole cells of the deepest stage, beyond the last one."""
+    return align_down(math.floor(first), GRID), align_up(math.floor(last) + 1, GRID)

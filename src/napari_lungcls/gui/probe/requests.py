@@ -84,16 +84,19 @@ def answering(request: Request, cancelled: Callable[[], bool]) -> Generator[Answ
         When image and model do not go together.
     """
     from napari_lungcls.gui.channels import stack_of
-    from napari_lungcls.painting.classify import classify_points
+    from napari_lungcls.painting.at_points import answers_at
 
     model, where = request.model, request.coordinates
     odds = np.empty((len(where), len(model.scheme)), np.float32)
     done = 0
+    answered = np.zeros(len(where) + 1, np.bool_)
     engine = model.engine
     yield Answers(done, odds)
-    for rows, found in classify_points(engine, model.document, stack_of(request.image), where):
+    for rows, found in answers_at(engine, model.document, stack_of(request.image), where):
         odds[rows] = found
-        done = rows.stop
+        answered[rows] = True
+        # Squares of the image come one after the other: so many points are done from the first on.
+        done = int(answered.argmin())
         if request.stopped or cancelled():
             break
         yield Answers(done, odds)

@@ -64,6 +64,29 @@ class Glass:
         rows, columns = (ends(grains) for grains in self.other.shape)
         return sees_any(self.other, rows, columns)
 
+    def lattice(
+        self, y: NDArray[np.float64], x: NDArray[np.float64], sight: tuple[int, int]
+    ) -> Bools:
+        """Tell at which positions `(len(y), len(x))` more than glass is seen.
+
+        Parameters
+        ----------
+        y, x
+            In pixels, inside the tile.
+        sight
+            How many pixels before and behind the one below a position are seen.
+        """
+
+        def ends(positions: NDArray[np.float64], grains: int) -> Ends:
+            at = np.floor(positions).astype(np.intp)
+            first, last = at - sight[0], at + sight[1]
+            return np.maximum(first, 0) // GRAIN, np.minimum(last // GRAIN + 1, grains)
+
+        rows, columns = (
+            ends(side, grains) for side, grains in zip((y, x), self.other.shape, strict=True)
+        )
+        return sees_any(self.other, rows, columns)
+
     def if_worth(self, sight: int) -> Glass:
         """Give this glass, or none where it leaves hardly a square out.
 

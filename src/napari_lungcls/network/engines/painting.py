@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
 from napari_lungcls.network.deciding import decide
+from napari_lungcls.network.heads import Heads
 
 if TYPE_CHECKING:
     from napari_lungcls.network.engines.protocol import Engine
@@ -19,14 +22,99 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 HALO = 64
 """Level pixels around a tile that are computed and thrown away."""
 
+FINE = (-1, 0)
+"""Stages with so many cells that they are read where a map needs them, and never kept."""
+
+STRIP = 2**18
+"""Numbers that are summed at once."""
+
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Taps:
+    """Linear interpolation along one axis: two cells for every position.
+
+    Attributes
+    ----------
+    first, second
+        `(n,)` int64: the cells.
+    share
+        `(n,)` float32: how much of the second.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    share: Floats
+
+    @classmethod
+    def of(cls, position: ArrayLike, count: int) -> Taps:
+        """Find the cells beside positions in units of cells; beyond the ends they are held."""
+        where = np.clip(np.asarray(position, np.float64), 0, count - 1)
+        first = np.minimum(np.floor(where), max(count - 2, 0)).astype(np.int64)
+        second = np.minimum(first + 1, count - 1)
+        return cls(first, second, (where - first).astype(np.float32))
+
+    def __len__(self) -> int:
+        """Count the positions."""
+        return len(self.first)
+
+    def part(self, some: slice, start: int = 0) -> Taps:
+        """Take some positions, in an array that begins with the cell `start`."""
+        return Taps(self.first[some] - start, self.second[some] - start, self.share[some])
+
+    @property
+    def are_cells(self) -> bool:
+        """Whether every position is a cell."""
+        return not self.share.any()
+
+
+Weights = Taps | Floats
+"""How an axis is read: interpolated, or by a matrix `(positions, cells)`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Where a fine stage of one tile is read.
+
+    Attributes
+    ----------
+    stage
+        Detail (−1) or stem (0).
+    y, x
+        Ascending positions in level pixels, counted from the first pixel behind the halo.
+    out
+        `(len(y), len(x), summed)` on the device; what the stage says is added to it.
+    """
+
+    stage: int
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+    out: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """What one stage says at a grid of positions.
+
+    Attributes
+    ----------
+    maps
+        `(rows, columns, summed)` on the device.
+    rows, columns
+        How they are read; None where `maps` holds what is said at the positions.
+    """
+
+    maps: Any
+    rows: Weights | None = None
+    columns: Weights | None = None
 
 
 class Painting(Protocol):
     """A network as it was at one moment, made for painting.
 
-    What it computes stays on its device, as arrays that can be added and divided, until
-    `answer` brings a few bytes per cell to numpy.
+    What it computes stays on its device until `answer` brings a few bytes per cell to numpy.
+    Maps hold what the heads make of cells: `summed` numbers each, see `NetworkSpec`.
 
     Attributes
     ----------
@@ -34,30 +122,37 @@ class Painting(Protocol):
         What the trunk computes with: fp32, bf16 or fp16.
     tile
         Edge of the tiles that suit it best, in level pixels and without their halo.
-    bias
-        `(classes, 1, 1)` the heads' common bias, on the device.
     """
 
     precision: str
     tile: int
-    bias: Any
 
-    def class_maps(self, pixels: NDArray[Any], zoom: int) -> dict[int, Any]:
-        """Project the cells of a tile: stage to `(classes, rows, columns)`, without bias.
+    def head_maps(
+        self, pixels: NDArray[Any], zoom: int, fine: Sequence[Lattice] = ()
+    ) -> dict[int, Any]:
+        """Project the cells of a tile: layers to `(rows, columns, summed)`, without bias.
 
         `pixels` is `(y + 2·HALO, x + 2·HALO, 3)` level pixels, `y` and `x` multiples of the
-        deepest stride. For a stage with stride `s` there are `y / s + 1` by `x / s + 1`
-        cells; the first is centred on pixel `(HALO, HALO)`.
+        deepest stride. For a layer with stride `s` there are `y / s + 1` by `x / s + 1`
+        cells; the first is centred on pixel `(HALO, HALO)`. Stem and detail are read at
+        `fine`, whose positions lie in `[0, y)` and `[0, x)`.
         """
 
-    def empty(self, shape: tuple[int, ...]) -> Any:
-        """Make a float32 array on the device, to be filled."""
+    def zeros(self, shape: tuple[int, ...]) -> Any:
+        """Make a float32 array on the device."""
 
-    def read_off(self, maps: Any, rows: Floats, columns: Floats) -> Any:
-        """Give `rows @ maps @ columns.T`, `(classes, y, x)`.
+    def logits(self, terms: Sequence[Term], temperature: float = 1.0) -> Any:
+        """Add up all stages and zooms at a grid of positions, and let the heads decide.
 
         No numbers come out where, and only where, a cell that is none takes part.
+
+        Returns
+        -------
+        array on the device, (classes, y, x)
         """
+
+    def to_numpy(self, logits: Any) -> Floats:
+        """Bring logits to numpy."""
 
     def answer(
         self, logits: Any, *, probabilities: bool, threshold: float | None = None
@@ -75,7 +170,7 @@ class Painting(Protocol):
 
 
 class HostPainting:
-    """Painting with any engine's `class_maps`, the rest in numpy.
+    """Painting with any engine's `head_maps`, the rest in numpy.
 
     Parameters
     ----------
@@ -89,37 +184,80 @@ class HostPainting:
 
     def __init__(self, engine: Engine, tile: int = 512) -> None:
         self.tile = tile
-        self._project = engine.class_maps
-        self.bias = engine.bias()[:, np.newaxis, np.newaxis]
+        self._project = engine.head_maps
+        self._heads = Heads.of(engine.spec, engine.state())
 
-    def class_maps(self, pixels: NDArray[Any], zoom: int) -> dict[int, Any]:
+    def head_maps(
+        self, pixels: NDArray[Any], zoom: int, fine: Sequence[Lattice] = ()
+    ) -> dict[int, Any]:
         """Project the cells of a tile; see `Painting`."""
         found = {}
         for stage, maps in self._project(pixels, zoom).items():
             s = STAGE_STRIDES[stage]
-            rows, columns = ((n - 2 * HALO) // s + 1 for n in pixels.shape[:2])
-            halo = HALO // s
-            found[stage] = maps[:, halo : halo + rows, halo : halo + columns]
+            cells = np.moveaxis(maps, 0, -1)
+            if stage not in FINE:
+                rows, columns = ((n - 2 * HALO) // s + 1 for n in pixels.shape[:2])
+                halo = HALO // s
+                own = cells[halo : halo + rows, halo : halo + columns]
+                found[stage] = np.ascontiguousarray(own)
+            for lattice in fine:
+                if lattice.stage == stage:
+                    y, x = (
+                        Taps.of((side + HALO) / s, count)
+                        for side, count in zip((lattice.y, lattice.x), cells.shape, strict=False)
+                    )
+                    lattice.out[...] += _between(y, cells, x)
         return found
 
-    def empty(self, shape: tuple[int, ...]) -> Floats:
+    def zeros(self, shape: tuple[int, ...]) -> Floats:
         """Make an array."""
-        return np.empty(shape, np.float32)
+        return np.zeros(shape, np.float32)
 
-    def read_off(self, maps: Floats, rows: Floats, columns: Floats) -> Floats:
-        """Interpolate or average cells; see `Painting`."""
-        finite = np.asarray(np.isfinite(maps).all(axis=0))
-        if finite.all():
-            return _between(rows, maps, columns)
-        result = _between(rows, np.where(finite, maps, np.float32(0)), columns)
-        result[:, _between(rows, (~finite).astype(np.float32), columns) > 0] = np.nan
-        return result
+    def logits(self, terms: Sequence[Term], temperature: float = 1.0) -> Floats:
+        """Sum and decide; see `Painting`."""
+        rows, columns = lattice_shape(terms)
+        strips = []
+        for some in strips_of(rows, columns * len(self._heads.bias)):
+            summed = np.broadcast_to(self._heads.bias, (some.stop - some.start, columns, 1))
+            total = summed.astype(np.float32)
+            for term in terms:
+                if term.rows is None or term.columns is None:
+                    total += term.maps[some]
+                else:
+                    total += _between(part_of(term.rows, some), term.maps, term.columns)
+            strips.append(self._heads.logits(np.moveaxis(total, -1, 0)))
+        found: Floats = np.concatenate(strips, axis=1) / np.float32(temperature)
+        return found
+
+    def to_numpy(self, logits: Floats) -> Floats:
+        """Give them as they are."""
+        return logits
 
     def answer(
         self, logits: Floats, *, probabilities: bool, threshold: float | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
         """Turn logits into cells; see `Painting`."""
         return classes_and_probabilities(logits, probabilities=probabilities, threshold=threshold)
+
+
+def lattice_shape(terms: Sequence[Term]) -> tuple[int, int]:
+    """Count the rows and columns of the positions at which terms are added up."""
+    term = terms[0]
+    if term.rows is None or term.columns is None:
+        rows, columns = term.maps.shape[:2]
+        return int(rows), int(columns)
+    return len(term.rows), len(term.columns)
+
+
+def strips_of(rows: int, size: int) -> list[slice]:
+    """Cut rows of so many numbers into strips of about `STRIP`."""
+    each = max(1, STRIP // size)
+    return [slice(start, min(start + each, rows)) for start in range(0, rows, each)]
+
+
+def part_of(weights: Weights, some: slice) -> Weights:
+    """Take the weights of some positions."""
+    return weights.part(some) if isinstance(weights, Taps) else weights[some]
 
 
 def classes_and_probabilities(
@@ -160,6 +298,25 @@ def classes_and_probabilities(
     return classes, half if probabilities else None
 
 
-def _between(rows: Floats, values: Floats, columns: Floats) -> Floats:
-    result: Floats = rows @ (values @ columns.T)
-    return result
+def _between(rows: Weights, maps: Floats, columns: Weights) -> Floats:
+    """Read `(rows, columns, summed)` between cells, those that hold no numbers too."""
+    found = _along(_along(maps, rows, 0), columns, 1)
+    if np.isfinite(found).all():
+        return found
+    # No number times no weight is nothing, and not: no number.
+    wrong = ~np.isfinite(maps).all(axis=2)
+    found = _along(_along(np.where(wrong[..., None], np.float32(0), maps), rows, 0), columns, 1)
+    seen = _along(_along(wrong[..., None].astype(np.float32), rows, 0), columns, 1)
+    return np.where(seen > 0, np.float32(np.nan), found)
+
+
+def _along(maps: Floats, weights: Weights, axis: int) -> Floats:
+    if isinstance(weights, Taps):
+        share = weights.share.reshape(-1, *[1] * (2 - axis))
+        # Infinite cells give no number here, and are then looked after.
+        with np.errstate(invalid="ignore"):
+            first = np.take(maps, weights.first, axis)
+            return first + share * (np.take(maps, weights.second, axis) - first)
+    with np.errstate(invalid="ignore"):
+        found: Floats = np.moveaxis(np.tensordot(weights, maps, (1, axis)), 0, axis)
+    return found

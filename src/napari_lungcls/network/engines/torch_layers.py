@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,9 @@ from napari_lungcls.network.engines.torch_net import BasicBlock, Trunk, folded
 
 STRIP = 40
 """Rows of the pool that are computed at once."""
+
+ReadStem = Callable[[Tensor, int, Tensor], None]
+"""Reads rows of the stem before its ReLU; see `torch_fine.StemPart.read`."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Blank:
     shifts
         One per ReLU, in the order of the layers.
     cells
-        Per stage `(channels,)`, what every cell holds.
+        Stem (0) and layers: `(channels,)`, what every cell holds.
     """
 
     shifts: tuple[Shift, ...]
@@ -93,7 +97,7 @@ class ShiftedTrunk:
     def plain(self) -> Blank:
         """Shift nothing: past the edges there are zeros, as in the trunk itself."""
         layers = [self._stem]
-        cells = {}
+        cells = {0: torch.zeros(len(self._stem.bias), device=self._device)}
         for stage in self.stages:
             for block in self._blocks[stage]:
                 layers += [block.first, block.second]
@@ -107,9 +111,9 @@ class ShiftedTrunk:
 
     def blank(self, colour: Tensor) -> Blank:
         """Follow glass of one normalised colour `(3,)` through the layers."""
-        cells = {}
         before = self._stem.even(colour.double())
         x = before.clamp(min=0)
+        cells = {0: x.float().to(self._device)}
         shifts = [self._shift(before.clamp(max=0), x)]
         for stage in self.stages:
             for block in self._blocks[stage]:
@@ -123,7 +127,7 @@ class ShiftedTrunk:
             cells[stage] = x.float().to(self._device)
         return Blank(tuple(shifts), cells)
 
-    def first(self, x: Tensor, blank: Blank, edges: Edges) -> Tensor:
+    def first(self, x: Tensor, blank: Blank, edges: Edges, read: ReadStem | None = None) -> Tensor:
         """Compute layer1 of a part of a tile.
 
         Parameters
@@ -135,17 +139,19 @@ class ShiftedTrunk:
             The shifts.
         edges
             Whether the tile ends at the part's left, right, upper and lower side.
+        read
+            Reads the stem.
         """
-        x = self._pooled(_padded(x, edges, 3), blank, edges)
+        x = self._pooled(_padded(x, edges, 3), blank, edges, read)
         for block, (middle, last) in zip(self._blocks[1], blank.of(1), strict=True):
             x = block.run(x, middle, last, edges)
         return x
 
-    def stem(self, x: Tensor, blank: Blank) -> Tensor:
-        """Compute the stem of `(1, 3, y, x)` with 5 pixels more before and 2 behind it."""
-        return self._pooled(x, blank, (False, False, False, False))
+    def stem(self, x: Tensor, blank: Blank, read: ReadStem | None = None) -> Tensor:
+        """Compute the pooled stem of `(1, 3, y, x)` with 5 pixels more before and 4 behind it."""
+        return self._pooled(x, blank, (False, False, False, False), read)
 
-    def _pooled(self, x: Tensor, blank: Blank, edges: Edges) -> Tensor:
+    def _pooled(self, x: Tensor, blank: Blank, edges: Edges, read: ReadStem | None) -> Tensor:
         """Compute the stem, strip by strip: before the pool it would take much memory."""
         top, bottom = edges[2:]
         found = []
@@ -155,7 +161,11 @@ class ShiftedTrunk:
             stop = min(start + STRIP, count)
             # A row of the pool sees three of the stem's, each of which sees seven.
             first, last = max(2 * start - top, 0), min(2 * stop - top, height - 1)
+            if stop == count:  # one cell more may be wanted between two parts
+                last = height - 1
             y = self._stem.convolve(x[:, :, 2 * first : 2 * last + 7], blank.shifts[0].bias)
+            if read is not None:
+                read(y, first, blank.shifts[0].floor)
             ends = (*edges[:2], top and start == 0, bottom and stop == count)
             found.append(F.max_pool2d(_padded(y, ends, 1, -torch.inf), 3, 2))
         pooled = torch.cat(found, dim=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,14 +15,24 @@ from torch.nn import functional as F
 
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
 from napari_lungcls.network.engines.glass import FINE, GRANULE, Seen, find_glass, find_seen
-from napari_lungcls.network.engines.painting import HALO, Floats, classes_and_probabilities
+from napari_lungcls.network.engines.painting import (
+    HALO,
+    Floats,
+    Lattice,
+    Term,
+    classes_and_probabilities,
+)
 from napari_lungcls.network.engines.reach import STEM_RADIUS, block_radius
 from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts
 from napari_lungcls.network.engines.torch_cells import all_of
-from napari_lungcls.network.engines.torch_layers import Blank, ShiftedTrunk
+from napari_lungcls.network.engines.torch_fine import StemPart, TorchDetail
+from napari_lungcls.network.engines.torch_layers import Blank, ReadStem, ShiftedTrunk
 from napari_lungcls.network.engines.torch_memory import Memory
 from napari_lungcls.network.engines.torch_net import Network
+from napari_lungcls.network.engines.torch_reading import TorchHeads
 from napari_lungcls.network.engines.torch_threads import share_out, side_by_side
+from napari_lungcls.network.heads import Heads
+from napari_lungcls.network.parameters import DETAIL
 
 TILE = 2048
 """Edge of the tiles in level pixels, without their halo."""
@@ -30,10 +40,10 @@ TILE = 2048
 FIRST = {"cpu": 560, "cuda": 2304, "mps": 1152}
 """Edge of the parts in which the stem and layer1 are computed: on a CPU they fit its cache."""
 
-# Level pixels that the first and the last cell of a part see beyond it.
-AROUND_STEM, AROUND_FIRST = (
-    (radius, radius + 1 - STAGE_STRIDES[1]) for radius in (STEM_RADIUS, block_radius(1, 2))
-)
+# Level pixels that the first and the last cell of a part see beyond it. The stem is read between
+# its last cell and the next part's first, which sees a little more.
+AROUND_STEM = (STEM_RADIUS, 4)
+AROUND_FIRST = (block_radius(1, 2), block_radius(1, 2) + 1 - STAGE_STRIDES[1])
 
 REACH = HALO // GRANULE
 FAINT = 1 / 20
@@ -44,6 +54,8 @@ PROJECTED = 2**14
 
 COLOURS = 64
 """Colours of glass that are remembered."""
+
+WITHIN: Edges = (False, False, False, False)
 
 Part = tuple[slice, slice, Edges]
 
@@ -77,47 +89,55 @@ class TorchPainting:
         self.precision = precision
         self.tile = TILE
         self._spec, self._device, self._dtype = network.spec, device, DTYPES[precision]
+        arrays = {n: a.detach().cpu().numpy() for n, a in network.named_arrays().items()}
+        self._heads = TorchHeads(Heads.of(self._spec, arrays), device)
+        self._detail = None
         with torch.no_grad():
             self._trunk = ShiftedTrunk(network.trunk, device, self._dtype)
-            self._heads = {s: network.heads[str(s)].detach().clone() for s in self._spec.stages}
-            self.bias = network.bias.detach().clone().reshape(-1, 1, 1)
+            if network.detail is not None:
+                head = self._heads.weights[self._spec.zooms[0], DETAIL]
+                self._detail = TorchDetail(network.detail, head, device)
         self._mean = np.asarray(self._spec.normalisation.mean)
         self._std = np.asarray(self._spec.normalisation.std)
         self._blanks: OrderedDict[tuple[float, ...] | None, Blank] = OrderedDict()
         self._spare: list[Memory] = []
 
-    def class_maps(self, pixels: NDArray[Any], zoom: int) -> dict[int, Tensor]:
+    def head_maps(
+        self, pixels: NDArray[Any], zoom: int, fine: Sequence[Lattice] = ()
+    ) -> dict[int, Tensor]:
         """Project the cells of a tile; see `Painting`."""
-        sight = min(HALO, self._spec.sight // 2)
-        glass = find_glass(pixels, FAINT * self._std).if_worth(sight)
+        glass = find_glass(pixels, FAINT * self._std).if_worth(HALO)
+        stem = [lattice for lattice in fine if lattice.stage == 0]
         with torch.inference_mode(), self._memory() as memory:
             blank = self._blank(glass.colour)
-            maps = self._blank_maps(pixels.shape, blank, zoom)
             if glass.colour is None:
-                stages = self._all(pixels, blank, memory)
+                stages = self._all(pixels, blank, memory, stem, zoom)
             else:
-                seen = find_seen(glass, sight, REACH)
-                stages = self._some(pixels, glass.colour, seen, blank, memory)
-            i = self._spec.zooms.index(zoom)
+                for lattice in stem:
+                    lattice.out.add_(self._heads.weights[zoom, 0] @ blank.cells[0])
+                seen = find_seen(glass, HALO, REACH)
+                stages = self._some(pixels, glass.colour, seen, blank, memory, stem, zoom)
+            maps = {}
             for stage, told in stages:
-                if stage in maps:
-                    _add(maps[stage], told, self._heads[stage][i])
-        return {stage: _without_halo(cells, stage) for stage, cells in maps.items()}
+                if stage in self._spec.stages:
+                    maps[stage] = self._projected(told, stage, zoom, pixels.shape, blank)
+            for lattice in fine:
+                if lattice.stage == DETAIL:
+                    assert self._detail is not None
+                    self._detail.read(lattice, pixels, (self._mean, self._std), glass)
+        return maps
 
-    def empty(self, shape: tuple[int, ...]) -> Tensor:
+    def zeros(self, shape: tuple[int, ...]) -> Tensor:
         """Make a tensor."""
-        return torch.empty(shape, device=self._device)
+        return torch.zeros(shape, device=self._device)
 
-    def read_off(self, maps: Tensor, rows: Floats, columns: Floats) -> Tensor:
-        """Interpolate or average cells; see `Painting`."""
-        with torch.inference_mode():
-            y, x = (torch.from_numpy(w).to(self._device) for w in (rows, columns))
-            finite = maps.isfinite().all(dim=0)
-            if bool(finite.all()):
-                return _between(y, maps, x)
-            result = _between(y, torch.where(finite, maps, 0.0), x)
-            result[:, _between(y, (~finite).float(), x) > 0] = torch.nan
-            return result
+    def logits(self, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
+        """Sum and decide; see `Painting`."""
+        return self._heads.logits(terms, temperature)
+
+    def to_numpy(self, logits: Tensor) -> Floats:
+        """Bring logits to numpy."""
+        return np.asarray(logits.cpu().numpy(), np.float32)
 
     def answer(
         self, logits: Tensor, *, probabilities: bool, threshold: float | None = None
@@ -157,18 +177,39 @@ class TorchPainting:
                 self._blanks.popitem(last=False)
         return self._blanks[key]
 
-    def _blank_maps(self, shape: tuple[int, ...], blank: Blank, zoom: int) -> dict[int, Tensor]:
-        """Make the maps of a tile with its halo as if all of it were glass."""
-        i = self._spec.zooms.index(zoom)
-        maps = {}
-        for stage in self._spec.stages:
-            rows, columns = (n // STAGE_STRIDES[stage] for n in shape[:2])
-            value = self._heads[stage][i] @ blank.cells[stage]
-            maps[stage] = value.reshape(-1, 1, 1).repeat(1, rows, columns)
-        return maps
+    def _projected(
+        self, told: Told, stage: int, zoom: int, shape: tuple[int, ...], blank: Blank
+    ) -> Tensor:
+        """Project a tile's own cells, and one more behind them: `(rows, columns, summed)`."""
+        values, at = told
+        stride = STAGE_STRIDES[stage]
+        rows, columns = (n // stride for n in shape[:2])
+        head = self._heads.weights[zoom, stage]
+        glass = head @ blank.cells[stage]
+        flat = torch.empty((rows * columns, len(head)), device=self._device)
+        if at is not None:
+            flat[:] = glass
+
+        def project(some: slice) -> None:
+            if at is None:
+                torch.mm(values[some].float(), head.T, out=flat[some])
+            else:
+                found = torch.addmm(glass, values[some].float(), head.T)
+                flat.index_copy_(0, at[some], found)
+
+        starts = range(0, len(values), PROJECTED)
+        pieces = [slice(start, start + PROJECTED) for start in starts]
+        side_by_side(project, pieces, self._device)
+        halo = HALO // stride
+        return flat.view(rows, columns, -1)[halo : 1 - halo, halo : 1 - halo]
 
     def _all(
-        self, pixels: NDArray[Any], blank: Blank, memory: Memory
+        self,
+        pixels: NDArray[Any],
+        blank: Blank,
+        memory: Memory,
+        stem: Sequence[Lattice],
+        zoom: int,
     ) -> Iterator[tuple[int, Told]]:
         """Compute all cells of a tile, stage by stage."""
         rows, columns = (n // FINE for n in pixels.shape[:2])
@@ -179,7 +220,8 @@ class TorchPainting:
 
         def put(part: Part) -> None:
             values = self._cut_out(pixels, self._mean, part[:2], AROUND_FIRST, part[2])
-            _place(first, part).copy_(self._trunk.first(values, blank, part[2]))
+            read = self._stem_part(stem, part, AROUND_FIRST[0], zoom)
+            _place(first, part).copy_(self._trunk.first(values, blank, part[2], read))
 
         self._part_by_part(put, everywhere)
         for stage in self._trunk.stages:
@@ -195,6 +237,8 @@ class TorchPainting:
         seen: Seen,
         blank: Blank,
         memory: Memory,
+        stem: Sequence[Lattice],
+        zoom: int,
     ) -> Iterator[tuple[int, Told]]:
         """Compute the cells that are not blank, stage by stage."""
         wanted = seen.stem.repeat(per := FINE // STAGE_STRIDES[1], 0).repeat(per, 1)
@@ -203,13 +247,25 @@ class TorchPainting:
 
         def put(part: Part) -> None:
             values = self._cut_out(pixels, colour, part[:2], AROUND_STEM)
-            _place(image, part).copy_(self._trunk.stem(values, blank))
+            read = self._stem_part(stem, (*part[:2], WITHIN), AROUND_STEM[0], zoom)
+            _place(image, part).copy_(self._trunk.stem(values, blank, read))
 
         self._part_by_part(put, seen.stem)
         for stage in self._trunk.stages:
             x = self._trunk.chosen(x, stage, blank, seen.blocks[stage], memory)
             at = torch.from_numpy(np.flatnonzero(seen.blocks[stage][1])).to(self._device)
             yield stage, (x.values[:-1], at)
+
+    def _stem_part(
+        self, stem: Sequence[Lattice], part: Part, before: int, zoom: int
+    ) -> ReadStem | None:
+        """Say what is read of the stem in a part that is computed with so much before it."""
+        if not stem:
+            return None
+        y, x, (left, _, top, _) = part
+        # The stem's first cell is centred three pixels behind the first that is seen.
+        first = y.start - (before - 3) * (not top), x.start - (before - 3) * (not left)
+        return StemPart.of(stem, self._heads.weights[zoom, 0], (y, x), first).read
 
     def _part_by_part(self, put: Callable[[Part], None], seen: Bools) -> None:
         """Compute what lies at the beginning, where more than glass is seen."""
@@ -222,7 +278,7 @@ class TorchPainting:
         colour: NDArray[np.float64],
         box: Box,
         around: tuple[int, int],
-        edges: Edges = (False, False, False, False),
+        edges: Edges = WITHIN,
     ) -> Tensor:
         """Normalise a part with its margin where it has no edge, `(1, 3, y, x)`.
 
@@ -248,30 +304,3 @@ def _place(cells: Tensor, part: Part) -> Tensor:
     """Give the place of a part among the cells `(1, channels, rows, columns)` of layer1."""
     y, x = (slice(side.start // (s := STAGE_STRIDES[1]), side.stop // s) for side in part[:2])
     return cells[:, :, y, x]
-
-
-def _add(maps: Tensor, told: Told, head: Tensor) -> None:
-    """Add what some cells say to maps `(classes, rows, columns)` that held glass."""
-    values, at = told
-    flat = maps.flatten(1)
-
-    def project(some: slice) -> None:
-        classes = (values[some].float() @ head.T).T
-        if at is None:
-            flat[:, some] += classes
-        else:
-            flat.index_add_(1, at[some], classes)
-
-    starts = range(0, len(values), PROJECTED)
-    side_by_side(project, [slice(start, start + PROJECTED) for start in starts], maps.device)
-
-
-def _without_halo(cells: Tensor, stage: int) -> Tensor:
-    """Crop a tile's maps to its own cells and one more behind them."""
-    halo = HALO // STAGE_STRIDES[stage]
-    return cells[:, halo : 1 - halo, halo : 1 - halo]
-
-
-def _between(rows: Tensor, values: Tensor, columns: Tensor) -> Tensor:
-    result: Tensor = rows @ (values @ columns.T)
-    return result
