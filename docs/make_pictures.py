@@ -2,7 +2,7 @@
 
 Run `python docs/make_pictures.py lungcls-demo` after a demonstration; it writes
 docs/pictures/demo.png, image | truth | map, and docs/pictures/augmentation.webp, each change of
-training windows alone.
+training tiles alone.
 """
 
 from __future__ import annotations
@@ -33,20 +33,17 @@ LARGEST = 400_000
 OFF: dict[str, Any] = {
     "rotation": "none",
     "flip": False,
-    "random_phase": False,
     "colour": 0.0,
-    "sharpness": 0.0,
 }
 CHANGES: dict[str, dict[str, Any]] = {
-    "turns, flips": {"rotation": "any", "flip": True},
-    "random phase": {"random_phase": True},
+    "right angles, flips": {"rotation": "right", "flip": True},
+    "any angle": {"rotation": "any"},
     "scale 0.3": {"scale": 0.3},
     "elastic 6": {"elastic": 6.0},
     "stain 0.05": {"stain": 0.05},
     "colour 0.2": {"colour": 0.2},
     "brightness 0.3": {"brightness": 0.3},
     "contrast 0.3": {"contrast": 0.3},
-    "sharpness 0.5": {"sharpness": 0.5},
     "blur 2": {"blur": 2.0},
     "noise 0.3": {"noise": 0.3},
 }
@@ -110,7 +107,7 @@ def make(folder: Path, target: Path = PICTURE) -> Path:
 
 
 def make_augmented(folder: Path, target: Path = AUGMENTED) -> Path:
-    """Write the picture of augmentation: a row for each change, the first window untouched."""
+    """Write the picture of augmentation: a row for each change, the first tile untouched."""
     target.parent.mkdir(parents=True, exist_ok=True)
     pairs = lc.open_pairs([folder / "studied.ome.tif"], [folder / "studied.lungcls.csv"])
     scheme = lc.ClassScheme.preset("lung")

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 import known_network  # noqa: F401  (one thread for networks this small)
 import napari_lungcls as lc
 
-SETTINGS = {"window": 16, "stages": (1,), "epochs": 12, "batch_size": 16, "device": "cpu"}
+SETTINGS = {
+    "tile": 32, "stages": (0, 1), "epochs": 12, "batch_size": 8, "device": "cpu",
+    "pretrained": "none",
+}  # fmt: skip
 
 
 def scene() -> tuple[NDArray[np.uint8], lc.Points]:
@@ -130,14 +133,14 @@ def slice_of(first: int, last: int) -> NDArray[np.intp]:
     return np.arange(first, last)
 
 
-def test_evaluation_through_windows_and_through_the_map(model: lc.Model) -> None:
+def test_evaluation_at_the_points_and_at_the_cells_under_them(model: lc.Model) -> None:
     done: list[Any] = []
-    windows = model.evaluate(IMAGE, POINTS, progress=lambda i, n: done.append((i, n)))
+    exact = model.evaluate(IMAGE, POINTS, progress=lambda i, n: done.append((i, n)))
     assert done[-1] == (90, 90)
     odds = model.classify(IMAGE, POINTS.coordinates)
     codes = POINTS.codes(model.scheme)
-    assert windows.accuracy == pytest.approx((odds.argmax(1) == codes).mean())
-    assert windows.accuracy > 0.9
+    assert exact.accuracy == pytest.approx((odds.argmax(1) == codes).mean())
+    assert exact.accuracy > 0.9
     painted = model.evaluate(IMAGE, POINTS, painted=True, stride=2)
     assert painted.n == 90
     m = model.paint(IMAGE, stride=2)

@@ -17,10 +17,11 @@ SCHEME = ClassScheme.of_names(["dark", "grey", "bright"])
 QUICK = TrainingSettings(
     final="none",
     zooms=(1, 2),
-    window=16,
+    tile=16,
     stages=(1,),
     epochs=3,
-    batch_size=16,
+    batch_size=2,
+    pretrained="none",
     device="cpu",
     seed=1,
 )

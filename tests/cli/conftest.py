@@ -29,7 +29,8 @@ from napari_lungcls.learning.settings import TrainingSettings
 CLASSES = ("alveoli", "septa", "duct")
 COLOURS = np.array([[230, 230, 235], [180, 60, 140], [120, 160, 230]])
 FAST = (
-    "--zooms", "1", "--window", "32", "--stages", "1,2", "--batch-size", "8", "--epochs", "1",
+    "--zooms", "1", "--tile", "32", "--stages", "layer1,layer2", "--hidden", "0",
+    "--batch-size", "4", "--pretrained", "none", "--epochs", "1",
 )  # fmt: skip
 
 
@@ -249,7 +250,7 @@ def bench(lab: Lab, tmp_path: Path) -> Bench:
 def small_plan() -> demo.Plan:
     """Give a demonstration of a few seconds."""
     settings = TrainingSettings(
-        zooms=(1,), window=32, stages=(1, 2), batch_size=16, epochs=3, seed=1
+        zooms=(1,), tile=32, stages=(0, 1), batch_size=8, epochs=3, seed=1, pretrained="none"
     )
     return demo.Plan(settings=settings, studied=(320, 320), unseen=(96, 128), points=120)
 

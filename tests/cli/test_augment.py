@@ -15,7 +15,7 @@ def test_it_writes_a_picture_and_says_how_large(lab, run_cli, tmp_path):
     out = tmp_path / "sheet.png"
     found = run_cli(
         "augment", lab.image, "--points", lab.points, "--out", out, "--zooms", "1,2",
-        "--window", "32", *STRONG, "--per-class", "1", "--columns", "5", "--json",
+        "--tile", "32", *STRONG, "--per-class", "1", "--columns", "5", "--json",
     )  # fmt: skip
     picture = iio.imread(out)
     assert found.json == {
@@ -29,7 +29,7 @@ def test_it_writes_a_picture_and_says_how_large(lab, run_cli, tmp_path):
 
 def test_text_names_the_picture(lab, run_cli, tmp_path):
     out = tmp_path / "sheet.PNG"
-    found = run_cli("augment", lab.image, "--points", lab.points, "--out", out, "--window", "16")
+    found = run_cli("augment", lab.image, "--points", lab.points, "--out", out, "--tile", "16")
     assert found.code == 0, found.err
     assert str(out) in found.out
 

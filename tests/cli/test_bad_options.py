@@ -87,9 +87,23 @@ CASES: dict[str, Case] = {
     "zooms 0": (lambda b: b.train("--zooms", "0,4"), ("--zooms 0,4", "such as 1,4,16")),
     "zooms in words": (lambda b: b.train("--zooms", "1,big"), ("--zooms", "big")),
     "unknown optimiser": (lambda b: b.train("--optimizer", "lion"), ("--optimizer lion", "'adam'")),
-    "window too small": (
-        lambda b: b.train("--window", "16", "--stages", "1,2,3,4"),
-        ("window of 16", "use at least 33"),
+    "tile too small": (
+        lambda b: b.train("--tile", "16", "--stages", "auto"),
+        ("tile of 16", "use at least 33"),
+    ),
+    "unknown stage": (
+        lambda b: b.train("--stages", "layer1,layer9"),
+        ("--stages layer1,layer9", "detail, stem, layer1"),
+    ),
+    "half a prior": (lambda b: b.train("--prior", "0.6,some"), ("--prior", "some", "number")),
+    "prior of nothing": (lambda b: b.train("--prior", "0,1,1"), ("--prior 0,1,1", "'equal'")),
+    "freeze in a way of its own": (
+        lambda b: b.train("--freeze", "maybe"),
+        ("--freeze maybe", "'auto', 'yes' or 'no'"),
+    ),
+    "window of an earlier version": (
+        lambda b: b.train("--window", "96"),
+        ("--window", "see lungcls train --help"),
     ),
     "pixel size 0": (lambda b: b.paint("--pixel-size", "0"), ("pixel size must be positive",)),
     "unknown device": (lambda b: b.train("--device", "tpu"), ("'tpu'", "choose auto, cpu")),
@@ -140,8 +154,8 @@ CASES: dict[str, Case] = {
         ("--out", "--storage"),
     ),
     "search for what is given": (
-        lambda b: b.tune("--search", "window=16/32"),
-        ("--search window and --window", "leave one out"),
+        lambda b: b.tune("--search", "tile=16/32"),
+        ("--search tile and --tile", "leave one out"),
     ),
     "search by an unknown objective": (
         lambda b: b.tune("--objective", "loss"),

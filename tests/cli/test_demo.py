@@ -13,7 +13,11 @@ from napari_lungcls import demo
 
 def test_json_has_the_keys_of_the_contract(small_demo):
     folder, found = small_demo
-    assert list(found.json) == ["val_accuracy", "painted_accuracy", "seconds", "report"]
+    assert list(found.json) == [
+        "val_accuracy", "painted_accuracy", "seconds", "report", "share_errors",
+    ]  # fmt: skip
+    assert list(found.json["share_errors"]) == ["alveoli", "septa", "duct"]
+    assert sum(found.json["share_errors"].values()) == pytest.approx(0, abs=0.02)
     assert 0 <= found.json["val_accuracy"] <= 1
     assert found.json["report"] == str(folder / "report" / "index.html")
     assert found.json["seconds"] > 0
@@ -52,6 +56,34 @@ def test_painted_accuracy_is_the_share_of_right_cells(small_demo, small_plan):
         counted += truth > 0
         right += bool(truth > 0 and cells[i, j] == truth)
     assert found.json["painted_accuracy"] == pytest.approx(right / counted)
+
+
+def test_share_errors_are_percentage_points_of_the_area(small_demo, small_plan):
+    folder, found = small_demo
+    section = demo.make_section(
+        small_plan.unseen, pixel_size=demo.PIXEL_SIZE, seed=demo.TEST_SEED, parameters=demo.LUNG
+    )
+    cells = np.asarray(lc.read_map(folder / "unseen-map.ome.zarr").classes)
+    truth = section.truth[1::2, 1::2]
+    page = Path(found.json["report"]).read_text(encoding="utf-8")
+    for code, off in enumerate(found.json["share_errors"].values(), 1):
+        right = 100 * (truth == code).sum() / (truth > 0).sum()
+        painted = 100 * ((cells == code) & (truth > 0)).sum() / (truth > 0).sum()
+        assert off == pytest.approx(painted - right, abs=0.01)
+        assert f"{painted:.1f} %, exactly {right:.1f} %: {painted - right:+.1f} points" in page
+
+
+def test_progress_never_runs_backwards(small_plan, tmp_path):
+    shown: list[tuple[int, int, str]] = []
+    demo.run_demo(tmp_path / "out", lambda *step: shown.append(step), plan=small_plan)
+    done = [step[0] for step in shown]
+    assert done == sorted(done)
+    assert {total for _, total, _ in shown} == {100}
+    assert (done[0], done[-1]) == (0, 100)
+    # Reading has a range of its own, and training moves the bar from the first step on.
+    reading = [d for d, _, words in shown if words.startswith("reading")]
+    training = [d for d, _, words in shown if "epoch" in words]
+    assert max(reading) <= min(training) < demo.TRAINED - 50 < max(training)
 
 
 def test_a_cancelled_demonstration_says_so(small_plan, tmp_path):

@@ -113,7 +113,7 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
     found = {
         "train": lab.trained,
         "augment": run_cli(
-            "augment", lab.image, *points, "--out", tmp_path / "a.png", "--window", "16", "--json"
+            "augment", lab.image, *points, "--out", tmp_path / "a.png", "--tile", "16", "--json"
         ),
         "evaluate": run_cli("evaluate", lab.model, lab.image, *points, "--json"),
         "classify": run_cli(
@@ -144,8 +144,8 @@ def test_the_picture_of_augmentation_shows_each_change(small_demo, tmp_path):
     picture = np.asarray(Image.open(target).convert("RGB")).astype(int)
     size = made.TILE + made.TILE_GAP
     assert picture.shape == (len(made.CHANGES) * size, made.MARGIN + made.DRAWS * size, 3)
-    windows = picture[:, made.MARGIN :].reshape(len(made.CHANGES), size, made.DRAWS, size, 3)
-    off = np.abs(windows[:, :, 1:] - windows[:, :, :1]).mean((1, 2, 3, 4))
+    tiles = picture[:, made.MARGIN :].reshape(len(made.CHANGES), size, made.DRAWS, size, 3)
+    off = np.abs(tiles[:, :, 1:] - tiles[:, :, :1]).mean((1, 2, 3, 4))
     assert off.min() > 1
     changed = {name for change in made.CHANGES.values() for name in change}
     assert changed == set(AugmentationSettings.model_fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -48,14 +49,14 @@ def test_json_has_the_keys_of_the_contract(lab):
 
 def test_progress_is_on_stderr(lab):
     lines = lab.trained.err.splitlines()
-    assert "training 60/60 reading windows" in lines
+    assert any(re.fullmatch(r"training (\d+)/\1 reading tissue", line) for line in lines)
     assert lines[-1].startswith("training ")
     assert "all points, epoch 1/1, loss " in lines[-1]
 
 
 def test_the_model_remembers_its_training(lab):
     document = lc.load(lab.model).document
-    assert document.settings["batch_size"] == 8
+    assert document.settings["batch_size"] == 4
     assert document.network.stages == (1, 2)
     assert document.scheme.names == ("alveoli", "septa", "duct")
     assert document.split["train"] == lab.trained.json["n_train"]
@@ -67,18 +68,30 @@ def test_text_names_what_people_ask_first(lab, run_cli, tmp_path):
     found = run_cli("train", lab.image, "--points", lab.points, *lab.fast, "--out", out)
     assert found.code == 0
     assert "accuracy on" in found.out
-    assert "points too near to them were left out" in found.out
+    assert re.search(r"accuracy on \d+ points it has not seen: [\d.]+ % \(balanced ", found.out)
+    assert "then trained on all 60 points" in found.out
     assert found.out.splitlines()[-1] == f"model: {out}"
 
 
-def test_few_points_are_read_by_two_stages(lab, run_cli, tmp_path):
+def test_stages_have_names_and_every_one_is_read_by_default(lab, run_cli, tmp_path):
     out = tmp_path / "m.safetensors"
-    # The window is too small for all four.
-    given = ("--points", lab.points, *lab.fast, "--stages", "auto", "--out", out)
-    assert run_cli("train", lab.image, *given).code == 0
-    assert lc.load(out).document.network.stages == (1, 2)
-    all_four = run_cli("train", lab.image, *given, "--stages", "1,2,3,4").complaint
-    assert "window of 32 is too small" in all_four
+    given = ("train", lab.image, "--points", lab.points, *lab.fast, "--out", out)
+    assert run_cli(*given, "--stages", "detail,stem,layer1").code == 0
+    assert lc.load(out).document.network.stages == (-1, 0, 1)
+    assert run_cli(*given, "--stages", "auto", "--tile", "48").code == 0
+    assert lc.load(out).document.network.stages == (-1, 0, 1, 2, 3, 4)
+    assert "tile of 32 is too small" in run_cli(*given, "--stages", "auto").complaint
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("points", "points"), ("equal", "equal"), ("0.6,0.2,0.2", [0.6, 0.2, 0.2])],
+)
+def test_class_frequencies_are_given_in_words_or_numbers(lab, run_cli, tmp_path, given, kept):
+    out = tmp_path / "m.safetensors"
+    command = ("train", lab.image, "--points", lab.points, *lab.fast, "--prior", given)
+    assert run_cli(*command, "--out", out).code == 0
+    assert lc.load(out).document.settings["prior"] == kept
 
 
 def test_an_unfinished_run_is_resumed(lab, run_cli, tmp_path):
@@ -133,7 +146,7 @@ def rows(table: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("folds", [1, 2])
 def test_report_shows_the_points_that_were_held_out(lab, run_cli, tmp_path, folds):
-    """Every figure is of them, with the windows of the worst mistakes, from all images."""
+    """Every figure is of them, with pictures of the worst mistakes, from all images."""
     report = tmp_path / "report"
     found = run_cli(
         "train", lab.image, lab.other, "--points", lab.points, lab.folder / "other.csv", *lab.fast,
@@ -146,7 +159,7 @@ def test_report_shows_the_points_that_were_held_out(lab, run_cli, tmp_path, fold
     table = rows(report / "mistakes.csv")
     confusion = np.array(found["val"]["confusion"])
     assert len(table) == confusion.sum() - confusion.trace() > 0
-    assert page.count('class="windows"') == min(24, len(table))
+    assert page.count('class="squares"') == min(24, len(table))
     classes = found["val"]["classes"]
     own = {path.stem: lc.read_points(path) for path in (lab.points, lab.folder / "other.csv")}
     for row in table:
@@ -209,7 +222,7 @@ def test_pretrained_file_and_freeze(lab, run_cli, tmp_path):
         "train", lab.image, "--points", lab.points, *lab.fast, "--val-fraction", "0",
         "--pretrained", tmp_path / "part.safetensors", "--out", out,
     )  # fmt: skip
-    found = run_cli(*command, "--freeze")
+    found = run_cli(*command, "--freeze", "yes")
     assert f"started from conv1 to layer1 from {tmp_path / 'part.safetensors'}" in found.out
     assert "layer2" in found.out
     assert "random" in found.out
@@ -217,7 +230,7 @@ def test_pretrained_file_and_freeze(lab, run_cli, tmp_path):
     for name, array in given.items():
         np.testing.assert_array_equal(frozen[name], array)
     assert np.any(frozen["heads.bias"] != 0)
-    assert run_cli(*command).code == 0
+    assert run_cli(*command, "--freeze", "no").code == 0
     assert np.any(load_file(out)["conv1.weight"] != given["conv1.weight"])
 
 

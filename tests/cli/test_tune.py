@@ -37,11 +37,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL ther
 
 @pytest.fixture
 def words(lab: Any) -> list[object]:
-    """A search of some seconds; its windows are small enough to split so small an image."""
+    """A search of some seconds."""
     return [
-        "tune", lab.image, "--points", lab.points, "--zooms", "1", "--window", "16",
-        "--stages", "1", "--batch-size", "8", "--epochs", "5", "--device", "cpu",
-        "--trials", TRIALS, "--pruner", "none", "--json",
+        "tune", lab.image, "--points", lab.points, "--zooms", "1", "--tile", "16",
+        "--stages", "layer1", "--batch-size", "4", "--pretrained", "none", "--epochs", "5",
+        "--device", "cpu", "--trials", TRIALS, "--pruner", "none", "--json",
     ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from napari_lungcls.gui.session import session
 from napari_lungcls.learning.settings import TrainingSettings
 from plugin_in_napari import plugin_registered
 
-QUICK = TrainingSettings(zooms=(1,), window=48, epochs=1, val_fraction=0, seed=1)
+QUICK = TrainingSettings(zooms=(1,), tile=48, epochs=1, val_fraction=0, seed=1, pretrained="none")
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,9 @@ from napari_lungcls.reporting.runs import evaluation_report, training_report
 LUNG = ClassScheme.preset("lung")
 SPEC = NetworkSpec(
     zooms=(1, 4),
-    window=32,
+    tile=32,
     stages=(1, 2),
+    hidden=0,
     classes=3,
     normalisation=Normalisation(mean=(100.0,) * 3, std=(50.0,) * 3, dtype="uint16"),
 )
@@ -86,10 +87,10 @@ def test_mistakes_come_worst_first_with_what_was_seen() -> None:
     assert len(mistakes) == wrong.sum() > 3
     assert [m.p_truth for m in mistakes] == sorted(m.p_truth for m in mistakes)
     assert all(m.truth != m.answer for m in mistakes)
-    assert [len(m.windows) for m in mistakes] == [2] * 3 + [0] * (len(mistakes) - 3)
-    for window in mistakes[0].windows:
-        assert (window.dtype, window.shape) == (np.uint8, (192, 192, 3))
-        ticks = window[84:108, 60:132]
+    assert [len(m.pictures) for m in mistakes] == [2] * 3 + [0] * (len(mistakes) - 3)
+    for picture in mistakes[0].pictures:
+        assert (picture.dtype, picture.shape) == (np.uint8, (192, 192, 3))
+        ticks = picture[84:108, 60:132]
         assert (ticks == 0).all(axis=2).any()
         assert (ticks == 255).all(axis=2).any()
 

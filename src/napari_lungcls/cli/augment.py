@@ -1,4 +1,4 @@
-"""`lungcls augment`: a picture of what training would make of some windows."""
+"""`lungcls augment`: a picture of what training would make of some tiles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.settings_data import AugmentationSettings
 
-SHOWN = {*AugmentationSettings.model_fields, "zooms", "window", "seed"}
+SHOWN = {*AugmentationSettings.model_fields, "zooms", "tile", "seed"}
 """Settings of which the picture depends; the other ones of `train` change nothing in it."""
 
 
@@ -37,14 +37,14 @@ def augment(
         int, typer.Option("--per-class", metavar="N", min=1, help="points of each class")
     ] = 2,
     columns: Annotated[
-        int, typer.Option("--columns", metavar="N", min=2, help="windows in a row")
+        int, typer.Option("--columns", metavar="N", min=2, help="tiles in a row")
     ] = 8,
     pixel_size: PixelSize = None,
     channels: Channels = None,
     json: Json = False,
     **settings: Any,
 ) -> None:
-    """Show what training makes of the windows of a few points."""
+    """Show what training makes of the tiles around a few points."""
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.learning.augmentation_preview import preview_augmentation
     from napari_lungcls.pairing import open_pairs

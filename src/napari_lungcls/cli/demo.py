@@ -35,10 +35,12 @@ def demo(
         "painted_accuracy": found.painted_accuracy,
         "seconds": round(found.seconds, 1),
         "report": str(found.report),
+        "share_errors": {name: round(off, 2) for name, off in found.share_errors.items()},
     }
     text = (
         f"map of an unseen section: {console.percent(found.painted_accuracy)} of its cells "
-        f"right; validation points: {console.percent(found.val_accuracy)}; "
+        f"right, shares at most {max(map(abs, found.share_errors.values())):.1f} points off; "
+        f"validation points: {console.percent(found.val_accuracy)}; "
         f"{found.seconds:.0f} s\nreport: {found.report}"
     )
     console.answer(result, text, as_json=json)

@@ -28,7 +28,11 @@ def evaluate(
     images: Images,
     points: TablesUnlessPatches = None,
     painted: Annotated[
-        bool, typer.Option("--painted", help="read the painted map instead of windows")
+        bool,
+        typer.Option(
+            "--painted",
+            help="read the cells of a map at --stride, not the map exactly at the points",
+        ),
     ] = False,
     stride: Stride = 4,
     pixel_size: PixelSize = None,
@@ -76,7 +80,7 @@ def evaluate(
     if predictions is not None:
         write_predictions(predictions, answers)
     if report is not None:
-        how = f"off the map painted at stride {stride}" if painted else "through windows"
+        how = f"from the cells of a map at stride {stride}" if painted else "exactly at the points"
         evaluation_report(
             report,
             loaded.document,

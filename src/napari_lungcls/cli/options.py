@@ -148,7 +148,8 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
 def _plain(annotation: Any) -> Any:
     """Return the type that a word of the command line has: numbers, flags, else text."""
     if get_origin(annotation) in (Union, UnionType):
-        (annotation,) = (a for a in get_args(annotation) if a is not type(None))
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        annotation = kinds[0] if len(kinds) == 1 else str
     return annotation if annotation in (int, float, bool) else str
 
 
@@ -167,8 +168,9 @@ def _help(field: FieldInfo, choices: tuple[Any, ...]) -> str:
 
 
 def _metavar(name: str, annotation: Any) -> str:
-    if name == "pretrained":
-        return "NAME|FILE"
+    named = {"pretrained": "NAME|FILE", "prior": "NAME|LIST"}
+    if name in named:
+        return named[name]
     if get_origin(annotation) is tuple:
         return "LIST"
     return {int: "N", float: "X"}.get(_plain(annotation), "NAME")

@@ -37,7 +37,8 @@ def setting(
     in_sight: bool = False,
     choices: Sequence[str] = (),
     words: Mapping[str, str] | None = None,
-    other: Literal["", "name", "file"] = "",
+    other: Literal["", "name", "numbers", "file"] = "",
+    typical: float | None = None,
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
@@ -60,9 +61,11 @@ def setting(
     choices
         Texts to choose from, where the type does not say them.
     words
-        What a form calls the choices, where it calls them something else.
+        What a form calls choices, and parts of a list, where it calls them something else.
     other
-        What may be given instead of a choice: nothing, a name, or the path of a file.
+        What may be given instead of a choice: nothing, a name, numbers, or the path of a file.
+    typical
+        The number that a form shows first where it is not left to the program.
     ge, gt, le, lt
         Limits of the number, as in pydantic's `Field`.
     """
@@ -73,6 +76,7 @@ def setting(
         "choices": list(choices),
         "words": dict(words or {}),
         "other": other,
+        "typical": typical,
     }
     return Field(
         default,

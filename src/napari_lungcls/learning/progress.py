@@ -16,9 +16,9 @@ class TrainingProgress:
     Attributes
     ----------
     phase
-        `reading` windows or `training`.
+        `reading` tissue, or `training`.
     done, total
-        Points read, or steps taken.
+        Blocks of tissue read, or steps taken.
     epoch, epochs
         Epochs finished, and in all; early stopping may end before.
     loss
@@ -49,7 +49,7 @@ class TrainingProgress:
     def words(self) -> str:
         """What a progress bar says beside itself."""
         if self.phase == "reading":
-            return "reading windows"
+            return "reading tissue"
         said = f"{self.part}, " if self.part else ""
         said += f"epoch {self.epoch}/{self.epochs}"
         if self.loss is not None:

@@ -17,6 +17,8 @@ FEW = 200
 SHARP_ZOOMS = (1, 2, 4)
 """Zooms at which a trunk that stays as it is looks, where the program chooses."""
 
+STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
+
 
 class NetworkSettings(BaseModel):
     """The network's shape, the library that computes it, and its first parameters."""
@@ -37,6 +39,7 @@ class NetworkSettings(BaseModel):
         SEES,
         unit="px",
         in_sight=True,
+        typical=128,
         ge=16,
         le=1024,
     )
@@ -46,6 +49,7 @@ class NetworkSettings(BaseModel):
         "what is read of the network: detail, stem, layer1 to layer4; auto: all, but of a frozen "
         "trunk only those that have weights",
         SEES,
+        words={str(number): name for number, name in STAGE_NAMES.items()},
     )
     hidden: int = setting(
         32,
@@ -126,14 +130,17 @@ class NetworkSettings(BaseModel):
 
     @field_validator("zooms", "stages", mode="before")
     @classmethod
-    def _split_text(cls, value: Any) -> Any:
+    def _split_text(cls, value: Any, info: ValidationInfo) -> Any:
         """Accept `1,4,16` or `stem,layer1` as the command line gives it, and `auto`."""
         if isinstance(value, str):
             if value.strip().lower() in ("auto", ""):
                 return ()
+            value = tuple(part.strip().lower() for part in value.split(","))
+        if info.field_name == "stages" and isinstance(value, tuple | list):
             numbers = {name: number for number, name in STAGE_NAMES.items()}
-            parts = [part.strip() for part in value.split(",")]
-            return tuple(numbers.get(part.lower(), part) for part in parts)
+            value = tuple(numbers.get(part, part) for part in value)
+            if not all(str(part).lstrip("-").isdecimal() for part in value):
+                raise ValueError(STAGES_WANTED)
         return (value,) if isinstance(value, int) else value
 
     @field_validator("freeze", mode="before")
@@ -145,7 +152,9 @@ class NetworkSettings(BaseModel):
     @field_validator("zooms", "stages")
     @classmethod
     def _ascending(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
-        least = 1 if info.field_name == "zooms" else min(STAGE_NAMES)
-        if value and (min(value) < least or len(set(value)) != len(value)):
+        once = len(set(value)) == len(value)
+        if info.field_name == "stages" and not (once and set(value) <= STAGE_NAMES.keys()):
+            raise ValueError(STAGES_WANTED)
+        if info.field_name == "zooms" and not (once and all(zoom > 0 for zoom in value)):
             raise ValueError("must be positive whole numbers, each once, such as 1,4,16")
         return tuple(sorted(value))

@@ -52,6 +52,7 @@ class RunSettings(BaseModel):
         "tiles, or patches, per step [as many as have 512² pixels; 32 patches]",
         RUN,
         unit="tiles",
+        typical=8,
         ge=1,
         le=4096,
     )
@@ -135,7 +136,8 @@ class RunSettings(BaseModel):
         "in the order of the classes, such as 0.6,0.2,0.2; labels are weighed accordingly",
         GENERALISE,
         choices=["points", "equal"],
-        other="name",
+        other="numbers",
+        words={"points": "as among the points", "equal": "all equal"},
     )
     label_smoothing: float = setting(
         0.1,

@@ -1,4 +1,4 @@
-"""The worst mistakes with what the network saw there."""
+"""The worst mistakes with the tissue around them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHOWN = 24
 """Mistakes with a picture; the table has all."""
 
-_SIDE = 192  # screen pixels that a window should have
+_SIDE = 192  # screen pixels that a picture should have
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Mistake:
         Names of classes.
     p_truth, p_answer
         Their probabilities.
-    windows
+    pictures
         `(side, side, 3)` uint8 for each zoom, with the point marked; empty if not read.
     """
 
@@ -47,7 +47,7 @@ class Mistake:
     answer: str
     p_truth: float
     p_answer: float
-    windows: Sequence[NDArray[np.uint8]] = ()
+    pictures: Sequence[NDArray[np.uint8]] = ()
 
     @property
     def place(self) -> str:
@@ -56,16 +56,16 @@ class Mistake:
 
 
 def worst_mistakes(answers: Answers, document: ModelDocument, shown: int = SHOWN) -> list[Mistake]:
-    """Give every mistake, the least probable truth first, and the windows of the first ones.
+    """Give every mistake, the least probable truth first, and pictures of the first ones.
 
     Parameters
     ----------
     answers
         Of a model.
     document
-        Of the same model: its zooms and windows.
+        Of the same model: its zooms.
     shown
-        How many get their windows, so that memory and page stay small.
+        How many get pictures, so that memory and page stay small.
     """
     predicted, names = answers.predicted, answers.scheme.names
     truth_odds = answers.probabilities[np.arange(len(answers)), answers.codes]
@@ -74,9 +74,9 @@ def worst_mistakes(answers: Answers, document: ModelDocument, shown: int = SHOWN
     scale = document.network.normalisation
     seen = {
         row: [
-            _marked(_visible(window, scale), at) for window, at in zip(windows, where, strict=True)
+            _marked(_visible(square, scale), at) for square, at in zip(squares, where, strict=True)
         ]
-        for row, windows, where in answers.seen(document, order[:shown])
+        for row, squares, where in answers.seen(document, order[:shown])
     }
     return [
         Mistake(
@@ -95,7 +95,7 @@ def worst_mistakes(answers: Answers, document: ModelDocument, shown: int = SHOWN
 def gallery_figure(
     mistakes: Sequence[Mistake], zooms: Sequence[int], colors: Mapping[str, str], note: str = ""
 ) -> Figure:
-    """Draw mistakes with their windows on one sheet."""
+    """Draw mistakes with their pictures on one sheet."""
     from matplotlib.figure import Figure
 
     from napari_lungcls.reporting.figures import add_note
@@ -109,9 +109,9 @@ def gallery_figure(
         axes.axis("off")
     for k, mistake in enumerate(mistakes):
         row, first = k // across, k % across * len(zooms)
-        for z, window in enumerate(mistake.windows):
+        for z, picture in enumerate(mistake.pictures):
             axes = grid[row, first + z]
-            axes.imshow(window, interpolation="nearest")
+            axes.imshow(picture, interpolation="nearest")
         head = grid[row, first]
         texts = (
             (f"{short(mistake.answer)} {100 * mistake.p_answer:.0f} %", mistake.answer, 13),
@@ -147,7 +147,7 @@ def _visible(square: NDArray[Any], normalisation: Normalisation) -> NDArray[np.u
 
 
 def _marked(square: NDArray[np.uint8], place: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Enlarge a window by a whole factor and put four ticks around the point."""
+    """Enlarge a picture by a whole factor and put four ticks around the point."""
     factor = max(1, round(_SIDE / len(square)))
     large = square.repeat(factor, 0).repeat(factor, 1)
     y, x = (int(v) for v in np.floor((place + 0.5) * factor))

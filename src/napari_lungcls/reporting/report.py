@@ -97,7 +97,7 @@ class Report:
     answers
         What the model said at the points of `metrics`: curves, reliability, mistakes.
     document
-        Of that model; without it mistakes have no windows and are left out.
+        Of that model; without it mistakes have no pictures and are left out.
     calibration
         What the temperature did, cross-fitted; shown in place of a reliability diagram of
         `answers` when it was fitted on them, which flatters.

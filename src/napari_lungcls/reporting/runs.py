@@ -13,6 +13,7 @@ from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.parameters import STAGE_NAMES
 from napari_lungcls.reporting.report import Report, write_report
 from napari_lungcls.reporting.sections import basis_of
 
@@ -34,8 +35,9 @@ def training_facts(document: ModelDocument) -> dict[str, str]:
     facts = {
         "classes": ", ".join(document.scheme.names),
         "zooms": ", ".join(map(str, network.zooms)),
-        "window": f"{network.window} level pixels",
-        "stages": ", ".join(f"layer{stage}" for stage in network.stages),
+        "tile": f"{network.tile} level pixels",
+        "stages": ", ".join(STAGE_NAMES[stage] for stage in network.stages),
+        "hidden units": str(network.hidden or "none, linear heads"),
         "pixel size": "unknown" if document.pixel_size is None else f"{document.pixel_size:g} µm",
         "trunk started from": "random numbers"
         if document.pretrained == "none"

@@ -178,17 +178,17 @@ def add_mistakes(
     colors: Mapping[str, str],
     basis: str,
 ) -> None:
-    """Add the worst mistakes with their windows."""
+    """Add the worst mistakes with the tissue around them."""
     found = mistakes.worst_mistakes(answers, document)
     sections.table("mistakes", tables.mistakes_csv(found))
     if not found:
         sections.add("Mistakes", '<p class="soft">None: all were answered right.</p>')
         return
-    shown = [mistake for mistake in found if mistake.windows]
+    shown = [mistake for mistake in found if mistake.pictures]
     zooms = document.network.zooms
     note = (
         f"The {len(shown)} worst of {len(found)} mistakes in {len(answers)} {answers.noun}; "
-        f"windows at zoom {', '.join(map(str, zooms))}. {basis}"
+        f"the tissue at zoom {', '.join(map(str, zooms))}. {basis}"
     ).strip()
     sections.figure("mistakes", mistakes.gallery_figure(shown, zooms, colors, note), "Mistakes")
     cards = "\n".join(_card(mistake, zooms, colors) for mistake in shown)
@@ -200,8 +200,8 @@ def add_mistakes(
 
 def _card(mistake: mistakes.Mistake, zooms: Sequence[int], colors: Mapping[str, str]) -> str:
     images = "".join(
-        f'<img src="{pictures.data_uri(pictures.png_bytes(window))}" alt="zoom {zoom}">'
-        for zoom, window in zip(zooms, mistake.windows, strict=True)
+        f'<img src="{pictures.data_uri(pictures.png_bytes(picture))}" alt="zoom {zoom}">'
+        for zoom, picture in zip(zooms, mistake.pictures, strict=True)
     )
     lines = "".join(
         f"<span>{said}</span><span>"
@@ -213,7 +213,7 @@ def _card(mistake: mistakes.Mistake, zooms: Sequence[int], colors: Mapping[str, 
         )
     )
     return (
-        f'<figure class="card panel"><div class="windows">{images}</div><figcaption>'
+        f'<figure class="card panel"><div class="squares">{images}</div><figcaption>'
         f'<div class="said">{lines}</div>{escape(mistake.image)} {escape(mistake.place)}'
         "</figcaption></figure>"
     )

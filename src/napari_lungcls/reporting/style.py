@@ -58,8 +58,8 @@ thead th { color: var(--soft); font-weight: 500; font-size: .875rem; overflow-wr
 table.spaced { margin-top: 1.5rem; }
 .cards { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
 .card { padding: .6rem; }
-.windows { display: flex; gap: .35rem; }
-.windows img { display: block; width: 9.5rem; height: 9.5rem; border-radius: .2rem;
+.squares { display: flex; gap: .35rem; }
+.squares img { display: block; width: 9.5rem; height: 9.5rem; border-radius: .2rem;
   image-rendering: pixelated; }
 .said { display: grid; grid-template-columns: max-content 1fr max-content; gap: 0 .6rem;
   color: var(--ink); font-variant-numeric: tabular-nums; }

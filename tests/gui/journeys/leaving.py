@@ -20,7 +20,13 @@ from plugin_in_napari import plugin_registered
 
 SCHEME = ClassScheme.of_names(["bright", "dark"])
 SETTINGS = TrainingSettings(
-    zooms=(1,), window=48, epochs=100, val_fraction=0, batch_size=16, engine=sys.argv[3]
+    zooms=(1,),
+    tile=48,
+    epochs=100,
+    val_fraction=0,
+    batch_size=4,
+    pretrained="none",
+    engine=sys.argv[3],
 )
 
 

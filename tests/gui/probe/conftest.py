@@ -25,7 +25,7 @@ AS_IT_IS = Normalisation(mean=(0, 0, 0), std=(1, 1, 1), dtype="uint8")
 
 def brightness_model(scheme: ClassScheme = SCHEME) -> Model:
     """Make a model: logit of class 0 is `SLOPE · (red − MIDDLE)`, the last is -20, others 0."""
-    spec = make_spec(classes=len(scheme), normalisation=AS_IT_IS, window=32)
+    spec = make_spec(classes=len(scheme), normalisation=AS_IT_IS)
     state = dict(intensity_engine(spec, {(1, 1): SLOPE}).state())
     bias = state[spec.bias_name].copy()
     bias[0] -= SLOPE * MIDDLE

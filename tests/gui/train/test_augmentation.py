@@ -1,4 +1,4 @@
-"""The button that shows augmented windows, and its dialog."""
+"""The button that shows augmented tiles, and its dialog."""
 
 import imageio.v3 as iio
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from napari_lungcls.gui import dialogs
 
 
-def test_the_button_shows_windows_draws_others_and_saves_them(
+def test_the_button_shows_tiles_draws_others_and_saves_them(
     window, add_scene, qtbot, tmp_path, monkeypatch
 ):
     preview = window.preview

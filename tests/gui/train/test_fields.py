@@ -33,14 +33,14 @@ def test_the_settings_that_matter_are_in_sight():
     fields = {field.name: field for field in form_fields(TrainingSettings)}
     shown = {name for name, field in fields.items() if field.in_sight}
     assert shown - {"engine"} == {
-        "zooms", "window", "device", "pretrained", "epochs", "val_fraction", "final",
+        "zooms", "tile", "device", "pretrained", "epochs", "val_fraction", "final",
     }  # fmt: skip
     assert {field.group for field in fields.values()} == set(GROUPS)
-    assert fields["window"].label == "Window (px)"
+    assert fields["tile"].label == "Tile (px)"
     assert fields["zooms"].kind == "list"
     assert (fields["learning_rate"].low, fields["learning_rate"].high) == (0, 10)
     assert (fields["pretrained"].choices, fields["pretrained"].other) == (
-        ("none", "imagenet"),
+        ("auto", "none", "imagenet"),
         "file",
     )
 
@@ -62,6 +62,10 @@ def test_a_problem_is_one_line_that_names_the_field(values, line):
 
 def test_values_are_written_as_people_write_them():
     assert as_text((1, 4, 16)) == "1, 4, 16"
+    fields = {field.name: field for field in form_fields(TrainingSettings)}
+    assert fields["stages"].shown((-1, 0, 3)) == "detail, stem, layer3"
+    assert fields["prior"].shown((0.5, 0.25)) == "0.5, 0.25"
+    assert fields["prior"].shown("equal") == "all equal"
     assert as_text(()) == "auto"
     assert as_text(1e-4) == "0.0001"
     assert as_text(False) == "off"

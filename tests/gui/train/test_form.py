@@ -11,13 +11,14 @@ from napari_lungcls.learning.settings import TrainingSettings
 
 OTHERS = TrainingSettings(
     zooms=(1, 8),
-    window=48,
-    stages=(2, 3),
+    tile=48,
+    stages=(-1, 2, 3),
+    hidden=0,
     readout="mean",
     padding="zeros",
     device="cuda:1",
     pretrained="/data/weights.safetensors",
-    freeze=True,
+    freeze="yes",
     epochs=7,
     batch_size=16,
     learning_rate=0.00025,
@@ -29,7 +30,7 @@ OTHERS = TrainingSettings(
     clip_norm=2.5,
     dropout=0.0,
     zoom_dropout=0.375,
-    balance="weights",
+    prior=(0.5, 0.25, 0.25),
     precision="fp32",
     thaw_after=3,
     trunk_rate=0.5,
@@ -41,13 +42,11 @@ OTHERS = TrainingSettings(
     epsilon=0.001,
     momentum=0.5,
     label_smoothing=0.125,
-    average=0.5,
     scale=0.125,
     elastic=2.0,
     brightness=0.125,
     contrast=0.25,
     stain=0.375,
-    sharpness=0.5,
     blur=1.5,
     noise=0.5,
     test_fraction=0.25,
@@ -58,9 +57,8 @@ OTHERS = TrainingSettings(
     recall=0.5,
     patience=5,
     seed=4_294_967_295,
-    rotation="right",
+    rotation="any",
     flip=False,
-    random_phase=False,
     colour=0.1,
     val_fraction=0.0,
 )
@@ -161,12 +159,51 @@ def test_automatic_epochs(form):
 def test_weights_from_a_file(form):
     choice = form.findChild(QComboBox, "field_pretrained_choice")
     path = form.findChild(QWidget, "field_pretrained_other")
-    assert [choice.itemText(i) for i in range(choice.count())] == ["none", "imagenet", "file…"]
+    assert [choice.itemText(i) for i in range(choice.count())] == [
+        "ImageNet's weights if available",
+        "random numbers",
+        "ImageNet's weights",
+        "file…",
+    ]
+    assert choice.toolTip().endswith("Default: ImageNet's weights if available.")
     assert path.isHidden()
     choice.setCurrentText("file…")
     assert not path.isHidden()
     assert form.problem == "Start from: give a file"
     form.set("pretrained", "/data/w.pth")
     assert form.settings().pretrained == "/data/w.pth"
-    choice.setCurrentText("imagenet")
+    choice.setCurrentText("ImageNet's weights")
     assert form.settings().pretrained == "imagenet"
+
+
+def test_stages_are_named(form):
+    stages = form.findChild(QLineEdit, "field_stages")
+    assert stages.text() == "auto"
+    form.set("stages", (-1, 0, 4))
+    assert stages.text() == "detail, stem, layer4"
+    assert form.settings().stages == (-1, 0, 4)
+    stages.setText("stem, layer9")
+    assert form.problem.startswith("Stages: must be some of detail, stem, layer1")
+
+
+def test_frequencies_of_classes_are_chosen_or_given(form):
+    choice = form.findChild(QComboBox, "field_prior_choice")
+    numbers = form.findChild(QLineEdit, "field_prior_other")
+    assert [choice.itemText(i) for i in range(choice.count())] == [
+        "as among the points",
+        "all equal",
+        "numbers…",
+    ]
+    choice.setCurrentText("all equal")
+    assert form.settings().prior == "equal"
+    choice.setCurrentText("numbers…")
+    assert form.problem == "Class frequencies: give numbers"
+    numbers.setText("0.6, 0.2, 0.2")
+    assert form.settings().prior == (0.6, 0.2, 0.2)
+    numbers.setText("0.6, many")
+    assert form.problem.startswith("Class frequencies: ")
+
+
+def test_the_tile_begins_with_a_usual_edge(form):
+    form.findChild(QCheckBox, "field_tile_automatic").click()
+    assert form.settings().tile == 128

@@ -80,8 +80,8 @@ def test_proposed_values_become_remedies():
     assert (first.field, first.value, first.label) == ("zooms", (1, 4), "Use zooms 1, 4")
     assert (second.field, second.value) == ("val_fraction", 0.0)
     assert second.label == "Use validation share 0"
-    assert words.remedies("use a smaller --window") == ()
-    assert words.remedies("use --window 3 or --classes x") == ()
+    assert words.remedies("use a smaller --tile") == ()
+    assert words.remedies("use --tile 3 or --classes x") == ()
 
 
 def test_names_of_models_are_new():

@@ -1,4 +1,4 @@
-"""Showing what the augmentation makes of windows: a button, and a dialog with the picture."""
+"""Showing what the augmentation makes of tiles: a button, and a dialog with the picture."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ Picture = NDArray[np.uint8]
 
 
 class AugmentationPreview(QWidget):
-    """A button that shows a few windows as training would draw them.
+    """A button that shows a few tiles as training would draw them.
 
     Who owns it connects `asked` and answers with `draw`.
     """
@@ -37,7 +37,7 @@ class AugmentationPreview(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.job: Job | None = None
-        self.button, self.words = QPushButton("Show augmented windows"), note()
+        self.button, self.words = QPushButton("Show augmented tiles"), note()
         self.button.setObjectName("show_augmented")
         self.words.setObjectName("augmentation_message")
         self.dialog = PictureDialog(self)
@@ -55,7 +55,7 @@ class AugmentationPreview(QWidget):
     def allow(self, reason: str) -> None:
         """Enable the button, or disable it with the reason as its tooltip."""
         self._refused = reason
-        self.button.setToolTip(reason or "Windows of a few points as training would see them.")
+        self.button.setToolTip(reason or "Tiles around a few points as training would see them.")
         self._enable()
 
     def refuse(self, line: str) -> None:
@@ -101,7 +101,7 @@ class PictureDialog(QDialog):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Augmented windows")
+        self.setWindowTitle("Augmented tiles")
         self.picture: Picture | None = None
         self.shown, self.again, self.save = (
             QLabel(),

@@ -9,7 +9,7 @@ from magicgui.widgets.bases import ValueWidget, Widget
 from qtpy.QtCore import QLocale
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
-from napari_lungcls.gui.train.fields import FormField, as_text, digits
+from napari_lungcls.gui.train.fields import FormField, digits
 
 MOST = 2**31 - 1
 """End of the range of numbers that the model does not limit."""
@@ -17,7 +17,7 @@ MOST = 2**31 - 1
 NARROW = 90
 """Pixels that a control needs at least; Qt would ask for more than a panel has."""
 
-OTHER = {"name": "other…", "file": "file…"}
+OTHER = {"name": "other…", "numbers": "numbers…", "file": "file…"}
 """The choice behind which anything else may be given."""
 
 WEIGHTS = "*.safetensors *.pth *.pt"
@@ -78,7 +78,7 @@ class TextControl(Control):
 
     def put(self, value: Any) -> None:
         """Show a text or a list."""
-        super().put(as_text(value))
+        super().put(self.field.shown(value))
 
 
 class NumberControl(Control):
@@ -117,7 +117,8 @@ class OptionalControl(Control):
         self._number = create_widget(annotation=kind, options=limits)
         self._automatic.native.setObjectName(f"field_{field.name}_automatic")
         self._number.native.setObjectName(f"field_{field.name}_value")
-        self._number.value = min(max(10, limits["min"]), limits["max"])  # type: ignore[attr-defined]
+        typical = min(max(10, limits["min"]), limits["max"])
+        self._number.value = field.typical or typical  # type: ignore[attr-defined]
         super().__init__(field, _beside(self._automatic, self._number))
         self._automatic.changed.connect(self._follow)
         self._follow(self._automatic.value)
@@ -142,7 +143,7 @@ class ChoiceControl(Control):
     """One of several texts."""
 
     def __init__(self, field: FormField) -> None:
-        self._choices = tuple(zip(field.words, field.choices, strict=True))
+        self._choices = _named(field)
         widget = ComboBox(choices=self._choices)
         _slim(widget.native)
         super().__init__(field, widget)
@@ -161,7 +162,7 @@ class OpenChoiceControl(Control):
 
     def __init__(self, field: FormField) -> None:
         self._other = OTHER[field.other]
-        self._box = ComboBox(choices=(*field.choices, self._other))
+        self._box = ComboBox(choices=(*_named(field), (self._other, self._other)))
         _slim(self._box.native)
         is_file = field.other == "file"
         self._free: LineEdit | FileEdit = (
@@ -189,7 +190,7 @@ class OpenChoiceControl(Control):
             self._box.value = value
         else:
             self._box.value = self._other
-            self._free.value = value
+            self._free.value = self.field.shown(value)
 
     def _follow(self, chosen: str) -> None:
         self._free.visible = chosen == self._other
@@ -205,6 +206,11 @@ def make_control(field: FormField) -> Control:
         return OptionalControl(field)
     kinds = {"whole": WholeControl, "number": NumberControl}
     return kinds.get(field.kind, TextControl)(field)
+
+
+def _named(field: FormField) -> tuple[tuple[str, str], ...]:
+    """Pair each choice with what the form calls it."""
+    return tuple((field.shown(choice), choice) for choice in field.choices)
 
 
 def _limits(field: FormField) -> dict[str, float]:

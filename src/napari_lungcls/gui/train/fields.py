@@ -1,7 +1,9 @@
 """What a form shows for each field of a settings model; read from the model, without Qt."""
 
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -31,9 +33,11 @@ class FormField:
     choices
         Texts to choose from.
     words
-        What the form calls each of them.
+        What the form calls choices, and parts of a list, where it calls them something else.
     other
-        What may be given instead of a choice: nothing, a `name`, or a `file`.
+        What may be given instead of a choice: nothing, a `name`, `numbers`, or a `file`.
+    typical
+        The number that is shown when somebody does not leave it to the program.
     """
 
     name: str
@@ -48,8 +52,9 @@ class FormField:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
+    words: Mapping[str, str] = dataclass_field(default_factory=dict)
     other: str = ""
+    typical: float | None = None
 
     @property
     def label(self) -> str:
@@ -59,9 +64,14 @@ class FormField:
     @property
     def tooltip(self) -> str:
         """What it is, and what it is by default."""
-        default = "auto" if self.default is None else as_text(self.default)
-        default = dict(zip(self.choices, self.words, strict=True)).get(default, default)
+        default = "auto" if self.default is None else self.shown(self.default)
         return f"{self.help[:1].upper()}{self.help[1:]}. Default: {default or 'empty'}."
+
+    def shown(self, value: Any) -> str:
+        """Write a value in the words of the form."""
+        if isinstance(value, tuple | list):
+            return as_text([self.words.get(str(part), part) for part in value])
+        return self.words.get(text := as_text(value), text)
 
 
 def form_fields(model: type[BaseModel]) -> tuple[FormField, ...]:
@@ -119,8 +129,9 @@ def _form_field(name: str, field: FieldInfo) -> FormField:
         low=low,
         high=high,
         choices=choices,
-        words=tuple(words.get(choice, choice) for choice in choices),
+        words=words,
         other=other,
+        typical=hints.get("typical"),
     )
 
 

@@ -20,6 +20,9 @@ from napari_lungcls.gui.train.controls import Control, make_control
 from napari_lungcls.gui.train.fields import FormField, form_fields, problem
 from napari_lungcls.learning.settings import TrainingSettings
 
+WANTED = {"name": "a name", "numbers": "numbers", "file": "a file"}
+"""What is missing when the choice is another one, but none is given."""
+
 
 class SettingsForm(QWidget):
     """Shows and changes the settings of a training run.
@@ -72,7 +75,7 @@ class SettingsForm(QWidget):
         """What is wrong with the values, in one line; empty when nothing is."""
         for control in self.controls.values():
             if control.field.other and control.get() == "":
-                return f"{control.field.title}: give a {control.field.other}"
+                return f"{control.field.title}: give {WANTED[control.field.other]}"
         try:
             self._model(**self._values())
         except ValidationError as error:

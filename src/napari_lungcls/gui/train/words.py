@@ -116,7 +116,8 @@ def model_name(scheme: str, taken: Collection[str], now: datetime | None = None)
 def _validation(document: ModelDocument) -> str:
     metrics = metrics_of(document)
     split = document.split
-    if metrics is None and document.settings.get("freeze"):
+    # Models of earlier versions have a switch there.
+    if metrics is None and document.settings.get("freeze") in ("yes", True):
         return "A preview: heads on a frozen trunk, fitted to every point. Train for more."
     if metrics is None:
         known = split.get("validation")
