@@ -198,13 +198,9 @@ def reference_logits(spec: NetworkSpec, state: State, tiles: Tiles) -> NDArray[n
 def hidden_logits(
     spec: NetworkSpec, state: State, summed: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Turn sums `(m, summed)` into logits `(m, classes)` by running statistics."""
+    """Turn sums `(m, summed)` into logits `(m, classes)`."""
     if not spec.hidden:
         return summed
-    mean, var, gain, shift = (
-        state[f"heads.norm.{part}"].astype(np.float64)
-        for part in ("running_mean", "running_var", "weight", "bias")
-    )
-    lit = np.maximum((summed - mean) / np.sqrt(var + 1e-5) * gain + shift, 0)
+    lit = np.maximum(summed, 0)
     logits: NDArray[np.float64] = lit @ state["heads.out.weight"].T + state["heads.out.bias"]
     return logits

@@ -32,11 +32,12 @@ def of_trunk(name: str) -> bool:
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
 def test_training_learns_16_points_by_heart(build: Any, optimizer: str) -> None:
-    engine = build(TINY, seed=1)
-    tiles = examples(TINY, 16)
+    spec = TINY.model_copy(update={"hidden": 32})
+    engine = build(spec, seed=1)
+    tiles = examples(spec, 16)
     codes, weights = answers(16)
     engine.prepare(OptimizerOptions(optimizer=optimizer))
-    rate = {"sgd": 0.05, "rmsprop": 0.005}.get(optimizer, 0.02)
+    rate = {"sgd": 0.05, "rmsprop": 0.001}.get(optimizer, 0.005)
     steps = [engine.train_step(tiles, codes, weights, rate) for _ in range(40)]
     assert steps[0].logits.shape == (16, 3)
     assert steps[-1].loss < 0.1 * steps[0].loss
@@ -49,7 +50,7 @@ def cross_entropy(logits: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.float
 
 
 def test_the_loss_is_the_weighted_mean_before_the_step(build: Any) -> None:
-    # Linear heads have no statistics that differ in training.
+    # Without detail nothing takes statistics beside a frozen trunk.
     engine = build(LINEAR, state=1)
     tiles = examples(LINEAR, 6)
     codes, _ = answers(6)
@@ -103,11 +104,9 @@ def test_a_frozen_trunk_stays_as_it_is_to_the_bit(build: Any) -> None:
     for _ in range(3):
         engine.train_step(tiles, *answers(8), 0.01)
     after = engine.state()
-    assert sum(not of_trunk(name) for name in before) == 22
+    assert sum(not of_trunk(name) for name in before) == 18
     for name, array in before.items():
-        # The hidden layer takes its mean away, so that the bias before it has no gradient.
-        if name != "heads.bias":
-            assert np.array_equal(after[name], array) == of_trunk(name), name
+        assert np.array_equal(after[name], array) == of_trunk(name), name
 
 
 def test_a_trunk_that_was_frozen_thaws(build: Any) -> None:
@@ -119,7 +118,7 @@ def test_a_trunk_that_was_frozen_thaws(build: Any) -> None:
         engine.train_step(tiles, *answers(8), 0.01)
     after = engine.state()
     for name, array in before.items():
-        assert name == "heads.bias" or not np.array_equal(after[name], array), name
+        assert not np.array_equal(after[name], array), name
 
 
 def test_thawing_keeps_what_the_heads_have_learned(build: Any) -> None:
@@ -218,42 +217,6 @@ def test_batch_statistics_move_as_torchvision_moves_them(
     ):
         wanted = 0.9 * before[f"{norm}.{moment}"] + 0.1 * value
         np.testing.assert_allclose(after[f"{norm}.{moment}"], wanted, rtol=1e-4, atol=1e-5)
-
-
-def test_the_hidden_layer_is_normalised_over_the_points_of_a_batch(build: Any) -> None:
-    # A frozen trunk without detail reads the same in training.
-    spec = LINEAR.model_copy(update={"hidden": 8})
-    engine = build(spec, state=1)
-    before, tiles = engine.state(), examples(spec, 7)
-    features = engine.features(tiles)
-    summed = before["heads.bias"] + sum(
-        features[stage][:, 0].astype(np.float64) @ before[spec.head_name(1, stage)].T
-        for stage in spec.stages
-    )
-    engine.prepare(OptimizerOptions(freeze=True))
-    step = engine.train_step(tiles, *answers(7), 1e-9)
-    now = {"running_mean": summed.mean(0), "running_var": summed.var(0)}
-    batch = {f"heads.norm.{name}": value for name, value in now.items()}
-    wanted = hidden_logits(spec, before | batch, summed)
-    np.testing.assert_allclose(step.logits, wanted, atol=1e-4)
-    after = engine.state()
-    for name, value in (("mean", summed.mean(0)), ("var", summed.var(0, ddof=1))):
-        moved = 0.9 * before[f"heads.norm.running_{name}"] + 0.1 * value
-        np.testing.assert_allclose(after[f"heads.norm.running_{name}"], moved, rtol=1e-4, atol=1e-5)
-
-
-def test_one_point_is_normalised_by_running_statistics(build: Any) -> None:
-    spec = LINEAR.model_copy(update={"hidden": 8})
-    engine = build(spec, state=1)
-    before, tiles = engine.state(), examples(spec, 1)
-    answer = engine.logits(tiles)
-    engine.prepare(OptimizerOptions(freeze=True))
-    step = engine.train_step(tiles, *answers(1), 0.01)
-    np.testing.assert_allclose(step.logits, answer, atol=1e-5)
-    after = engine.state()
-    for name in ("running_mean", "running_var"):
-        np.testing.assert_array_equal(after[f"heads.norm.{name}"], before[f"heads.norm.{name}"])
-    assert not np.array_equal(after["heads.norm.weight"], before["heads.norm.weight"])
 
 
 def test_statistics_of_a_file_stay_in_training(build: Any) -> None:

@@ -73,8 +73,7 @@ def test_detail_and_the_hidden_layer_are_small() -> None:
     assert shapes["detail.conv1.weight"] == (16, 3, 3, 3)
     assert shapes["detail.conv2.weight"] == (16, 16, 3, 3)
     assert len(shapes) == 10
-    assert hidden_shapes(32, 3)["heads.out.weight"] == (3, 32)
-    assert hidden_shapes(32, 3)["heads.norm.running_var"] == (32,)
+    assert hidden_shapes(32, 3) == {"heads.out.weight": (3, 32), "heads.out.bias": (3,)}
     assert not (shapes.keys() | hidden_shapes(32, 3).keys()) & trunk_shapes().keys()
 
 

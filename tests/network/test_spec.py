@@ -134,7 +134,7 @@ def test_torchvision_s_own_classifier_keeps_its_names() -> None:
 
 
 @pytest.mark.parametrize("hidden", [0, 6])
-def test_heads_that_are_folded_say_the_same(hidden: int) -> None:
+def test_heads_in_numpy_say_the_same(hidden: int) -> None:
     spec = make_spec(zooms=(1, 2), stages=(-1, 0, 2), hidden=hidden)
     state = random_state(spec, 1)
     rng = np.random.default_rng(0)

@@ -11,13 +11,9 @@ from numpy.typing import NDArray
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
 from napari_lungcls.network.engines.mxnet_net import mx, to_device
 from napari_lungcls.network.engines.reading import corners, images_of
-from napari_lungcls.network.heads import EPSILON
 from napari_lungcls.network.parameters import DETAIL, hidden_shapes, stage_channels
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.tiles import Tiles
-
-MOMENTUM = 0.1
-"""Share of the batch in the running statistics of the hidden layer, as in PyTorch."""
 
 
 def read_points(spec: NetworkSpec, cells: Mapping[int, Any], tiles: Tiles) -> dict[int, Any]:
@@ -97,17 +93,11 @@ class PointHeads:
         if spec.hidden:
             shapes |= hidden_shapes(spec.hidden, spec.classes)
         self.parameters = {name: mx.gluon.Parameter(name, shape=s) for name, s in shapes.items()}
-        for name, parameter in self.parameters.items():
-            if "running" in name:
-                parameter.grad_req = "null"
+        for parameter in self.parameters.values():
             parameter.initialize(mx.init.Zero(), ctx=context)
 
     def __call__(self, features: Mapping[int, Any]) -> Any:
-        """Return the logits `(m, classes)` of features `(m, zooms, channels)` per stage.
-
-        While training is recorded, several points are normalised by their own statistics,
-        which the running ones then follow.
-        """
+        """Return the logits `(m, classes)` of features `(m, zooms, channels)` per stage."""
         index = {zoom: i for i, zoom in enumerate(self._spec.zooms)}
         parts = [
             mx.nd.dot(
@@ -121,25 +111,9 @@ class PointHeads:
         summed = mx.nd.broadcast_add(mx.nd.add_n(*parts), bias.expand_dims(0))
         if not self._spec.hidden:
             return summed
-        lit = mx.nd.relu(self._normalised(summed))
+        lit = mx.nd.relu(summed)
         weight, shift = self._array("heads.out.weight"), self._array("heads.out.bias")
         return mx.nd.broadcast_add(mx.nd.dot(lit, weight, transpose_b=True), shift.expand_dims(0))
-
-    def _normalised(self, summed: Any) -> Any:
-        """Normalise `(m, hidden)`, by running statistics where there is one point only."""
-        m = summed.shape[0]
-        mean, variance = (self._array(f"heads.norm.running_{n}") for n in ("mean", "var"))
-        if mx.autograd.is_training() and m > 1:
-            running_mean, running_variance = mean, variance
-            mean = summed.mean(axis=0)
-            variance = mx.nd.square(mx.nd.broadcast_sub(summed, mean.expand_dims(0))).mean(axis=0)
-            with mx.autograd.pause():
-                running_mean += MOMENTUM * (mean - running_mean)
-                running_variance += MOMENTUM * (variance * (m / (m - 1)) - running_variance)
-        gain = self._array("heads.norm.weight") / mx.nd.sqrt(variance + EPSILON)
-        shift = self._array("heads.norm.bias") - gain * mean
-        scaled = mx.nd.broadcast_mul(summed, gain.expand_dims(0))
-        return mx.nd.broadcast_add(scaled, shift.expand_dims(0))
 
     def _array(self, name: str) -> Any:
         return self.parameters[name].data()

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.network.engines.mxnet_import import load
-from napari_lungcls.network.heads import EPSILON
 from napari_lungcls.network.parameters import (
     DETAIL,
     DETAIL_CHANNELS,
@@ -21,6 +20,9 @@ from napari_lungcls.network.spec import NetworkSpec
 mx = load()
 nn = mx.gluon.nn
 HybridBlock: Any = mx.gluon.HybridBlock
+
+EPSILON = 1e-5
+"""What batch normalisation adds to a variance."""
 
 
 def to_device(array: NDArray[Any], context: Any, dtype: str = "float32") -> Any:
