@@ -14,9 +14,9 @@ from napari_lungcls.imaging.geometry import STAGE_STRIDES, to_level
 from napari_lungcls.imaging.levels import BlockCache, Level
 from napari_lungcls.imaging.stack import Plane
 from napari_lungcls.network.engines import Painting
+from napari_lungcls.network.engines.painting import Term
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.painting.grid import Block, MapGrid
-from napari_lungcls.network.engines.painting import Term
 from napari_lungcls.painting.tiles import Cells, Positions, Span, region_cells, tile_places
 
 KEPT_BYTES = 32 * 2**20

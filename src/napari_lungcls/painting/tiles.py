@@ -90,7 +90,7 @@ def region_cells(
     span: tuple[Span, Span],
     lattices: Sequence[Positions] | None = None,
 ) -> tuple[list[Cells], list[Any]]:
-    """Maps of every stage over a region of one level.
+    """Compute the maps of every stage over a region of one level.
 
     Parameters
     ----------

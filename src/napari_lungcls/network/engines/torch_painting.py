@@ -96,7 +96,7 @@ class TorchPainting:
             self._trunk = ShiftedTrunk(network.trunk, device, self._dtype)
             if network.detail is not None:
                 head = self._heads.weights[self._spec.zooms[0], DETAIL]
-                self._detail = TorchDetail(network.detail, head, device)
+                self._detail = TorchDetail(network.detail, head, device, self._dtype)
         self._mean = np.asarray(self._spec.normalisation.mean)
         self._std = np.asarray(self._spec.normalisation.std)
         self._blanks: OrderedDict[tuple[float, ...] | None, Blank] = OrderedDict()
