@@ -13,7 +13,7 @@ from napari_lungcls.learning.settings_data import (
     AugmentationSettings,
     SplitSettings,
 )
-from napari_lungcls.learning.settings_network import FEW, SHARP_ZOOMS, NetworkSettings
+from napari_lungcls.learning.settings_network import FEW, KEEPING, SHARP_ZOOMS, NetworkSettings
 from napari_lungcls.learning.settings_run import (
     ENOUGH,
     FINISH,
@@ -70,7 +70,7 @@ class TrainingSettings(
             label_smoothing=self.label_smoothing,
             dropout=self.dropout,
             freeze=self.freezes or self.thaw_after > 0,
-            trunk_rate=self.trunk_rate,
+            trunk_rate=self.trunk_rate or 1.0,
             precision=self.precision,
             seed=self.seed,
         )
@@ -116,6 +116,7 @@ class TrainingSettings(
                 "zooms": self.zooms or zooms,
                 "stages": self.stages or stages,
                 "tile": tile,
+                "trunk_rate": self.trunk_rate or (KEEPING if weights else 1.0),
                 "batch_size": self.batch_size or max(1, PIXELS // tile**2),
             }
         )

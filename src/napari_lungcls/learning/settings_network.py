@@ -20,6 +20,10 @@ SHARP_ZOOMS = (1, 2, 4)
 STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
 
 
+KEEPING = 0.3
+"""Share of the learning rate with which a trunk learns that has weights."""
+
+
 class NetworkSettings(BaseModel):
     """The network's shape, the library that computes it, and its first parameters."""
 
@@ -119,10 +123,11 @@ class NetworkSettings(BaseModel):
         unit="epochs",
         ge=0,
     )
-    trunk_rate: float = setting(
-        1.0,
+    trunk_rate: float | None = setting(
+        None,
         "Trunk's share",
-        "factor on the learning rate of the trunk; below 1 it keeps more of pretrained weights",
+        "factor on the learning rate of the trunk; below 1 it keeps more of its weights "
+        f"[{KEEPING:g} for weights from a file, else 1]",
         START,
         gt=0,
         le=1,

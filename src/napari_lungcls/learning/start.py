@@ -86,7 +86,9 @@ class Origin:
     def resolve(self, settings: TrainingSettings, pairs: Sequence[Pair]) -> TrainingSettings:
         """Choose what settings leave to the program, for these points and this start."""
         return self.shaped(settings).resolved(
-            count_points(pairs), density=density_of(pairs), weights=self.stages
+            count_points(pairs),
+            density=density_of(pairs),
+            weights=self.stages if self.weights is not None else (),
         )
 
     def shaped(self, settings: TrainingSettings) -> TrainingSettings:

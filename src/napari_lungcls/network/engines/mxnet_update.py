@@ -70,7 +70,7 @@ class Optimizer:
             if name not in self._moments:
                 self._moments[name] = {key: mx.nd.zeros_like(weight) for key in self._keys}
             self._steps[name] = self._steps.get(name, 0) + 1
-            rate = learning_rate * (self._options.trunk_rate if is_of_trunk(name) else 1.0)
+            rate = learning_rate * self._options.rate_of(name)
             move = {"sgd": self._sgd, "rmsprop": self._rmsprop}.get(
                 self._options.optimizer, self._adam
             )

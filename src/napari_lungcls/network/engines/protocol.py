@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_lungcls.network.engines.painting import Painting
 from napari_lungcls.network.engines.painting import Precision as Precision
+from napari_lungcls.network.parameters import PARTS
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.tiles import Tiles
 
@@ -43,7 +44,8 @@ class OptimizerOptions(BaseModel):
         Parts of the trunk (`bn1`, `layer1` …) whose batch normalisation keeps the statistics
         that it was loaded with: those of weights that come from a file.
     trunk_rate
-        Factor on the learning rate of the trunk.
+        Factor on the learning rate of the trunk; of those parts only that have
+        `fixed_statistics`, where there are any.
     precision
         `auto` is what the device is fastest with at no harm.
     seed
@@ -65,6 +67,12 @@ class OptimizerOptions(BaseModel):
     trunk_rate: float = Field(default=1.0, gt=0)
     precision: Precision = "fp32"
     seed: int = 0
+
+    def rate_of(self, name: str) -> float:
+        """Give the factor on the learning rate of an array by its name in the model file."""
+        part = name.partition(".")[0]
+        kept = self.fixed_statistics and ("conv1", *self.fixed_statistics)
+        return self.trunk_rate if part in (kept or PARTS) else 1.0
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ from napari_lungcls.network.engines.torch_update import (
 )
 from napari_lungcls.network.heads import Heads
 from napari_lungcls.network.initial import initial_state
-from napari_lungcls.network.parameters import DETAIL, PARTS
+from napari_lungcls.network.parameters import DETAIL
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.tiles import Tiles
 
@@ -108,7 +108,7 @@ class TorchEngine:
         self._dropout = torch.Generator().manual_seed(options.seed)
         self._network.trunk.requires_grad_(not options.freeze)
         self._mixed = MixedPrecision(options.precision, self._device)
-        self._optimizer = make_optimizer(options, *self._learning())
+        self._optimizer = make_optimizer(options, self._learning())
 
     def thaw(self) -> None:
         """Let the trunk learn from the next step on."""
@@ -171,8 +171,8 @@ class TorchEngine:
             self._dropout.set_state(torch.from_numpy(state[_DROPOUT].astype(np.uint8)))
         else:
             warn_of_foreign_checkpoint(self.name)
-        learning = {name: p for group in self._learning() for name, p in group.items()}
-        numbers = {name: i for i, name in enumerate(learning)}
+        learning = self._learning()
+        numbers = {name: i for i, name in enumerate(self._names())}
         entries: dict[int, dict[str, Tensor]] = {}
         for label, value in state.items():
             name, _, key = label.rpartition(".")
@@ -222,16 +222,16 @@ class TorchEngine:
         """Return the network as it is now, made for painting."""
         return TorchPainting(self._network, self._device, chosen(precision, self._device))
 
-    def _learning(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return what the optimiser moves, heads and trunk, under the names of the model file."""
+    def _learning(self) -> dict[str, Tensor]:
+        """Return what the optimiser moves, under the names of the model file."""
         arrays = self._network.named_arrays()
-        named: dict[str, Tensor] = {n: a for n, a in arrays.items() if isinstance(a, Parameter)}
-        trunk = {name: p for name, p in named.items() if name.partition(".")[0] in PARTS}
-        return {name: p for name, p in named.items() if name not in trunk}, trunk
+        return {n: a for n, a in arrays.items() if isinstance(a, Parameter)}
 
     def _names(self) -> list[str]:
-        """Return the names of the parameters in the optimiser's order."""
-        return [name for group in self._learning() for name in group]
+        """Return the names of the parameters in the optimiser's order, group by group."""
+        names = list(self._learning())
+        rates = dict.fromkeys(map(self._options.rate_of, names))
+        return [n for rate in rates for n in names if self._options.rate_of(n) == rate]
 
     def _drop(self, features: Tensor) -> Tensor:
         """Dropout with a generator of the engine's own, so that seeds repeat a run."""

@@ -15,16 +15,17 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def make_optimizer(
-    options: OptimizerOptions, heads: Mapping[str, Tensor], trunk: Mapping[str, Tensor]
+    options: OptimizerOptions, arrays: Mapping[str, Tensor]
 ) -> torch.optim.Optimizer:
-    """Build the optimiser over heads and trunk; `set_rate` comes before its first step."""
+    """Build the optimiser over arrays by name; `set_rate` comes before its first step."""
+    rates = dict.fromkeys(options.rate_of(name) for name in arrays)
     groups = [
-        {"params": list(heads.values()), "share": 1.0},
-        {"params": list(trunk.values()), "share": options.trunk_rate},
+        {"params": [a for n, a in arrays.items() if options.rate_of(n) == rate], "share": rate}
+        for rate in rates
     ]
     decay, epsilon = options.weight_decay, options.epsilon
     # One pass over the arrays instead of ten.
-    fused = next(iter(heads.values())).device.type in ("cpu", "cuda")
+    fused = next(iter(arrays.values())).device.type in ("cpu", "cuda")
     if options.optimizer == "sgd":
         momentum = options.momentum
         return torch.optim.SGD(
