@@ -17,11 +17,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+from napari_lungcls.network.readouts import readouts_at
 
 import napari_lungcls as lc
 from napari_lungcls.imaging.windows import batches, read_windows
 from napari_lungcls.network.fitting import check_image
-from napari_lungcls.network.readouts import readouts_at
 
 STRIDE = 5
 """Odd, so that the centre of a cell is that of a pixel."""

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from napari_lungcls.network.readouts import readouts_at
 
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
@@ -32,7 +33,6 @@ from napari_lungcls.network.engines import (
     create_engine,
     engine_status,
 )
-from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 
 REFERENCE = "torch"

@@ -123,10 +123,11 @@ def _train(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _framework(args: argparse.Namespace) -> dict[str, float]:
+    from napari_lungcls.network.readouts import readouts_at
+
     from napari_lungcls.learning.loop import ASKED_TOGETHER
     from napari_lungcls.memory import peak_memory_mb
     from napari_lungcls.network.engines import OptimizerOptions, create_engine
-    from napari_lungcls.network.readouts import readouts_at
     from napari_lungcls.network.spec import NetworkSpec, Normalisation
 
     norm = Normalisation(mean=(100, 100, 100), std=(50, 50, 50))

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from napari_lungcls.network.readouts import readouts_at
 
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
@@ -33,7 +34,6 @@ from napari_lungcls.memory import peak_memory_mb
 from napari_lungcls.model import Model
 from napari_lungcls.network.document import ModelDocument, software_versions
 from napari_lungcls.network.engines.torch_engine import TorchEngine
-from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.synthetic import LungParameters, make_section, sample_points
 
 ENOUGH = 0.95

@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 import pytest
+from napari_lungcls.network.readouts import readouts_at
 
 import napari_lungcls as lc
 from napari_lungcls.imaging.windows import read_windows
-from napari_lungcls.network.readouts import readouts_at
 from real_section import IMAGE, POINTS, fresh_points
 
 pytestmark = pytest.mark.skipif(

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari_lungcls.learning.heads import poses_for
 
 from napari_lungcls import downloads
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.heads import poses_for
 from napari_lungcls.learning.preview import preview_settings
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.training import run_training

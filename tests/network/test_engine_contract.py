@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari_lungcls.network.readouts import readouts_at
 from numpy.typing import NDArray
 
 from engine_examples import NO_REGULARISATION, SPECS, answers, examples, same
 from known_network import cells_of, make_spec, normalised, random_state, reference_logits
-from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.network.spec import NetworkSpec
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari_lungcls.network.readouts import readouts_at
 
 from engine_examples import examples, same
 from known_network import make_spec, random_state
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines import OptimizerOptions, create_engine, engine_status
-from napari_lungcls.network.readouts import readouts_at
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari_lungcls.network.readouts import readouts_at
 from numpy.typing import NDArray
 
 from engine_examples import NO_REGULARISATION, SPECS, TINY, answers, examples, same
 from known_network import BYTES, make_spec, normalised
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines import Engine, OptimizerOptions, create_engine
-from napari_lungcls.network.readouts import readouts_at
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])

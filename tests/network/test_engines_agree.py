@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari_lungcls.network.readouts import readouts_at
 from numpy.typing import NDArray
 
 from engine_examples import SPECS, TINY, answers, examples
@@ -14,7 +15,6 @@ from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
 from napari_lungcls.network.initial import initial_state
-from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.painting.painter import Painter
 

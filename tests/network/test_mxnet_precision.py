@@ -11,13 +11,13 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from napari_lungcls.network.readouts import readouts_at
 from numpy.typing import NDArray
 
 from engine_examples import SPECS, TINY, answers, examples
 from known_network import random_state
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines import Engine, OptimizerOptions, create_engine
-from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.network.spec import NetworkSpec
 
 pytestmark = [

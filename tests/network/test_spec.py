@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from napari_lungcls.network.readouts import readouts_at
 from pydantic import ValidationError
 
 from known_network import BYTES, PLAIN, make_document, make_spec
@@ -16,7 +17,6 @@ from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.network.fitting import check_image
 from napari_lungcls.network.modelfile import parameter_shapes
 from napari_lungcls.network.parameters import trunk_shapes
-from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.network.spec import NetworkSpec
 
 

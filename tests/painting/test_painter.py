@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from napari_lungcls.network.readouts import readouts_at
 from numpy.typing import NDArray
 
 from known_network import (
@@ -26,7 +27,6 @@ from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.imaging.windows import read_windows
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines.painting import classes_and_probabilities
-from napari_lungcls.network.readouts import readouts_at
 from napari_lungcls.painting.grid import Block, MapGrid
 from napari_lungcls.painting.painter import Painter
 
