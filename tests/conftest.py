@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +15,11 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+# No test asks a server for weights, nor finds those of this machine's user; processes that tests
+# start inherit both.
+os.environ["LUNGCLS_OFFLINE"] = "1"
+os.environ["LUNGCLS_CACHE"] = str(Path(tempfile.gettempdir()) / "lungcls-tests-without-weights")
 
 
 @pytest.fixture(autouse=True)

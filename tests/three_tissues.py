@@ -5,23 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
-import known_network  # noqa: F401  (one thread for networks this small)
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.learning.layout import Pair
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.training import Trained, TrainingProgress, run_training
 
+# Threads would wait for each other in networks as small as these.
+torch.set_num_threads(1)
+
 SCHEME = ClassScheme.of_names(["dark", "grey", "bright"])
 QUICK = TrainingSettings(
     final="none",
-    zooms=(1, 2),
-    tile=16,
-    stages=(1,),
-    epochs=3,
-    batch_size=2,
     pretrained="none",
+    freeze="no",
+    zooms=(1, 2),
+    tile=32,
+    stages=(-1, 1),
+    hidden=8,
+    epochs=3,
+    batch_size=16,
     device="cpu",
     seed=1,
 )

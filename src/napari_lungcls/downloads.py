@@ -16,6 +16,9 @@ Progress = Callable[[int, int], None]
 """Called with the bytes that have come and the bytes in all (0 when the server hides it)."""
 
 CACHE_VARIABLE = "LUNGCLS_CACHE"
+OFFLINE_VARIABLE = "LUNGCLS_OFFLINE"
+"""Set to anything, nothing is downloaded; what lies in the cache is used."""
+
 TIMEOUT = 30.0
 """Seconds that a server has to answer."""
 _CHUNK = 1 << 18
@@ -112,6 +115,10 @@ def fetch(
             f"cannot keep downloads in {folder} ({error.strerror}); "
             f"name another folder in {CACHE_VARIABLE}"
         ) from error
+    if os.environ.get(OFFLINE_VARIABLE):
+        raise InputError(
+            f"cannot fetch {what}: {OFFLINE_VARIABLE} is set, and nothing is in {folder}. {remedy}"
+        )
     failures = []
     for source in sources:
         try:

@@ -12,9 +12,9 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.files import replacing
 from napari_lungcls.learning.progress import TrainingProgress
-from napari_lungcls.learning.rehearsal import rehearse
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.settings_file import write_settings
+from napari_lungcls.learning.start import rehearse
 from napari_lungcls.learning.training import run_training
 from napari_lungcls.learning.tuning.space import Space
 from napari_lungcls.network.modelfile import write_model
@@ -211,7 +211,7 @@ class Search:
             found = outcome(study)
             table = trials_csv(study, task.space)
             shares = importance(study, list(task.space.dimensions), task.base.seed)
-        best = task.space.settings(task.base, found.best.params)
+        best = task.settings(found.best.params)
         settings = write_settings(out / "settings.yaml", best)
         _write(out / "trials.csv", table.encode("utf-8"))
         _draw(out, found.complete, task.objective, shares)

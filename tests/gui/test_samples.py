@@ -119,6 +119,7 @@ def test_the_stack_opens_before_all_planes_are_made(make_napari_viewer_proxy, mo
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.delenv("LUNGCLS_OFFLINE")
     monkeypatch.setenv("LUNGCLS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "www").mkdir()
     running = FileServer(tmp_path / "www")

@@ -15,9 +15,14 @@ from safetensors.numpy import save_file
 
 from file_server import FileServer
 from napari_lungcls.downloads import cache_folder
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.network.parameters import trunk_shapes
-from napari_lungcls.network.pretrained import PretrainedSource, load_pretrained
+from napari_lungcls.network.pretrained import (
+    WITHOUT,
+    PretrainedSource,
+    load_available,
+    load_pretrained,
+)
 from napari_lungcls.network.weight_sources import IMAGENET
 
 SHARED = Path(__file__).parents[2].parent / "shared/data/resnet18_imagenet_to_layer3.safetensors"
@@ -246,6 +251,7 @@ class Server(FileServer):
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.delenv("LUNGCLS_OFFLINE", raising=False)
     (tmp_path / "www").mkdir()
     running = Server(tmp_path / "www")
     yield running
@@ -322,6 +328,43 @@ def test_missing_file_on_the_server_and_no_server_at_all(server: Server, tmp_pat
     assert good.url in str(caught.value)
     assert gone.url in str(caught.value)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_weights_that_can_be_had_are_loaded(server: Server, tmp_path: Path) -> None:
+    source = server.publish("made.safetensors", STEM)
+    for _ in range(2):
+        weights, said = load_available(cache=tmp_path, sources=[source])
+        assert weights is not None
+        assert weights.sha256 == source.sha256
+        assert said == weights.message()
+    assert len(server.requests) == 1
+
+
+def test_a_server_without_them_is_asked_once_and_each_training_says_so(
+    server: Server, tmp_path: Path
+) -> None:
+    gone, asked = PretrainedSource(server.url("gone.safetensors"), "0" * 64), set()
+    for _ in range(3):
+        with pytest.warns(LungclsWarning, match=f"^{WITHOUT}, .*random numbers.*404"):
+            assert load_available(cache=tmp_path, sources=[gone]) == (None, "none")
+        asked.add(len(server.requests))
+    assert len(asked) == 1
+    assert asked != {0}
+
+
+def test_offline_no_server_is_asked(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUNGCLS_OFFLINE", "1")
+    source = server.publish("made.safetensors", STEM)
+    with pytest.raises(InputError, match="LUNGCLS_OFFLINE is set"):
+        load_pretrained("imagenet", cache=tmp_path / "cache", sources=[source])
+    with pytest.warns(LungclsWarning, match=f"^{WITHOUT}, .*LUNGCLS_OFFLINE is set"):
+        assert load_available(cache=tmp_path / "cache", sources=[source]) == (None, "none")
+    assert server.requests == []
+    saved(tmp_path / "cache" / source.file_name, STEM)
+    weights, _ = load_available(cache=tmp_path / "cache", sources=[source])
+    assert weights is not None
 
 
 def test_cache_that_cannot_be_made(tmp_path: Path) -> None:

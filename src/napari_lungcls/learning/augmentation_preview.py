@@ -1,9 +1,9 @@
-"""A picture of what training makes of windows: each as it is, and as it may be drawn."""
+"""A picture of what training makes of tiles: each as it is, and as it may be drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,31 +11,37 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.geometry import to_image, window_start
+from napari_lungcls.imaging.geometry import middle, to_image
 from napari_lungcls.imaging.pixelsize import common_pixel_size
-from napari_lungcls.imaging.windows import read_windows
 from napari_lungcls.learning.augmentation import (
-    Pose,
     augmented,
     check_changes,
+    crop_edge,
+    places_in_tiles,
+    posed,
     reach,
-    sample_windows,
+    right_pose,
 )
-from napari_lungcls.learning.dataset import PointSet
-from napari_lungcls.learning.layout import Pair, place_points
+from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.examples import Crops, Side
+from napari_lungcls.learning.layout import Layout, Pair, place_points
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.start import normalisation_of
+from napari_lungcls.learning.splits import Rows
+from napari_lungcls.learning.start import Origin, normalisation_of
 from napari_lungcls.network.spec import Normalisation
+from napari_lungcls.network.tiles import Tiles
 
 Picture = NDArray[np.uint8]
 
-TILE = 64
-"""Least edge of a window in the picture; smaller ones are enlarged by a whole factor."""
+SHOWN = 128
+"""Edge of the part of a tile that is shown around a point, in level pixels."""
+LEAST = 64
+"""Least edge of a tile in the picture; smaller ones are enlarged by a whole factor."""
 GAP, LINE = 4, 16
 GROUND, INK = (242, 242, 242), (30, 30, 30)
-HEADS = ("as it is", "as training may see it; the ring is the labelled point")
+HEADS = ("as it is", "as training may see it; rings are labelled points")
 RING = 4
-"""Radius of the ring around the point, in pixels of the picture."""
+"""Radius of the ring around a point, in pixels of the picture."""
 
 
 def preview_augmentation(
@@ -46,7 +52,7 @@ def preview_augmentation(
     per_class: int = 2,
     columns: int = 8,
 ) -> Picture:
-    """Read a few points of each class and show their windows as training would draw them.
+    """Read the tissue around a few points of each class and show tiles as training would draw them.
 
     Parameters
     ----------
@@ -54,13 +60,13 @@ def preview_augmentation(
         Images with their points.
     settings
         What to change and how much; `seed` chooses the points and the draws. Strengths are in
-        units of the spread of the windows shown.
+        units of the spread of the tissue shown.
     scheme
         The classes.
     per_class
         Points of each class.
     columns
-        Windows in a row, the first of them untouched.
+        Tiles in a row, the first of them untouched.
 
     Returns
     -------
@@ -77,28 +83,23 @@ def preview_augmentation(
     for stack, _ in pairs:
         check_changes(settings, str(stack.dtype), stack.source, rgb=stack.rgb)
     pixel_size = common_pixel_size(stack for stack, _ in pairs)
-    settings = settings.resolved(pixel_size)
+    settings = Origin().resolve(settings, pairs)
     rng = np.random.default_rng(settings.seed)
     layout = place_points(pairs, scheme, settings.zooms, pixel_size)
     chosen = _some_of_each(layout.codes, per_class, rng)
-    edge, first, parts = 2 * reach(settings) + 2, 0, []
-    for (stack, points), zooms in zip(pairs, layout.effective, strict=True):
-        own = chosen[(chosen >= first) & (chosen < first + len(points))] - first
-        parts.append(read_windows(stack, points.coordinates[own], zooms, edge))
-        first += len(points)
-    # Windows came image by image; the picture goes class by class.
-    by_class = np.argsort(layout.codes[chosen], kind="stable")
-    squares, places = (np.concatenate(part)[by_class] for part in zip(*parts, strict=True))
-    rows = np.arange(len(chosen))
-    shown = PointSet(layout, squares, places)
-    scale = normalisation_of(shown, rows, str(pairs[0][0].dtype), imagenet=False)
-    names = [scheme.names[code] for code in layout.codes[chosen][by_class]]
-    return augmentation_sheet(squares, places, names, settings, scale, rng, columns=columns)
+    points = _read(pairs, layout, chosen, reach(settings))
+    everyone = Side(np.arange(len(layout)))
+    tile, edge = settings.tile, crop_edge(settings)
+    assert tile is not None
+    crops = points.crops(chosen, everyone, tile, edge, rng)
+    scale = normalisation_of(points, Side(chosen), str(pairs[0][0].dtype), imagenet=False)
+    names = [scheme.names[code] for code in layout.codes[chosen]]
+    return augmentation_sheet(crops, chosen, names, settings, scale, rng, columns=columns)
 
 
 def augmentation_sheet(
-    squares: NDArray[Any],
-    places: NDArray[np.float64],
+    crops: Crops,
+    rows: Rows,
     names: Sequence[str],
     settings: TrainingSettings,
     normalisation: Normalisation,
@@ -106,60 +107,97 @@ def augmentation_sheet(
     *,
     columns: int = 8,
 ) -> Picture:
-    """Put windows side by side: a row for each point and zoom, the first window untouched.
+    """Put tiles side by side: a row for each crop and zoom, the first tile untouched.
+
+    Of tiles larger than `SHOWN` the part around the point they were cut for is shown. There is
+    a ring around each point that a tile is learned from.
 
     Parameters
     ----------
-    squares
-        `(n, zooms, c, c, 3)` level pixels around each point, `c` at least `2 · reach + 2`.
-    places
-        `(n, zooms, 2)` where in its square each point lies.
+    crops
+        Pieces of tissue, `crop_edge(settings)` wide, with the points in them.
+    rows
+        `(n,)` the example for which each crop was cut.
     names
-        What to call each point, usually its class.
+        What to call each of them, usually its class.
     settings, normalisation, rng
         As for `augmented`.
     columns
-        Windows in a row.
+        Tiles in a row.
 
     Returns
     -------
     ndarray, (y, x, 3), uint8
         Images of other types than uint8 are shown between the 0.5th and 99.5th percentile.
     """
-    size = settings.window
-    own = places - window_start(places, size)
-    still = Pose(np.broadcast_to(np.eye(2), (*places.shape[:2], 2, 2)), own)
-    drawn = [(sample_windows(squares, places, still, size), own)]
-    drawn += [augmented(squares, places, settings, normalisation, rng) for _ in range(columns - 1)]
+    size = settings.tile
+    assert size is not None
+    drawn = [_untouched(crops, size)]
+    drawn += [augmented(crops, settings, normalisation, rng) for _ in range(columns - 1)]
     low, high = (0.0, 255.0)
     if normalisation.dtype != "uint8":
-        low, high = (float(value) for value in np.percentile(squares, (0.5, 99.5)))
-    sheet = _Sheet(names, settings, columns)
-    for column, (windows, where) in enumerate(drawn):
-        shown = (windows - low) * (255 / ((high - low) or 1.0))
-        for i, k in np.ndindex(*where.shape[:2]):
-            tile = np.rint(shown[i, k]).clip(0, 255).astype(np.uint8)
-            sheet.put(i * len(settings.zooms) + k, column, tile, where[i, k])
+        low, high = (float(value) for value in np.percentile(crops.pixels, (0.5, 99.5)))
+    shown = min(size, SHOWN)
+    sheet = _Sheet(names, settings.zooms, shown, columns)
+    for column, (tiles, inside) in enumerate(drawn):
+        pixels = (tiles.pixels - low) * (255 / ((high - low) or 1.0))
+        for i, k in np.ndindex(*tiles.pixels.shape[:2]):
+            places = tiles.places[tiles.owner == i, k]
+            own = places[inside[tiles.owner == i] == rows[i]]
+            # A turn may have taken the point out of the tile.
+            centre = own[0] if len(own) else np.full(2, middle(size))
+            corner = np.rint(centre - middle(shown)).clip(0, size - shown).astype(int)
+            y, x = corner
+            part = np.rint(pixels[i, k, y : y + shown, x : x + shown]).clip(0, 255)
+            row = i * len(settings.zooms) + k
+            sheet.put(row, column, part.astype(np.uint8), places - corner)
     return np.asarray(sheet.picture)
 
 
+def _read(pairs: Sequence[Pair], layout: Layout, chosen: Rows, distance: int) -> PointSet:
+    """Read the tissue around some points; all points that lie in it are known."""
+    few = replace(
+        layout,
+        coordinates=layout.coordinates[chosen],
+        planes=layout.planes[chosen],
+        codes=layout.codes[chosen],
+        images=layout.images[chosen],
+        groups=None,
+    )
+    *_, found = read_point_set(pairs, few, distance)
+    assert isinstance(found, PointSet)
+    return replace(found, layout=layout)
+
+
+def _untouched(crops: Crops, size: int) -> tuple[Tiles, Rows]:
+    """Give the middles of crops as they are."""
+    still = right_pose(0, len(crops.pixels))
+    places = places_in_tiles(crops, still, size)
+    inside = ((places[:, 0] > -0.5) & (places[:, 0] < size - 0.5)).all(1)
+    tiles = Tiles(posed(crops.pixels, still, size), crops.owner[inside], places[inside])
+    return tiles, crops.rows[inside]
+
+
 class _Sheet:
-    """An empty sheet with its words, and the places of its windows.
+    """An empty sheet with its words, and the places of its tiles.
 
     Parameters
     ----------
     names
         Of the points.
-    settings
-        Zooms and size of the windows.
+    zooms
+        A row for each of them.
+    edge
+        Of what is shown of a tile, in level pixels.
     columns
-        Windows in a row.
+        Tiles in a row.
     """
 
-    def __init__(self, names: Sequence[str], settings: TrainingSettings, columns: int) -> None:
-        self._factor = -(-TILE // settings.window)
-        self._step = settings.window * self._factor + GAP
-        font, zooms = ImageFont.load_default(12), settings.zooms
+    def __init__(self, names: Sequence[str], zooms: Sequence[int], edge: int, columns: int) -> None:
+        self._factor = -(-LEAST // edge)
+        self._edge = edge * self._factor
+        self._step = self._edge + GAP
+        font = ImageFont.load_default(12)
         several = [f"zoom {zoom}" for zoom in zooms] if len(zooms) > 1 else []
         self._left = GAP + 2 + max(int(font.getlength(word)) for word in (*names, *several)) + GAP
         size = (
@@ -176,21 +214,22 @@ class _Sheet:
                 top = LINE + GAP + (i * len(zooms) + k) * self._step
                 self._draw.multiline_text((GAP, top), "\n".join(words), INK, font)
 
-    def put(self, row: int, column: int, tile: Picture, place: NDArray[np.float64]) -> None:
-        """Paste a window, and draw a ring where its point lies."""
-        large = tile.repeat(self._factor, 0).repeat(self._factor, 1)
+    def put(self, row: int, column: int, part: Picture, places: NDArray[np.float64]) -> None:
+        """Paste a part of a tile, with rings where its points lie."""
+        large = Image.fromarray(part.repeat(self._factor, 0).repeat(self._factor, 1))
+        draw = ImageDraw.Draw(large)
+        for y, x in to_image(places, self._factor).tolist():
+            if 0 <= y < self._edge and 0 <= x < self._edge:
+                for colour, radius in ((INK, RING + 1), ((255, 255, 255), RING)):
+                    draw.circle((x, y), radius, outline=colour)
         x, y = self._left + column * self._step, LINE + GAP + row * self._step
-        self.picture.paste(Image.fromarray(large), (x, y))
-        own_x, own_y = to_image(place[::-1], self._factor).tolist()
-        for colour, radius in ((INK, RING + 1), ((255, 255, 255), RING)):
-            self._draw.circle((x + own_x, y + own_y), radius, outline=colour)
+        self.picture.paste(large, (x, y))
 
 
 def _some_of_each(
     codes: NDArray[np.int64], per_class: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Choose points of each class, in the order in which they were given."""
-    chosen = [
-        rng.permutation(np.flatnonzero(codes == code))[:per_class] for code in np.unique(codes)
-    ]
-    return np.sort(np.concatenate(chosen))
+    """Choose points of each class, class by class."""
+    return np.concatenate(
+        [rng.permutation(np.flatnonzero(codes == code))[:per_class] for code in np.unique(codes)]
+    )

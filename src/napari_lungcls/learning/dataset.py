@@ -140,7 +140,7 @@ class PointSet:
         planes, coordinates = self.layout.planes[side.rows], self._levels(side.rows)[:, 0]
         for i, region in enumerate(regions):
             at = coordinates - corners[i, 0]
-            here = (planes == region.plane) & (at >= 0).all(1) & (at <= edge - 1).all(1)
+            here = (planes == region.plane) & (at > -0.5).all(1) & (at < edge - 0.5).all(1)
             found = side.rows[here]
             # Where tissue is reflected, a point of another region may seem to lie inside.
             found = found[region.contains(self.layout.coordinates[found])]

@@ -80,7 +80,7 @@ def write_sheet(
     labelled = all(part.labels is not None for part in data.parts)
     codes = data.codes(scheme) if labelled else np.zeros(len(data), np.int64)
     names = scheme.names if labelled else ("patches",)
-    rng, examples = np.random.default_rng(seed), PatchSet(data, codes, 1)
+    rng, examples = np.random.default_rng(seed), PatchSet(data, codes)
     row = EDGE + GAP + TITLE
     sheet = Image.new("RGB", (GAP + ACROSS * (EDGE + GAP), GAP + len(names) * row), "white")
     draw = ImageDraw.Draw(sheet)
@@ -102,7 +102,7 @@ def write_sheet(
 def _colour(data: PatchData, words: str) -> Generator[Step, None, dict[str, Any]]:
     """Average the colours of some or all patches."""
     rows = np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).astype(np.intp)
-    examples = PatchSet(data, np.zeros(len(data), np.int64), 1)
+    examples = PatchSet(data, np.zeros(len(data), np.int64))
     sums, squares, n = np.zeros(3), np.zeros(3), 0
     for chunk in batches(len(rows), TOGETHER):
         values = examples.patches(rows[chunk]).reshape(-1, 3).astype(np.float64)

@@ -18,6 +18,7 @@ from napari_lungcls.learning.settings_data import (
     AugmentationSettings,
     SplitSettings,
 )
+from napari_lungcls.learning.settings_run import LARGE, SMALL
 from napari_lungcls.learning.start import SHAPE
 from napari_lungcls.learning.tuning.dimensions import (
     AUGMENTATION,
@@ -110,12 +111,12 @@ class Space(BaseModel):
         }
 
     def corners(self, base: TrainingSettings) -> Iterator[TrainingSettings]:
-        """Give settings among which are the ones with the widest windows of the space.
+        """Give settings among which are the ones with the widest crops of the space.
 
         All shapes are tried; strengths of augmentation at their largest, because they only
-        ever widen what a window may reach.
+        ever widen the crops that tiles are made of.
         """
-        forms = [n for n in self.dimensions if n in (*SHAPE, "rotation", "random_phase")]
+        forms = [n for n in self.dimensions if n in (*SHAPE, "rotation", "freeze")]
         strong = {
             name: max(self.dimensions[name].extremes)
             for name in (AUGMENTATION, *STRENGTHS)
@@ -128,22 +129,25 @@ class Space(BaseModel):
 def default_space(base: TrainingSettings) -> Space:
     """Return the space that is searched when the user names none.
 
-    Of the zooms, fewer are tried, but none beyond: the regions of
-    the split have to be wide enough for it, in all trials. Where there is one only, it stays.
+    The number of tiles in a step follows from their size, so that a step costs the same in all
+    trials. Of the zooms, fewer are tried, but none beyond: regions have to be wide enough for
+    the coarsest, in all trials. Where there is one only, it stays.
 
     Parameters
     ----------
     base
-        The settings around which it lies, with zooms.
+        The settings around which it lies, `resolved`.
     """
     found: dict[str, Any] = {
         "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
-        "batch_size": [16, 32, 64],
         "optimizer": ["adam", "adamw", "sgd", "rmsprop"],
         "weight_decay": {"low": 1e-6, "high": 1e-2, "log": True},
-        "window": [48, 64, 80],
+        "tile": sorted({SMALL, LARGE, base.tile or LARGE}),
+        "hidden": sorted({16, 32, 64, base.hidden}),
         "dropout": {"low": 0.0, "high": 0.6},
     }
+    if base.freezes:
+        found["freeze"] = ["yes", "no"]
     if len(base.zooms) > 1:
         found["zooms"] = [base.zooms[: i + 1] for i in range(len(base.zooms))]
     if any(getattr(base, name) for name in STRENGTHS):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
@@ -16,7 +15,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.imaging.pixelsize import common_pixel_size
 from napari_lungcls.learning.augmentation import check_changes, reach
 from napari_lungcls.learning.dataset import PointSet, read_point_set
-from napari_lungcls.learning.layout import Layout, Pair, count_points, place_points
+from napari_lungcls.learning.layout import Layout, Pair, place_points
 from napari_lungcls.learning.runs import Material
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
@@ -39,8 +38,11 @@ class Task:
     ----------
     pairs, scheme
         Images with their points, and the classes.
+    given
+        The settings that all trials share. What they leave to the program is chosen for each
+        trial, so that it fits what the search changes.
     base
-        The settings that all trials share, with the zooms that they begin with.
+        The same, with the program's choice where the search changes nothing.
     space
         What the trials change.
     objective
@@ -50,12 +52,15 @@ class Task:
     layout, split
         Where the points lie, and which part of them each trial learns from. Its regions are
         wide enough for the coarsest zoom in the space, so that all trials have the same points.
-    widest
-        Settings with which everything is read that any trial can see.
+    zooms
+        All that any trial looks at; those of the layout.
+    reach
+        How far from its point a crop of any trial can end, in level pixels.
     """
 
     pairs: tuple[Pair, ...]
     scheme: ClassScheme
+    given: TrainingSettings
     base: TrainingSettings
     space: Space
     objective: Objective
@@ -63,7 +68,8 @@ class Task:
     pixel_size: float | None
     layout: Layout
     split: Split
-    widest: TrainingSettings
+    zooms: tuple[int, ...]
+    reach: int
 
     @classmethod
     def prepare(
@@ -100,19 +106,21 @@ class Task:
         """
         given = _judgeable(given)
         origin = open_origin(given, scheme)
+        given = origin.shaped(given)
         pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
-        base = origin.shaped(given).resolved(pixel_size, count_points(pairs))
+        base = origin.resolve(given, pairs)
         space = space or default_space(base)
         space = space.replaced(search) if search else space
         space = space.without([*fixed, *(SHAPE if origin.model else ())])
         if not space.dimensions:
-            raise InputError("nothing is left to search; leave out some options, or give --search")
+            raise InputError("nothing is left to search; fix fewer settings, or name some")
         if AUGMENTATION in space.dimensions and space.settings(base, {AUGMENTATION: 0.0}) == base:
             raise InputError(
                 "the search varies the strength of the augmentation, but all strengths are 0; "
-                "give some, such as --colour 0.05"
+                "give some, such as a colour of 0.05"
             )
-        corners = list(space.corners(base))
+        corners = [origin.resolve(corner, pairs) for corner in space.corners(given)]
+        _check_effect(corners, space)
         for corner in corners:
             _check_shape(corner, len(scheme))
             for stack, _ in pairs:
@@ -122,8 +130,24 @@ class Task:
         wide = max(corners, key=reach).model_copy(update={"zooms": zooms})
         (split,) = make_splits(layout, wide, scheme, np.random.default_rng(base.seed))
         return cls(
-            tuple(pairs), scheme, base, space, objective, origin, pixel_size, layout, split, wide
-        )
+            tuple(pairs), scheme, given, base, space, objective, origin, pixel_size, layout,
+            split, zooms, reach(wide),
+        )  # fmt: skip
+
+    def settings(self, values: Mapping[str, Any]) -> TrainingSettings:
+        """Return the settings of a trial, complete.
+
+        Parameters
+        ----------
+        values
+            By dimension of the space.
+
+        Raises
+        ------
+        InputError
+            When they contradict each other.
+        """
+        return self.origin.resolve(self.space.settings(self.given, values), self.pairs)
 
     def fingerprint(self) -> dict[str, Any]:
         """Say in plain values what all processes that share a study must agree on."""
@@ -144,70 +168,41 @@ class Task:
         }
 
     def read(self) -> Iterator[tuple[int, int] | PointSet]:
-        """Read the windows of all trials at once; see `read_point_set`."""
-        return read_point_set(self.pairs, self.layout, self.widest)
+        """Read the tissue that any trial can see; see `read_point_set`."""
+        return read_point_set(self.pairs, self.layout, self.reach)
 
     def material(self, points: PointSet, settings: TrainingSettings) -> Material:
         """Return what a trial with these settings learns from, as if read for it alone."""
-        levels = [self.widest.zooms.index(zoom) for zoom in settings.zooms]
-        seen = Narrowed(points, np.array(levels, np.intp), 2 * reach(settings) + 2)
+        seen = points.at([self.zooms.index(zoom) for zoom in settings.zooms])
         dtype = str(self.pairs[0][0].dtype)
         return Material(seen, (self.split,), dtype, self.pixel_size, {})
-
-
-@dataclass(frozen=True)
-class Narrowed:
-    """Some levels of a point set, and of each as much as a trial would have read.
-
-    Attributes
-    ----------
-    points
-        The set, read for the widest windows.
-    levels
-        Which of its zooms to give.
-    edge
-        Of the squares to give, in level pixels.
-    """
-
-    points: PointSet
-    levels: NDArray[np.intp]
-    edge: int
-
-    @property
-    def codes(self) -> NDArray[np.int64]:
-        """`(n,)` classes."""
-        return self.points.codes
-
-    @property
-    def run_length(self) -> int:
-        """As of the points."""
-        return self.points.run_length
-
-    def around(self, rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Give the squares from which training windows are sampled."""
-        return self.centred(rows, self.edge)
-
-    def centred(
-        self, rows: NDArray[np.intp], window: int
-    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Cut windows without turn or shift."""
-        windows, places = self.points.centred(rows, window)
-        return windows[:, self.levels], places[:, self.levels]
 
 
 def _judgeable(given: TrainingSettings) -> TrainingSettings:
     """Refuse settings by which trials cannot be judged, and hold out a test part."""
     if given.folds > 1:
         raise InputError(
-            f"--folds {given.folds}: trials are judged on one validation part; leave --folds out"
+            f"trials are judged on one validation part, and {given.folds} folds were asked for; "
+            "search with one split"
         )
     if not given.val_fraction:
-        raise InputError("--val-fraction 0: trials are judged on validation points; keep some")
+        raise InputError("trials are judged on validation points; keep a share of the points")
     if not given.test_fraction:
         if "test_fraction" in given.model_fields_set:
-            raise InputError("--test-fraction 0: the best trial is judged on a test part; keep one")
+            raise InputError("the best trial is judged on a test part; keep a share of the points")
         return given.model_copy(update={"test_fraction": TEST_FRACTION})
     return given
+
+
+def _check_effect(corners: Sequence[TrainingSettings], space: Space) -> None:
+    """Refuse a search that changes nothing, because only heads are fitted."""
+    felt = {*SHAPE, "freeze", "prior"} & space.dimensions.keys()
+    if not felt and all(corner.freezes for corner in corners):
+        raise InputError(
+            "the trunk stays as it is and only the heads are fitted, so that "
+            f"{', '.join(space.dimensions)} would change nothing; let the trunk learn (freeze: "
+            "no), or search freeze as well"
+        )
 
 
 def _check_shape(settings: TrainingSettings, classes: int) -> None:

@@ -97,7 +97,7 @@ class Worker:
             elif cancelled():
                 return
             else:
-                yield self.progress("reading windows")
+                yield self.progress("reading")
 
     def _finish(
         self, trial: Trial, cancelled: Callable[[], bool]
@@ -125,8 +125,7 @@ class Worker:
         task = self._task
         assert self._points is not None
         # The model on everything is for the end of the search.
-        base = task.base.model_copy(update={"final": "none"})
-        settings = task.space.settings(base, trial.params)
+        settings = task.settings(trial.params).model_copy(update={"final": "none"})
         run = Run(task.material(self._points, settings), settings, task.scheme, task.origin)
         clock, rungs = Clock(), Rungs(trial)
         for step in run.go(clock, cancelled):
