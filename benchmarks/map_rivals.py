@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 import napari_lungcls as lc
 from napari_lungcls.imaging.geometry import to_level
-from napari_lungcls.network.engines.torch_net import Trunk
+from napari_lungcls.network.engines.torch_net import Trunk, pad
 
 COARSEST = 32.0
 """Largest standard deviation of the forest's Gaussians, in pixels."""
@@ -107,23 +107,18 @@ class Extractor:
         if missing := [name for name in missing if not name.endswith("num_batches_tracked")]:
             raise SystemExit(f"{weights} lacks {missing[0]}; give torchvision's ResNet-18")
         self._trunk.eval()
-        self._trunk.pad(reflect=True)
+        pad(self._trunk, reflect=True)
         self._mean, self._std = studied.mean((0, 1)), studied.std((0, 1))
 
     @torch.no_grad()
     def __call__(self, image: Bytes) -> Cells:
         """Map `(y, x, 3)` to cells."""
         scaled = ((image - self._mean) / self._std).astype(np.float32)
-        x, trunk, found = torch.from_numpy(scaled).permute(2, 0, 1)[None], self._trunk, {}
+        x, found = torch.from_numpy(scaled).permute(2, 0, 1)[None], {}
         for zoom in ZOOMS:
             level = F.pad(F.avg_pool2d(x, zoom), [HALO] * 4, mode="reflect")
-            level = level.contiguous(memory_format=torch.channels_last)
-            stem = F.relu(trunk.bn1(trunk.conv1(level)))
-            made = [stem, F.max_pool2d(stem, 3, 2, padding=1)]
-            for stage in STAGES[1:]:
-                made.append(getattr(trunk, f"layer{stage}")(made.pop()))
-                found[zoom, stage] = made[-1]
-            found[zoom, 0] = stem
+            made = self._trunk(level.contiguous(memory_format=torch.channels_last))
+            found |= {(zoom, stage): made[stage] for stage in STAGES}
         return {key: found[key][0].permute(1, 2, 0) for key in _keys()}
 
 
