@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from napari_lungcls.network.readouts import readouts_at
 
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
@@ -34,9 +33,12 @@ from napari_lungcls.network.engines import (
     engine_status,
 )
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
+from napari_lungcls.network.tiles import Tiles
 
 REFERENCE = "torch"
-BATCH = 32
+TILES = 4
+POINTS = 64
+"""In all tiles of a step together."""
 
 
 def main() -> None:
@@ -63,7 +65,7 @@ def main() -> None:
         "devices": {name: model.engine.device for name, model in models.items()},
         "threads": os.environ.get("OMP_NUM_THREADS", f"as each chooses of {os.cpu_count()}"),
         "processor": platform.processor() or platform.machine(),
-        "settings": vars(args) | {"batch": BATCH, "window": spec.window, "stages": spec.stages},
+        "settings": vars(args) | {"tiles": TILES, "tile": spec.tile, "points": POINTS, "stages": spec.stages},
         "versions": software_versions(),
     }  # fmt: skip
     print(json.dumps(result, indent=2))
@@ -74,7 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--edge", type=int, default=2048, help="pixels of the painted image")
     parser.add_argument("--stride", type=int, default=4)
-    parser.add_argument("--zooms", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--zooms", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a small image, two rounds")
     args = parser.parse_args()
@@ -91,13 +93,13 @@ def _image(edge: int) -> np.ndarray:
 def _training(engine: Engine) -> Callable[[], object]:
     """Return one step of training on a batch of usual size."""
     spec, rng = engine.spec, np.random.default_rng(0)
-    shape = (BATCH, len(spec.zooms), spec.window, spec.window, 3)
-    windows = rng.integers(0, 255, shape, np.uint8)
-    places = rng.uniform(16, spec.window - 16, (*shape[:2], 2))
-    readouts, weights = readouts_at(spec, places), np.ones(BATCH, np.float32)
-    codes = rng.integers(0, spec.classes, BATCH)
+    shape = (TILES, len(spec.zooms), spec.tile, spec.tile, 3)
+    places = rng.uniform(0, spec.tile - 1, (POINTS, len(spec.zooms), 2))
+    owner = rng.integers(0, TILES, POINTS)
+    tiles = Tiles(rng.integers(0, 255, shape, np.uint8), owner, places)
+    codes, weights = rng.integers(0, spec.classes, POINTS), np.ones(POINTS, np.float32)
     engine.prepare(OptimizerOptions(dropout=0.3, weight_decay=1e-4))
-    return lambda: engine.train_step(windows, readouts, codes, weights, 1e-4)
+    return lambda: engine.train_step(tiles, codes, weights, 1e-4)
 
 
 def _painting(model: Model, image: np.ndarray, stride: int) -> Callable[[], object]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari_lungcls.network.readouts import readouts_at
 from numpy.typing import NDArray
 
 from engine_examples import SPECS, TINY, answers, examples
