@@ -24,7 +24,9 @@ from napari_lungcls.reporting import downsample_picture
 PICTURE = Path(__file__).parent / "pictures" / "demo.png"
 AUGMENTED = PICTURE.with_name("augmentation.webp")
 SIDE = 340
-"""Edge of a panel: so many cells of the map, and as many pixels of the picture."""
+"""Edge of a panel in pixels of the picture."""
+STEP = 2
+"""Pixels of the section for one of the picture."""
 GAP = 12
 LINE = 26
 LARGEST = 400_000
@@ -54,15 +56,16 @@ Colours = NDArray[np.uint8]
 
 
 def panels(folder: Path) -> dict[str, Colours]:
-    """Give the three pictures of the report, one pixel for a cell of the map."""
+    """Give the three pictures of the report, one pixel for `STEP` of the section."""
     report = folder / "report"
     names = {"image": "picture-1-image", "truth": "picture-2-truth", "map": "picture-3-map"}
     found = {
         name: np.asarray(Image.open(report / f"{file}.png").convert("RGB"))
         for name, file in names.items()
     }
-    cells = found["map"].shape[:2]
-    found["image"] = downsample_picture(found["image"], max(cells))
+    found["image"] = downsample_picture(found["image"], max(found["map"].shape[:2]) // STEP)
+    # Colours of classes are not mixed.
+    found |= {name: found[name][::STEP, ::STEP] for name in ("truth", "map")}
     return {name: _middle(picture, SIDE) for name, picture in found.items()}
 
 

@@ -30,7 +30,8 @@ SETTINGS = TrainingSettings(seed=1, pretrained="none")
 """The default settings, but for the start: its figures shall be the same with and without a
 network connection."""
 
-STRIDE = 2
+STRIDE = 1
+"""Every pixel is judged: the middle of a wider cell may lie between pixels of two classes."""
 PIXEL_SIZE = 1.0
 LUNG = LungParameters(airway_spacing=None, vessel_spacing=None)
 """Parenchyma only: airways and vessels are too rare in two small sections to learn from."""

@@ -33,7 +33,7 @@ def test_the_folder_holds_all_that_a_user_would_make(small_demo, run_cli):
     assert len(lc.read_points(folder / "studied.lungcls.csv")) == 120
     image = lc.open_image(folder / "unseen.ome.tif")
     assert (image.shape, image.pixel_size) == ((96, 128), pytest.approx(demo.PIXEL_SIZE))
-    assert lc.read_map(folder / "unseen-map.ome.zarr").classes.shape == (48, 64)
+    assert lc.read_map(folder / "unseen-map.ome.zarr").classes.shape == (96, 128)
     again = run_cli(
         "evaluate", folder / "lung.safetensors", folder / "studied.ome.tif",
         "--points", folder / "studied.lungcls.csv", "--json",
@@ -51,8 +51,7 @@ def test_painted_accuracy_is_the_share_of_right_cells(small_demo, small_plan):
     cells = np.asarray(lc.read_map(folder / "unseen-map.ome.zarr").classes)
     right = counted = 0
     for i, j in np.ndindex(cells.shape):
-        # Cell i covers pixels 2i and 2i + 1; its centre rounds up to the second.
-        truth = section.truth[2 * i + 1, 2 * j + 1]
+        truth = section.truth[i, j]
         counted += truth > 0
         right += bool(truth > 0 and cells[i, j] == truth)
     assert found.json["painted_accuracy"] == pytest.approx(right / counted)
@@ -64,7 +63,7 @@ def test_share_errors_are_percentage_points_of_the_area(small_demo, small_plan):
         small_plan.unseen, pixel_size=demo.PIXEL_SIZE, seed=demo.TEST_SEED, parameters=demo.LUNG
     )
     cells = np.asarray(lc.read_map(folder / "unseen-map.ome.zarr").classes)
-    truth = section.truth[1::2, 1::2]
+    truth = section.truth
     page = Path(found.json["report"]).read_text(encoding="utf-8")
     for code, off in enumerate(found.json["share_errors"].values(), 1):
         right = 100 * (truth == code).sum() / (truth > 0).sum()
@@ -84,6 +83,14 @@ def test_progress_never_runs_backwards(small_plan, tmp_path):
     reading = [d for d, _, words in shown if words.startswith("reading")]
     training = [d for d, _, words in shown if "epoch" in words]
     assert max(reading) <= min(training) < demo.TRAINED - 50 < max(training)
+
+
+def test_the_truth_of_a_cell_is_that_under_its_middle():
+    truth = np.arange(49, dtype=np.uint8).reshape(7, 7)
+    np.testing.assert_array_equal(demo.truth_at_cells(truth, 1), truth)
+    np.testing.assert_array_equal(demo.truth_at_cells(truth, 3), truth[[1, 4, 6]][:, [1, 4, 6]])
+    # Between two pixels it is the one after it.
+    np.testing.assert_array_equal(demo.truth_at_cells(truth, 4), truth[[2, 6]][:, [2, 6]])
 
 
 def test_a_cancelled_demonstration_says_so(small_plan, tmp_path):
