@@ -13,7 +13,7 @@ from napari_lungcls.learning.settings_data import (
     AugmentationSettings,
     SplitSettings,
 )
-from napari_lungcls.learning.settings_network import FEW, KEEPING, SHARP_ZOOMS, NetworkSettings
+from napari_lungcls.learning.settings_network import FEW, KEEPING, WITH_WEIGHTS, NetworkSettings
 from napari_lungcls.learning.settings_run import (
     ENOUGH,
     FINISH,
@@ -99,13 +99,11 @@ class TrainingSettings(
             Stages of the trunk that have weights from a file, the stem as 0; none if it begins
             with random numbers.
         """
-        freeze = self.freeze
-        if freeze == "auto":
-            freeze = "yes" if weights and n < FEW and self.readout == "point" else "no"
+        is_few = bool(weights) and n < FEW and self.readout == "point"
+        freeze = ("yes" if is_few else "no") if self.freeze == "auto" else self.freeze
         every = tuple(STAGE_NAMES)
         known = tuple(s for s in every if s in weights or s == DETAIL)
-        stages = known if freeze == "yes" and weights else every
-        zooms = SHARP_ZOOMS if freeze == "yes" and self.readout == "point" else (1,)
+        zooms = self.zooms or (WITH_WEIGHTS if weights and self.readout == "point" else (1,))
         tile = self.tile
         if tile is None:
             points = PIXELS // LARGE**2 * (1 + density * LARGE**2)
@@ -113,11 +111,11 @@ class TrainingSettings(
         return self.model_copy(
             update={
                 "freeze": freeze,
-                "zooms": self.zooms or zooms,
-                "stages": self.stages or stages,
+                "zooms": zooms,
+                "stages": self.stages or (known if weights else every),
                 "tile": tile,
                 "trunk_rate": self.trunk_rate or (KEEPING if weights else 1.0),
-                "batch_size": self.batch_size or max(1, PIXELS // tile**2),
+                "batch_size": self.batch_size or max(1, PIXELS // (tile**2 * len(zooms))),
             }
         )
 

@@ -14,8 +14,8 @@ from napari_lungcls.network.spec import Padding, Readout
 FEW = 200
 """Points below which a trunk with weights stays as it is, where the program chooses."""
 
-SHARP_ZOOMS = (1, 2, 4)
-"""Zooms at which a trunk that stays as it is looks, where the program chooses."""
+WITH_WEIGHTS = (1, 2)
+"""Zooms at which a trunk with weights looks, where the program chooses; others look at one."""
 
 STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
 
@@ -30,8 +30,8 @@ class NetworkSettings(BaseModel):
     zooms: tuple[int, ...] = setting(
         (),
         "Zooms",
-        "factors by which the image is shrunk before the network looks; auto: 1, or 1,2,4 where "
-        "the trunk stays as it is",
+        "factors by which the image is shrunk before the network looks; auto: 1, or 1,2 where "
+        "training begins with weights from a file",
         SEES,
         in_sight=True,
     )
@@ -50,8 +50,8 @@ class NetworkSettings(BaseModel):
     stages: tuple[int, ...] = setting(
         (),
         "Stages",
-        "what is read of the network: detail, stem, layer1 to layer4; auto: all, but of a frozen "
-        "trunk only those that have weights",
+        "what is read of the network: detail, stem, layer1 to layer4; auto: all, or those that "
+        "the file has weights for",
         SEES,
         words={str(number): name for number, name in STAGE_NAMES.items()},
     )
