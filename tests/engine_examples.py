@@ -1,8 +1,9 @@
-"""Networks, windows and answers on which engines are tested."""
+"""Networks, tiles and answers on which engines are tested."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,29 +13,40 @@ from numpy.typing import NDArray
 from known_network import make_spec
 from napari_lungcls.network.engines import OptimizerOptions, engine_status
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.tiles import Tiles
 
-TINY = make_spec(stages=(1,), window=16)
+TINY = make_spec(stages=(-1, 0, 1), tile=16, hidden=8)
+LINEAR = make_spec(stages=(0, 1), tile=16)
 SPECS = {
     "small": make_spec(),
-    "two zooms": make_spec(zooms=(1, 4), stages=(1, 3), window=48),
-    "all stages": make_spec(zooms=(2,), stages=(1, 2, 3, 4), window=64, classes=5),
-    "deepest only": make_spec(stages=(4,), window=50, padding="zeros"),
-    "mean": make_spec(stages=(2, 3), readout="mean"),
-    "torchvision": make_spec(stages=(4,), readout="mean", padding="zeros", window=64),
+    "two zooms": make_spec(zooms=(1, 4), stages=(-1, 1, 3), tile=48, hidden=8),
+    "all stages": make_spec(zooms=(2,), stages=(-1, 0, 1, 2, 3, 4), tile=64, classes=5, hidden=32),
+    "linear": make_spec(zooms=(1, 2), stages=(-1, 0, 2)),
+    "deepest only": make_spec(stages=(4,), tile=50, padding="zeros"),
+    "mean": make_spec(stages=(0, 2, 3), readout="mean", hidden=8),
+    "torchvision": make_spec(stages=(4,), readout="mean", padding="zeros", tile=64),
 }
 
 
 NO_REGULARISATION = OptimizerOptions(clip_norm=None)
 
 
-def examples(spec: NetworkSpec, n: int, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Draw windows with some structure, and places of their points."""
+def examples(spec: NetworkSpec, points: int, seed: int = 0) -> Tiles:
+    """Draw tiles with some structure and two points in each, or one where tiles are averaged."""
     rng = np.random.default_rng(seed)
+    n = points if spec.readout == "mean" else -(-points // 2)
     coarse = rng.integers(0, 255, (n, len(spec.zooms), 8, 8, 3))
-    scale = -(-spec.window // 8)
-    windows = coarse.repeat(scale, 2).repeat(scale, 3)[:, :, : spec.window, : spec.window]
-    places = rng.uniform(0, spec.window - 1, (n, len(spec.zooms), 2))
-    return windows.astype(np.uint8), places
+    scale = -(-spec.tile // 8)
+    pixels = coarse.repeat(scale, 2).repeat(scale, 3)[:, :, : spec.tile, : spec.tile]
+    # Some lie beyond the outermost cells.
+    places = rng.uniform(-1, spec.tile, (points, len(spec.zooms), 2))
+    owner = rng.permutation(np.arange(points) % max(1, n))
+    return Tiles(pixels.astype(np.uint8), owner, places)
+
+
+def some(tiles: Tiles, points: Any) -> Tiles:
+    """Keep all tiles, and only some points."""
+    return replace(tiles, owner=tiles.owner[points], places=tiles.places[points])
 
 
 def answers(n: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -218,8 +218,7 @@ class HostPainting:
         rows, columns = lattice_shape(terms)
         strips = []
         for some in strips_of(rows, columns * len(self._heads.bias)):
-            summed = np.broadcast_to(self._heads.bias, (some.stop - some.start, columns, 1))
-            total = summed.astype(np.float32)
+            total = np.tile(self._heads.bias, (some.stop - some.start, columns, 1))
             for term in terms:
                 if term.rows is None or term.columns is None:
                     total += term.maps[some]
