@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from known_network import make_spec, random_engine
 from napari_lungcls.imaging.geometry import STAGE_STRIDES
 from napari_lungcls.network.engines.glass import GRAIN, Glass
-from napari_lungcls.network.engines.painting import HALO
+from napari_lungcls.network.engines.painting import HALO, Lattice
 from napari_lungcls.network.engines.reach import block_radius, sees_any, stage_radius
 
 
@@ -51,18 +51,25 @@ def test_a_cell_sees_the_grains_within_its_sight(
         assert seen[i, j] == near.any()
 
 
-@pytest.mark.parametrize("stage", [1, 2])
+@pytest.mark.parametrize("stage", [-1, 0, 1, 2])
 def test_a_change_is_felt_as_far_as_the_radius_says(stage: int) -> None:
-    painting = random_engine(make_spec(stages=(stage,), window=64), 3).painting()
+    painting = random_engine(
+        make_spec(stages=(stage,) if stage > 0 else (stage, 1), tile=64), 3
+    ).painting()
     radius = stage_radius(stage)
-    assert radius == block_radius(stage, 2)
+    assert radius == (block_radius(stage, 2) if stage > 0 else {-1: 2, 0: 3}[stage])
     # Cell (2, 2) of the tile, whose first cell lies behind a halo, is centred here.
-    at = HALO + 2 * STAGE_STRIDES[stage]
+    there = 2 * STAGE_STRIDES[stage]
+    at = HALO + there
     noise, cells = np.random.default_rng(0).integers(0, 255, (192, 192, 3)), []
     for near in (None, radius, radius + 1):
         tile = np.full((192, 192, 3), 128, np.uint8)
         if near is not None:
             tile[:, at + near :] = noise[:, at + near :]
-        cells.append(np.asarray(painting.class_maps(tile, 1)[stage])[:, 2, 2])
+        out = painting.zeros((1, 1, 3))
+        place = np.array([float(there)])
+        fine = [Lattice(stage, place, place, out)] if stage < 1 else []
+        maps = painting.head_maps(tile, 1, fine)
+        cells.append(np.asarray(out[0, 0] if stage < 1 else maps[stage][2, 2]))
     assert np.abs(cells[1] - cells[0]).max() > 0
     np.testing.assert_allclose(cells[2], cells[0], atol=1e-6)

@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from known_network import cells_of, make_spec, random_engine, random_state
-from napari_lungcls.network.engines.torch_net import Convolution, Network, Trunk, folded
-from napari_lungcls.network.modelfile import parameter_shapes
+from napari_lungcls.network.engines.torch_net import Convolution, Network, Trunk, folded, pad
 from napari_lungcls.network.parameters import trunk_shapes
+from napari_lungcls.network.tiles import Tiles
 
-TORCHVISION = make_spec(stages=(4,), readout="mean", padding="zeros", window=64, classes=100)
+TORCHVISION = make_spec(stages=(4,), readout="mean", padding="zeros", tile=64, classes=100)
 
 
 def trunk_with(state: dict[str, np.ndarray], deepest: int = 4) -> Trunk:
@@ -25,7 +25,7 @@ def trunk_with(state: dict[str, np.ndarray], deepest: int = 4) -> Trunk:
 
 
 def test_names_and_shapes_are_torchvision_s() -> None:
-    arrays = Network(TORCHVISION, torch.Generator()).named_arrays()
+    arrays = Network(TORCHVISION).named_arrays()
     found = {name: tuple(array.shape) for name, array in arrays.items()}
     assert found == trunk_shapes() | {"fc.weight": (100, 512), "fc.bias": (100,)}
     # As torchvision publishes for resnet18, which has 900 classes more.
@@ -35,8 +35,8 @@ def test_names_and_shapes_are_torchvision_s() -> None:
 
 def test_a_shallow_trunk_ends_with_its_deepest_stage() -> None:
     spec = make_spec(stages=(2,))
-    arrays = Network(spec, torch.Generator()).named_arrays()
-    assert {name: tuple(a.shape) for name, a in arrays.items()} == parameter_shapes(spec)
+    arrays = Network(spec).named_arrays()
+    assert {name: tuple(a.shape) for name, a in arrays.items()} == spec.shapes()
     assert not any(name.startswith("layer3") for name in arrays)
 
 
@@ -45,8 +45,7 @@ def test_torchvision_s_classifier_gives_its_numbers() -> None:
     engine = random_engine(TORCHVISION, 5)
     state = random_state(TORCHVISION, 5)
     windows = np.random.default_rng(0).integers(0, 255, (3, 1, 64, 64, 3), np.uint8)
-    cells = np.full((3, 1, 4), 0.25, np.float32)
-    found = engine.logits(windows, {4: cells})
+    found = engine.logits(Tiles(windows, np.arange(3), np.zeros((3, 1, 2))))
     norm = TORCHVISION.normalisation
     for window, logits in zip(windows[:, 0], found, strict=True):
         image = torch.from_numpy(((window - norm.mean) / norm.std).astype(np.float32))
@@ -63,11 +62,11 @@ def test_torchvision_s_classifier_gives_its_numbers() -> None:
 def test_cells_follow_the_plain_implementation(size: int, padding: str) -> None:
     state = random_state(TORCHVISION)
     trunk = trunk_with(state)
-    trunk.pad(reflect=padding == "reflect")
+    pad(trunk, reflect=padding == "reflect")
     image = torch.randn((1, 3, size, size), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         found = trunk(image)
-    for stage, wanted in cells_of(state, image, (1, 2, 3, 4), padding).items():
+    for stage, wanted in cells_of(state, image, (0, 1, 2, 3, 4), padding).items():
         assert found[stage].shape[2:] == (-(-size // 2 ** (stage + 1)),) * 2
         np.testing.assert_allclose(found[stage][0], wanted, atol=1e-4 * np.abs(wanted).max())
 
@@ -77,16 +76,16 @@ def test_padding_can_be_changed_back() -> None:
     image = torch.randn((1, 3, 40, 40), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         before = trunk(image)[2]
-        trunk.pad(reflect=True)
+        pad(trunk, reflect=True)
         reflected = trunk(image)[2]
-        trunk.pad(reflect=False)
+        pad(trunk, reflect=False)
         assert torch.equal(trunk(image)[2], before)
     assert not torch.allclose(reflected, before)
 
 
 def test_a_constant_image_has_no_edges_when_reflected() -> None:
     trunk = trunk_with(random_state(make_spec(stages=(3,))), 3)
-    trunk.pad(reflect=True)
+    pad(trunk, reflect=True)
     with torch.inference_mode():
         for values in trunk(torch.full((1, 3, 64, 64), 0.7)).values():
             flat = values.flatten(2)
@@ -95,7 +94,7 @@ def test_a_constant_image_has_no_edges_when_reflected() -> None:
 
 def test_folding_changes_nothing_but_the_padding() -> None:
     trunk = trunk_with(random_state(make_spec(stages=(3,))), 3)
-    trunk.pad(reflect=True)
+    pad(trunk, reflect=True)
     before = {name: array.clone() for name, array in trunk.state_dict().items()}
     fast = folded(trunk)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
@@ -104,7 +103,7 @@ def test_folding_changes_nothing_but_the_padding() -> None:
     with torch.inference_mode():
         found = fast(image)
         after = trunk(image)
-        trunk.pad(reflect=False)
+        pad(trunk, reflect=False)
         for stage, wanted in trunk(image).items():
             torch.testing.assert_close(found[stage], wanted, atol=1e-4, rtol=1e-5)
             assert not torch.allclose(after[stage], wanted)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from known_network import make_spec, random_engine
+from napari_lungcls.network.engines.painting import Lattice
 from napari_lungcls.network.engines.torch_threads import SMALL, share_out
 
 CPU = torch.device("cpu")
@@ -96,9 +97,15 @@ def test_a_tile_is_the_same_on_one_core_and_on_two() -> None:
     tile = np.full((640, 640, 3), 240, np.uint8)
     for y, x in ((90, 90), (100, 400), (400, 120), (420, 430)):
         tile[y : y + 60, x : x + 90] = rng.integers(0, 255, (60, 90, 3))
-    painting = random_engine(make_spec(window=64, stages=(1, 2, 4)), 3).painting()
-    together = painting.class_maps(tile, 1)
+    painting = random_engine(make_spec(tile=64, stages=(-1, 0, 1, 2, 4)), 3).painting()
+    at = np.arange(0.5, 512, 3)
+
+    def read() -> dict[int, torch.Tensor]:
+        out = painting.zeros((len(at), len(at), 3))
+        maps = painting.head_maps(tile, 1, [Lattice(stage, at, at, out) for stage in (-1, 0)])
+        return maps | {0: out}
+
+    together = read()
     torch.set_num_threads(1)
-    alone = painting.class_maps(tile, 1)
-    for stage, cells in alone.items():
+    for stage, cells in read().items():
         torch.testing.assert_close(together[stage], cells, rtol=1e-5, atol=1e-5)

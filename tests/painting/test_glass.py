@@ -13,14 +13,15 @@ from scipy.ndimage import maximum_filter
 from known_network import make_document, make_spec, random_engine
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.model import Model
-from napari_lungcls.network.engines import torch_convolving, torch_painting
+from napari_lungcls.network.engines import torch_convolving, torch_fine, torch_painting
 from napari_lungcls.network.engines.glass import GRAIN, GRANULE, Glass, find_glass
-from napari_lungcls.network.engines.painting import HostPainting
+from napari_lungcls.network.engines.painting import HALO, HostPainting, Lattice
 from napari_lungcls.network.engines.rectangles import parts, rectangles
 
-# Two stages see 49 level pixels far; windows of 64 see 48 and are what glass is judged by.
-SPEC = make_spec(zooms=(1, 3), window=66)
-MODEL = Model(make_document(SPEC), random_engine(SPEC, 3).state(), device="cpu")
+# Two layers see 49 level pixels far, less than the halo that glass is judged by.
+SPEC = make_spec(zooms=(1, 3), stages=(-1, 0, 1, 2), hidden=6)
+ENGINE = random_engine(SPEC, 3)
+MODEL = Model(make_document(SPEC), ENGINE.state(), device="cpu")
 
 
 def slide(seed: int, colour: int, dtype: Any = np.uint8) -> np.ndarray:
@@ -31,6 +32,18 @@ def slide(seed: int, colour: int, dtype: Any = np.uint8) -> np.ndarray:
     for y, x in rng.integers(0, 320, (3, 2)):
         image[y : y + 3, x : x + 4] = rng.integers(0, 255, 3)
     return image
+
+
+def read_maps(painting: Any, spec: Any, tile: np.ndarray) -> dict[Any, np.ndarray]:
+    """All maps of a tile, stem and detail at every pixel and at every eighth."""
+    fine, out = [], {}
+    for stage in (-1, 0):
+        for step in (1, 8):
+            y, x = (np.arange(0.25, n - 2 * HALO, step) for n in tile.shape[:2])
+            out[stage, step] = painting.zeros((len(y), len(x), spec.summed))
+            fine.append(Lattice(stage, y, x, out[stage, step]))
+    found = out | painting.head_maps(tile, 1, fine)
+    return {name: np.asarray(maps) for name, maps in found.items()}
 
 
 def unskipped(pixels: Any, tolerance: Any) -> Glass:
@@ -47,13 +60,13 @@ def test_leaving_glass_out_changes_nothing(
     )
     model = Model(make_document(spec), MODEL.state, device="cpu")
     computed = []
-    original = torch_painting._add
+    original = torch_painting.TorchPainting._projected
 
-    def counted(maps: Any, told: Any, head: Any) -> None:
+    def counted(self: Any, told: Any, *rest: Any) -> Any:
         computed.append(len(told[0]))
-        original(maps, told, head)
+        return original(self, told, *rest)
 
-    monkeypatch.setattr(torch_painting, "_add", counted)
+    monkeypatch.setattr(torch_painting.TorchPainting, "_projected", counted)
     found = model.paint(ImageStack(slide(0, colour, dtype)), 4)
     with_glass, _ = sum(computed), computed.clear()
     monkeypatch.setattr(torch_painting, "find_glass", unskipped)
@@ -67,24 +80,44 @@ def test_leaving_glass_out_changes_nothing(
 def test_tissue_with_even_spots_is_computed_as_by_any_engine(spot: int) -> None:
     colours = np.random.default_rng(spot).integers(0, 255, (30, 30, 3))
     tile = colours.repeat(spot, 0).repeat(spot, 1)[:224, :224].astype(np.uint8)
-    engine = random_engine(make_spec(stages=(1, 4), window=64), 3)  # sees past the halo
-    found = engine.painting().class_maps(tile, 1)
-    wanted = HostPainting(engine).class_maps(tile, 1)
+    # Sees past the halo.
+    engine = random_engine(make_spec(stages=(-1, 0, 1, 4), tile=64), 3)
+    found, wanted = (
+        read_maps(painting, engine.spec, tile)
+        for painting in (engine.painting(), HostPainting(engine))
+    )
     for stage, cells in wanted.items():
         largest = np.abs(cells).max()
-        np.testing.assert_allclose(np.asarray(found[stage]), cells, atol=1e-5 * largest)
+        np.testing.assert_allclose(found[stage], cells, atol=1e-5 * largest)
 
 
 def test_nothing_but_glass_is_painted_without_a_convolution(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tile = np.full((256, 288, 3), 231, np.uint8)
-    wanted = random_engine(SPEC, 3).painting().class_maps(tile, 1)
+    wanted = read_maps(random_engine(SPEC, 3).painting(), SPEC, tile)
     monkeypatch.setattr(torch_convolving, "_convolved", None)
-    found = random_engine(SPEC, 3).painting().class_maps(tile, 1)
+    monkeypatch.setattr(torch_fine.TorchDetail, "_at", None)
+    found = read_maps(random_engine(SPEC, 3).painting(), SPEC, tile)
     for stage, cells in wanted.items():
-        np.testing.assert_array_equal(np.asarray(found[stage]), cells)
-        assert np.ptp(np.asarray(cells), axis=(1, 2)).max() == 0
+        np.testing.assert_array_equal(found[stage], cells)
+        assert np.ptp(cells, axis=(0, 1)).max() == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([1, 2.5, 4, 8]))
+def test_specks_on_glass_are_read_in_stem_and_detail(seed: int, step: float) -> None:
+    rng = np.random.default_rng(seed)
+    tile = np.full((320, 352, 3), 240, np.uint8)
+    for y, x in rng.integers(0, 320, (2, 2)):
+        tile[y : y + 5, x : x + 3] = rng.integers(0, 255, 3)
+    y, x = (np.arange(rng.uniform(0, step), n - 2 * HALO, step) for n in tile.shape[:2])
+    found = []
+    for painting in (ENGINE.painting(), HostPainting(ENGINE)):
+        out = painting.zeros((len(y), len(x), 6))
+        painting.head_maps(tile, 1, [Lattice(stage, y, x, out) for stage in (-1, 0)])
+        found.append(np.asarray(out))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
 
 
 def squares(seed: int, specks: int, rows: int, columns: int) -> np.ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from napari_lungcls.network.readouts import readouts_at
 from numpy.typing import NDArray
 
 from known_network import (
@@ -24,13 +23,14 @@ from known_network import (
 )
 from napari_lungcls.imaging.levels import Level
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.imaging.windows import read_windows
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines.painting import classes_and_probabilities
+from napari_lungcls.network.heads import Heads
+from napari_lungcls.network.tiles import Tiles
 from napari_lungcls.painting.grid import Block, MapGrid
 from napari_lungcls.painting.painter import Painter
 
-ALL = (1, 2, 3, 4)
+ALL = (-1, 0, 1, 2, 3, 4)
 
 
 def plain_level(image: NDArray[Any], zoom: int) -> NDArray[np.float64]:
@@ -73,8 +73,18 @@ def painted(engine: Any, stack: ImageStack, stride: int, **options: Any) -> NDAr
 )
 def test_a_ramp_is_painted_as_the_ramp_it_is(stride: int, tile: int) -> None:
     """Wherever no edge is near, exactly, whatever zoom, stage, stride and tile."""
-    spec = make_spec(zooms=(1, 3), stages=ALL, window=64, normalisation=PLAIN)
-    heads = {(1, 1): 0.5, (1, 2): -1.0, (1, 3): 0.25, (1, 4): 0.5, (3, 1): 1.0, (3, 2): -0.5}
+    spec = make_spec(zooms=(1, 3), stages=ALL, tile=64, normalisation=PLAIN)
+    heads = {
+        (1, -1): 0.5,
+        (1, 0): -0.25,
+        (3, 0): 0.5,
+        (1, 1): 0.5,
+        (1, 2): -1.0,
+        (1, 3): 0.25,
+        (1, 4): 0.5,
+        (3, 1): 1.0,
+        (3, 2): -0.5,
+    }
     engine = intensity_engine(spec, heads)
     height, width = 230, 260
     y, x = np.indices((height, width))
@@ -124,12 +134,17 @@ def test_a_network_that_averages_is_painted_as_it_answers() -> None:
     felt = np.argwhere(painted(engine, ImageStack(spot), 1)[0] > 0.01)
     assert felt.min() == pytest.approx(100 - 32, abs=8)
     assert felt.max() == pytest.approx(105 + 32, abs=8)
-    # At points, through their own windows, the answer is the same to half a pixel.
-    points = np.random.default_rng(0).integers(60, 140, (30, 2)).astype(float)
-    windows, places = read_windows(ImageStack(ramp), points, spec.zooms, spec.sight)
-    answers = engine.logits(windows, readouts_at(spec, places, size=spec.sight))[:, 0]
-    at_points = found[tuple(points.astype(int).T)]
-    np.testing.assert_allclose(answers, at_points, atol=0.9 * 1.0)
+    # Tiles around points say the same.
+    points = np.random.default_rng(0).integers(60, 140, (30, 2))
+    pixels = np.stack([ramp[y - 15 : y + 17, x - 15 : x + 17] for y, x in points])
+    levels = plain_level(ramp, 2)
+    coarse = np.stack(
+        [levels[y // 2 - 15 : y // 2 + 17, x // 2 - 15 : x // 2 + 17, None] for y, x in points]
+    )
+    both = np.stack([pixels[..., None], coarse], 1).repeat(3, -1).astype(np.float32)
+    tiles = Tiles(both, np.arange(30), np.zeros((30, 2, 2)))
+    at_points = found[tuple(points.T)]
+    np.testing.assert_allclose(engine.logits(tiles)[:, 0], at_points, atol=0.9 * 1.0)
 
 
 def brute_force(
@@ -152,7 +167,8 @@ def brute_force(
                 for b in (0, 1):
                     r, c = (i + a) * stride + pad, (j + b) * stride + pad
                     nine = wide[r - 2 : r + 3 : 2, c - 2 : c + 3 : 2]
-                    corners[0, a, b] = (nine.max() + nine.min()) / 2
+                    middle = (nine.max() + nine.min()) / 2
+                    corners[0, a, b] = wide[r, c] if stage < 1 else middle
             answers[n] += weight * read_off(corners, v / stride - i, u / stride - j)[0]
     return answers.tolist()
 
@@ -170,8 +186,9 @@ def test_any_image_is_painted_as_defined_up_to_its_borders(
 ) -> None:
     rng = np.random.default_rng(seed)
     image = rng.uniform(0, CEILING, (height, width)).astype(np.float32)
-    spec = make_spec(zooms=(1, 2), stages=(1, 3), normalisation=PLAIN)
+    spec = make_spec(zooms=(1, 2), stages=(-1, 0, 1, 3), normalisation=PLAIN)
     heads = {(1, 1): 1.0, (1, 3): -0.5, (2, 1): 0.7, (2, 3): 0.3}
+    heads |= {(1, -1): 0.6, (1, 0): -0.4, (2, 0): 0.5}
     found = painted(intensity_engine(spec, heads), ImageStack(image), stride, tile=tile)[0]
     cells = [(0, 0), (found.shape[0] - 1, found.shape[1] - 1)]
     cells += [tuple(rng.integers(0, found.shape)) for _ in range(12)]
@@ -182,8 +199,8 @@ def test_any_image_is_painted_as_defined_up_to_its_borders(
 
 @pytest.mark.parametrize("stride", [1, 4, 7])
 def test_a_random_network_is_painted_as_one_huge_tile_says(stride: int) -> None:
-    """Class maps of the whole reflected image at once, interpolated one cell at a time."""
-    spec = make_spec(zooms=(1, 3))
+    """Maps of the whole reflected image at once, interpolated one cell at a time."""
+    spec = make_spec(zooms=(1, 3), stages=(-1, 0, 1, 2), hidden=6)
     engine = random_engine(spec, 3)
     image = np.random.default_rng(0).integers(0, 255, (90, 75, 3), np.uint8)
     found = painted(engine, ImageStack(image), stride, tile=64)
@@ -192,21 +209,23 @@ def test_a_random_network_is_painted_as_one_huge_tile_says(stride: int) -> None:
     for zoom in spec.zooms:
         level = np.rint(plain_level(image, zoom)).astype(np.uint8)
         wide = np.pad(level, [(margin, margin), (margin, margin), (0, 0)], mode="reflect")
-        maps[zoom] = engine.class_maps(wide, zoom)
+        maps[zoom] = engine.head_maps(wide, zoom)
     rng = np.random.default_rng(1)
+    heads = Heads.of(spec, engine.state())
     for _ in range(25):
         cell = tuple(rng.integers(0, found.shape[1:]))
-        logits = engine.bias().astype(np.float64)
+        summed = heads.bias.astype(np.float64)
         for zoom in spec.zooms:
             y, x = ((i * stride + stride / 2) / zoom - 0.5 + margin for i in cell)
             for stage, values in maps[zoom].items():
-                logits += read_off(values, y / STRIDES[stage], x / STRIDES[stage])
+                summed += read_off(values, y / STRIDES[stage], x / STRIDES[stage])
+        logits = heads.logits(summed.astype(np.float32))
         # Rounding of averages at halves may differ by one grey level here and there.
         np.testing.assert_allclose(found[:, *cell], logits, atol=2e-3 * np.abs(found).max())
 
 
 def test_neither_tiles_nor_blocks_show() -> None:
-    engine = random_engine(make_spec(zooms=(1, 3)), 3)
+    engine = random_engine(make_spec(zooms=(1, 3), stages=(-1, 0, 1, 2), hidden=6), 3)
     stack = ImageStack(np.random.default_rng(0).integers(0, 255, (150, 400), np.uint8))
     whole = painted(engine, stack, 2)
     np.testing.assert_allclose(painted(engine, stack, 2, tile=32), whole, atol=1e-4)
@@ -216,7 +235,7 @@ def test_neither_tiles_nor_blocks_show() -> None:
 
 
 def test_a_region_is_the_same_part_of_the_whole() -> None:
-    engine = random_engine(make_spec(zooms=(1, 3)), 3)
+    engine = random_engine(make_spec(zooms=(1, 3), stages=(-1, 0, 1, 2), hidden=6), 3)
     stack = ImageStack(np.random.default_rng(0).integers(0, 255, (150, 200), np.uint8))
     whole = painted(engine, stack, 4)
     part = painted(engine, stack, 4, region=(slice(40, 100), slice(80, 200)))
@@ -224,7 +243,7 @@ def test_a_region_is_the_same_part_of_the_whole() -> None:
 
 
 def test_a_block_alone_is_the_block_among_others() -> None:
-    spec = make_spec(zooms=(1, 3))
+    spec = make_spec(zooms=(1, 3), stages=(-1, 0, 1, 2), hidden=6)
     stack = ImageStack(np.random.default_rng(0).integers(0, 255, (150, 200), np.uint8))
     grid = MapGrid.over(stack, 4)
     painter = Painter(random_engine(spec, 3).painting(), spec, (1.0, 3.0))
@@ -296,7 +315,7 @@ def test_a_cell_that_sees_no_number_is_not_painted(value: float) -> None:
 
 
 def test_holes_in_an_image_leave_holes_of_the_trunk_s_sight_in_its_map() -> None:
-    engine = random_engine(make_spec(stages=(1,), window=16, normalisation=PLAIN), 3)
+    engine = random_engine(make_spec(stages=(-1, 0, 1), tile=16, hidden=6, normalisation=PLAIN), 3)
     image = np.random.default_rng(0).uniform(0, 2, (200, 200)).astype(np.float32)
     whole, _ = classes_and_probabilities(painted(engine, ImageStack(image), 4))
     image[100, 100] = np.nan
