@@ -65,7 +65,7 @@ def main() -> None:
         "devices": {name: model.engine.device for name, model in models.items()},
         "threads": os.environ.get("OMP_NUM_THREADS", f"as each chooses of {os.cpu_count()}"),
         "processor": platform.processor() or platform.machine(),
-        "settings": vars(args) | {"tiles": TILES, "tile": spec.tile, "points": POINTS, "stages": spec.stages},
+        "settings": vars(args) | {"tiles": TILES, "points": POINTS, "network": spec.model_dump()},
         "versions": software_versions(),
     }  # fmt: skip
     print(json.dumps(result, indent=2))

@@ -116,7 +116,8 @@ def test_only_the_rounding_differs_from_training_in_fp32(name: str, freeze: bool
     for engine, precision in zip(engines, ("fp32", "fp16"), strict=True):
         engine.prepare(OptimizerOptions(optimizer="sgd", freeze=freeze, precision=precision))
         assert engine.precision == precision
-        losses.append(train(engine, 2))
+        # One step: a ReLU that rounding lets through in the second changes the gradient.
+        losses.append(train(engine, 1))
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
     for wanted, found in (
         [engine.state() for engine in engines],
@@ -126,7 +127,7 @@ def test_only_the_rounding_differs_from_training_in_fp32(name: str, freeze: bool
         for key, array in found.items():
             assert array.dtype == np.float32
             error, largest = np.abs(array - wanted[key]).max(), np.abs(wanted[key]).max()
-            assert error <= 1e-2 * largest, key
+            assert error <= 1e-3 * largest, key
 
 
 @pytest.mark.usefixtures("doubled")

@@ -229,9 +229,9 @@ class Body:
     ) -> None:
         self._stages, self._zooms = spec.stages, len(spec.zooms)
         how: dict[str, Any] = {"reflect": spec.padding == "reflect", "computing": computing}
-        trunk = None if like is None else like.trunk
-        self.trunk = Trunk(spec.stages, fixed=fixed, like=trunk, **how)
-        self.detail = None
+        trunk: Trunk | None = None if like is None else like.trunk
+        self.trunk: Trunk = Trunk(spec.stages, fixed=fixed, like=trunk, **how)
+        self.detail: Detail | None = None
         if DETAIL in spec.stages:
             self.detail = Detail(like=None if like is None else like.detail, **how)
 

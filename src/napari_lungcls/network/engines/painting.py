@@ -303,7 +303,7 @@ def _between(rows: Weights, maps: Floats, columns: Weights) -> Floats:
     if np.isfinite(found).all():
         return found
     # No number times no weight is nothing, and not: no number.
-    wrong = ~np.isfinite(maps).all(axis=2)
+    wrong: NDArray[np.bool_] = np.asarray(~np.isfinite(maps).all(axis=2))
     found = _along(_along(np.where(wrong[..., None], np.float32(0), maps), rows, 0), columns, 1)
     seen = _along(_along(wrong[..., None].astype(np.float32), rows, 0), columns, 1)
     return np.where(seen > 0, np.float32(np.nan), found)
