@@ -120,7 +120,9 @@ def test_a_finer_image_of_the_same_scene_is_painted_alike() -> None:
     (block,) = grid.blocks()
     painter = Painter(engine.painting(), engine.spec, (1.0, 4.0))
     logits = painter.logits(grid.stack.plane(), *grid.positions(block))
-    engine.load({"heads.bias": engine.bias() - np.median(logits, (1, 2))}, partial=True)
+    engine.load(
+        {"heads.bias": engine.state()["heads.bias"] - np.median(logits, (1, 2))}, partial=True
+    )
     fine = coarse.repeat(2, 0).repeat(2, 1)
     maps = [
         paint(

@@ -17,7 +17,7 @@ from napari_lungcls.painting import precision
 from napari_lungcls.painting.grid import MapGrid
 from napari_lungcls.painting.painter import Painter
 
-SPEC = make_spec(zooms=(1, 3))
+SPEC = make_spec(zooms=(1, 3), stages=(-1, 0, 1, 2))
 MODEL = Model(make_document(SPEC), random_engine(SPEC, 3).state(), device="cpu")
 STACK = ImageStack(np.random.default_rng(0).integers(0, 255, (300, 280, 3), np.uint8))
 
@@ -67,7 +67,7 @@ def test_auto_falls_back_and_says_so(tried: list[str], monkeypatch: pytest.Monke
     grid = MapGrid.over(STACK, 8)
     painter = Painter(MODEL.engine.painting(), SPEC, (1.0, 3.0))
     logits = painter.logits(STACK.plane(), *grid.positions(next(grid.blocks())))
-    bias = MODEL.engine.bias() - np.median(np.asarray(logits), (1, 2))
+    bias = MODEL.state["heads.bias"] - np.median(np.asarray(logits), (1, 2))
     torn = Model(MODEL.document, MODEL.state | {"heads.bias": bias}, device="cpu")
     with pytest.warns(LungclsWarning, match="would change their class; the map is painted in fp32"):
         painted = torn.paint(STACK, 8)

@@ -121,8 +121,9 @@ class Painter:
         terms: list[list[Term]] = [[] for _ in grids]
         for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
             levels = [(to_level(y, effective), to_level(x, effective)) for y, x in grids]
+            sums: list[Any] = []
             if around is not None and self._is_coarse(zoom, effective):
-                cells, sums = self._coarse(plane, zoom, effective, around), []
+                cells = self._coarse(plane, zoom, effective, around)
             else:
                 area = self._area(plane, span, effective, margin=margin)
                 averages = self.spec.readout == "mean"

@@ -97,7 +97,7 @@ class StemPart:
                 continue
             if projected is None:
                 shown = torch.maximum(cells, least).float()
-                projected = (shown.flatten(0, 1) @ self.head.T).unflatten(0, cells.shape[:2])
+                projected = (shown.flatten(0, 1) @ self.head.T).view(*cells.shape[:2], -1)
             out[some] += between(projected, rows, columns)
 
 
@@ -247,8 +247,8 @@ class TorchDetail:
                 at = (torch.from_numpy(side).to(self._device) for side in (top, left))
                 first, second = at
                 patches = squares[first[:, None], second]
-            shares = torch.broadcast_tensors(down[:, None], across)
-            lower, right = (each.reshape(-1, 1) for each in shares)
+            lower = down.repeat_interleave(len(across))[:, None]
+            right = across.repeat(len(down))[:, None]
         else:
             i, j = (torch.from_numpy(k).to(self._device) for k in np.nonzero(there))
             first, second = (torch.from_numpy(side).to(self._device) for side in (top, left))
@@ -263,7 +263,7 @@ class TorchDetail:
                 some = x[:, k * width : k * width + len(matrix)]
                 torch.addmm(bias, some, matrix, out=y[:, k * len(bias) : (k + 1) * len(bias)])
             x, width = y.clamp_(min=0), len(bias) // rows_each
-        a, b, d, e = x.float().split(DETAIL_CHANNELS, dim=1)
+        a, b, d, e = x.float().view(len(x), 4, DETAIL_CHANNELS).unbind(1)
         return torch.lerp(torch.lerp(a, b, right), torch.lerp(d, e, right), lower)
 
 

@@ -52,7 +52,7 @@ class TorchHeads:
         found = torch.empty((classes, rows, columns), device=self._device)
 
         def decide(some: slice) -> None:
-            total = self._bias.expand(some.stop - some.start, columns, -1).contiguous()
+            total = self._bias.repeat(some.stop - some.start, columns, 1)
             for term in terms:
                 if term.rows is None or term.columns is None:
                     total += term.maps[some]
