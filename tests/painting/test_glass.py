@@ -60,13 +60,13 @@ def test_leaving_glass_out_changes_nothing(
     )
     model = Model(make_document(spec), MODEL.state, device="cpu")
     computed = []
-    original = torch_painting.TorchPainting._projected
+    original = torch_painting._Layer
 
-    def counted(self: Any, told: Any, *rest: Any) -> Any:
+    def counted(told: Any, *rest: Any) -> Any:
         computed.append(len(told[0]))
-        return original(self, told, *rest)
+        return original(told, *rest)
 
-    monkeypatch.setattr(torch_painting.TorchPainting, "_projected", counted)
+    monkeypatch.setattr(torch_painting, "_Layer", counted)
     found = model.paint(ImageStack(slide(0, colour, dtype)), 4)
     with_glass, _ = sum(computed), computed.clear()
     monkeypatch.setattr(torch_painting, "find_glass", unskipped)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from known_network import STRIDES, make_spec, random_engine, read_off
 from napari_lungcls.imaging.levels import Level
 from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.network.engines.painting import FINE, HALO, HostPainting, Taps
+from napari_lungcls.network.engines.painting import HALO, HostPainting, Taps
 from napari_lungcls.painting.tiles import GRID, Cells, region_cells
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (230, 210, 3), np.uint8)
@@ -90,7 +90,7 @@ def test_tiles_are_seamless(zoom: float, tile: int, host: bool) -> None:
 
 @pytest.mark.parametrize(("tile", "host"), [(96, False), (512, False), (96, True)])
 @pytest.mark.parametrize("step", [0.7, 1, 2.5, 4, 23])
-def test_stem_and_detail_are_read_between_their_cells(step: float, tile: int, host: bool) -> None:
+def test_all_stages_are_read_between_their_cells(step: float, tile: int, host: bool) -> None:
     """At positions of any spacing, wherever tiles meet, and at several grids at once."""
     level = Level(ImageStack(IMAGE).plane(), 1)
     height, width = level.shape
@@ -113,7 +113,7 @@ def test_stem_and_detail_are_read_between_their_cells(step: float, tile: int, ho
                     (rows[i] - cells.top) / cells.stride,
                     (columns[j] - cells.left) / cells.stride,
                 )
-                for stage in FINE
+                for stage in EXACT.spec.stages
                 for cells in [reference[STRIDES[stage]]]
             )
             np.testing.assert_allclose(np.asarray(found[i, j]), wanted, atol=1e-4)

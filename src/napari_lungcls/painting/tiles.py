@@ -105,25 +105,24 @@ def region_cells(
     span
         First and last level position that will be asked for, along y and x.
     lattices
-        Where detail and stem are read at once. Without them all their cells are kept.
+        Where all stages are read at once. Without them all cells are kept.
 
     Returns
     -------
     cells
-        One per stage that is kept, reaching past both ends of the region.
+        One per stage if there are no lattices, reaching past both ends of the region.
     sums
-        For each lattice `(len(y), len(x), summed)` what detail and stem say there.
+        For each lattice `(len(y), len(x), summed)` what all stages say there.
     """
     (top, bottom), (left, right) = (_ends(*side) for side in span)
     stages = [stage for at, stage in spec.reads if at == zoom]
-    fine = [stage for stage in stages if stage in FINE]
     wanted: list[tuple[int, Positions, Any]] = []
     sums, kept = [], {}
     for y, x in lattices or ():
         sums.append(painting.zeros((len(y), len(x), spec.summed)))
-        wanted += [(stage, (y, x), sums[-1]) for stage in fine]
+        wanted += [(stage, (y, x), sums[-1]) for stage in stages]
     if lattices is None:
-        for stage in fine:
+        for stage in (stage for stage in stages if stage in FINE):
             s = STAGE_STRIDES[stage]
             # Up to the end, which belongs to the next tile.
             y, x = (
@@ -136,9 +135,10 @@ def region_cells(
         y0, x0, height, width = place[0] + HALO, place[1] + HALO, *place[2:]
         here = (y0, y0 + height - 2 * HALO), (x0, x0 + width - 2 * HALO)
         within = [_within(stage, positions, out, here) for stage, positions, out in wanted]
-        found = painting.head_maps(
-            read(*place), zoom, [each for each in within if len(each.y) and len(each.x)]
-        )
+        within = [each for each in within if len(each.y) and len(each.x)]
+        if lattices is not None and not within:
+            continue
+        found = painting.head_maps(read(*place), zoom, within)
         for stage, maps in found.items():
             if len(places) == 1:
                 kept[stage] = maps

@@ -75,12 +75,12 @@ Weights = Taps | Floats
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """Where a fine stage of one tile is read.
+    """Where a stage of one tile is read.
 
     Attributes
     ----------
     stage
-        Detail (−1) or stem (0).
+        Of the network.
     y, x
         Ascending positions in level pixels, counted from the first pixel behind the halo.
     out
@@ -128,14 +128,15 @@ class Painting(Protocol):
     tile: int
 
     def head_maps(
-        self, pixels: NDArray[Any], zoom: int, fine: Sequence[Lattice] = ()
+        self, pixels: NDArray[Any], zoom: int, lattices: Sequence[Lattice] = ()
     ) -> dict[int, Any]:
-        """Project the cells of a tile: layers to `(rows, columns, summed)`, without bias.
+        """Project the cells of a tile: stage to `(rows, columns, summed)`, without bias.
 
         `pixels` is `(y + 2·HALO, x + 2·HALO, 3)` level pixels, `y` and `x` multiples of the
-        deepest stride. For a layer with stride `s` there are `y / s + 1` by `x / s + 1`
-        cells; the first is centred on pixel `(HALO, HALO)`. Stem and detail are read at
-        `fine`, whose positions lie in `[0, y)` and `[0, x)`.
+        deepest stride. Stages that have lattices are read there, at positions in `[0, y)` and
+        `[0, x)`, and not returned; stem and detail always are. For another layer with stride
+        `s` there are `y / s + 1` by `x / s + 1` cells; the first is centred on pixel
+        `(HALO, HALO)`.
         """
 
     def zeros(self, shape: tuple[int, ...]) -> Any:
@@ -188,25 +189,25 @@ class HostPainting:
         self._heads = Heads.of(engine.spec, engine.state())
 
     def head_maps(
-        self, pixels: NDArray[Any], zoom: int, fine: Sequence[Lattice] = ()
+        self, pixels: NDArray[Any], zoom: int, lattices: Sequence[Lattice] = ()
     ) -> dict[int, Any]:
         """Project the cells of a tile; see `Painting`."""
         found = {}
         for stage, maps in self._project(pixels, zoom).items():
             s = STAGE_STRIDES[stage]
             cells = np.moveaxis(maps, 0, -1)
-            if stage not in FINE:
+            here = [lattice for lattice in lattices if lattice.stage == stage]
+            if stage not in FINE and not here:
                 rows, columns = ((n - 2 * HALO) // s + 1 for n in pixels.shape[:2])
                 halo = HALO // s
                 own = cells[halo : halo + rows, halo : halo + columns]
                 found[stage] = np.ascontiguousarray(own)
-            for lattice in fine:
-                if lattice.stage == stage:
-                    y, x = (
-                        Taps.of((side + HALO) / s, count)
-                        for side, count in zip((lattice.y, lattice.x), cells.shape, strict=False)
-                    )
-                    lattice.out[...] += _between(y, cells, x)
+            for lattice in here:
+                y, x = (
+                    Taps.of((side + HALO) / s, count)
+                    for side, count in zip((lattice.y, lattice.x), cells.shape, strict=False)
+                )
+                lattice.out[...] += _between(y, cells, x)
         return found
 
     def zeros(self, shape: tuple[int, ...]) -> Floats:

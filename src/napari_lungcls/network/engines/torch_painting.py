@@ -19,8 +19,10 @@ from napari_lungcls.network.engines.painting import (
     HALO,
     Floats,
     Lattice,
+    Taps,
     Term,
     classes_and_probabilities,
+    strips_of,
 )
 from napari_lungcls.network.engines.reach import STEM_RADIUS, block_radius
 from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts
@@ -29,7 +31,7 @@ from napari_lungcls.network.engines.torch_fine import StemPart, TorchDetail
 from napari_lungcls.network.engines.torch_layers import Blank, ReadStem, ShiftedTrunk
 from napari_lungcls.network.engines.torch_memory import Memory
 from napari_lungcls.network.engines.torch_net import Network
-from napari_lungcls.network.engines.torch_reading import TorchHeads
+from napari_lungcls.network.engines.torch_reading import TorchHeads, between
 from napari_lungcls.network.engines.torch_threads import share_out, side_by_side
 from napari_lungcls.network.heads import Heads
 from napari_lungcls.network.parameters import DETAIL
@@ -48,9 +50,6 @@ AROUND_FIRST = (block_radius(1, 2), block_radius(1, 2) + 1 - STAGE_STRIDES[1])
 REACH = HALO // GRANULE
 FAINT = 1 / 20
 """Blank glass differs from its colour by at most this share of a standard deviation."""
-
-PROJECTED = 2**14
-"""Cells that are projected at once: as float32 they fit a cache."""
 
 COLOURS = 64
 """Colours of glass that are remembered."""
@@ -103,11 +102,11 @@ class TorchPainting:
         self._spare: list[Memory] = []
 
     def head_maps(
-        self, pixels: NDArray[Any], zoom: int, fine: Sequence[Lattice] = ()
+        self, pixels: NDArray[Any], zoom: int, lattices: Sequence[Lattice] = ()
     ) -> dict[int, Tensor]:
         """Project the cells of a tile; see `Painting`."""
         glass = find_glass(pixels, FAINT * self._std).if_worth(HALO)
-        stem = [lattice for lattice in fine if lattice.stage == 0]
+        stem = [lattice for lattice in lattices if lattice.stage == 0]
         with torch.inference_mode(), self._memory() as memory:
             blank = self._blank(glass.colour)
             if glass.colour is None:
@@ -119,9 +118,16 @@ class TorchPainting:
                 stages = self._some(pixels, glass.colour, seen, blank, memory, stem, zoom)
             maps = {}
             for stage, told in stages:
-                if stage in self._spec.stages:
-                    maps[stage] = self._projected(told, stage, zoom, pixels.shape, blank)
-            for lattice in fine:
+                if stage not in self._spec.stages:
+                    continue
+                layer = _Layer(told, stage, self._heads.weights[zoom, stage], blank, pixels.shape)
+                here = [lattice for lattice in lattices if lattice.stage == stage]
+                if here:
+                    for lattice in here:
+                        layer.read(lattice)
+                else:
+                    maps[stage] = layer.own()
+            for lattice in lattices:
                 if lattice.stage == DETAIL:
                     assert self._detail is not None
                     self._detail.read(lattice, pixels, (self._mean, self._std), glass)
@@ -176,32 +182,6 @@ class TorchPainting:
             if len(self._blanks) > COLOURS:
                 self._blanks.popitem(last=False)
         return self._blanks[key]
-
-    def _projected(
-        self, told: Told, stage: int, zoom: int, shape: tuple[int, ...], blank: Blank
-    ) -> Tensor:
-        """Project a tile's own cells, and one more behind them: `(rows, columns, summed)`."""
-        values, at = told
-        stride = STAGE_STRIDES[stage]
-        rows, columns = (n // stride for n in shape[:2])
-        head = self._heads.weights[zoom, stage]
-        glass = head @ blank.cells[stage]
-        flat = torch.empty((rows * columns, len(head)), device=self._device)
-        if at is not None:
-            flat[:] = glass
-
-        def project(some: slice) -> None:
-            if at is None:
-                torch.mm(values[some].float(), head.T, out=flat[some])
-            else:
-                found = torch.addmm(glass, values[some].float(), head.T)
-                flat.index_copy_(0, at[some], found)
-
-        starts = range(0, len(values), PROJECTED)
-        pieces = [slice(start, start + PROJECTED) for start in starts]
-        side_by_side(project, pieces, self._device)
-        halo = HALO // stride
-        return flat.view(rows, columns, -1)[halo : 1 - halo, halo : 1 - halo]
 
     def _all(
         self,
@@ -304,3 +284,71 @@ def _place(cells: Tensor, part: Part) -> Tensor:
     """Give the place of a part among the cells `(1, channels, rows, columns)` of layer1."""
     y, x = (slice(side.start // (s := STAGE_STRIDES[1]), side.stop // s) for side in part[:2])
     return cells[:, :, y, x]
+
+
+class _Layer:
+    """The cells of one layer in a tile, to be projected.
+
+    Parameters
+    ----------
+    told
+        The cells.
+    stage
+        Of the network.
+    head
+        `(summed, channels)`.
+    blank
+        What cells are that are not told.
+    shape
+        Of the tile in pixels, halo included.
+    """
+
+    def __init__(
+        self, told: Told, stage: int, head: Tensor, blank: Blank, shape: tuple[int, ...]
+    ) -> None:
+        self._values, self._at = told
+        self._places = None if self._at is None else self._at.cpu().numpy()
+        self._head, self._glass = head, head @ blank.cells[stage]
+        self._stride = STAGE_STRIDES[stage]
+        self._rows, self._columns = (n // self._stride for n in shape[:2])
+
+    def read(self, lattice: Lattice) -> None:
+        """Add what the cells say between them, strip by strip."""
+        s = self._stride
+        y, x = (
+            Taps.of((side + HALO) / s, count)
+            for side, count in zip((lattice.y, lattice.x), (self._rows, self._columns), strict=True)
+        )
+
+        def add(some: slice) -> None:
+            first, last = int(y.first[some][0]), int(y.second[some][-1])
+            lattice.out[some] += between(
+                self._project(slice(first, last + 1)), y.part(some, first), x
+            )
+
+        is_cpu = self._head.device.type == "cpu"
+        size = max(len(x), self._columns) * len(self._head)
+        strips = strips_of(len(y), size) if is_cpu else [slice(0, len(y))]
+        side_by_side(add, strips, self._head.device)
+
+    def own(self) -> Tensor:
+        """Give the tile's own cells and one more behind them: `(rows, columns, summed)`."""
+        halo = HALO // self._stride
+        found = torch.empty((self._rows, self._columns, len(self._head)), device=self._head.device)
+
+        def put(some: slice) -> None:
+            found[some] = self._project(some)
+
+        side_by_side(put, strips_of(self._rows, self._columns * len(self._head)), self._head.device)
+        return found[halo : 1 - halo, halo : 1 - halo]
+
+    def _project(self, rows: slice) -> Tensor:
+        """Project some rows of cells: `(rows, columns, summed)`."""
+        some = slice(rows.start * self._columns, rows.stop * self._columns)
+        shape = (rows.stop - rows.start, self._columns, len(self._head))
+        if self._at is None or self._places is None:
+            return torch.mm(self._values[some].float(), self._head.T).view(shape)
+        ends = slice(*np.searchsorted(self._places, (some.start, some.stop)).tolist())
+        flat = self._glass.repeat(some.stop - some.start, 1)
+        found = torch.addmm(self._glass, self._values[ends].float(), self._head.T)
+        return flat.index_copy_(0, self._at[ends] - some.start, found).view(shape)

@@ -92,7 +92,8 @@ def _along(maps: Tensor, weights: Weights, axis: int) -> Tensor:
         matrix = torch.from_numpy(weights).to(maps.device)
         if axis == 1:
             return torch.matmul(matrix, maps)
-        return torch.tensordot(matrix, maps, ([1], [0]))
+        found: Tensor = torch.tensordot(matrix, maps, ([1], [0]))
+        return found
     first = torch.from_numpy(weights.first).to(maps.device)
     values = maps.index_select(axis, first)
     if weights.are_cells:
