@@ -1,4 +1,4 @@
-"""The space of a search: every point of it is settings, and the widest windows are known."""
+"""The space of a search: every point of it is settings, and the widest crops are known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_lungcls.learning.tuning.space import (
     read_space,
 )
 
-BASE = TrainingSettings(zooms=(1, 4), colour=0.1, noise=0.4)
+BASE = TrainingSettings(zooms=(1, 4), tile=128, colour=0.1, noise=0.4)
 MORE = Space.build(
     {
         "rotation": ["any", "right", "none"],
@@ -65,7 +65,7 @@ def test_every_point_is_settings_and_none_sees_farther_than_a_corner(values: Any
 def test_what_is_not_searched_stays() -> None:
     settings = SPACE.settings(BASE, {"dropout": 0.5})
     assert settings == BASE.model_copy(update={"dropout": 0.5})
-    assert "window" not in SPACE.without(["window"]).dimensions
+    assert "tile" not in SPACE.without(["tile"]).dimensions
 
 
 def test_the_settings_as_given_lie_in_the_usual_space() -> None:
@@ -75,13 +75,20 @@ def test_the_settings_as_given_lie_in_the_usual_space() -> None:
     assert usual.settings(BASE, values) == BASE
 
 
+def test_a_usual_search_leaves_the_cost_of_a_step_alone_and_may_thaw_the_trunk() -> None:
+    assert "batch_size" not in default_space(BASE).dimensions
+    assert "freeze" not in default_space(BASE).dimensions
+    frozen = BASE.model_copy(update={"freeze": "yes"})
+    assert default_space(frozen).dimensions["freeze"] == Choices(values=("yes", "no"))
+
+
 def test_options_and_files_say_the_same(tmp_path: Any) -> None:
-    words = ["learning-rate=1e-4:1e-2:log", "zooms=1/1,4", "batch-size=8/16", "window=48:64",
+    words = ["learning-rate=1e-4:1e-2:log", "zooms=1/1,4", "batch-size=8/16", "tile=48:64",
              "flip=true/false", "augmentation=0:2"]  # fmt: skip
     file = tmp_path / "space.yaml"
     file.write_text(
         "learning_rate: {low: 1e-4, high: 1e-2, log: true}\nzooms: [1, '1,4']\n"
-        "batch-size: [8, 16]\nwindow: {low: 48, high: 64}\nflip: [true, false]\n"
+        "batch-size: [8, 16]\ntile: {low: 48, high: 64}\nflip: [true, false]\n"
         "augmentation: {low: 0, high: 2}\n"
     )
     space = parse_search(words)
@@ -102,8 +109,8 @@ def test_options_and_files_say_the_same(tmp_path: Any) -> None:
         ("dropout=0.5:0.1", "0.5 is not below 0.1"),
         ("dropout=0:1", "less than 1"),
         ("weight-decay=0:1:log", "begins above 0"),
-        ("window=48.5:64", "whole numbers"),
-        ("window=8/48", "greater than or equal to 16"),
+        ("tile=48.5:64", "whole numbers"),
+        ("tile=8/48", "greater than or equal to 16"),
         ("optimizer=1:2", "no number"),
         ("optimizer=adam/lion", "--optimizer lion"),
         ("optimizer=adam/adam", "only once"),
