@@ -187,3 +187,18 @@ def test_a_table_gains_the_answers() -> None:
     assert [float(v) for v in table.column("p_septa")] == pytest.approx([0.25, 0.9])  # type: ignore[union-attr]
     np.testing.assert_array_equal(table.coordinates, points.coordinates)
     assert table.labels.tolist() == ["septa", "septa"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("hidden", [0, 6])
+def test_single_points_of_several_squares_do_not_add_up(
+    hidden: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grid of one point has the shape of the bias, which must stay as it is."""
+    monkeypatch.setattr(at_points, "SQUARE", 8)
+    spec = make_spec(hidden=hidden)
+    engine, document = random_engine(spec, 5), make_document(spec)
+    where = np.array([[0, 4, 4], [0, 40, 70], [1, 80, 130]], np.float64)
+    found = gathered(answers_at(engine, document, STACK, where), len(where))
+    for row, at in zip(found, where, strict=True):
+        alone = gathered(answers_at(engine, document, STACK, at[np.newaxis]), 1)
+        np.testing.assert_allclose(row, alone[0], atol=1e-4)

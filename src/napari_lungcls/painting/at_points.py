@@ -148,9 +148,19 @@ def painted_at_points(
         yield rows, odds[:, y, x].T.astype(np.float32)
 
 
+def by_squares(where: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the order `(n,)` in which `answers_at` answers points `(n, 2)` of one plane."""
+    order: NDArray[np.intp] = np.lexsort(_squares_of(where).T[::-1])
+    return order
+
+
+def _squares_of(where: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.floor(where / SQUARE).astype(np.int64)
+
+
 def _squares(planes: NDArray[np.int64], where: NDArray[np.float64]) -> Iterator[NDArray[np.intp]]:
     """Give the rows of points that lie in one square of one plane."""
-    keys = np.column_stack([planes, np.floor(where / SQUARE).astype(np.int64)])
+    keys = np.column_stack([planes, _squares_of(where)])
     _, square = np.unique(keys, axis=0, return_inverse=True)
     order = np.argsort(square.ravel(), kind="stable")
     ends = np.flatnonzero(np.diff(square.ravel()[order])) + 1

@@ -16,6 +16,7 @@ from napari_lungcls.gui.probe import ProbeBox
 from napari_lungcls.gui.probe.controller import Controller
 from napari_lungcls.model import Model
 from napari_lungcls.network.spec import Normalisation
+from napari_lungcls.painting import at_points
 from probing import Hand, button
 
 SCHEME = ClassScheme.of_names(["bright", "dark", "never"], "brightness")
@@ -50,6 +51,12 @@ def halves() -> np.ndarray:
     image = np.full((120, 160, 3), 200, np.uint8)
     image[:, 80:] = 100
     return image
+
+
+@pytest.fixture
+def small_squares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer points of squares of 20 pixels together, so that small images have several."""
+    monkeypatch.setattr(at_points, "SQUARE", 20)
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def test_predictions_become_labels(viewer, hand, open_box, qtbot, halves):
     assert box.words.text() == "1 point moved to 'lung points'"
 
 
+@pytest.mark.usefixtures("small_squares")
 def test_a_long_grid_shows_a_bar_and_can_be_cancelled(viewer, hand, open_box, qtbot, halves):
     image = rgb_in_the_world(viewer, halves)
     box = open_box(image)

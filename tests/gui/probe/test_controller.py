@@ -72,6 +72,7 @@ def test_a_rectangle_classifies_a_grid_and_shares_it_out(controller):
     assert set(layer.size) == {4.0}
 
 
+@pytest.mark.usefixtures("small_squares")
 def test_answers_are_appended_as_they_come_and_once(controller):
     controller.spacing = 2
     request = controller.rectangle([(-0.5, -0.5), (-0.5, 39.5), (39.5, 39.5), (39.5, -0.5)])
@@ -82,7 +83,7 @@ def test_answers_are_appended_as_they_come_and_once(controller):
         controller.show(request, answers)
         layer = controller.predictions()
         counts.append(0 if layer is None else len(layer.data))
-    assert counts == [0, 128, 256, 384, 400]
+    assert counts == [0, 100, 200, 300, 400]
     np.testing.assert_array_equal(shown(controller).data, request.coordinates)
 
 
@@ -228,6 +229,7 @@ def test_clear_removes_everything_that_the_image_has(controller):
     assert not controller.can_undo()
 
 
+@pytest.mark.usefixtures("small_squares")
 def test_a_cancelled_rectangle_keeps_and_tells_what_there_is(controller):
     controller.spacing = 2
     request = controller.rectangle([(-0.5, -0.5), (-0.5, 39.5), (39.5, 39.5), (39.5, -0.5)])
@@ -236,8 +238,8 @@ def test_a_cancelled_rectangle_keeps_and_tells_what_there_is(controller):
     for _ in range(2):
         controller.show(request, next(generator))
     controller.requests.stop()
-    assert controller.finish(request) == "cancelled after 128 of 400. 128 points: 100 % bright"
-    assert len(shown(controller).data) == 128
+    assert controller.finish(request) == "cancelled after 100 of 400. 100 points: 100 % bright"
+    assert len(shown(controller).data) == 100
     controller.undo()
     assert len(shown(controller).data) == 0
 

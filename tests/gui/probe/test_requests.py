@@ -35,23 +35,25 @@ def ask(model, halves) -> Callable[..., Request]:
     return make
 
 
+@pytest.mark.usefixtures("small_squares")
 def test_reports_are_cumulative_and_the_first_says_that_the_network_is_there(ask, model, halves):
-    grid = np.stack(np.meshgrid(np.arange(0, 120, 6), np.arange(0, 160, 8)), -1).reshape(-1, 2)
-    request = ask(grid.astype(float))
+    grid = np.array([(y, x) for y in (5, 25) for x in (10, 30, 90) for _ in range(4)], float)
+    request = ask(grid)
     steps, last = answers(request)
-    assert [step.done for step in steps] == [0, 128, 256, 384, 400]
-    assert last.done == 400
+    assert [step.done for step in steps] == [0, 4, 8, 12, 16, 20, 24]
+    assert last.done == 24
     np.testing.assert_array_equal(last.odds, model.classify(halves, grid))
     assert set(last.odds.argmax(axis=1)) == {0, 1}
 
 
+@pytest.mark.usefixtures("small_squares")
 @pytest.mark.parametrize("how", ["stopped", "cancelled"])
-def test_it_ends_after_the_batch_in_which_it_is_told_to(ask, how):
-    request = ask(np.full((400, 2), 50.0))
+def test_it_ends_after_the_square_in_which_it_is_told_to(ask, how):
+    request = ask([[50.0, 50.0]] * 30 + [[50.0, 70.0]] * 10)
     request.stopped = how == "stopped"
     steps, last = answers(request, lambda: how == "cancelled")
     assert [step.done for step in steps] == [0]
-    assert last.done == 128
+    assert last.done == 30
 
 
 def test_an_image_that_does_not_suit_the_model_is_refused(ask):

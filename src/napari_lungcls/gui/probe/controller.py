@@ -18,6 +18,7 @@ from napari_lungcls.gui.probe.predictions import Origins
 from napari_lungcls.gui.probe.requests import Answers, Request, Requests
 from napari_lungcls.gui.session import session
 from napari_lungcls.imaging.geometry import is_inside
+from napari_lungcls.painting.at_points import by_squares
 from napari_lungcls.painting.lattice import Lattice
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class Controller:
         if not len(lattice) or not is_inside(leading, image_shape(image)[:-2]).all():
             raise InputError(f"no point of the grid lies on the image {image.name!r}; drag over it")
         points = lattice.points()
+        # In the order of the answers, so that each square is shown as soon as it is answered.
+        points = points[by_squares(points)]
         where = np.column_stack([np.tile(leading, (len(points), 1)), points])
         size = min(layers.POINT_SIZE, 0.4 * self.spacing)
         request = Request(image, model, where, size, click=False)

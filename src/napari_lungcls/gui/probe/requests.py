@@ -73,7 +73,7 @@ class Answers:
 
 
 def answering(request: Request, cancelled: Callable[[], bool]) -> Generator[Answers, None, Answers]:
-    """Classify the points of a request batch by batch.
+    """Classify the points of a request, square by square.
 
     The first report, without answers, comes when the network is there. Reports are
     cumulative, so that some of them may be dropped on the way to the window.
@@ -89,14 +89,12 @@ def answering(request: Request, cancelled: Callable[[], bool]) -> Generator[Answ
     model, where = request.model, request.coordinates
     odds = np.empty((len(where), len(model.scheme)), np.float32)
     done = 0
-    answered = np.zeros(len(where) + 1, np.bool_)
     engine = model.engine
     yield Answers(done, odds)
     for rows, found in answers_at(engine, model.document, stack_of(request.image), where):
         odds[rows] = found
-        answered[rows] = True
-        # Squares of the image come one after the other: so many points are done from the first on.
-        done = int(answered.argmin())
+        # Points are asked in the order of their squares, see `Controller.rectangle`.
+        done += len(rows)
         if request.stopped or cancelled():
             break
         yield Answers(done, odds)
