@@ -11,17 +11,34 @@ from pydantic import ValidationError
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.form_hints import GROUPS
-from napari_lungcls.learning.settings import FINISH, LEAST_PER_EPOCH, LEAST_STEPS, TrainingSettings
-from napari_lungcls.learning.settings_network import FEW
+from napari_lungcls.learning.settings import (
+    FEW,
+    FINISH,
+    FINISH_RATE,
+    KEEPING,
+    LARGE,
+    LEAST_STEPS,
+    MOST_STEPS,
+    PIXELS,
+    SHARP_ZOOMS,
+    SMALL,
+    STEPS_PER_EPOCH,
+    TrainingSettings,
+)
+from napari_lungcls.network.parameters import STAGE_NAMES
+
+ALL = tuple(STAGE_NAMES)
+TO_LAYER3 = (0, 1, 2, 3)
 
 
 def test_the_contract_s_defaults() -> None:
     settings = TrainingSettings()
-    assert (settings.zooms, settings.window, settings.stages) == ((), 64, ())
-    assert (settings.batch_size, settings.optimizer) == (32, "adam")
+    assert (settings.zooms, settings.tile, settings.stages, settings.hidden) == ((), None, (), 32)
+    assert (settings.batch_size, settings.optimizer, settings.prior) == (None, "adam", "points")
     assert (settings.val_fraction, settings.seed) == (0.2, 0)
-    assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "none")
-    assert (settings.readout, settings.padding, settings.rotation) == ("point", "reflect", "any")
+    assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "auto")
+    assert (settings.readout, settings.padding, settings.rotation) == ("point", "reflect", "right")
+    assert (settings.freeze, settings.trunk_rate) == ("auto", None)
 
 
 @pytest.mark.parametrize(
@@ -41,34 +58,70 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pixel_size", "zooms"),
-    [(None, (1,)), (1.8, (1,)), (0.8, (1, 4)), (0.3, (1, 4, 16)), (0.05, (1, 4, 16, 64))],
+    ("given", "n", "weights", "chosen"),
+    [
+        # Random numbers are worth nothing before they have learned, however few the points.
+        ({}, 30, (), ("no", (1,), ALL, 1.0)),
+        ({}, 5000, (), ("no", (1,), ALL, 1.0)),
+        # What has weights stays as it is for few points, and only that is read, with the detail.
+        ({}, FEW - 1, TO_LAYER3, ("yes", SHARP_ZOOMS, (-1, *TO_LAYER3), KEEPING)),
+        ({}, FEW - 1, (0, 1, 2, 3, 4), ("yes", SHARP_ZOOMS, ALL, KEEPING)),
+        # With more points all stages learn, those with weights slowly.
+        ({}, FEW, TO_LAYER3, ("no", (1,), ALL, KEEPING)),
+        # What was asked for stays.
+        ({"freeze": "no"}, 30, TO_LAYER3, ("no", (1,), ALL, KEEPING)),
+        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", SHARP_ZOOMS, (-1, *TO_LAYER3), KEEPING)),
+        ({"freeze": "yes"}, 30, (), ("yes", SHARP_ZOOMS, ALL, 1.0)),
+        ({"zooms": (2,), "stages": (2, 4)}, 30, TO_LAYER3, ("yes", (2,), (2, 4), KEEPING)),
+        ({"stages": "auto", "zooms": "auto"}, 900, (), ("no", (1,), ALL, 1.0)),
+        ({"trunk_rate": 0.5}, 900, TO_LAYER3, ("no", (1,), ALL, 0.5)),
+        # Patches that are read as a whole are not points.
+        ({"readout": "mean"}, 30, TO_LAYER3, ("no", (1,), ALL, KEEPING)),
+    ],
 )
-def test_zooms_left_to_the_program_span_the_context(
-    pixel_size: float | None, zooms: tuple[int, ...]
+def test_what_is_left_to_the_program_goes_by_points_and_weights(
+    given: dict[str, Any], n: int, weights: tuple[int, ...], chosen: tuple[Any, ...]
 ) -> None:
-    assert TrainingSettings().resolved(pixel_size).zooms == zooms
-    assert TrainingSettings(zooms=(2,)).resolved(pixel_size).zooms == (2,)
+    found = TrainingSettings.check(**given).resolved(n, weights=weights)
+    assert (found.freeze, found.zooms, found.stages, found.trunk_rate) == chosen
+    # Chosen once, nothing is chosen again.
+    assert found.resolved(100_000, density=1.0, weights=()) == found
 
 
 @pytest.mark.parametrize(
-    ("given", "n", "stages"),
+    ("given", "density", "tile", "tiles"),
     [
-        ({}, FEW - 1, (1, 2)),
-        ({}, FEW, (1, 2, 3, 4)),
-        ({}, None, (1, 2, 3, 4)),
-        ({"stages": (2, 4)}, 30, (2, 4)),
-        ({"stages": "auto"}, 30, (1, 2)),
-        # Trained before, or by others: what is there is read.
-        ({"pretrained": "imagenet"}, 30, (1, 2, 3, 4)),
-        ({"freeze": True}, 30, (1, 2, 3, 4)),
-        ({"readout": "mean"}, 30, (1, 2, 3, 4)),
+        # Where points are scattered, many small tiles hold more of them.
+        ({}, 0.0, SMALL, PIXELS // SMALL**2),
+        ({}, 100 / 2048**2, SMALL, PIXELS // SMALL**2),
+        ({}, 400 / 2048**2, SMALL, PIXELS // SMALL**2),
+        ({}, 1400 / 2048**2, LARGE, PIXELS // LARGE**2),
+        ({}, 0.01, LARGE, PIXELS // LARGE**2),
+        ({"tile": 64}, 0.01, 64, 64),
+        ({"tile": 1024}, 0.0, 1024, 1),
+        ({"tile": 64, "batch_size": 3}, 0.0, 64, 3),
+        ({"batch_size": 3}, 0.01, LARGE, 3),
     ],
 )
-def test_stages_left_to_the_program_go_by_the_number_of_points(
-    given: dict[str, Any], n: int | None, stages: tuple[int, ...]
+def test_the_size_and_number_of_tiles_follow_the_density_of_points(
+    given: dict[str, Any], density: float, tile: int, tiles: int
 ) -> None:
-    assert TrainingSettings.check(**given).resolved(None, n).stages == stages
+    found = TrainingSettings.check(**given).resolved(900, density=density)
+    assert (found.tile, found.batch_size) == (tile, tiles)
+
+
+@pytest.mark.parametrize(
+    ("given", "prior"),
+    [
+        ("points", "points"),
+        (" Equal ", "equal"),
+        ("0.6, 0.2,0.2", (0.6, 0.2, 0.2)),
+        ((3, 1), (3.0, 1.0)),
+        ([59.3, 20.5, 20.2], (59.3, 20.5, 20.2)),
+    ],
+)
+def test_class_frequencies_come_in_any_form(given: Any, prior: Any) -> None:
+    assert TrainingSettings.check(prior=given).prior == prior
 
 
 def test_every_field_says_what_it_is_and_where_a_form_shows_it() -> None:
@@ -122,10 +175,15 @@ def test_settings_do_not_change() -> None:
         ({"zooms": "1,x"}, r"--zooms x: Input should be a valid integer"),
         ({"zooms": "0,4"}, "positive whole numbers, each once, such as 1,4,16"),
         ({"zooms": "4,4"}, "each once"),
-        ({"stages": "0"}, "--stages"),
-        ({"window": 8}, "--window 8"),
+        ({"stages": "5"}, "--stages .*detail, stem, layer1, layer2, layer3, layer4, each once"),
+        ({"stages": "stem,stem"}, "each once"),
+        ({"tile": 8}, "--tile 8"),
+        ({"hidden": -1}, "--hidden -1"),
+        ({"prior": "0.5,0"}, "a positive number for each class"),
+        ({"prior": "0.5,nan"}, "a positive number for each class"),
+        ({"freeze": "often"}, "--freeze often: Input should be 'auto', 'yes' or 'no'"),
         ({"epochs": 0}, "--epochs 0"),
-        ({"batch_size": 1}, "--batch-size 1"),
+        ({"batch_size": 0}, "--batch-size 0"),
         ({"learning_rate": 0}, "--learning-rate 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan"),
         (
@@ -148,35 +206,50 @@ def test_what_is_wrong_is_named_in_one_line(values: dict[str, Any], message: str
 
 
 def test_engines_get_what_they_need() -> None:
-    settings = TrainingSettings(optimizer="sgd", dropout=0.1, freeze=True, seed=7, clip_norm=2)
+    settings = TrainingSettings(optimizer="sgd", dropout=0.1, freeze="yes", seed=7, clip_norm=2)
     options = settings.optimizer_options
     assert (options.optimizer, options.dropout, options.freeze) == ("sgd", 0.1, True)
     assert (options.seed, options.clip_norm, options.weight_decay) == (7, 2, 1e-4)
 
 
-@given(st.integers(1, 100_000), st.integers(2, 512))
-def test_a_run_has_enough_steps_and_at_least_10_epochs(n: int, batch: int) -> None:
+@given(st.integers(1, 100_000), st.integers(1, 512))
+def test_a_run_has_a_step_for_every_two_points_within_limits(n: int, batch: int) -> None:
     settings = TrainingSettings(batch_size=batch)
     epochs, steps = settings.epochs_for(n), settings.steps_per_epoch(n)
+    assert steps == STEPS_PER_EPOCH
+    wanted = min(MOST_STEPS, max(LEAST_STEPS, n / 2))
+    assert abs(epochs * steps - wanted) <= STEPS_PER_EPOCH / 2 + 1
+    # Epochs that were asked for end when each point was drawn once, or after so many steps.
+    given = TrainingSettings(batch_size=batch, epochs=3)
+    assert given.epochs_for(n) == 3
+    assert given.steps_per_epoch(n) == min(STEPS_PER_EPOCH, -(-n // batch))
+
+
+@given(st.integers(1, 100_000), st.integers(2, 512))
+def test_patches_have_enough_steps_and_at_least_10_epochs(n: int, batch: int) -> None:
+    settings = TrainingSettings(batch_size=batch, readout="mean")
+    epochs, steps = settings.epochs_for(n), settings.steps_per_epoch(n)
+    # Batches cover the patches to within half a batch.
+    assert steps == 1 or abs(steps * batch - n) <= batch / 2
     assert epochs >= 10
     assert epochs * steps >= LEAST_STEPS
     assert epochs == 10 or (epochs - 1) * steps < LEAST_STEPS
-    # Batches cover the points to within half a batch.
-    assert steps == LEAST_PER_EPOCH or abs(steps * batch - n) <= batch / 2
-    given = TrainingSettings(batch_size=batch, epochs=3)
-    assert given.epochs_for(n) == 3
-    assert given.steps_per_epoch(n) == 1 or abs(given.steps_per_epoch(n) * batch - n) <= batch / 2
 
 
-@given(st.integers(1, 10_000), st.integers(0, 10_000), st.one_of(st.none(), st.integers(1, 500)))
+@given(
+    st.integers(1, 10_000),
+    st.integers(0, 10_000),
+    st.one_of(st.none(), st.integers(1, 500)),
+    st.sampled_from(["point", "mean"]),
+)
 def test_the_finish_takes_a_share_of_the_training_s_steps(
-    before: int, more: int, epochs: int | None
+    before: int, more: int, epochs: int | None, readout: Any
 ) -> None:
-    settings = TrainingSettings(epochs=epochs, thaw_after=2)
+    settings = TrainingSettings(epochs=epochs, thaw_after=2, batch_size=8, readout=readout)
     now = settings.finishing(before, before + more)
     steps = settings.epochs_for(before) * settings.steps_per_epoch(before)
     taken = now.epochs_for(before + more) * now.steps_per_epoch(before + more)
     per_epoch = now.steps_per_epoch(before + more)
     assert abs(taken - FINISH * steps) <= per_epoch / 2 or taken == per_epoch
     assert now.thaw_after == 0
-    assert now.learning_rate < settings.learning_rate
+    assert now.learning_rate == FINISH_RATE * settings.learning_rate
