@@ -11,27 +11,34 @@ from pydantic import ValidationError
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.form_hints import GROUPS
-from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.settings_network import FEW, SHARP_ZOOMS
-from napari_lungcls.learning.settings_run import (
-    ENOUGH,
+from napari_lungcls.learning.settings import (
+    FEW,
     FINISH,
+    FINISH_RATE,
+    KEEPING,
     LARGE,
+    LEAST_STEPS,
+    MOST_STEPS,
     PIXELS,
+    SHARP_ZOOMS,
     SMALL,
-    STEPS,
     STEPS_PER_EPOCH,
+    TrainingSettings,
 )
+from napari_lungcls.network.parameters import STAGE_NAMES
+
+ALL = tuple(STAGE_NAMES)
+TO_LAYER3 = (0, 1, 2, 3)
 
 
 def test_the_contract_s_defaults() -> None:
     settings = TrainingSettings()
-    assert (settings.zooms, settings.tile, settings.stages) == ((), None, ())
-    assert (settings.batch_size, settings.hidden, settings.optimizer) == (None, 32, "adam")
+    assert (settings.zooms, settings.tile, settings.stages, settings.hidden) == ((), None, (), 32)
+    assert (settings.batch_size, settings.optimizer, settings.prior) == (None, "adam", "points")
     assert (settings.val_fraction, settings.seed) == (0.2, 0)
     assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "auto")
     assert (settings.readout, settings.padding, settings.rotation) == ("point", "reflect", "right")
-    assert (settings.prior, settings.freeze) == ("points", "auto")
+    assert (settings.freeze, settings.trunk_rate) == ("auto", None)
 
 
 @pytest.mark.parametrize(
@@ -50,44 +57,57 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
     assert TrainingSettings.check(zooms=given).zooms == zooms
 
 
-EVERY = (-1, 0, 1, 2, 3, 4)
-
-
 @pytest.mark.parametrize(
-    ("given", "n", "weights", "freeze", "stages", "zooms"),
+    ("given", "n", "weights", "chosen"),
     [
-        # Random numbers learn, however few points there are.
-        ({}, FEW - 1, (), "no", EVERY, (1,)),
-        ({}, FEW, (0, 1, 2), "no", EVERY, (1,)),
-        # Few points on weights of a file: heads only, on what the file has.
-        ({}, FEW - 1, (0, 1, 2, 3), "yes", (-1, 0, 1, 2, 3), SHARP_ZOOMS),
-        ({"zooms": (2,)}, FEW - 1, (0, 1), "yes", (-1, 0, 1), (2,)),
-        ({"stages": "stem,layer2"}, FEW - 1, (0, 1), "yes", (0, 2), SHARP_ZOOMS),
-        ({"freeze": "no"}, FEW - 1, (0, 1, 2, 3), "no", EVERY, (1,)),
-        ({"freeze": "yes"}, 9999, (), "yes", EVERY, SHARP_ZOOMS),
-        ({"readout": "mean"}, 30, (0, 1, 2, 3, 4), "no", EVERY, (1,)),
+        # Random numbers are worth nothing before they have learned, however few the points.
+        ({}, 30, (), ("no", (1,), ALL, 1.0)),
+        ({}, 5000, (), ("no", (1,), ALL, 1.0)),
+        # What has weights stays as it is for few points, and only that is read, with the detail.
+        ({}, FEW - 1, TO_LAYER3, ("yes", SHARP_ZOOMS, (-1, *TO_LAYER3), KEEPING)),
+        ({}, FEW - 1, (0, 1, 2, 3, 4), ("yes", SHARP_ZOOMS, ALL, KEEPING)),
+        # With more points all stages learn, those with weights slowly.
+        ({}, FEW, TO_LAYER3, ("no", (1,), ALL, KEEPING)),
+        # What was asked for stays.
+        ({"freeze": "no"}, 30, TO_LAYER3, ("no", (1,), ALL, KEEPING)),
+        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", SHARP_ZOOMS, (-1, *TO_LAYER3), KEEPING)),
+        ({"freeze": "yes"}, 30, (), ("yes", SHARP_ZOOMS, ALL, 1.0)),
+        ({"zooms": (2,), "stages": (2, 4)}, 30, TO_LAYER3, ("yes", (2,), (2, 4), KEEPING)),
+        ({"stages": "auto", "zooms": "auto"}, 900, (), ("no", (1,), ALL, 1.0)),
+        ({"trunk_rate": 0.5}, 900, TO_LAYER3, ("no", (1,), ALL, 0.5)),
+        # Patches that are read as a whole are not points.
+        ({"readout": "mean"}, 30, TO_LAYER3, ("no", (1,), ALL, KEEPING)),
     ],
 )
 def test_what_is_left_to_the_program_goes_by_points_and_weights(
-    given: dict[str, Any], n: int, weights: Any, freeze: str, stages: Any, zooms: Any
+    given: dict[str, Any], n: int, weights: tuple[int, ...], chosen: tuple[Any, ...]
 ) -> None:
     found = TrainingSettings.check(**given).resolved(n, weights=weights)
-    assert (found.freeze, found.stages, found.zooms) == (freeze, stages, zooms)
-    assert found.freezes == (freeze == "yes")
+    assert (found.freeze, found.zooms, found.stages, found.trunk_rate) == chosen
+    # Chosen once, nothing is chosen again.
+    assert found.resolved(100_000, density=1.0, weights=()) == found
 
 
-@given(st.floats(0, 0.05))
-def test_the_tile_goes_by_the_density_of_the_points(density: float) -> None:
-    found = TrainingSettings().resolved(500, density=density)
-    assert found.tile is not None
-    held = PIXELS // LARGE**2 * (1 + density * LARGE**2)
-    assert found.tile == (LARGE if held >= ENOUGH else SMALL)
-    # A step costs the same.
-    assert found.batch_size == PIXELS // found.tile**2
-    chosen = TrainingSettings(tile=96).resolved(500, density=density)
-    assert (chosen.tile, chosen.batch_size) == (96, PIXELS // 96**2)
-    assert TrainingSettings(batch_size=3).resolved(500, density=density).batch_size == 3
-    assert TrainingSettings(tile=1024).resolved(500).batch_size == 1
+@pytest.mark.parametrize(
+    ("given", "density", "tile", "tiles"),
+    [
+        # Where points are scattered, many small tiles hold more of them.
+        ({}, 0.0, SMALL, PIXELS // SMALL**2),
+        ({}, 100 / 2048**2, SMALL, PIXELS // SMALL**2),
+        ({}, 400 / 2048**2, SMALL, PIXELS // SMALL**2),
+        ({}, 1400 / 2048**2, LARGE, PIXELS // LARGE**2),
+        ({}, 0.01, LARGE, PIXELS // LARGE**2),
+        ({"tile": 64}, 0.01, 64, 64),
+        ({"tile": 1024}, 0.0, 1024, 1),
+        ({"tile": 64, "batch_size": 3}, 0.0, 64, 3),
+        ({"batch_size": 3}, 0.01, LARGE, 3),
+    ],
+)
+def test_the_size_and_number_of_tiles_follow_the_density_of_points(
+    given: dict[str, Any], density: float, tile: int, tiles: int
+) -> None:
+    found = TrainingSettings.check(**given).resolved(900, density=density)
+    assert (found.tile, found.batch_size) == (tile, tiles)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +115,12 @@ def test_the_tile_goes_by_the_density_of_the_points(density: float) -> None:
     [
         ("points", "points"),
         (" Equal ", "equal"),
-        ("0.6,0.2, 0.2", (0.6, 0.2, 0.2)),
+        ("0.6, 0.2,0.2", (0.6, 0.2, 0.2)),
         ((3, 1), (3.0, 1.0)),
+        ([59.3, 20.5, 20.2], (59.3, 20.5, 20.2)),
     ],
 )
-def test_priors_come_in_any_form(given: Any, prior: Any) -> None:
+def test_class_frequencies_come_in_any_form(given: Any, prior: Any) -> None:
     assert TrainingSettings.check(prior=given).prior == prior
 
 
@@ -154,13 +175,13 @@ def test_settings_do_not_change() -> None:
         ({"zooms": "1,x"}, r"--zooms x: Input should be a valid integer"),
         ({"zooms": "0,4"}, "positive whole numbers, each once, such as 1,4,16"),
         ({"zooms": "4,4"}, "each once"),
-        ({"stages": "layer5"}, "--stages"),
-        ({"stages": "-2"}, "--stages"),
+        ({"stages": "5"}, "--stages .*detail, stem, layer1, layer2, layer3, layer4, each once"),
+        ({"stages": "stem,stem"}, "each once"),
         ({"tile": 8}, "--tile 8"),
         ({"hidden": -1}, "--hidden -1"),
         ({"prior": "0.5,0"}, "a positive number for each class"),
-        ({"prior": "often"}, "--prior"),
-        ({"freeze": "maybe"}, "--freeze maybe"),
+        ({"prior": "0.5,nan"}, "a positive number for each class"),
+        ({"freeze": "often"}, "--freeze often: Input should be 'auto', 'yes' or 'no'"),
         ({"epochs": 0}, "--epochs 0"),
         ({"batch_size": 0}, "--batch-size 0"),
         ({"learning_rate": 0}, "--learning-rate 0"),
@@ -192,32 +213,43 @@ def test_engines_get_what_they_need() -> None:
 
 
 @given(st.integers(1, 100_000), st.integers(1, 512))
-def test_a_run_has_the_same_steps_however_many_points_there_are(n: int, batch: int) -> None:
-    chosen = TrainingSettings(batch_size=batch)
-    epochs, steps = chosen.epochs_for(n), chosen.steps_per_epoch(n)
+def test_a_run_has_a_step_for_every_two_points_within_limits(n: int, batch: int) -> None:
+    settings = TrainingSettings(batch_size=batch)
+    epochs, steps = settings.epochs_for(n), settings.steps_per_epoch(n)
     assert steps == STEPS_PER_EPOCH
-    assert STEPS <= epochs * steps < STEPS + STEPS_PER_EPOCH
-    # Epochs that are asked for are no longer than the points make them.
+    wanted = min(MOST_STEPS, max(LEAST_STEPS, n / 2))
+    assert abs(epochs * steps - wanted) <= STEPS_PER_EPOCH / 2 + 1
+    # Epochs that were asked for end when each point was drawn once, or after so many steps.
     given = TrainingSettings(batch_size=batch, epochs=3)
     assert given.epochs_for(n) == 3
     assert given.steps_per_epoch(n) == min(STEPS_PER_EPOCH, -(-n // batch))
 
 
-@given(st.integers(1, 100_000), st.integers(1, 512))
-def test_an_epoch_of_patches_sees_each_once(n: int, batch: int) -> None:
-    steps = TrainingSettings(batch_size=batch, readout="mean").steps_per_epoch(n)
+@given(st.integers(1, 100_000), st.integers(2, 512))
+def test_patches_have_enough_steps_and_at_least_10_epochs(n: int, batch: int) -> None:
+    settings = TrainingSettings(batch_size=batch, readout="mean")
+    epochs, steps = settings.epochs_for(n), settings.steps_per_epoch(n)
+    # Batches cover the patches to within half a batch.
     assert steps == 1 or abs(steps * batch - n) <= batch / 2
+    assert epochs >= 10
+    assert epochs * steps >= LEAST_STEPS
+    assert epochs == 10 or (epochs - 1) * steps < LEAST_STEPS
 
 
-@given(st.integers(1, 10_000), st.integers(0, 10_000), st.one_of(st.none(), st.integers(1, 500)))
+@given(
+    st.integers(1, 10_000),
+    st.integers(0, 10_000),
+    st.one_of(st.none(), st.integers(1, 500)),
+    st.sampled_from(["point", "mean"]),
+)
 def test_the_finish_takes_a_share_of_the_training_s_steps(
-    before: int, more: int, epochs: int | None
+    before: int, more: int, epochs: int | None, readout: Any
 ) -> None:
-    settings = TrainingSettings(epochs=epochs, batch_size=4, thaw_after=2)
+    settings = TrainingSettings(epochs=epochs, thaw_after=2, batch_size=8, readout=readout)
     now = settings.finishing(before, before + more)
     steps = settings.epochs_for(before) * settings.steps_per_epoch(before)
     taken = now.epochs_for(before + more) * now.steps_per_epoch(before + more)
     per_epoch = now.steps_per_epoch(before + more)
     assert abs(taken - FINISH * steps) <= per_epoch / 2 or taken == per_epoch
     assert now.thaw_after == 0
-    assert now.learning_rate < settings.learning_rate
+    assert now.learning_rate == FINISH_RATE * settings.learning_rate

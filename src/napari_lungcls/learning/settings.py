@@ -122,11 +122,10 @@ class TrainingSettings(
     def finishing(self, before: int, n: int) -> TrainingSettings:
         """Return the settings to go on with on `n` points, after a training on `before`."""
         steps = FINISH * self.epochs_for(before) * self.steps_per_epoch(before)
-        # With a number of epochs that is given, they are as long as the points make them.
-        per_epoch = self.model_copy(update={"epochs": 1}).steps_per_epoch(n)
-        epochs = max(1, round(steps / per_epoch))
         rate = FINISH_RATE * self.learning_rate
-        return self.model_copy(update={"epochs": epochs, "learning_rate": rate, "thaw_after": 0})
+        now = self.model_copy(update={"epochs": 1, "learning_rate": rate, "thaw_after": 0})
+        # Epochs are shorter where their number is given.
+        return now.model_copy(update={"epochs": max(1, round(steps / now.steps_per_epoch(n)))})
 
     def epochs_for(self, n: int) -> int:
         """Return the number of epochs for `n` examples: as set, or enough for so many."""
