@@ -20,7 +20,7 @@ from napari_lungcls.learning.settings import (
     LEAST_STEPS,
     MOST_STEPS,
     PIXELS,
-    SHARP_ZOOMS,
+    WITH_WEIGHTS,
     SMALL,
     STEPS_PER_EPOCH,
     TrainingSettings,
@@ -64,19 +64,19 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
         ({}, 30, (), ("no", (1,), ALL, 1.0)),
         ({}, 5000, (), ("no", (1,), ALL, 1.0)),
         # What has weights stays as it is for few points, and only that is read, with the detail.
-        ({}, FEW - 1, TO_LAYER3, ("yes", SHARP_ZOOMS, (-1, *TO_LAYER3), KEEPING)),
-        ({}, FEW - 1, (0, 1, 2, 3, 4), ("yes", SHARP_ZOOMS, ALL, KEEPING)),
-        # With more points all stages learn, those with weights slowly.
-        ({}, FEW, TO_LAYER3, ("no", (1,), ALL, KEEPING)),
+        ({}, FEW - 1, TO_LAYER3, ("yes", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
+        ({}, FEW - 1, (0, 1, 2, 3, 4), ("yes", WITH_WEIGHTS, ALL, KEEPING)),
+        # With more points they learn, slowly.
+        ({}, FEW, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
         # What was asked for stays.
-        ({"freeze": "no"}, 30, TO_LAYER3, ("no", (1,), ALL, KEEPING)),
-        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", SHARP_ZOOMS, (-1, *TO_LAYER3), KEEPING)),
-        ({"freeze": "yes"}, 30, (), ("yes", SHARP_ZOOMS, ALL, 1.0)),
+        ({"freeze": "no"}, 30, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
+        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
+        ({"freeze": "yes"}, 30, (), ("yes", (1,), ALL, 1.0)),
         ({"zooms": (2,), "stages": (2, 4)}, 30, TO_LAYER3, ("yes", (2,), (2, 4), KEEPING)),
         ({"stages": "auto", "zooms": "auto"}, 900, (), ("no", (1,), ALL, 1.0)),
-        ({"trunk_rate": 0.5}, 900, TO_LAYER3, ("no", (1,), ALL, 0.5)),
+        ({"trunk_rate": 0.5}, 900, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), 0.5)),
         # Patches that are read as a whole are not points.
-        ({"readout": "mean"}, 30, TO_LAYER3, ("no", (1,), ALL, KEEPING)),
+        ({"readout": "mean"}, 30, TO_LAYER3, ("no", (1,), (-1, *TO_LAYER3), KEEPING)),
     ],
 )
 def test_what_is_left_to_the_program_goes_by_points_and_weights(
