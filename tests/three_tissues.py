@@ -31,6 +31,9 @@ QUICK = TrainingSettings(
     seed=1,
 )
 
+READS = 5
+"""Blocks around the points of a scene at the zooms of `QUICK`: four, and one."""
+
 
 def scene(seed: int = 0, **options: Any) -> Pair:
     """Three kinds of tissue in squares of 40 pixels, and 90 points well inside them."""

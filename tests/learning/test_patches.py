@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 import napari_lungcls as lc
+from napari_lungcls.learning.augmentation import crop_edge
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.drawing import MIXED_RUNS, draw_epoch
+from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.patches.arrays import ArrayPixels
-from napari_lungcls.learning.patches.dataset import PatchSet, squares_edge
+from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.learning.patches.parts import Part, PatchData, Role
 from napari_lungcls.learning.patches.settings import for_patches
 from napari_lungcls.learning.patches.splits import CAUTION, split_patches
-from napari_lungcls.network.modelfile import parameter_shapes
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 
 
@@ -47,32 +48,27 @@ def data_of(
     batch=st.integers(2, 64),
     rare=st.floats(0.02, 0.5),
     kept=st.floats(0.3, 1),
-    balance=st.sampled_from(["sampling", "none"]),
     by_class=st.booleans(),
     seed=st.integers(0, 9),
 )
 def test_an_epoch_draws_all_alike_and_reads_each_run_about_once(
-    n: int, run: int, batch: int, rare: float, kept: float, balance: str, by_class: bool, seed: int
+    n: int, run: int, batch: int, rare: float, kept: float, by_class: bool, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     codes = (rng.random(n) < rare).astype(np.int64)
     codes = np.sort(codes) if by_class else codes
-    examples = PatchSet(data_of(("", n), size=(1, 1), run=run), codes, 16)
+    examples = PatchSet(data_of(("", n), size=(1, 1), run=run), codes)
     assert examples.run_length == run
     rows = np.flatnonzero(rng.random(n) < kept)
     rows = rows if len(rows) else np.arange(n)
-    settings = lc.TrainingSettings(batch_size=batch, balance=balance)  # type: ignore[arg-type]
+    settings = lc.TrainingSettings(batch_size=batch, readout="mean")
     drawn = draw_epoch(examples, rows, settings, rng)
     assert [len(each) for each in drawn] == [batch] * settings.steps_per_epoch(len(rows))
     flat = np.concatenate(drawn)
-    classes = np.unique(codes[rows])
-    for members in [rows[codes[rows] == c] for c in classes] if balance == "sampling" else [rows]:
-        times = np.array([(flat == row).sum() for row in members[:: max(1, len(members) // 40)]])
-        share = len(flat) / (len(classes) if balance == "sampling" else 1) / len(members)
-        assert times.min() >= np.floor(share) - 1
-        assert times.max() <= np.ceil(share) + 1
-        counted = np.isin(flat, members).sum()
-        assert abs(counted - share * len(members)) <= 1
+    times = np.array([(flat == row).sum() for row in rows[:: max(1, len(rows) // 40)]])
+    share = len(flat) / len(rows)
+    assert times.min() >= np.floor(share) - 1
+    assert times.max() <= np.ceil(share) + 1
     assert set(flat.tolist()) <= set(rows.tolist())
     # A cache of twice the runs that are mixed, of which the least recent goes first.
     held: OrderedDict[int, None] = OrderedDict()
@@ -102,10 +98,18 @@ def test_patches_are_seen_as_they_are_with_their_reflection_around(
 ) -> None:
     data = data_of(("train", n), ("test", 3), size=(height, width))
     stored = np.concatenate([part.pixels.read(0, len(part)) for part in data.parts])
-    examples = PatchSet(data, np.zeros(len(data), np.int64), edge, limit=1)
+    examples = PatchSet(data, np.arange(len(data)) % 2, limit=1)
     rows = np.random.default_rng(n).permutation(len(data))
-    squares, places = examples.around(rows)
+    crops = examples.crops(rows, Side(rows), edge, edge, np.random.default_rng(0))
+    squares, places = crops.pixels, crops.places
     assert squares.shape == (len(data), 1, edge, edge, 3)
+    np.testing.assert_array_equal(crops.rows, rows)
+    np.testing.assert_array_equal(crops.owner, np.arange(len(data)))
+    # Answered from the same, a few at a time.
+    answered = [*examples.answering(Side(rows), edge, 4)]
+    np.testing.assert_array_equal(np.concatenate([own for own, _ in answered]), rows)
+    np.testing.assert_array_equal(np.concatenate([t.pixels for _, t in answered]), squares)
+    np.testing.assert_array_equal(np.concatenate([t.places for _, t in answered]), places)
     pad = edge + 2
     wide = np.pad(stored, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
     # The middle of the patch lies where `places` says, half pixels and all.
@@ -126,16 +130,20 @@ import numpy as np
 import napari_lungcls as lc
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.drawing import draw_epoch
+from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.memory import peak_memory_mb
 data = lc.open_patches({str(tmp_path / "d_x.h5")!r})
 codes = data.codes(data.scheme())
-examples = PatchSet(data, codes, 32, limit={limit})
-examples.around(np.arange(2))
+examples = PatchSet(data, codes, limit={limit})
+def seen(rows):
+    return examples.crops(rows, Side(rows), 32, 32, np.random.default_rng(0)).pixels
+seen(np.arange(2))
 before = peak_memory_mb()
 sums = np.zeros({n}, int)
-for rows in draw_epoch(examples, np.arange({n}), lc.TrainingSettings(), np.random.default_rng(0)):
-    squares, _ = examples.around(rows)
+settings = lc.TrainingSettings(readout="mean", batch_size=32)
+for rows in draw_epoch(examples, np.arange({n}), settings, np.random.default_rng(0)):
+    seen(rows)
     np.add.at(sums, rows, 1)
 print(peak_memory_mb() - before, sums.min(), sums.max())
 """
@@ -151,13 +159,12 @@ print(peak_memory_mb() - before, sums.min(), sums.max())
 def test_torchvision_s_weights_come_and_go_unchanged(tmp_path: Path) -> None:
     norm = Normalisation(mean=(1, 1, 1), std=(1, 1, 1))
     spec = NetworkSpec(
-        zooms=(1,), window=40, stages=(4,), classes=5, readout="mean", padding="zeros",
+        zooms=(1,), tile=40, stages=(4,), hidden=0, classes=5, readout="mean", padding="zeros",
         normalisation=norm,
     )  # fmt: skip
     rng = np.random.default_rng(0)
     weights = {
-        name: rng.uniform(0.5, 1, shape).astype(np.float32)
-        for name, shape in parameter_shapes(spec).items()
+        name: rng.uniform(0.5, 1, shape).astype(np.float32) for name, shape in spec.shapes().items()
     }
     assert {"conv1.weight", "layer4.1.bn2.running_var", "fc.weight", "fc.bias"} <= weights.keys()
     save_file(weights, tmp_path / "resnet18.safetensors")
@@ -176,7 +183,7 @@ def test_torchvision_s_weights_come_and_go_unchanged(tmp_path: Path) -> None:
 
 def test_a_run_on_patches_resumes_to_the_digit(tmp_path: Path) -> None:
     data = data_of(("", 300), groups=10)
-    settings = lc.TrainingSettings(epochs=3, stages=(1,), window=16, device="cpu")
+    settings = lc.TrainingSettings(epochs=3, stages=(1,), tile=16, device="cpu")
     whole = lc.train_patches(data, settings)
     steps: list[object] = []
     stopped = lc.patch_training(
@@ -233,20 +240,21 @@ def test_splits_follow_files_then_groups_then_chance() -> None:
 
 def test_settings_of_patches_are_torchvision_s_unless_others_are_asked_for() -> None:
     chosen = for_patches(lc.TrainingSettings(epochs=2), (96, 96), "d.h5")
-    assert (chosen.zooms, chosen.stages, chosen.readout, chosen.window) == ((1,), (4,), "mean", 96)
-    assert (chosen.epochs, chosen.padding, chosen.random_phase) == (2, "zeros", False)
+    assert (chosen.zooms, chosen.stages, chosen.readout, chosen.tile) == ((1,), (4,), "mean", 96)
+    assert (chosen.epochs, chosen.padding, chosen.hidden) == (2, "zeros", 0)
+    assert (chosen.prior, chosen.freeze, chosen.batch_size) == ("equal", "no", 32)
     left = lc.TrainingSettings.check(zooms="auto", stages="auto")
     chosen = for_patches(left, (96, 96), "d.h5")
     assert (chosen.zooms, chosen.stages) == ((1,), (4,))
     chosen = for_patches(
-        lc.TrainingSettings(readout="point", rotation="any", window=64), (96, 90), "d.h5"
+        lc.TrainingSettings(readout="point", rotation="any", tile=64), (96, 90), "d.h5"
     )
-    assert (chosen.readout, chosen.rotation, chosen.window) == ("point", "any", 64)
-    assert squares_edge(chosen) > 96
+    assert (chosen.readout, chosen.rotation, chosen.tile) == ("point", "any", 64)
+    assert crop_edge(chosen) > 90
     for settings, size, words in (
         (lc.TrainingSettings(zooms=(1, 4)), (96, 96), "zoom 1 only"),
-        (lc.TrainingSettings(window=64), (60, 70), "window of 64 is larger .*--window 60"),
-        (lc.TrainingSettings(), (600, 600), "too large .*--window"),
+        (lc.TrainingSettings(tile=64), (60, 70), "tile of 64 is larger .*one of 60 or less"),
+        (lc.TrainingSettings(), (1100, 1200), "too large for a tile; give a tile"),
         (lc.TrainingSettings(), (9, 9), "too small"),
     ):
         with pytest.raises(lc.InputError, match=words):
@@ -260,7 +268,7 @@ def test_settings_of_patches_are_torchvision_s_unless_others_are_asked_for() -> 
 def test_models_of_points_answer_patches_and_say_when_they_cannot(tmp_path: Path) -> None:
     model = lc.train_patches(
         data_of(("", 32), size=(24, 24)),
-        lc.TrainingSettings(epochs=1, window=16, readout="point", stages=(1,), device="cpu"),
+        lc.TrainingSettings(epochs=1, tile=16, readout="point", stages=(1,), device="cpu"),
     )
     # Seen at the middle, with what lies around: as points of an image are.
     image = np.random.default_rng(5).integers(0, 255, (24, 24, 3), np.uint8)

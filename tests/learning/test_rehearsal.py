@@ -31,7 +31,7 @@ def untouched() -> tuple[ImageStack, Points]:
     [
         ({"device": "tpu"}, "choose auto, cpu"),
         ({"engine": "caffe"}, "caffe"),
-        ({"readout": "mean", "stages": (1, 4)}, "make no network"),
+        ({"stages": (1, 4)}, "make no network"),
     ],
 )
 def test_bad_settings_are_refused_before_a_pixel_is_read(changed, words):

@@ -19,7 +19,7 @@ from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.training import Trained
 from napari_lungcls.network.modelfile import read_model, write_model
-from three_tissues import QUICK, run, same, scene
+from three_tissues import QUICK, READS, run, same, scene
 
 
 def losses(trained: Trained) -> list[tuple[Any, ...]]:
@@ -81,7 +81,10 @@ def test_a_cancelled_run_goes_on(whole: Trained, tmp_path: Path, stop_at: int) -
     path = tmp_path / "x.checkpoint"
     asked = iter(range(10_000))
     early = run(
-        [scene()], LONG, checkpoint=Checkpoint(path), cancelled=lambda: next(asked) > stop_at
+        [scene()],
+        LONG,
+        checkpoint=Checkpoint(path),
+        cancelled=lambda: next(asked) >= READS + stop_at,
     )
     assert early[1].state, "what is cancelled leaves a network"
     steps, late = run([scene()], LONG, checkpoint=Checkpoint(path, resume=True))
@@ -95,7 +98,7 @@ def test_another_engine_may_go_on_and_says_so(tmp_path: Path) -> None:
     assert mxnet
     path = tmp_path / "x.checkpoint"
     asked = iter(range(10_000))
-    run([scene()], QUICK, checkpoint=Checkpoint(path), cancelled=lambda: next(asked) > 6)
+    run([scene()], QUICK, checkpoint=Checkpoint(path), cancelled=lambda: next(asked) > READS + 6)
     other = QUICK.model_copy(update={"engine": "mxnet"})
     with pytest.warns(LungclsWarning, match="does not continue to the digit"):
         trained = run([scene()], other, checkpoint=Checkpoint(path, resume=True))[1]
@@ -115,7 +118,7 @@ def test_a_run_does_not_go_on_with_anything_else(
 ) -> None:
     path = tmp_path / "x.checkpoint"
     asked = iter(range(10_000))
-    run([scene()], LONG, checkpoint=Checkpoint(path), cancelled=lambda: next(asked) > 3)
+    run([scene()], LONG, checkpoint=Checkpoint(path), cancelled=lambda: next(asked) > READS + 3)
     with pytest.raises(InputError, match=message):
         run(
             [scene(seed)], LONG.model_copy(update=changes), checkpoint=Checkpoint(path, resume=True)
@@ -142,5 +145,5 @@ def test_an_existing_model_learns_on(tmp_path: Path) -> None:
     for name, array in first.state.items():
         if name.endswith("weight"):
             np.testing.assert_allclose(later.state[name], array, atol=1e-4)
-    with pytest.raises(InputError, match="has window 16, not 32; leave --window out"):
-        run([scene(3)], TrainingSettings(window=32, pretrained=str(path), device="cpu"))
+    with pytest.raises(InputError, match="has tile 32, not 64; leave --tile out"):
+        run([scene(3)], TrainingSettings(tile=64, pretrained=str(path), device="cpu"))

@@ -11,17 +11,28 @@ from pydantic import ValidationError
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.form_hints import GROUPS
-from napari_lungcls.learning.settings import FINISH, LEAST_PER_EPOCH, LEAST_STEPS, TrainingSettings
-from napari_lungcls.learning.settings_network import FEW
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.settings_network import FEW, KEEPING, WITH_WEIGHTS
+from napari_lungcls.learning.settings_run import (
+    ENOUGH,
+    FINISH,
+    LARGE,
+    LEAST_STEPS,
+    MOST_STEPS,
+    PIXELS,
+    SMALL,
+    STEPS_PER_EPOCH,
+)
 
 
 def test_the_contract_s_defaults() -> None:
     settings = TrainingSettings()
-    assert (settings.zooms, settings.window, settings.stages) == ((), 64, ())
-    assert (settings.batch_size, settings.optimizer) == (32, "adam")
+    assert (settings.zooms, settings.tile, settings.stages) == ((), None, ())
+    assert (settings.batch_size, settings.hidden, settings.optimizer) == (None, 32, "adam")
     assert (settings.val_fraction, settings.seed) == (0.2, 0)
-    assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "none")
-    assert (settings.readout, settings.padding, settings.rotation) == ("point", "reflect", "any")
+    assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "auto")
+    assert (settings.readout, settings.padding, settings.rotation) == ("point", "reflect", "right")
+    assert (settings.prior, settings.freeze) == ("points", "auto")
 
 
 @pytest.mark.parametrize(
@@ -40,35 +51,62 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
     assert TrainingSettings.check(zooms=given).zooms == zooms
 
 
-@pytest.mark.parametrize(
-    ("pixel_size", "zooms"),
-    [(None, (1,)), (1.8, (1,)), (0.8, (1, 4)), (0.3, (1, 4, 16)), (0.05, (1, 4, 16, 64))],
-)
-def test_zooms_left_to_the_program_span_the_context(
-    pixel_size: float | None, zooms: tuple[int, ...]
-) -> None:
-    assert TrainingSettings().resolved(pixel_size).zooms == zooms
-    assert TrainingSettings(zooms=(2,)).resolved(pixel_size).zooms == (2,)
+EVERY = (-1, 0, 1, 2, 3, 4)
 
 
 @pytest.mark.parametrize(
-    ("given", "n", "stages"),
+    ("given", "n", "weights", "freeze", "stages", "zooms"),
     [
-        ({}, FEW - 1, (1, 2)),
-        ({}, FEW, (1, 2, 3, 4)),
-        ({}, None, (1, 2, 3, 4)),
-        ({"stages": (2, 4)}, 30, (2, 4)),
-        ({"stages": "auto"}, 30, (1, 2)),
-        # Trained before, or by others: what is there is read.
-        ({"pretrained": "imagenet"}, 30, (1, 2, 3, 4)),
-        ({"freeze": True}, 30, (1, 2, 3, 4)),
-        ({"readout": "mean"}, 30, (1, 2, 3, 4)),
+        # Random numbers learn, however few points there are.
+        ({}, FEW - 1, (), "no", EVERY, (1,)),
+        # Few points on weights of a file: heads only, on what the file has.
+        ({}, FEW - 1, (0, 1, 2, 3), "yes", (-1, 0, 1, 2, 3), WITH_WEIGHTS),
+        ({}, FEW, (0, 1, 2, 3), "no", (-1, 0, 1, 2, 3), WITH_WEIGHTS),
+        ({"zooms": (2,)}, FEW - 1, (0, 1), "yes", (-1, 0, 1), (2,)),
+        ({"stages": "stem,layer2"}, FEW - 1, (0, 1), "yes", (0, 2), WITH_WEIGHTS),
+        ({"freeze": "no"}, FEW - 1, (0, 1), "no", (-1, 0, 1), WITH_WEIGHTS),
+        ({"freeze": "yes"}, 9999, (), "yes", EVERY, (1,)),
+        ({"readout": "mean"}, 30, (0, 1, 2, 3, 4), "no", EVERY, (1,)),
+        # A network needs a layer.
+        ({}, FEW, (0,), "no", EVERY, WITH_WEIGHTS),
     ],
 )
-def test_stages_left_to_the_program_go_by_the_number_of_points(
-    given: dict[str, Any], n: int | None, stages: tuple[int, ...]
+def test_what_is_left_to_the_program_goes_by_points_and_weights(
+    given: dict[str, Any], n: int, weights: Any, freeze: str, stages: Any, zooms: Any
 ) -> None:
-    assert TrainingSettings.check(**given).resolved(None, n).stages == stages
+    found = TrainingSettings.check(**given).resolved(n, weights=weights)
+    assert (found.freeze, found.stages, found.zooms) == (freeze, stages, zooms)
+    assert found.freezes == (freeze == "yes")
+    assert found.trunk_rate == (KEEPING if weights else 1.0)
+    assert TrainingSettings(trunk_rate=0.5).resolved(n, weights=weights).trunk_rate == 0.5
+
+
+@given(st.floats(0, 0.05))
+def test_the_tile_goes_by_the_density_of_the_points(density: float) -> None:
+    found = TrainingSettings().resolved(500, density=density)
+    assert found.tile is not None
+    held = PIXELS // LARGE**2 * (1 + density * LARGE**2)
+    assert found.tile == (LARGE if held >= ENOUGH else SMALL)
+    # A step costs the same.
+    assert found.batch_size == PIXELS // found.tile**2
+    chosen = TrainingSettings(tile=96).resolved(500, density=density)
+    assert (chosen.tile, chosen.batch_size) == (96, PIXELS // 96**2)
+    assert TrainingSettings(batch_size=3).resolved(500, density=density).batch_size == 3
+    assert TrainingSettings(tile=1024).resolved(500).batch_size == 1
+    assert TrainingSettings(tile=96, zooms=(1, 2)).resolved(9).batch_size == PIXELS // 96**2 // 2
+
+
+@pytest.mark.parametrize(
+    ("given", "prior"),
+    [
+        ("points", "points"),
+        (" Equal ", "equal"),
+        ("0.6,0.2, 0.2", (0.6, 0.2, 0.2)),
+        ((3, 1), (3.0, 1.0)),
+    ],
+)
+def test_priors_come_in_any_form(given: Any, prior: Any) -> None:
+    assert TrainingSettings.check(prior=given).prior == prior
 
 
 def test_every_field_says_what_it_is_and_where_a_form_shows_it() -> None:
@@ -122,10 +160,15 @@ def test_settings_do_not_change() -> None:
         ({"zooms": "1,x"}, r"--zooms x: Input should be a valid integer"),
         ({"zooms": "0,4"}, "positive whole numbers, each once, such as 1,4,16"),
         ({"zooms": "4,4"}, "each once"),
-        ({"stages": "0"}, "--stages"),
-        ({"window": 8}, "--window 8"),
+        ({"stages": "layer5"}, "--stages"),
+        ({"stages": "-2"}, "--stages"),
+        ({"tile": 8}, "--tile 8"),
+        ({"hidden": -1}, "--hidden -1"),
+        ({"prior": "0.5,0"}, "a positive number for each class"),
+        ({"prior": "often"}, "--prior"),
+        ({"freeze": "maybe"}, "--freeze maybe"),
         ({"epochs": 0}, "--epochs 0"),
-        ({"batch_size": 1}, "--batch-size 1"),
+        ({"batch_size": 0}, "--batch-size 0"),
         ({"learning_rate": 0}, "--learning-rate 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan"),
         (
@@ -148,31 +191,35 @@ def test_what_is_wrong_is_named_in_one_line(values: dict[str, Any], message: str
 
 
 def test_engines_get_what_they_need() -> None:
-    settings = TrainingSettings(optimizer="sgd", dropout=0.1, freeze=True, seed=7, clip_norm=2)
+    settings = TrainingSettings(optimizer="sgd", dropout=0.1, freeze="yes", seed=7, clip_norm=2)
     options = settings.optimizer_options
     assert (options.optimizer, options.dropout, options.freeze) == ("sgd", 0.1, True)
     assert (options.seed, options.clip_norm, options.weight_decay) == (7, 2, 1e-4)
 
 
-@given(st.integers(1, 100_000), st.integers(2, 512))
-def test_a_run_has_enough_steps_and_at_least_10_epochs(n: int, batch: int) -> None:
-    settings = TrainingSettings(batch_size=batch)
-    epochs, steps = settings.epochs_for(n), settings.steps_per_epoch(n)
-    assert epochs >= 10
-    assert epochs * steps >= LEAST_STEPS
-    assert epochs == 10 or (epochs - 1) * steps < LEAST_STEPS
-    # Batches cover the points to within half a batch.
-    assert steps == LEAST_PER_EPOCH or abs(steps * batch - n) <= batch / 2
+@given(st.integers(1, 100_000), st.integers(1, 512))
+def test_a_run_takes_more_steps_for_more_points_within_limits(n: int, batch: int) -> None:
+    chosen = TrainingSettings(batch_size=batch)
+    epochs, steps = chosen.epochs_for(n), chosen.steps_per_epoch(n)
+    assert steps == STEPS_PER_EPOCH
+    assert abs(epochs * steps - min(MOST_STEPS, max(LEAST_STEPS, n // 2))) <= steps / 2
+    # Epochs that are asked for are no longer than the points make them.
     given = TrainingSettings(batch_size=batch, epochs=3)
     assert given.epochs_for(n) == 3
-    assert given.steps_per_epoch(n) == 1 or abs(given.steps_per_epoch(n) * batch - n) <= batch / 2
+    assert given.steps_per_epoch(n) == min(STEPS_PER_EPOCH, -(-n // batch))
+
+
+@given(st.integers(1, 100_000), st.integers(1, 512))
+def test_an_epoch_of_patches_sees_each_once(n: int, batch: int) -> None:
+    steps = TrainingSettings(batch_size=batch, readout="mean").steps_per_epoch(n)
+    assert steps == 1 or abs(steps * batch - n) <= batch / 2
 
 
 @given(st.integers(1, 10_000), st.integers(0, 10_000), st.one_of(st.none(), st.integers(1, 500)))
 def test_the_finish_takes_a_share_of_the_training_s_steps(
     before: int, more: int, epochs: int | None
 ) -> None:
-    settings = TrainingSettings(epochs=epochs, thaw_after=2)
+    settings = TrainingSettings(epochs=epochs, batch_size=4, thaw_after=2)
     now = settings.finishing(before, before + more)
     steps = settings.epochs_for(before) * settings.steps_per_epoch(before)
     taken = now.epochs_for(before + more) * now.steps_per_epoch(before + more)

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from napari_lungcls.annotation import Points
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.imaging.stack import ImageStack
 from napari_lungcls.learning.dataset import PointSet
+from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.start import normalisation_of
-from scattered import scattered
-from three_tissues import QUICK, SCHEME, run, scene
+from napari_lungcls.learning.training import run_training
+from napari_lungcls.network.parameters import stage_of, trunk_shapes
+from napari_lungcls.network.pretrained import WITHOUT
+from three_tissues import QUICK, SCHEME, exhausted, run, scene
 
 
-def made(squares: Any) -> PointSet:
-    """Make points of nothing but the pixels around them."""
-    n = len(squares)
-    return PointSet(scattered(0, n), squares, np.zeros((n, 1, 2)))
+class Given(PointSet):
+    """Points of which nothing is known but the pixels around them."""
+
+    def __init__(self, pixels: Any) -> None:
+        object.__setattr__(self, "pixels", pixels)
+
+    def sample(self, side: Side, count: int) -> Any:
+        return self.pixels[side.rows].reshape(-1, 3).astype(np.float32)
+
+
+def norm_of(pixels: Any, rows: Any, *, imagenet: bool = False) -> Any:
+    return normalisation_of(Given(pixels), Side(rows), str(pixels.dtype), imagenet=imagenet)
 
 
 @pytest.mark.parametrize("bright", [False, True])
@@ -28,46 +41,111 @@ def test_the_normalisation_is_exact_however_many_pixels_there_are(bright: bool) 
     rng = np.random.default_rng(0)
     few = rng.integers(200 if bright else 0, 256, (40, 1, 200, 200, 3), np.uint8)
     few[..., 1] //= 2
-    squares = np.tile(few, (4, 1, 1, 1, 1))
-    norm = normalisation_of(made(squares), np.arange(160), "uint8", imagenet=False)
-    wanted = squares.reshape(-1, 3)
+    pixels = np.tile(few, (4, 1, 1, 1, 1))
+    norm = norm_of(pixels, np.arange(160))
+    wanted = pixels.reshape(-1, 3)
     np.testing.assert_allclose(norm.mean, wanted.mean(0), rtol=1e-4)
     np.testing.assert_allclose(norm.std, wanted.std(0, dtype=np.float64), rtol=1e-3)
 
 
 def test_the_normalisation_of_flat_and_faint_images() -> None:
     flat = np.full((4, 1, 9, 9, 3), 7, np.float32)
-    assert normalisation_of(made(flat), np.arange(4), "float32", imagenet=False).std == (1, 1, 1)
+    assert norm_of(flat, np.arange(4)).std == (1, 1, 1)
     faint = np.random.default_rng(0).uniform(0, 1e-8, (9, 1, 20, 20, 3)).astype(np.float32)
     faint[..., 2] = 0
-    norm = normalisation_of(made(faint), np.arange(9), "float32", imagenet=False)
+    norm = norm_of(faint, np.arange(9))
     assert norm.std[0] == pytest.approx(faint[..., 0].std(), rel=1e-3)
     assert 0 < norm.std[2] < 0.01 * norm.std[0]
 
 
 def test_the_normalisation_sees_the_training_part_only() -> None:
-    squares = np.zeros((6, 1, 9, 9, 3), np.uint8)
-    squares[3:] = 200
-    assert normalisation_of(made(squares), np.arange(3), "uint8", imagenet=False).mean == (0, 0, 0)
+    pixels = np.zeros((6, 1, 9, 9, 3), np.uint8)
+    pixels[3:] = 200
+    assert norm_of(pixels, np.arange(3)).mean == (0, 0, 0)
 
 
 def test_pretrained_weights_expect_imagenet_s_scale() -> None:
     rng = np.random.default_rng(0)
-    squares = rng.integers(0, 256, (9, 1, 20, 20, 3))
-    eight = normalisation_of(made(squares.astype(np.uint8)), np.arange(9), "uint8", imagenet=True)
+    pixels = rng.integers(0, 256, (9, 1, 20, 20, 3))
+    eight = norm_of(pixels.astype(np.uint8), np.arange(9), imagenet=True)
     np.testing.assert_allclose(eight.mean, np.array([0.485, 0.456, 0.406]) * 255)
     np.testing.assert_allclose(eight.std, np.array([0.229, 0.224, 0.225]) * 255)
-    sixteen = normalisation_of(
-        made((squares * 257).astype(np.uint16)), np.arange(9), "uint16", imagenet=True
-    )
+    sixteen = norm_of((pixels * 257).astype(np.uint16), np.arange(9), imagenet=True)
     np.testing.assert_allclose(sixteen.mean, np.array(eight.mean) * 257, rtol=0.02)
 
 
-def test_a_loss_that_is_no_number_ends_the_run() -> None:
+FULL = {
+    name: (np.ones if name.endswith("var") else np.zeros)(shape, np.float32)
+    + np.random.default_rng(len(name)).uniform(-0.05, 0.05, shape).astype(np.float32)
+    for name, shape in trunk_shapes().items()
+}
+"""A trunk with batch normalisation that is not neutral, as a file of weights holds it."""
+
+
+def folded() -> dict[str, Any]:
+    """Leave out all normalisation but the biases, as a file does in which it is folded away."""
+    return {n: a for n, a in FULL.items() if n.endswith("bias") or _is_convolution(n)}
+
+
+def _is_convolution(name: str) -> bool:
+    return "conv" in name or "downsample.0" in name
+
+
+@pytest.mark.parametrize(
+    ("weights", "fixed"),
+    [
+        (FULL, {0, 1, 2}),
+        (folded(), {0, 1, 2}),
+        ({n: a for n, a in FULL.items() if stage_of(n) < 2}, {0, 1}),
+        ({n: a for n, a in FULL.items() if stage_of(n) < 1 or n.startswith("layer1.1")}, {0}),
+        ({}, set()),
+    ],
+    ids=["full", "folded", "to layer1", "half of layer1", "none"],
+)
+def test_statistics_of_a_file_are_not_taken_anew(
+    tmp_path: Path, weights: dict[str, Any], fixed: set[int]
+) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file(weights, path)
     settings = QUICK.model_copy(
-        update={"optimizer": "sgd", "learning_rate": 10.0, "clip_norm": 1e30, "epochs": 40,
-                "schedule": "constant"}
+        update={"stages": (1, 2), "zooms": (1,), "epochs": 1, "val_fraction": 0.0,
+                "pretrained": str(path) if weights else "none"}
     )  # fmt: skip
+    state = run([scene()], settings)[1].state
+    statistics = [name for name in state if "running" in name and "detail" not in name]
+    assert {stage_of(name) for name in statistics} == {0, 1, 2}
+    for name in statistics:
+        neutral = 0.0 if name.endswith("mean") else 1.0
+        before = weights.get(name, np.full_like(state[name], neutral))
+        assert np.array_equal(state[name], before) == (stage_of(name) in fixed), name
+    # Everything else of the trunk learns.
+    moved = [n for n in weights if _is_convolution(n) and n in state]
+    assert all(not np.array_equal(state[name], weights[name]) for name in moved)
+
+
+def test_a_few_points_on_weights_of_a_file_are_fitted_in_one_go(tmp_path: Path) -> None:
+    weights = {name: array for name, array in folded().items() if stage_of(name) <= 2}
+    save_file(weights, path := tmp_path / "w.safetensors")
+    auto = {"freeze": "auto", "stages": (), "zooms": (1,), "pretrained": str(path)}
+    trained = run([scene()], QUICK.model_copy(update=auto))[1]
+    assert trained.document.settings["freeze"] == "yes"
+    assert trained.document.network.stages == (-1, 0, 1, 2)
+    assert len(trained.document.history) == 1
+    for name, array in weights.items():
+        np.testing.assert_array_equal(trained.state[name], array)
+
+
+def test_without_a_network_training_says_so_and_begins_with_random_numbers() -> None:
+    settings = QUICK.model_copy(update={"pretrained": "auto", "epochs": 1})
+    with pytest.warns(LungclsWarning, match=f"^{WITHOUT}.*LUNGCLS_OFFLINE is set"):
+        trained = exhausted(run_training([scene()], settings, SCHEME))
+    assert trained.document.pretrained == "none"
+    assert trained.document.settings["freeze"] == "no"
+
+
+def test_a_loss_that_is_no_number_ends_the_run() -> None:
+    # So large a decay turns the weights about and out of all bounds.
+    settings = QUICK.model_copy(update={"optimizer": "sgd", "weight_decay": 1e30, "epochs": 2})
     with pytest.raises(InputError, match=r"no longer a number at a learning rate of .*smaller"):
         run([scene()], settings)
 
@@ -75,8 +153,8 @@ def test_a_loss_that_is_no_number_ends_the_run() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"stages": (4,), "window": 32}, "window of 32 is too small"),
-        ({"stages": (5,)}, "stages are 1, 2, 3 and 4"),
+        ({"stages": (4,), "tile": 32}, "tile of 32 is too small"),
+        ({"stages": (5,)}, "stages are detail, stem, layer1"),
         ({"engine": "jax"}, "no engine 'jax'"),
         ({"device": "cuda:99"}, "no device 'cuda:99'"),
         ({"zooms": (1, 100)}, "zoom 100 is larger than the image"),

@@ -112,7 +112,7 @@ class TrainingSettings(
             update={
                 "freeze": freeze,
                 "zooms": zooms,
-                "stages": self.stages or (known if weights else every),
+                "stages": self.stages or (known if any(weights) else every),
                 "tile": tile,
                 "trunk_rate": self.trunk_rate or (KEEPING if weights else 1.0),
                 "batch_size": self.batch_size or max(1, PIXELS // (tile**2 * len(zooms))),
@@ -122,7 +122,9 @@ class TrainingSettings(
     def finishing(self, before: int, n: int) -> TrainingSettings:
         """Return the settings to go on with on `n` points, after a training on `before`."""
         steps = FINISH * self.epochs_for(before) * self.steps_per_epoch(before)
-        epochs = max(1, round(steps / self.steps_per_epoch(n)))
+        # With a number of epochs that is given, they are as long as the points make them.
+        per_epoch = self.model_copy(update={"epochs": 1}).steps_per_epoch(n)
+        epochs = max(1, round(steps / per_epoch))
         rate = FINISH_RATE * self.learning_rate
         return self.model_copy(update={"epochs": epochs, "learning_rate": rate, "thaw_after": 0})
 

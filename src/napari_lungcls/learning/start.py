@@ -71,12 +71,18 @@ class Origin:
             if all(n in self.weights.state for n in names if stage_of(n) == stage and _is_needed(n))
         )
 
-    @property
-    def fixed_statistics(self) -> tuple[str, ...]:
-        """Parts of the trunk whose batch normalisation keeps the statistics of the file."""
+    def fixed_statistics(self, deepest: int) -> tuple[str, ...]:
+        """Name the parts of a trunk whose batch normalisation keeps the statistics of the file.
+
+        Parameters
+        ----------
+        deepest
+            The last stage that the trunk has.
+        """
         if self.weights is None:
             return ()
-        return tuple("bn1" if stage == 0 else f"layer{stage}" for stage in self.stages)
+        stages = [stage for stage in self.stages if stage <= deepest]
+        return tuple("bn1" if stage == 0 else f"layer{stage}" for stage in stages)
 
     @property
     def pixel_size(self) -> float | None:
@@ -88,6 +94,7 @@ class Origin:
         return self.shaped(settings).resolved(
             count_points(pairs),
             density=density_of(pairs),
+            # A model that is gone on with keeps what its heads have learned.
             weights=self.stages if self.weights is not None else (),
         )
 
@@ -184,7 +191,7 @@ def start_network(
         engine.load(origin.model[1])
     elif origin.weights is not None:
         engine.load(_fitting(origin.weights, engine), partial=True)
-    engine.prepare(_options(settings, origin))
+    engine.prepare(_options(settings, origin, spec))
     return engine
 
 
@@ -194,12 +201,12 @@ def continue_network(
     """Build a network with these arrays, ready for its next step."""
     engine = create_engine(settings.engine, spec, device=settings.device, seed=settings.seed)
     engine.load(state)
-    engine.prepare(_options(settings, origin))
+    engine.prepare(_options(settings, origin, spec))
     return engine
 
 
-def _options(settings: TrainingSettings, origin: Origin) -> OptimizerOptions:
-    fixed = origin.fixed_statistics
+def _options(settings: TrainingSettings, origin: Origin, spec: NetworkSpec) -> OptimizerOptions:
+    fixed = origin.fixed_statistics(spec.stages[-1])
     return settings.optimizer_options.model_copy(update={"fixed_statistics": fixed})
 
 
@@ -272,4 +279,4 @@ def rehearse(settings: TrainingSettings, classes: int, dtype: str, origin: Origi
     else:
         spec = _spec(settings, classes, norm)
     engine = create_engine(settings.engine, spec, device=settings.device, seed=settings.seed)
-    engine.prepare(_options(settings, origin))
+    engine.prepare(_options(settings, origin, spec))
