@@ -123,45 +123,51 @@ def _train(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _framework(args: argparse.Namespace) -> dict[str, float]:
-    from napari_lungcls.network.readouts import readouts_at
-
-    from napari_lungcls.learning.loop import ASKED_TOGETHER
+    from napari_lungcls.learning.loop import ASKED_PIXELS
     from napari_lungcls.memory import peak_memory_mb
     from napari_lungcls.network.engines import OptimizerOptions, create_engine
     from napari_lungcls.network.spec import NetworkSpec, Normalisation
+    from napari_lungcls.network.tiles import Tiles
 
     norm = Normalisation(mean=(100, 100, 100), std=(50, 50, 50))
     spec = NetworkSpec(
-        zooms=(1,), window=EDGE, stages=(4,), classes=2, readout="mean", padding="zeros",
+        zooms=(1,), tile=EDGE, stages=(4,), hidden=0, classes=2, readout="mean", padding="zeros",
         normalisation=norm,
     )  # fmt: skip
     engine = create_engine("torch", spec)
     engine.prepare(OptimizerOptions())
     rng = np.random.default_rng(0)
-    for size in (BATCH, BATCH, BATCH, ASKED_TOGETHER):
-        windows = rng.integers(0, 255, (size, 1, EDGE, EDGE, 3)).astype(np.float32)
-        readouts = readouts_at(spec, np.zeros((size, 1, 2)))
+    for size in (BATCH, BATCH, BATCH, ASKED_PIXELS // EDGE**2):
+        pixels = rng.integers(0, 255, (size, 1, EDGE, EDGE, 3)).astype(np.float32)
+        tiles = Tiles(pixels, np.arange(size), np.zeros((size, 1, 2)))
         if size == BATCH:
             codes = rng.integers(0, 2, size)
-            engine.train_step(windows, readouts, codes, np.ones(size, np.float32), 1e-3)
+            engine.train_step(tiles, codes, np.ones(size, np.float32), 1e-3)
         else:
-            engine.logits(windows, readouts)
+            engine.logits(tiles)
     return {"peak_mb": round(peak_memory_mb(), 1)}
 
 
 def _read(args: argparse.Namespace) -> dict[str, float]:
     import napari_lungcls as lc
+    from napari_lungcls.learning.augmentation import crop_edge
     from napari_lungcls.learning.drawing import draw_epoch
-    from napari_lungcls.learning.patches.dataset import PatchSet, squares_edge
+    from napari_lungcls.learning.examples import Side
+    from napari_lungcls.learning.patches.dataset import PatchSet
     from napari_lungcls.learning.patches.settings import for_patches
 
     data = lc.open_patches(args.file)
     settings = for_patches(lc.TrainingSettings(), data.size, data.source)
-    examples = PatchSet(data, data.codes(data.scheme()), squares_edge(settings))
-    drawn = draw_epoch(examples, np.arange(len(data)), settings, np.random.default_rng(0))
+    examples = PatchSet(data, data.codes(data.scheme()))
+    rng, everything, edge = (
+        np.random.default_rng(0),
+        Side(np.arange(len(data))),
+        crop_edge(settings),
+    )
+    drawn = draw_epoch(examples, everything.rows, settings, rng)
     began = time.perf_counter()
     for rows in drawn[:READ_BATCHES]:
-        examples.around(rows)
+        examples.crops(rows, everything, EDGE, edge, rng)
     done = min(READ_BATCHES, len(drawn)) * BATCH
     return {"read_per_second": round(done / (time.perf_counter() - began), 1)}
 

@@ -2,11 +2,11 @@
 
     python benchmarks/training.py [--section IMAGE --points CSV] [--device auto] [--quick]
 
-prints JSON. `images_per_second` is that of whole training steps (drawing, augmentation, step),
-`bare_images_per_second` that of a plain loop of PyTorch with the same network, optimiser,
+prints JSON. `tiles_per_second` is that of whole training steps (drawing, augmentation, step),
+`bare_tiles_per_second` that of a plain loop of PyTorch with the same network, optimiser,
 precision and batches that lie ready; both take turns in one process, medians of rounds.
-`seconds_to_95` is the time until a map, painted at stride 2 after an epoch, is right at 0.95 of
-fresh points (painting not counted); the section if given, else the synthetic lung.
+`seconds_to_95` is the time until the map, asked after an epoch, is right at 0.95 of fresh points
+(asking not counted); the section if given, else the synthetic lung.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from napari_lungcls.network.readouts import readouts_at
 
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
+from napari_lungcls.learning.augmentation import augmented, crop_edge, reach
 from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.layout import place_points
 from napari_lungcls.learning.loop import Loop, Part
 from napari_lungcls.learning.progress import Clock
@@ -45,25 +46,27 @@ def main() -> None:
     parser.add_argument("--section")
     parser.add_argument("--points")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--batch-size", type=int, default=lc.TrainingSettings().batch_size)
+    parser.add_argument("--batch-size", type=int)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="no time to 0.95, three rounds")
     args = parser.parse_args()
     footprint = peak_memory_mb()
     stack, points, fresh = _material(args)
-    settings = lc.TrainingSettings(
-        device=args.device, batch_size=args.batch_size, val_fraction=0, seed=1
-    ).resolved(stack.pixel_size)
+    given = lc.TrainingSettings(
+        device=args.device, batch_size=args.batch_size, val_fraction=0, seed=1, pretrained="none"
+    )
+    settings = Origin().resolve(given, [(stack, points)])
     loop = _loop(stack, points, settings)
     ours, bare = _rates(loop, 3 if args.quick else args.rounds)
     result: dict[str, object] = {
-        "images_per_second": round(ours, 1),
-        "bare_images_per_second": round(bare, 1),
+        "tiles_per_second": round(ours, 1),
+        "bare_tiles_per_second": round(bare, 1),
         "ratio": round(ours / bare, 3),
         "device": loop.engine.device,
         "threads": torch.get_num_threads(),
         "precision": loop.engine.precision,
         "batch_size": settings.batch_size,
+        "tile": settings.tile,
         "zooms": settings.zooms,
     }
     if not args.quick:
@@ -94,16 +97,15 @@ def _material(args: argparse.Namespace) -> tuple[lc.ImageStack, lc.Points, lc.Po
 def _loop(stack: lc.ImageStack, points: lc.Points, settings: lc.TrainingSettings) -> Loop:
     scheme = ClassScheme.preset("lung")
     layout = place_points([(stack, points)], scheme, settings.zooms, stack.pixel_size)
-    *_, examples = read_point_set([(stack, points)], layout, settings)
+    *_, examples = read_point_set([(stack, points)], layout, reach(settings))
     assert isinstance(examples, PointSet)
-    rows = np.arange(len(points))
-    dtype = str(stack.dtype)
-    engine = start_network(examples, rows, settings, len(scheme), dtype, Origin())
-    return Loop(examples, Part("", rows, rows[:0]), settings, engine, (1, 0))
+    every, dtype = Side(np.arange(len(points))), str(stack.dtype)
+    engine = start_network(examples, every, settings, len(scheme), dtype, Origin())
+    return Loop(examples, Part("", every, Side()), settings, engine, (1, 0))
 
 
 def _rates(loop: Loop, rounds: int) -> tuple[float, float]:
-    """Images per second of whole steps, and of the bare loop, taking turns."""
+    """Tiles per second of whole steps, and of the bare loop, taking turns."""
     clock = Clock()
     clock.start(loop.total)
     steps = loop.run(clock, 0, lambda: False)
@@ -117,27 +119,31 @@ def _rates(loop: Loop, rounds: int) -> tuple[float, float]:
             if turn:
                 found.append((time.perf_counter() - began) / 3)
     size = loop.settings.batch_size
+    assert size is not None
     return size / statistics.median(seconds[0]), size / statistics.median(seconds[1])
 
 
 def _bare(loop: Loop) -> Callable[[], object]:
     """Give one step of a plain loop on a batch that lies on the device."""
     engine = TorchEngine(loop.engine.spec, device=loop.engine.device)
-    spec, size = engine.spec, loop.settings.batch_size
-    rows = np.arange(size)
-    windows, places = loop.examples.centred(rows, spec.window)
+    settings, rng = loop.settings, np.random.default_rng(0)
+    assert settings.tile is not None
+    rows = loop.part.train.rows[: settings.batch_size]
+    crops = loop.examples.crops(rows, loop.part.train, settings.tile, crop_edge(settings), rng)
+    tiles, found = augmented(crops, settings, engine.spec.normalisation, rng)
     device = torch.device(engine.device)
-    values = torch.from_numpy(windows.astype(np.float32)).to(device)
+    values = torch.from_numpy(tiles.pixels).to(device)
     images = ((values - 128) / 64).permute(0, 1, 4, 2, 3)
-    readouts = {s: torch.from_numpy(w).to(device) for s, w in readouts_at(spec, places).items()}
-    codes = torch.from_numpy(loop.examples.codes[rows]).to(device)
+    owner = torch.from_numpy(tiles.owner).to(device)
+    places = torch.from_numpy(tiles.places.astype(np.float32)).to(device)
+    codes = torch.from_numpy(loop.examples.codes[found]).to(device)
     network = engine._network.train()
     optimizer = torch.optim.Adam(network.parameters(), 1e-6)
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(loop.engine.precision)
 
     def step() -> float:
         with torch.autocast(device.type, kind, enabled=kind is not None):
-            features = network.features(images, readouts)
+            features = network.features(images, owner, places)
         logits = network.classify({stage: part.float() for stage, part in features.items()})
         loss = torch.nn.functional.cross_entropy(logits, codes)
         optimizer.zero_grad()
@@ -163,7 +169,7 @@ def _until_enough(loop: Loop, stack: lc.ImageStack, fresh: lc.Points) -> tuple[f
             network=loop.engine.spec, scheme=scheme, pixel_size=stack.pixel_size
         )
         model = Model(document, loop.engine.state(), device=loop.engine.device)
-        accuracy = model.evaluate(stack, fresh, painted=True, stride=2).accuracy
+        accuracy = model.evaluate(stack, fresh).accuracy
         painting += time.perf_counter() - paused
         if accuracy >= ENOUGH:
             return round(time.perf_counter() - began - painting, 1), round(accuracy, 4)

@@ -71,7 +71,7 @@ def test_the_network_gives_scikit_learn_s_own_probabilities(classes: int, hidden
     engine = start_network(examples, side, settings, classes, "uint8", Origin())
     assert engine.spec.hidden == (hidden and max(hidden, 2 * classes))
     fit = fit_linear_probe(
-        engine, examples, Part("", side, Side()), settings, _clock(), 0, lambda: False
+        engine, examples, Part("", side, Side()), settings, _clock(), 0, 1, lambda: False
     )
     exhaust(fit)
     features, codes, asked = [], [], []
@@ -120,7 +120,7 @@ def test_training_can_begin_from_them() -> None:
     side = Side(np.arange(len(layout)))
     engine = start_network(examples, side, FROZEN, 3, "uint8", Origin())
     part = Part("", side, Side())
-    exhaust(fit_linear_probe(engine, examples, part, FROZEN, _clock(), 0, lambda: False))
+    exhaust(fit_linear_probe(engine, examples, part, FROZEN, _clock(), 0, 1, lambda: False))
     engine.prepare(QUICK.optimizer_options)
     for rows, tiles in examples.answering(side, 32, 2):
         codes = examples.codes[rows]
