@@ -1,5 +1,8 @@
 """The errors and warnings whose text is meant for the user."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from napari_lungcls.printing import printable
 
 
@@ -8,10 +11,18 @@ class InputError(ValueError):
 
     The command line prints the message and exits with code 2, windows show it as a
     notification. Everything else that is raised is a defect of this package.
+
+    Parameters
+    ----------
+    message
+        What is wrong, and the remedy.
+    remedies
+        Settings, by their names, each of which would help by itself; windows offer them.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, remedies: Mapping[str, Any] | None = None) -> None:
         super().__init__(printable(" ".join(message.split())))
+        self.remedies = dict(remedies or {})
 
 
 class LungclsWarning(UserWarning):

@@ -110,7 +110,7 @@ def make_splits(
         return [Split(np.arange(len(layout))).in_whole_planes(layout)]
     found = SplitSearch(layout, settings, len(scheme), coarsest(layout, settings), rng).find()
     if found is None:
-        raise InputError(_refusal(layout, settings, scheme, rng))
+        raise _refusal(layout, settings, scheme, rng)
     by, test, sides = found
     splits = [
         Split(
@@ -144,42 +144,48 @@ def coarsest(layout: Layout, settings: TrainingSettings) -> NDArray[np.float64]:
 
 def _refusal(
     layout: Layout, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
-) -> str:
+) -> InputError:
     """Say why there is no split, and what to do about it."""
     parts = (settings.test_fraction > 0) + (settings.folds > 1 or settings.val_fraction > 0) + 1
     counts = np.bincount(layout.codes, minlength=len(scheme))
     rare = int(counts.argmin())
-    otherwise = "or train on all points, with a validation share of 0"
+    otherwise, on_all = (
+        "or train on all points, with a validation share of 0",
+        {"val_fraction": 0.0},
+    )
     if counts[rare] < parts:
         sides = "both" if parts == 2 else f"all {parts}"
-        return (
+        return InputError(
             f"no split keeps every class on {sides} sides: {scheme.names[rare]!r} has "
-            f"{counts[rare]} of the points; label more of it, {otherwise}"
+            f"{counts[rare]} of the points; label more of it, {otherwise}",
+            on_all,
         )
     zoom, pixels = max(settings.zooms), LEAST_SIDE * coarsest(layout, settings).max()
-    return (
+    change, values = _narrower(layout, settings, scheme, rng)
+    return InputError(
         f"no split keeps every class on both sides in regions of at least {pixels:.0f} pixels "
-        f"({LEAST_SIDE} at zoom {zoom}); {_narrower(layout, settings, scheme, rng)}label points "
-        f"farther apart or in another image, {otherwise}"
+        f"({LEAST_SIDE} at zoom {zoom}); {change}label points farther apart or in another image, "
+        f"{otherwise}",
+        values | on_all,
     )
 
 
 def _narrower(
     layout: Layout, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
-) -> str:
+) -> tuple[str, dict[str, Any]]:
     """Propose the largest change for which there is a split: blocks, or fewer zooms."""
     full = coarsest(layout, settings)
-    options = []
+    options: list[tuple[TrainingSettings, NDArray[np.float64], str, dict[str, Any]]] = []
     if settings.split_by != "blocks":
         blocks = settings.model_copy(update={"split_by": "blocks"})
-        options.append((blocks, full, "split by blocks, "))
+        options.append((blocks, full, "split by blocks, ", {"split_by": "blocks"}))
     ordered = sorted(settings.zooms)
     for count in range(len(ordered) - 1, 0, -1):
         fewer = full * ordered[count - 1] / ordered[-1]
         kept = ", ".join(map(str, ordered[:count]))
         what = f"use zoom{'s' if count > 1 else ''} {kept} only, "
-        options.append((settings, fewer, what))
-    for chosen, zooms, what in options:
+        options.append((settings, fewer, what, {"zooms": tuple(ordered[:count])}))
+    for chosen, zooms, what, values in options:
         if SplitSearch(layout, chosen, len(scheme), zooms, rng).find() is not None:
-            return what
-    return ""
+            return what, values
+    return "", {}

@@ -174,11 +174,11 @@ def test_a_preview_is_a_model_of_every_point(window, viewer, add_scene, qtbot):
     assert not window.run.other_button.isEnabled()
     qtbot.waitUntil(lambda: window.job is None, timeout=60_000)
     document = session(viewer).current.model.document
-    assert document.settings["freeze"]
+    assert document.settings["freeze"] == "yes"
     assert (document.split["validation"], len(document.history)) == (0, 1)
     assert window.outcome.words.text().startswith("A preview: heads on a frozen trunk")
     assert window.run.other_button.isEnabled()
-    assert not window.form.settings().freeze
+    assert window.form.settings().freeze == TINY.freeze
 
 
 def test_a_refused_split_offers_its_remedy(window, viewer, add_scene, train):
@@ -188,7 +188,7 @@ def test_a_refused_split_offers_its_remedy(window, viewer, add_scene, train):
     assert session(viewer).current is None
     said = window.outcome.words.text()
     assert said.startswith("No split keeps every class on both sides")
-    assert "use zooms 1, label points" in said
+    assert "use zoom 1 only, label points" in said
     assert "--" not in said
     button = window.findChild(QPushButton, "remedy_zooms")
     assert button.text() == "Use zooms 1"
@@ -381,7 +381,8 @@ def test_the_figures_are_of_the_epoch_that_is_kept(window):
     assert window.curves.accuracy.kept.value() == 2
 
 
-def test_a_run_that_had_all_its_epochs_did_not_stop_early(window, add_scene, train):
+def test_a_run_that_had_all_its_epochs_did_not_stop_early(window, add_scene, train, monkeypatch):
+    monkeypatch.setattr("napari_lungcls.learning.settings.LEAST_STEPS", 4)
     add_scene()
     # The part after validation may have more epochs than the one before.
     window.form.set("final", "anew")

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from known_network import make_document, make_spec
+from napari_lungcls.errors import InputError
 from napari_lungcls.gui.train import words
 from napari_lungcls.learning.metrics import score
 
-SPLIT = "no split keeps every class; use --zooms 1,4, or train with --val-fraction 0"
+SPLIT = InputError(
+    "no split keeps every class; use zooms 1, 4 only", {"zooms": (1, 4), "val_fraction": 0.0}
+)
 
 
 def epoch(number: int, accuracy: float | None, loss: float | None = 0.5) -> dict[str, Any]:
@@ -80,8 +83,10 @@ def test_proposed_values_become_remedies():
     assert (first.field, first.value, first.label) == ("zooms", (1, 4), "Use zooms 1, 4")
     assert (second.field, second.value) == ("val_fraction", 0.0)
     assert second.label == "Use validation share 0"
-    assert words.remedies("use a smaller --tile") == ()
-    assert words.remedies("use --tile 3 or --classes x") == ()
+    (stain,) = words.remedies(InputError("--stain changes stains; use --stain 0"))
+    assert (stain.field, stain.value, stain.label) == ("stain", 0.0, "Use stain changes 0")
+    assert words.remedies(InputError("use a smaller --tile")) == ()
+    assert words.remedies(InputError("use --tile 3 or --classes x")) == ()
 
 
 def test_names_of_models_are_new():

@@ -103,7 +103,9 @@ class TrainingRun(Run):
             progressed=self._on_progress,
             warned=self._on_warning,
             returned=self._on_return,
-            failed=lambda line: self.refuse(line, words.remedies(work.refusal)),
+            failed=lambda line: self.refuse(
+                line, words.remedies(work.refusal) if work.refusal else ()
+            ),
             ended=self._on_end,
         )
         self.changed.emit()
@@ -203,12 +205,12 @@ class _Work:
     Attributes
     ----------
     refusal
-        The core's own message, if it refused.
+        Of the core, if it refused.
     """
 
     def __init__(self, material: Material, settings: TrainingSettings) -> None:
         self._material, self._settings = material, settings
-        self.refusal = ""
+        self.refusal: InputError | None = None
 
     def __call__(
         self, cancelled: Callable[[], bool]
@@ -222,7 +224,8 @@ class _Work:
         except InputError as error:
             if cancelled():
                 return None
-            self.refusal = str(error)
+            # Without its traceback, which would keep what was read.
+            self.refusal = InputError(str(error), error.remedies)
             raise
         if cancelled():
             return (model, None) if model.document.history else None

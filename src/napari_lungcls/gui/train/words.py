@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from napari_lungcls.gui.wording import OPTION, spaced
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui.train.fields import form_fields
+from napari_lungcls.gui.wording import OPTION
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.learning.schedule import BestEpoch
@@ -94,16 +96,18 @@ def count(n: int, singular: str) -> str:
     return f"{n} {singular}" if n == 1 else f"{n} {singular}s"
 
 
-def remedies(line: str) -> tuple[Remedy, ...]:
-    """Find the values of settings that a message of the core proposes."""
-    found = []
-    for option, text in OPTION.findall(line):
+def remedies(refusal: InputError) -> tuple[Remedy, ...]:
+    """Find the values of settings that a refusal of the core proposes."""
+    proposed = dict(refusal.remedies)
+    for option, text in OPTION.findall(str(refusal)):
         name = option.replace("-", "_")
         if text and name in TrainingSettings.model_fields and _is_valid(name, text):
-            title = str(TrainingSettings.model_fields[name].title).lower()
-            value = getattr(TrainingSettings.model_validate({name: text}), name)
-            found.append(Remedy(name, value, f"Use {title} {spaced(text)}"))
-    return tuple(found)
+            proposed[name] = getattr(TrainingSettings.model_validate({name: text}), name)
+    fields = {field.name: field for field in form_fields(TrainingSettings)}
+    return tuple(
+        Remedy(name, value, f"Use {fields[name].title.lower()} {fields[name].shown(value)}")
+        for name, value in proposed.items()
+    )
 
 
 def model_name(scheme: str, taken: Collection[str], now: datetime | None = None) -> str:
