@@ -83,7 +83,7 @@ def test_what_is_exported_is_read_and_can_be_trained_on(name: str, tmp_path: Pat
     quick = lc.TrainingSettings(epochs=1, batch_size=24, device="cpu", val_fraction=0.4)
     model = lc.train_patches(data, quick)
     assert model.document.network.is_torchvision
-    assert model.document.network.window == SIZE
+    assert model.document.network.tile == SIZE
     assert model.classify_patches(data).shape == (N, 3)
     assert model.evaluate_patches(data).n == N
 
