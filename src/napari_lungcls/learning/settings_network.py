@@ -11,7 +11,7 @@ from napari_lungcls.network.engines import ENGINES
 from napari_lungcls.network.parameters import STAGE_NAMES
 from napari_lungcls.network.spec import Padding, Readout
 
-FEW = 60
+FEW = 200
 """Points below which a trunk with weights stays as it is, where the program chooses."""
 
 WITH_WEIGHTS = (1, 2)
