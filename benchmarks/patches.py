@@ -108,7 +108,7 @@ def _train(args: argparse.Namespace) -> dict[str, float]:
     times: list[float] = []
     run = lc.patch_training(
         args.file,
-        lc.TrainingSettings(epochs=1),
+        lc.TrainingSettings(epochs=1, pretrained="none"),
         cancelled=lambda: 0 < args.steps <= len(times),
     )
     for step in run:

@@ -139,6 +139,8 @@ def _is_whole(path: Path, source: Published) -> bool:
 def _download(source: Published, folder: Path, progress: Progress | None, timeout: float) -> Path:
     import pooch
 
+    # What goes wrong is said by the caller, and progress by the bar.
+    pooch.get_logger().setLevel("WARNING")
     bar = False if progress is None else _Bar(progress)
     path = pooch.retrieve(
         source.url,
