@@ -164,7 +164,8 @@ CASES: dict[str, Case] = {
     "search with no trial": (lambda b: b.tune("--trials", "0"), ("--trials 0", "at least 1")),
     "search with no time": (lambda b: b.tune("--timeout", "0"), ("--timeout 0", "positive")),
     "search with folds": (
-        lambda b: b.tune("--folds", "3"), ("3 folds were asked for", "search with one split"),
+        lambda b: b.tune("--folds", "3"),
+        ("3 folds were asked for", "search with one split"),
     ),
     "search in no space": (
         lambda b: b.tune("--space", b.file("space.yaml", "tile: small")),
