@@ -20,9 +20,9 @@ from napari_lungcls.learning.settings import (
     LEAST_STEPS,
     MOST_STEPS,
     PIXELS,
-    WITH_WEIGHTS,
     SMALL,
     STEPS_PER_EPOCH,
+    WITH_WEIGHTS,
     TrainingSettings,
 )
 from napari_lungcls.network.parameters import STAGE_NAMES
