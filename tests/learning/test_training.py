@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 from scipy.special import log_softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
@@ -29,6 +30,8 @@ from napari_lungcls.learning.training import Trained, TrainingProgress, run_trai
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.engines.torch_engine import TorchEngine
 from napari_lungcls.network.modelfile import write_model
+from napari_lungcls.network.parameters import stage_of, trunk_shapes
+from napari_lungcls.painting.at_points import answers_at
 from three_tissues import QUICK, READS, SCHEME, exhausted, run, same, scene
 
 
@@ -145,6 +148,26 @@ def test_validation_figures_are_those_of_tissue_of_the_points_own_regions(traine
     loss = -found[np.arange(len(codes)), codes].mean()
     best = min(record["val_loss"] for record in result.document.history)
     assert loss == pytest.approx(best, rel=1e-3)
+
+
+def test_validation_answers_are_those_of_regions_painted_for_themselves(trained: Any) -> None:
+    result, examples = trained[1], examples_of(scene())
+    (split,) = make_splits(examples.layout, QUICK, SCHEME, np.random.default_rng(QUICK.seed))
+    rows = np.sort(split.validation)
+    engine = create_engine("torch", result.document.network, device="cpu")
+    engine.load(result.state)
+    (region,) = split.validation_regions
+    # Nothing but the region's own pixels: an image of its own.
+    pixels = scene()[0].levels[0][region.top : region.bottom, region.left : region.right]
+    places = examples.layout.coordinates[rows] - (region.top, region.left)
+    found = np.empty((len(rows), 3))
+    alone = ImageStack(np.ascontiguousarray(pixels))
+    for here, odds in answers_at(engine, result.document, alone, places):
+        found[here] = odds
+    differences = abs(found - result.answers.probabilities).max(1)
+    # Cells lie on other pixels where a tile begins elsewhere than the region.
+    assert np.median(differences) < 0.01
+    assert differences.max() < 0.05
 
 
 def test_without_validation_the_last_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,6 +308,35 @@ def test_learning_rates_follow_the_schedule() -> None:
     )
     history = run([scene()], settings)[1].document.history
     assert [record["learning_rate"] for record in history] == [0.01, 0.005, 0.0025]
+
+
+def test_a_trunk_that_never_thaws_is_the_one_it_started_from() -> None:
+    trained = run([scene()], QUICK.model_copy(update={"thaw_after": 9}))[1]
+    fresh = create_engine("torch", trained.document.network, device="cpu", seed=1).state()
+    for name, array in trained.state.items():
+        learns = name.startswith(("heads.", "detail."))
+        assert np.array_equal(array, fresh[name]) == (not learns), name
+
+
+def test_progress_with_weights_never_runs_backwards(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {
+        name: rng.normal(0, 0.05, shape) + name.endswith(("running_var", "bn1.weight"))
+        for name, shape in trunk_shapes().items()
+        if stage_of(name) <= 1
+    }
+    path = tmp_path / "w.safetensors"
+    save_file({n: abs(a).astype(np.float32) for n, a in arrays.items()}, path)
+    # A linear map, an epoch of the split, and some with all points.
+    chosen = QUICK.model_copy(
+        update={"pretrained": str(path), "epochs": 1, "final": "finish", "zooms": (1,)}
+    )
+    steps, trained = run([scene()], chosen)
+    training = [step for step in steps if step.phase == "training"]
+    done = [step.done for step in training]
+    assert done == sorted(done)
+    assert {step.total for step in training} == {done[-1]}
+    assert [record["epoch"] for record in trained.document.history] == [1]
 
 
 def test_several_images_of_different_pixel_sizes() -> None:
