@@ -20,6 +20,7 @@ DEFAULTS: dict[str, Any] = {
     # Sets of patches are seldom drawn as tissue is.
     "prior": "equal",
     # Measured for points only.
+    "trunk_rate": 1.0,
     "label_smoothing": 0.0,
     # Sets of patches are large, and compared by their own parts.
     "final": "none",
