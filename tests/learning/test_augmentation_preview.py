@@ -102,13 +102,14 @@ def test_other_types_are_stretched_to_what_a_screen_shows() -> None:
 
 
 def test_a_preview_takes_some_points_of_each_class_class_by_class() -> None:
+    pairs = [scene(0), scene(1, source="b.tif")]
     chosen = TrainingSettings(zooms=(1,), tile=16, rotation="any", seed=3)
-    sheet = preview_augmentation([scene(0), scene(1)], chosen, SCHEME, per_class=3, columns=2)
+    sheet = preview_augmentation(pairs, chosen, SCHEME, per_class=3, columns=2)
     rows = tiles(sheet, 9, 2, 64)[:, 0]
     bright = np.median(rows, (1, 2, 3)).reshape(3, 3)
     # Dark, grey, bright: the classes of the made tissue, in the order of the scheme.
     assert bright[0].max() < bright[1].min() < bright[1].max() < bright[2].min()
-    again = preview_augmentation([scene(0), scene(1)], chosen, SCHEME, per_class=3, columns=2)
+    again = preview_augmentation(pairs, chosen, SCHEME, per_class=3, columns=2)
     np.testing.assert_array_equal(again, sheet)
 
 
