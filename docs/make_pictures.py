@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 import napari_lungcls as lc
 from napari_lungcls.learning.augmentation_preview import GAP as TILE_GAP
+from napari_lungcls.learning.augmentation_preview import LEAST as TILE
 from napari_lungcls.learning.augmentation_preview import LINE as HEAD
-from napari_lungcls.learning.augmentation_preview import TILE, preview_augmentation
+from napari_lungcls.learning.augmentation_preview import preview_augmentation
 from napari_lungcls.reporting import downsample_picture
 
 PICTURE = Path(__file__).parent / "pictures" / "demo.png"
@@ -118,7 +119,7 @@ def make_augmented(folder: Path, target: Path = AUGMENTED) -> Path:
     picture = Image.new("RGB", (MARGIN + DRAWS * size, len(CHANGES) * size), "white")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
     for i, (name, change) in enumerate(CHANGES.items()):
-        settings = lc.TrainingSettings(zooms=(1,), window=TILE, seed=5, **(OFF | change))
+        settings = lc.TrainingSettings(zooms=(1,), tile=TILE, seed=5, **(OFF | change))
         sheet = preview_augmentation(pairs, settings, scheme, per_class=1, columns=DRAWS)
         row = sheet[HEAD + TILE_GAP :][:TILE, -DRAWS * size :]
         picture.paste(Image.fromarray(row), (MARGIN, i * size))

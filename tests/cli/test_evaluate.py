@@ -121,7 +121,7 @@ def test_report(lab, run_cli, tmp_path):
     table = (tmp_path / "report" / "mistakes.csv").read_text(encoding="utf-8").splitlines()
     assert len(table) == 1 + wrong > 1
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert "off the map painted at stride 4" in page
+    assert "from the cells of a map at stride 4" in page
     assert page.count("card panel") == min(24, wrong)
 
 
