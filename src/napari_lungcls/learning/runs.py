@@ -153,12 +153,10 @@ class Run:
 
     def _settings_of(self, number: int) -> TrainingSettings:
         """Return the settings of a part."""
-        if number < len(self._material.splits):
+        if not self._finishes(number):
             return self._settings
-        before, now = len(self._parts[0].train), len(self._parts[number].train)
-        if self._finishes(number):
-            return self._settings.finishing(before, now)
-        return self._settings.anew(before, now)
+        before, now = self._parts[0], self._parts[number]
+        return self._settings.finishing(len(before.train), len(now.train))
 
     def _start(self, number: int) -> Engine:
         """Build the network that a part begins with."""

@@ -15,18 +15,15 @@ from napari_lungcls.learning.settings_data import (
 )
 from napari_lungcls.learning.settings_network import FEW, KEEPING, WITH_WEIGHTS, NetworkSettings
 from napari_lungcls.learning.settings_run import (
-    ANEW,
     ENOUGH,
     FINISH,
     FINISH_RATE,
     LARGE,
     LEAST_STEPS,
     MOST_STEPS,
-    PATCH_STEPS,
     PIXELS,
     SMALL,
     STEPS_PER_EPOCH,
-    STEPS_PER_POINT,
     RunSettings,
 )
 from napari_lungcls.network.engines.protocol import OptimizerOptions
@@ -130,24 +127,13 @@ class TrainingSettings(
         # Epochs are shorter where their number is given.
         return now.model_copy(update={"epochs": max(1, round(steps / now.steps_per_epoch(n)))})
 
-    def anew(self, before: int, n: int) -> TrainingSettings:
-        """Return the settings to train on `n` points from the start, after one on `before`.
-
-        Where the program chooses the number of steps, the model that is kept takes more of
-        them than the one that gave the figures, which are then on the safe side.
-        """
-        if self.epochs or self.readout == "mean":
-            return self
-        steps = ANEW * self.epochs_for(before) * self.steps_per_epoch(before)
-        return self.model_copy(update={"epochs": max(1, round(steps / self.steps_per_epoch(n)))})
-
     def epochs_for(self, n: int) -> int:
         """Return the number of epochs for `n` examples: as set, or enough for so many."""
         if self.epochs:
             return self.epochs
         if self.readout == "mean":
-            return max(10, math.ceil(PATCH_STEPS / self.steps_per_epoch(n)))
-        steps = min(MOST_STEPS, max(LEAST_STEPS, round(STEPS_PER_POINT * n)))
+            return max(10, math.ceil(LEAST_STEPS / self.steps_per_epoch(n)))
+        steps = min(MOST_STEPS, max(LEAST_STEPS, n // 2))
         return max(1, round(steps / self.steps_per_epoch(n)))
 
     def steps_per_epoch(self, n: int) -> int:

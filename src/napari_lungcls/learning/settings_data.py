@@ -110,10 +110,10 @@ class SplitSettings(BaseModel):
         1, "Folds", "rounds of cross-validation; 1 is one split", SPLIT, ge=1, le=20
     )
     final: Literal["finish", "anew", "none"] = setting(
-        "anew",
+        "finish",
         "Then all points",
-        "after the split has given its figures: train anew on every point, go on for a while with "
-        "every point, which is faster and less exact, or keep the network of the split",
+        "after the split has given its figures: go on for a while with every point, train anew "
+        "on every point, or keep the network of the split",
         SPLIT,
         in_sight=True,
         words={"finish": "go on with them", "anew": "train anew on them", "none": "leave it"},

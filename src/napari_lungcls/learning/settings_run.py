@@ -9,16 +9,9 @@ from pydantic import BaseModel, field_validator
 
 from napari_lungcls.learning.form_hints import GENERALISE, OPTIMISER, RATE, RUN, setting
 
-STEPS_PER_POINT, LEAST_STEPS, MOST_STEPS = 0.3, 120, 560
-"""Steps of a run when `epochs` is not given, see docs/defaults.md: so many for each point, within
-these limits."""
-
-PATCH_STEPS = 280
-"""Steps of a run on patches at least."""
-
-ANEW = 1.6
-"""How many times as many steps the training on all points takes, after the split has given its
-figures."""
+LEAST_STEPS, MOST_STEPS = 240, 560
+"""Steps of a run when `epochs` is not given, see docs/defaults.md: one for every two points,
+within these limits."""
 
 STEPS_PER_EPOCH = 40
 """Steps between two looks at the validation points, at most where points are learned from."""
@@ -36,7 +29,8 @@ FINISH = 0.4
 """Share of a training's steps for which it goes on with all points at the end."""
 
 FINISH_RATE = 0.3
-"""Share of the learning rate then."""
+"""Share of the learning rate then. At the full rate the network loses what it has settled, and
+becomes worse than its figures say; see docs/defaults.md."""
 
 
 class RunSettings(BaseModel):
