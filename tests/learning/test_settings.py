@@ -22,6 +22,7 @@ from napari_lungcls.learning.settings import (
     PIXELS,
     SMALL,
     STEPS_PER_EPOCH,
+    STEPS_PER_POINT,
     WITH_WEIGHTS,
     TrainingSettings,
 )
@@ -213,11 +214,11 @@ def test_engines_get_what_they_need() -> None:
 
 
 @given(st.integers(1, 100_000), st.integers(1, 512))
-def test_a_run_has_a_step_for_every_two_points_within_limits(n: int, batch: int) -> None:
+def test_a_run_has_a_step_for_every_other_point_within_limits(n: int, batch: int) -> None:
     settings = TrainingSettings(batch_size=batch)
     epochs, steps = settings.epochs_for(n), settings.steps_per_epoch(n)
     assert steps == STEPS_PER_EPOCH
-    wanted = min(MOST_STEPS, max(LEAST_STEPS, n / 2))
+    wanted = min(MOST_STEPS, max(LEAST_STEPS, STEPS_PER_POINT * n))
     assert abs(epochs * steps - wanted) <= STEPS_PER_EPOCH / 2 + 1
     # Epochs that were asked for end when each point was drawn once, or after so many steps.
     given = TrainingSettings(batch_size=batch, epochs=3)

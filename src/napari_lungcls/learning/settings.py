@@ -24,6 +24,7 @@ from napari_lungcls.learning.settings_run import (
     PIXELS,
     SMALL,
     STEPS_PER_EPOCH,
+    STEPS_PER_POINT,
     RunSettings,
 )
 from napari_lungcls.network.engines.protocol import OptimizerOptions
@@ -133,7 +134,7 @@ class TrainingSettings(
             return self.epochs
         if self.readout == "mean":
             return max(10, math.ceil(LEAST_STEPS / self.steps_per_epoch(n)))
-        steps = min(MOST_STEPS, max(LEAST_STEPS, n // 2))
+        steps = min(MOST_STEPS, max(LEAST_STEPS, round(STEPS_PER_POINT * n)))
         return max(1, round(steps / self.steps_per_epoch(n)))
 
     def steps_per_epoch(self, n: int) -> int:

@@ -9,9 +9,9 @@ from pydantic import BaseModel, field_validator
 
 from napari_lungcls.learning.form_hints import GENERALISE, OPTIMISER, RATE, RUN, setting
 
-LEAST_STEPS, MOST_STEPS = 240, 560
-"""Steps of a run when `epochs` is not given, see docs/defaults.md: one for every two points,
-within these limits."""
+STEPS_PER_POINT, LEAST_STEPS, MOST_STEPS = 0.55, 240, 800
+"""Steps of a run when `epochs` is not given, see docs/defaults.md: so many for each point, within
+these limits."""
 
 STEPS_PER_EPOCH = 40
 """Steps between two looks at the validation points, at most where points are learned from."""
