@@ -23,7 +23,7 @@ def model(section):
     import torch
 
     settings = lc.TrainingSettings(
-        tile=128, batch_size=4, epochs=8, val_fraction=0, seed=1, pretrained="none"
+        tile=128, batch_size=4, epochs=5, val_fraction=0, seed=1, pretrained="none"
     )
     # Other tests have one thread, for networks so small that several would wait for each other.
     threads = torch.get_num_threads()

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_lungcls.imaging.geometry import (
-    STAGE_STRIDES,
     align_down,
     align_up,
     cell_count,
@@ -17,7 +16,6 @@ from napari_lungcls.imaging.geometry import (
     map_cell,
     map_offset,
     map_positions,
-    readout_weights,
     reflect,
     to_image,
     to_level,
@@ -107,20 +105,6 @@ def test_interpolation_is_exact_for_ramps(
 def test_beyond_the_ends_the_last_value_is_held() -> None:
     weights = interpolation_weights([-7.5, 3.1], 3)
     assert weights.tolist() == [[1, 0, 0], [0, 0, 1]]
-
-
-@given(st.sampled_from([1, 2, 3, 4]), st.data())
-def test_readout_weights_are_bilinear_in_level_pixels(stage: int, data: st.DataObject) -> None:
-    stride, size = STAGE_STRIDES[stage], 96
-    count = cell_count(size, stride)
-    inside = st.floats(0, (count - 1) * stride)
-    y, x = (np.array(data.draw(st.lists(inside, min_size=3, max_size=3))) for _ in range(2))
-    weights = readout_weights(y, x, size, stride).reshape(3, count, count)
-    rows, columns = np.meshgrid(*2 * [np.arange(count) * stride], indexing="ij")
-    np.testing.assert_allclose(weights.sum((1, 2)), 1, atol=1e-6)
-    np.testing.assert_allclose((weights * rows).sum((1, 2)), y, atol=1e-3)
-    np.testing.assert_allclose((weights * columns).sum((1, 2)), x, atol=1e-3)
-    np.testing.assert_allclose((weights * rows * columns).sum((1, 2)), y * x, atol=0.05)
 
 
 @given(st.integers(-1000, 1000), STRIDES)

@@ -244,7 +244,8 @@ class PaintingRun(Run):
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self._refresh()
         self.changed.emit()
-        if not self.refused and not in_sight(self.viewer, "paint_start"):
+        # Without words it was dropped with its viewer.
+        if self.words and not self.refused and not in_sight(self.viewer, "paint_start"):
             show_info(self.words)
 
     def _on_removed(self, event: Any) -> None:
