@@ -51,7 +51,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "noise 0.3": {"noise": 0.3},
 }
 """Rows of the picture of augmentation; strong enough to be seen."""
-MARGIN, DRAWS = 100, 7
+MARGIN, DRAWS = 112, 7
 
 Colours = NDArray[np.uint8]
 
