@@ -23,9 +23,10 @@ STAGE_STRIDES = {stage: 2 ** (stage + 1) for stage in range(-1, 5)}
 Floats = NDArray[np.float64]
 
 
-def to_level(position: ArrayLike, zoom: float) -> Floats:
-    """Image positions to level positions."""
-    return (np.asarray(position, dtype=np.float64) + 0.5) / zoom - 0.5
+def to_level(position: ArrayLike, zoom: ArrayLike) -> Floats:
+    """Image positions to level positions, at one zoom or at a zoom for each."""
+    found: Floats = (np.asarray(position, dtype=np.float64) + 0.5) / np.asarray(zoom) - 0.5
+    return found
 
 
 def to_image(position: ArrayLike, zoom: float) -> Floats:
@@ -75,6 +76,11 @@ def is_inside(position: ArrayLike, size: ArrayLike) -> NDArray[np.bool_]:
     """Tell which positions lie on one of `size` pixels, their outer halves included."""
     where, count = np.asarray(position, dtype=np.float64), np.asarray(size)
     return np.isfinite(where) & (where >= -0.5) & (where <= count - 0.5)
+
+
+def pixels_of(coordinates: ArrayLike) -> NDArray[np.int64]:
+    """Return the pixel that each point lies on; the outer halves of a plane's ends included."""
+    return np.maximum(np.ceil(np.asarray(coordinates, dtype=np.float64) - 0.5), 0).astype(np.int64)
 
 
 def interpolation_weights(position: ArrayLike, count: int) -> NDArray[np.float32]:

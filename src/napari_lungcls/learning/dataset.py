@@ -227,10 +227,7 @@ class PointSet:
         """Level positions of all points at all zooms, `(n, zooms, 2)`."""
         pairs = [pair for pair, _ in self.layout.plane_places]
         effective = np.array([self.layout.effective[pair] for pair in pairs])[self.layout.planes]
-        where = self.layout.coordinates[:, np.newaxis]
-        # As `to_level`, for a zoom of each point's own.
-        found: NDArray[np.float64] = (where + 0.5) / effective[..., np.newaxis] - 0.5
-        return found
+        return to_level(self.layout.coordinates[:, np.newaxis], effective[..., np.newaxis])
 
     def _plane_zoom(self, plane: int, zoom: int) -> float:
         """Image pixels per level pixel of a plane; `zoom` numbers the zooms of the layout."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.imaging.geometry import level_size, to_level
+from napari_lungcls.imaging.geometry import level_size, pixels_of, to_level
 
 _ROUNDING = 1e-9
 
@@ -92,11 +92,6 @@ class Region:
         top, bottom = _level_range(self.top, self.bottom, zoom, int(plane_shape[0]))
         left, right = _level_range(self.left, self.right, zoom, int(plane_shape[1]))
         return Region(self.plane, top, left, max(top, bottom), max(left, right))
-
-
-def pixels_of(coordinates: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the pixel that each point lies on; the outer halves of a plane's ends included."""
-    return np.maximum(np.ceil(coordinates - 0.5), 0).astype(np.int64)
 
 
 def region_of(

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from napari_lungcls.imaging.geometry import pixels_of
 from napari_lungcls.learning.layout import Layout
-from napari_lungcls.learning.regions import Region, free_regions, pixels_of, region_of
+from napari_lungcls.learning.regions import Region, free_regions, region_of
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.units import By, Cutter, choose_units
 
