@@ -103,9 +103,9 @@ class NetworkSettings(BaseModel):
         other="file",
         in_sight=True,
         words={
-            "auto": "ImageNet's weights if available",
+            "auto": "ImageNet if there",
             "none": "random numbers",
-            "imagenet": "ImageNet's weights",
+            "imagenet": "ImageNet",
         },
     )
     freeze: Literal["auto", "yes", "no"] = setting(

@@ -160,19 +160,19 @@ def test_weights_from_a_file(form):
     choice = form.findChild(QComboBox, "field_pretrained_choice")
     path = form.findChild(QWidget, "field_pretrained_other")
     assert [choice.itemText(i) for i in range(choice.count())] == [
-        "ImageNet's weights if available",
+        "ImageNet if there",
         "random numbers",
-        "ImageNet's weights",
+        "ImageNet",
         "file…",
     ]
-    assert choice.toolTip().endswith("Default: ImageNet's weights if available.")
+    assert choice.toolTip().endswith("Default: ImageNet if there.")
     assert path.isHidden()
     choice.setCurrentText("file…")
     assert not path.isHidden()
     assert form.problem == "Start from: give a file"
     form.set("pretrained", "/data/w.pth")
     assert form.settings().pretrained == "/data/w.pth"
-    choice.setCurrentText("ImageNet's weights")
+    choice.setCurrentText("ImageNet")
     assert form.settings().pretrained == "imagenet"
 
 
