@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import napari_lungcls as lc
-from napari_lungcls.imaging.geometry import to_level
-from napari_lungcls.network.engines.torch_net import Trunk, pad
+from napari_lungcls.images.geometry import to_level
+from napari_lungcls.network.engines.torch.net import Trunk, pad
 
 COARSEST = 32.0
 """Largest standard deviation of the forest's Gaussians, in pixels."""

@@ -37,9 +37,9 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.model import Model
 from napari_lungcls.network.document import ModelDocument, software_versions
 from napari_lungcls.network.engines import State, create_engine
-from napari_lungcls.network.engines.torch_engine import resolve_device
-from napari_lungcls.network.engines.torch_net import Network, folded, folded_detail
-from napari_lungcls.network.engines.torch_painting import DTYPES
+from napari_lungcls.network.engines.torch.engine import resolve_device
+from napari_lungcls.network.engines.torch.net import Network, folded, folded_detail
+from napari_lungcls.network.engines.torch.painting import DTYPES
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 
 TILES = {"cpu": (256, 512, 1024), "cuda": (512, 1024, 2048), "mps": (512, 1024, 2048)}
@@ -98,7 +98,7 @@ def _spec(zooms: list[int]) -> NetworkSpec:
 
 def _reduced_precision(device: torch.device) -> str | None:
     """Tell which precision `auto` would try on the device, None where there is no faster one."""
-    from napari_lungcls.network.engines.torch_precision import fastest
+    from napari_lungcls.network.engines.torch.precision import fastest
 
     found = fastest(device)
     return None if found == "fp32" else found

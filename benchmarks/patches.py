@@ -103,7 +103,7 @@ def _child(part: str, file: Path, args: argparse.Namespace) -> dict[str, float]:
 
 def _train(args: argparse.Namespace) -> dict[str, float]:
     import napari_lungcls as lc
-    from napari_lungcls.memory import peak_memory_mb
+    from napari_lungcls.utils.memory import peak_memory_mb
 
     times: list[float] = []
     run = lc.patch_training(
@@ -124,10 +124,10 @@ def _train(args: argparse.Namespace) -> dict[str, float]:
 
 def _framework(args: argparse.Namespace) -> dict[str, float]:
     from napari_lungcls.learning.loop import ASKED_PIXELS
-    from napari_lungcls.memory import peak_memory_mb
     from napari_lungcls.network.engines import OptimizerOptions, create_engine
     from napari_lungcls.network.spec import NetworkSpec, Normalisation
     from napari_lungcls.network.tiles import Tiles
+    from napari_lungcls.utils.memory import peak_memory_mb
 
     norm = Normalisation(mean=(100, 100, 100), std=(50, 50, 50))
     spec = NetworkSpec(

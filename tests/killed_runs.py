@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch._dynamo  # noqa: F401
 
-import napari_lungcls.network.engines.torch_engine  # noqa: F401
+import napari_lungcls.network.engines.torch.engine  # noqa: F401
 from napari_lungcls.learning.checkpoints import Checkpoint
-from napari_lungcls.network.modelfile import write_model
+from napari_lungcls.network.model_file import write_model
 from three_tissues import QUICK, run, scene
 
 LONG = QUICK.model_copy(

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.record import Record, record_file
 from napari_lungcls.model import Model, load
-from napari_lungcls.painting.grid import MapGrid
-from napari_lungcls.painting.record import Record, record_file
 
 torch.set_num_threads(1)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from known_network import PLAIN, intensity_engine, make_document, make_spec
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.painted import MemoryStore, PaintedMap
+from napari_lungcls.inference.run import map_header, run_painting
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines import Engine
-from napari_lungcls.painting.grid import MapGrid
-from napari_lungcls.painting.painted import MemoryStore, PaintedMap
-from napari_lungcls.painting.run import map_header, run_painting
 
 THRESHOLD = 150.0
 SLOPE = 0.05

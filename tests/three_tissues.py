@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.layout import Pair
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.training import Trained, TrainingProgress, run_training

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_lungcls.annotation import ClassScheme, ClassSpec, Points, read_points, write_points
     from napari_lungcls.errors import InputError, LungclsWarning
-    from napari_lungcls.imaging.anything import as_stack
-    from napari_lungcls.imaging.sources import open_image
-    from napari_lungcls.imaging.stack import ImageStack
+    from napari_lungcls.images.anything import as_stack
+    from napari_lungcls.images.opening import open_image
+    from napari_lungcls.images.pairs import open_pairs
+    from napari_lungcls.images.stack import ImageStack
+    from napari_lungcls.inference.painted import PaintedMap
+    from napari_lungcls.inference.stores import read_map
     from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.model import Model, load
-    from napari_lungcls.painting.painted import PaintedMap
-    from napari_lungcls.painting.stores import read_map
-    from napari_lungcls.pairing import open_pairs
     from napari_lungcls.patches import (
         PatchData,
         export_patches,

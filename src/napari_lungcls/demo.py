@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points, write_points
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import check_writable, replacing
-from napari_lungcls.generators import exhaust
-from napari_lungcls.imaging.geometry import map_positions
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.geometry import map_positions
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model
-from napari_lungcls.painting.painted import PaintedMap
 from napari_lungcls.reporting import Picture, Report, label_picture, write_report
 from napari_lungcls.reporting.runs import history_of, training_facts, validation_of
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
 from napari_lungcls.trainings import training
+from napari_lungcls.utils.atomic_write import check_writable, replacing
+from napari_lungcls.utils.progress import exhaust
 
 SETTINGS = TrainingSettings(epochs=9, pretrained="none", seed=1)
 """The default settings, but for the start, so that its figures are the same with and without a

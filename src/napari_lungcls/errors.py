@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from napari_lungcls.printing import printable
+from napari_lungcls.utils.printable import printable
 
 
 class InputError(ValueError):

@@ -11,22 +11,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.generators import exhaust
-from napari_lungcls.imaging.anything import as_stack
+from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.pairs import AnyPoints, PathLike, as_pairs
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, Precision, State, create_engine
-from napari_lungcls.network.modelfile import read_model, write_model
-from napari_lungcls.pairing import AnyPoints, PathLike, as_pairs
+from napari_lungcls.network.model_file import read_model, write_model
+from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
     from distributed import Client
 
+    from napari_lungcls.inference.grid import Region
+    from napari_lungcls.inference.order import InView
+    from napari_lungcls.inference.painted import PaintedMap
+    from napari_lungcls.inference.run import PaintingProgress
     from napari_lungcls.learning.answers import PointAnswers
     from napari_lungcls.learning.metrics import Metrics
-    from napari_lungcls.painting.grid import Region
-    from napari_lungcls.painting.order import InView
-    from napari_lungcls.painting.painted import PaintedMap
-    from napari_lungcls.painting.run import PaintingProgress
     from napari_lungcls.patches import AnyPatches
 
 
@@ -102,7 +102,7 @@ class Model:
         InputError
             When points lie outside the image, or the image does not suit the model.
         """
-        from napari_lungcls.painting.at_points import answers_at
+        from napari_lungcls.inference.at_points import answers_at
 
         try:
             where = np.asarray(coordinates, dtype=np.float64)
@@ -180,8 +180,8 @@ class Model:
             When the image does not suit the model, the output cannot be written, or the
             unfinished painting had another model, image or other settings.
         """
-        from napari_lungcls.painting.grid import MapGrid
-        from napari_lungcls.painting.precision import choose_painting
+        from napari_lungcls.inference.grid import MapGrid
+        from napari_lungcls.inference.precision import choose_painting
         from napari_lungcls.paintings import Cluster, Job, Place, run_job
 
         cluster = None
@@ -252,7 +252,7 @@ class Model:
         progress: Callable[[int, int], None] | None = None,
     ) -> PointAnswers:
         """Answer labelled points; see `evaluate` for parameters and errors."""
-        from napari_lungcls.answering import answer_pairs
+        from napari_lungcls.evaluation.predictions import answer_pairs
 
         return answer_pairs(
             self.engine,

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.images.pairs import PathLike
+from napari_lungcls.inference.grid import Block, MapGrid
+from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.order import InView
+from napari_lungcls.inference.painted import MemoryStore, PaintedMap
+from napari_lungcls.inference.resume import describe_job
+from napari_lungcls.inference.run import PaintingProgress, map_header, run_painting
+from napari_lungcls.inference.store_base import BlockStore
+from napari_lungcls.inference.stores import MapStore, open_store, read_map
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
-from napari_lungcls.network.engines.painting import Painting
-from napari_lungcls.painting.grid import Block, MapGrid
-from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.order import InView
-from napari_lungcls.painting.painted import MemoryStore, PaintedMap
-from napari_lungcls.painting.resume import describe_job
-from napari_lungcls.painting.run import PaintingProgress, map_header, run_painting
-from napari_lungcls.painting.store_base import BlockStore
-from napari_lungcls.painting.stores import MapStore, open_store, read_map
-from napari_lungcls.pairing import PathLike
+from napari_lungcls.network.engines.host_painting import Painting
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -158,7 +158,7 @@ def _paint(
 
 
 def _paint_on(cluster: Cluster, job: Job, place: Place) -> Generator[PaintingProgress, None, None]:
-    from napari_lungcls.painting.cluster import connected, run_on_cluster
+    from napari_lungcls.inference.cluster import connected, run_on_cluster
 
     with connected(cluster.scheduler, cluster.workers) as client:
         yield from run_on_cluster(

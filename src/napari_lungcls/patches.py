@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.generators import exhaust
+from napari_lungcls.images.pairs import AnyPoints, PathLike, as_pairs
 from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.learning.patches.answers import classify_patches as _classified
 from napari_lungcls.learning.patches.arrays import ArrayPixels
@@ -22,7 +22,7 @@ from napari_lungcls.learning.patches.training import run_patches
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model
-from napari_lungcls.pairing import AnyPoints, PathLike, as_pairs
+from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
     from napari_lungcls.learning.checkpoints import Checkpoint

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.generators import exhaust
+from napari_lungcls.images.pairs import AnyPoints, as_pairs
 from napari_lungcls.model import Model
-from napari_lungcls.pairing import AnyPoints, as_pairs
+from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
     from napari_lungcls.learning.checkpoints import Checkpoint

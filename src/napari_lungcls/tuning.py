@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import replacing
+from napari_lungcls.images.pairs import open_pairs
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.settings_file import write_settings
 from napari_lungcls.learning.start import rehearse
 from napari_lungcls.learning.training import run_training
 from napari_lungcls.learning.tuning.space import Space
-from napari_lungcls.network.modelfile import write_model
-from napari_lungcls.pairing import open_pairs
+from napari_lungcls.network.model_file import write_model
+from napari_lungcls.utils.atomic_write import replacing
 
 if TYPE_CHECKING:
     from optuna.study import Study

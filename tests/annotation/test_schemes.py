@@ -16,7 +16,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_lungcls.annotation import ClassScheme, ClassSpec
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.names import comparable
+from napari_lungcls.utils.names import comparable
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
 VISION = {

@@ -11,9 +11,9 @@ import pytest
 
 import napari_lungcls as lc
 from engine_examples import devices
+from napari_lungcls.inference.stores import read_map
 from napari_lungcls.network.engines import ENGINES
-from napari_lungcls.network.modelfile import read_model
-from napari_lungcls.painting.stores import read_map
+from napari_lungcls.network.model_file import read_model
 
 NEAR = 1e-4
 """Probabilities differ by no more."""

@@ -156,7 +156,7 @@ TERMINALS = [
 @pytest.fixture(scope="module")
 def far_model(lab, tmp_path_factory):
     """A model whose classes are written in letters that few terminals have."""
-    from napari_lungcls.network.modelfile import read_model, write_model
+    from napari_lungcls.network.model_file import read_model, write_model
 
     path = tmp_path_factory.mktemp("far") / "far.safetensors"
     document, weights = read_model(lab.model)

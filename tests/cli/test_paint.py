@@ -198,7 +198,7 @@ def test_damage_is_told_and_filled_once_it_is_repaired(lab, run_cli, tmp_path):
 
 def test_a_cluster_is_one_and_answers(lab, run_cli, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("napari_lungcls.painting.cluster.CONNECT", 0.1)
+    monkeypatch.setattr("napari_lungcls.inference.cluster.CONNECT", 0.1)
     command = ("paint", lab.model, lab.image, "--out", tmp_path / "map.ome.zarr", "--scheduler")
     assert "does not answer" in run_cli(*command, "tcp://127.0.0.1:9").complaint
     assert "not both" in run_cli(*command, "tcp://127.0.0.1:9", "--workers", "2").complaint

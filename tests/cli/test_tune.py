@@ -20,7 +20,7 @@ from napari_lungcls.learning.settings_file import read_settings
 from napari_lungcls.learning.tuning.owners import OWNER
 from napari_lungcls.learning.tuning.queue import counted
 from napari_lungcls.learning.tuning.storage import open_storage, open_study
-from napari_lungcls.network.modelfile import read_model
+from napari_lungcls.network.model_file import read_model
 
 TRIALS = 4
 KEYS = [

@@ -25,8 +25,8 @@ from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
 from napari_lungcls.gui.train.gather import gather, obstacle
 from napari_lungcls.gui.workers import cancel_all
-from napari_lungcls.imaging.anything import as_stack
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.stack import ImageStack
 
 RNG = np.random.default_rng(0)
 PLANE = RNG.integers(0, 60_000, (60, 80)).astype(np.uint16)

@@ -5,8 +5,8 @@ import pytest
 from known_maps import bright_model
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.kept import Kept, folder, keep, left_behind
-from napari_lungcls.locks import Claimed
 from napari_lungcls.model import load
+from napari_lungcls.utils.locks import Claimed
 
 
 def test_a_kept_model_is_offered_to_the_next_session_only():

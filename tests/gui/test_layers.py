@@ -18,8 +18,8 @@ from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import ImageId
 from napari_lungcls.gui.points_follower import PointsFollower
 from napari_lungcls.gui.writers import write_points_layer
-from napari_lungcls.imaging.anything import as_stack
-from napari_lungcls.painting.grid import MapGrid
+from napari_lungcls.images.anything import as_stack
+from napari_lungcls.inference.grid import MapGrid
 
 LUNG = ClassScheme.preset("lung")
 factors = st.floats(0.1, 10)

@@ -15,8 +15,8 @@ from npe2.manifest.utils import import_python_name
 
 from napari_lungcls.gui.docks import open_dock
 from napari_lungcls.gui.preferences import SECTION, Preferences, checked
-from napari_lungcls.imaging.source_hdf5 import SUFFIXES as HDF5
-from napari_lungcls.imaging.sources import TIFF
+from napari_lungcls.images.opening import TIFF
+from napari_lungcls.images.readers.hdf5 import SUFFIXES as HDF5
 from napari_lungcls.network.engines import ENGINES
 from plugin_in_napari import plugin_registered
 

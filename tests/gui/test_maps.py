@@ -8,9 +8,9 @@ from napari.layers import Image, Layer
 from known_maps import SLOPE, THRESHOLD, paint
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui import maps
-from napari_lungcls.imaging.anything import as_stack
-from napari_lungcls.painting.header import MapHeader
-from napari_lungcls.painting.painted import PaintedMap
+from napari_lungcls.images.anything import as_stack
+from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.painted import PaintedMap
 
 LUNG = ClassScheme.preset("lung")
 SIZE, MARGIN, STEEP = 128, 32, 0.8

@@ -13,9 +13,9 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.chooser import ImageChooser
 from napari_lungcls.gui.readers import image_reader
 from napari_lungcls.gui.reading.images import WHOLE, image_layer
-from napari_lungcls.imaging.source_hdf5 import SUFFIXES
-from napari_lungcls.imaging.sources import open_image
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.opening import open_image
+from napari_lungcls.images.readers.hdf5 import SUFFIXES
+from napari_lungcls.images.stack import ImageStack
 from plugin_in_napari import NAME, plugin_registered
 
 RNG = np.random.default_rng(0)

@@ -17,9 +17,9 @@ from napari_lungcls.gui.maps import map_layers, map_of
 from napari_lungcls.gui.readers import image_reader
 from napari_lungcls.gui.reading.maps import layer_name
 from napari_lungcls.gui.writers import NotSaved, write_map_layer
-from napari_lungcls.imaging.anything import as_stack
-from napari_lungcls.painting.painted import PaintedMap
-from napari_lungcls.painting.stores import read_map
+from napari_lungcls.images.anything import as_stack
+from napari_lungcls.inference.painted import PaintedMap
+from napari_lungcls.inference.stores import read_map
 from plugin_in_napari import NAME, plugin_registered
 
 IMAGE = np.tile(np.linspace(0, 300, 48, dtype=np.float32), (2, 40, 1))

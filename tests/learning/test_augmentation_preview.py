@@ -9,7 +9,7 @@ import pytest
 
 from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.augmentation import crop_edge
 from napari_lungcls.learning.augmentation_preview import (
     GAP,

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.geometry import reflect
-from napari_lungcls.imaging.levels import Level
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.geometry import reflect
+from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.augmentation import augmented, crop_edge, reach
 from napari_lungcls.learning.dataset import BLOCK, PointSet, read_point_set
 from napari_lungcls.learning.examples import Side
@@ -347,7 +347,7 @@ def test_an_unknown_pixel_size_is_said_aloud() -> None:
 def test_what_does_not_fit_in_memory_goes_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     stack, table = image(90, 90), labelled(RNG.uniform(0, 89, (20, 2)))
     wanted = read([(stack, table)])
-    monkeypatch.setattr("napari_lungcls.memory.SCRATCH_BYTES", 1000)
+    monkeypatch.setattr("napari_lungcls.utils.memory.SCRATCH_BYTES", 1000)
     found = read([(stack, table)])
     assert isinstance(found.blocks, np.memmap)
     np.testing.assert_array_equal(found.blocks, wanted.blocks)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.generators import exhaust
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.augmentation import crop_edge, reach
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.examples import Side
@@ -21,6 +20,7 @@ from napari_lungcls.learning.regions import Region
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
 from napari_lungcls.learning.training import run_training
+from napari_lungcls.utils.progress import exhaust
 
 SCHEME = ClassScheme.of_names(["heads", "tails"])
 SETTINGS = TrainingSettings(

@@ -11,10 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from napari_lungcls import downloads
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
-from napari_lungcls.generators import exhaust
 from napari_lungcls.learning.augmentation import places_in_tiles, posed, right_pose
 from napari_lungcls.learning.calibration import Prior
 from napari_lungcls.learning.dataset import read_point_set
@@ -31,6 +29,8 @@ from napari_lungcls.learning.training import run_training
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.tiles import Tiles
 from napari_lungcls.network.weight_sources import IMAGENET
+from napari_lungcls.utils import downloads
+from napari_lungcls.utils.progress import exhaust
 from three_tissues import QUICK, READS, exhausted, run, scene
 
 FROZEN = QUICK.model_copy(update={"freeze": "yes"})

@@ -135,7 +135,7 @@ from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.drawing import draw_epoch
 from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.patches.dataset import PatchSet
-from napari_lungcls.memory import peak_memory_mb
+from napari_lungcls.utils.memory import peak_memory_mb
 data = lc.open_patches({str(tmp_path / "d_x.h5")!r})
 codes = data.codes(data.scheme())
 examples = PatchSet(data, codes, limit={limit})

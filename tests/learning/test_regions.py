@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from napari_lungcls.imaging.geometry import pixels_of
-from napari_lungcls.imaging.levels import Level
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.geometry import pixels_of
+from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.regions import Region, free_regions, region_of
 
 SHAPE = (96, 130)

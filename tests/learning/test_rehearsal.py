@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.training import run_training
 from three_tissues import QUICK, SCHEME, exhausted, scene
 

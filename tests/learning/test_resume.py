@@ -18,7 +18,7 @@ from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.training import Trained
-from napari_lungcls.network.modelfile import read_model, write_model
+from napari_lungcls.network.model_file import read_model, write_model
 from three_tissues import QUICK, READS, run, same, scene
 
 

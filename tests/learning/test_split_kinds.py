@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.layout import Layout, place_points
 from napari_lungcls.learning.regions import Region, free_regions, region_of
 from napari_lungcls.learning.settings import TrainingSettings

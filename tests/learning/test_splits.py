@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 import real_section
 from napari_lungcls.annotation import ClassScheme, Points, read_points
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.levels import Level
-from napari_lungcls.imaging.sources import open_image
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.opening import open_image
+from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.layout import Layout, Pair, place_points
 from napari_lungcls.learning.regions import Region, region_of
 from napari_lungcls.learning.settings import TrainingSettings

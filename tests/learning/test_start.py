@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.dataset import PointSet
 from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.start import normalisation_of

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, precision_score, recall_score
 
 from napari_lungcls.learning.thresholds import choose_threshold
-from napari_lungcls.network.deciding import decide
+from napari_lungcls.network.decision import decide
 
 Sample = tuple[NDArray[np.float64], NDArray[np.int64]]
 

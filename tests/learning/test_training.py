@@ -17,7 +17,8 @@ from scipy.special import log_softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.inference.at_points import answers_at
 from napari_lungcls.learning.calibration import Prior
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.drawing import class_weights, draw_epoch
@@ -28,10 +29,9 @@ from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import make_splits
 from napari_lungcls.learning.training import Trained, TrainingProgress, run_training
 from napari_lungcls.network.engines import create_engine
-from napari_lungcls.network.engines.torch_engine import TorchEngine
-from napari_lungcls.network.modelfile import write_model
+from napari_lungcls.network.engines.torch.engine import TorchEngine
+from napari_lungcls.network.model_file import write_model
 from napari_lungcls.network.parameters import stage_of, trunk_shapes
-from napari_lungcls.painting.at_points import answers_at
 from three_tissues import QUICK, READS, SCHEME, exhausted, run, same, scene
 
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from engine_examples import SPECS, TINY, answers, examples
 from known_network import make_spec, random_state
 from napari_lungcls.errors import LungclsWarning
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.inference.painter import Painter
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
 from napari_lungcls.network.initial import initial_state
 from napari_lungcls.network.spec import NetworkSpec
-from napari_lungcls.painting.painter import Painter
 
 FLOAT32 = 1e-5
 """Largest difference of answers, relative to the largest answer."""

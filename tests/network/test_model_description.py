@@ -18,9 +18,9 @@ from safetensors.numpy import save_file
 from engine_examples import examples
 from known_network import make_document, make_spec, random_state, reference_logits
 from napari_lungcls.errors import InputError
-from napari_lungcls.network import modelfile
+from napari_lungcls.network import model_file as modelfile
 from napari_lungcls.network.engines import create_engine
-from napari_lungcls.network.modelfile import METADATA_KEY, read_model, write_model
+from napari_lungcls.network.model_file import METADATA_KEY, read_model, write_model
 from napari_lungcls.network.parameters import trunk_shapes
 from napari_lungcls.network.spec import Normalisation
 

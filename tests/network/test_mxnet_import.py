@@ -21,7 +21,7 @@ from napari_lungcls.network.engines import (
     mxnet_devices,
     mxnet_import,
 )
-from napari_lungcls.network.engines.mxnet_devices import (
+from napari_lungcls.network.engines.mxnet.devices import (
     Gpu,
     describe_devices,
     find_gpus,
@@ -183,7 +183,7 @@ def test_importing_it_leaves_numpy_as_it_was() -> None:
     code = (
         "import warnings, numpy as np, numpy.testing, numpy.typing\n"
         "before, filters = dict(vars(np)), list(warnings.filters)\n"
-        "from napari_lungcls.network.engines.mxnet_import import load\n"
+        "from napari_lungcls.network.engines.mxnet.runtime import load\n"
         "assert load().__version__ == '1.9.1' and load() is load()\n"
         "after = dict(vars(np))\n"
         "changed = {k for k in before.keys() | after.keys() if before.get(k) is not after.get(k)}\n"

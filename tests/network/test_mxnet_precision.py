@@ -27,7 +27,7 @@ pytestmark = [
 
 @pytest.fixture
 def mxnet_precision(engine_name: str) -> ModuleType:
-    from napari_lungcls.network.engines import mxnet_precision
+    from napari_lungcls.network.engines.mxnet import precision as mxnet_precision
 
     return mxnet_precision
 
@@ -35,7 +35,7 @@ def mxnet_precision(engine_name: str) -> ModuleType:
 @pytest.fixture
 def doubled(mxnet_precision: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let fp16 be possible on the CPU, and mean float64."""
-    from napari_lungcls.network.engines import mxnet_engine
+    from napari_lungcls.network.engines.mxnet import engine as mxnet_engine
 
     monkeypatch.setitem(mxnet_precision.TYPES, "fp16", "float64")
     monkeypatch.setattr(mxnet_engine, "resolve_precision", lambda precision, context: precision)
@@ -89,7 +89,7 @@ def test_the_processor_trains_and_paints_in_fp32() -> None:
 
 
 def test_convolutions_compute_in_their_type_between_float32() -> None:
-    from napari_lungcls.network.engines.mxnet_net import Convolution, mx, to_device
+    from napari_lungcls.network.engines.mxnet.net import Convolution, mx, to_device
 
     block = Convolution(2, 1, 1, 1, reflect=False, bias=False, computing="float64")
     block.initialize(mx.init.Zero())

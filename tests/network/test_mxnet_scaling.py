@@ -16,7 +16,7 @@ from napari_lungcls.network.engines import OptimizerOptions
 @pytest.fixture
 def mxnet_precision() -> ModuleType:
     devices("mxnet")
-    from napari_lungcls.network.engines import mxnet_precision
+    from napari_lungcls.network.engines.mxnet import precision as mxnet_precision
 
     return mxnet_precision
 
@@ -25,8 +25,8 @@ class Slope:
     """Parameters whose gradient is what one says."""
 
     def __init__(self, **options: Any) -> None:
-        from napari_lungcls.network.engines.mxnet_net import mx, to_device
-        from napari_lungcls.network.engines.mxnet_update import Optimizer
+        from napari_lungcls.network.engines.mxnet.net import mx, to_device
+        from napari_lungcls.network.engines.mxnet.optimizer import Optimizer
 
         self._mx, self._array = mx, to_device
         self.parameters = {

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from file_server import FileServer
-from napari_lungcls.downloads import cache_folder
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.network.parameters import trunk_shapes
 from napari_lungcls.network.pretrained import (
@@ -24,6 +23,7 @@ from napari_lungcls.network.pretrained import (
     load_pretrained,
 )
 from napari_lungcls.network.weight_sources import IMAGENET
+from napari_lungcls.utils.downloads import cache_folder
 
 SHARED = Path(__file__).parents[2].parent / "shared/data/resnet18_imagenet_to_layer3.safetensors"
 State = dict[str, NDArray[np.float32]]

@@ -20,8 +20,8 @@ from known_network import (
     random_state,
 )
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.network.fitting import check_image
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.network.compatibility import check_image
 from napari_lungcls.network.heads import Heads
 from napari_lungcls.network.parameters import detail_shapes, hidden_shapes, trunk_shapes
 from napari_lungcls.network.spec import NetworkSpec

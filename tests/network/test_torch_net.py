@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from known_network import cells_of, make_spec, random_engine, random_state
-from napari_lungcls.network.engines.torch_net import Convolution, Network, Trunk, folded, pad
+from napari_lungcls.network.engines.torch.net import Convolution, Network, Trunk, folded, pad
 from napari_lungcls.network.parameters import trunk_shapes
 from napari_lungcls.network.tiles import Tiles
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from known_network import make_spec, random_engine
-from napari_lungcls.network.engines.painting import Lattice
-from napari_lungcls.network.engines.torch_threads import SMALL, share_out
+from napari_lungcls.network.engines.host_painting import Lattice
+from napari_lungcls.network.engines.torch.threads import SMALL, share_out
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.learning.calibration import Calibration, fit_calibration
 from napari_lungcls.network.document import ModelDocument

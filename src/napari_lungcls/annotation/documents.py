@@ -13,7 +13,7 @@ import yaml
 from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import replacing, withheld
+from napari_lungcls.utils.atomic_write import replacing, withheld
 
 _MAX_BYTES = 1_000_000
 

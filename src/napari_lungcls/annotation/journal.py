@@ -19,7 +19,7 @@ from napari_lungcls.annotation.records import Header, line_record
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import Snapshot
 from napari_lungcls.errors import InputError
-from napari_lungcls.locks import lock
+from napari_lungcls.utils.locks import lock
 
 SUFFIX = ".lungcls-journal"
 FOLDER_VARIABLE = "LUNGCLS_JOURNALS"

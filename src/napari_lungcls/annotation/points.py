@@ -17,7 +17,7 @@ from napari_lungcls.annotation.columns import CLASS_COLUMN, INDEX_COLUMN, axis_n
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
-from napari_lungcls.names import KnownNames, comparable
+from napari_lungcls.utils.names import KnownNames, comparable
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.records import Header, Line, State, parsed
 from napari_lungcls.annotation.snapshots import Snapshot
 from napari_lungcls.errors import InputError
-from napari_lungcls.locks import is_running, lock
+from napari_lungcls.utils.locks import is_running, lock
 
 _MAX_LINE = 1 << 28
 

@@ -15,8 +15,8 @@ from napari_lungcls.annotation.documents import read_document, write_document
 from napari_lungcls.annotation.palette import complete
 from napari_lungcls.annotation.validation import one_line, shown
 from napari_lungcls.errors import InputError
-from napari_lungcls.names import KnownNames, comparable, distinct, warn_of_case
-from napari_lungcls.printing import printable
+from napari_lungcls.utils.names import KnownNames, comparable, distinct, warn_of_case
+from napari_lungcls.utils.printable import printable
 
 Role = Literal["parenchyma", "exclude"]
 MAX_CLASSES = 254

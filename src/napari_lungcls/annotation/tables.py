@@ -18,8 +18,8 @@ from napari_lungcls.annotation.decimals import NUMBER, read_numbers
 from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import replacing, withheld
-from napari_lungcls.printing import printable
+from napari_lungcls.utils.atomic_write import replacing, withheld
+from napari_lungcls.utils.printable import printable
 
 _AXIS = re.compile(r"axis-(0|[1-9][0-9]*)", re.ASCII)
 _KNOWN = ("index", "class", "image", "group", "observer")

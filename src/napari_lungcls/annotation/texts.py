@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.printing import printable
+from napari_lungcls.utils.printable import printable
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)

@@ -13,8 +13,8 @@ from napari_lungcls.cli.options import Channels, Device, EngineName, Json, Pixel
 from napari_lungcls.errors import InputError
 
 if TYPE_CHECKING:
+    from napari_lungcls.evaluation.observers import Agreement
     from napari_lungcls.learning.agreement import Estimate, PairAgreement
-    from napari_lungcls.observers import Agreement
 
 DEPENDENCE = (
     "Intervals are 95 % bootstrap intervals over points. Neighbouring points are not "
@@ -51,8 +51,8 @@ def agree(
 ) -> None:
     """Tell how far observers agree at the same points."""
     from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.evaluation.observers import compare, compare_with_model, read_observers
     from napari_lungcls.model import load
-    from napari_lungcls.observers import compare, compare_with_model, read_observers
 
     if not 0 <= tolerance < float("inf"):
         raise InputError(f"--tolerance {tolerance:g}: give a distance in pixels, 0 or more")

@@ -46,8 +46,8 @@ def augment(
 ) -> None:
     """Show what training makes of the tiles around a few points."""
     from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.learning.augmentation_preview import preview_augmentation
-    from napari_lungcls.pairing import open_pairs
     from napari_lungcls.reporting.pictures import write_picture
 
     chosen = TrainingSettings.check(**settings)

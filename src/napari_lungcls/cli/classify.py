@@ -34,11 +34,11 @@ def classify(
 ) -> None:
     """Add the columns predicted and p_<class> to a points file."""
     from napari_lungcls.annotation import write_points
+    from napari_lungcls.images.pairs import open_pairs
+    from napari_lungcls.inference.at_points import answers_at
+    from napari_lungcls.inference.classify import classified_table
     from napari_lungcls.model import load
-    from napari_lungcls.network.deciding import decide
-    from napari_lungcls.painting.at_points import answers_at
-    from napari_lungcls.painting.classify import classified_table
-    from napari_lungcls.pairing import open_pairs
+    from napari_lungcls.network.decision import decide
 
     check_file(out)
     ((stack, table),) = open_pairs([image], [points], pixel_size, channels)

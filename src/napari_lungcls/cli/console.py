@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.printing import printable
+from napari_lungcls.utils.printable import printable
 
 LINE_EVERY = 5.0
 """Seconds between lines of progress where stderr is no terminal."""

@@ -33,7 +33,7 @@ def _installation() -> dict[str, Any]:
 
 
 def _model(path: Path) -> dict[str, Any]:
-    from napari_lungcls.network.modelfile import read_model
+    from napari_lungcls.network.model_file import read_model
 
     document, _ = read_model(path)
     return {"model": str(path)} | document.model_dump(mode="json")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import check_file
-from napari_lungcls.generators import exhaust
 from napari_lungcls.learning.checkpoints import Checkpoint, checkpoint_path
+from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
     from napari_lungcls.learning.progress import TrainingProgress
@@ -64,7 +64,7 @@ class Places:
         InputError
             Naming the file or folder.
         """
-        from napari_lungcls.network.modelfile import check_model_name
+        from napari_lungcls.network.model_file import check_model_name
         from napari_lungcls.reporting import check_report_folder
 
         check_file(check_model_name(model))
@@ -96,7 +96,7 @@ def learn(
     Interrupted
         When the user ended it; the model then holds what was learned until then.
     """
-    from napari_lungcls.network.modelfile import write_model
+    from napari_lungcls.network.model_file import write_model
     from napari_lungcls.reporting.runs import training_report
 
     began = time.perf_counter()

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import check_writable
+from napari_lungcls.utils.atomic_write import check_writable
 
 Images = Annotated[list[str], typer.Argument(help="image files", metavar="IMAGE")]
 Image = Annotated[str, typer.Argument(help="image file", metavar="IMAGE")]

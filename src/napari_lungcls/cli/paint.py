@@ -22,11 +22,11 @@ from napari_lungcls.cli.options import (
     check_new,
 )
 from napari_lungcls.errors import InputError
-from napari_lungcls.network.engines.painting import Precision
+from napari_lungcls.network.engines.host_painting import Precision
 
 if TYPE_CHECKING:
-    from napari_lungcls.painting.damage import Damage
-    from napari_lungcls.painting.run import PaintingProgress
+    from napari_lungcls.inference.damage import Damage
+    from napari_lungcls.inference.run import PaintingProgress
 
 
 def paint(
@@ -85,13 +85,13 @@ def paint(
     json: Json = False,
 ) -> None:
     """Paint a map of the classes over an image or a stack."""
-    from napari_lungcls.generators import exhaust
-    from napari_lungcls.imaging.sources import open_image
-    from napari_lungcls.memory import peak_memory_mb
+    from napari_lungcls.images.opening import open_image
+    from napari_lungcls.inference.damage import as_json
+    from napari_lungcls.inference.geojson import check_geojson
+    from napari_lungcls.inference.grid import MapGrid, parse_range, parse_region
     from napari_lungcls.model import load
-    from napari_lungcls.painting.damage import as_json
-    from napari_lungcls.painting.geojson import check_geojson
-    from napari_lungcls.painting.grid import MapGrid, parse_range, parse_region
+    from napari_lungcls.utils.memory import peak_memory_mb
+    from napari_lungcls.utils.progress import exhaust
 
     if scheduler is not None and workers is not None:
         raise InputError("give --scheduler for a cluster or --workers for this computer, not both")
@@ -175,7 +175,7 @@ class _Steps:
 
 def _check_output(out: Path, *, overwrite: bool, resume: bool) -> None:
     """Find out before the work starts whether there is room for the map."""
-    from napari_lungcls.painting.resume import find_unfinished
+    from napari_lungcls.inference.resume import find_unfinished
 
     if overwrite and resume:
         raise InputError(

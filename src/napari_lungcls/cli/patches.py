@@ -131,7 +131,7 @@ def predict(
     """Write what a model says of patches; they need no class."""
     from napari_lungcls.learning.patches.answers import write_predictions
     from napari_lungcls.model import load
-    from napari_lungcls.network.deciding import decide
+    from napari_lungcls.network.decision import decide
 
     check_file(out)
     loaded = load(model, engine=engine, device=device)

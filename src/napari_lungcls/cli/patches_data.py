@@ -40,8 +40,8 @@ def info(
 ) -> None:
     """Tell counts, sizes and mean colours of patch data sets."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.generators import exhaust
     from napari_lungcls.learning.patches.summary import summarise, write_sheet
+    from napari_lungcls.utils.progress import exhaust
 
     if sheet is not None:
         check_file(sheet)
@@ -77,10 +77,10 @@ def export(
 ) -> None:  # fmt: skip
     """Write a patch around every labelled point."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.generators import exhaust
+    from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.learning.patches.export import exporting
     from napari_lungcls.learning.patches.parts import scheme_of
-    from napari_lungcls.pairing import open_pairs
+    from napari_lungcls.utils.progress import exhaust
 
     pairs = open_pairs(images, points, channels=channels)
     labels = [name for _, p in pairs if p.labels is not None for name in p.labels]

@@ -54,9 +54,9 @@ def train(
 ) -> None:
     """Train a network on labelled points, or on patches."""
     from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.learning.settings_file import chosen_settings, read_settings
     from napari_lungcls.learning.training import run_training
-    from napari_lungcls.pairing import open_pairs
 
     if not points:
         patches.check_patch_data(images, "train", channels)

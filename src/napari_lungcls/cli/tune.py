@@ -104,10 +104,10 @@ def tune(
 ) -> None:
     """Search for the settings that learn best; settings that are given are not searched."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.generators import exhaust
     from napari_lungcls.learning.settings_file import chosen_settings
     from napari_lungcls.learning.tuning.space import read_space
     from napari_lungcls.tuning import Request, Search, require_optuna
+    from napari_lungcls.utils.progress import exhaust
 
     began = time.perf_counter()
     require_optuna()

@@ -12,9 +12,9 @@ from napari.utils.colormaps import CMYBGR, MAGENTA_GREEN
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.layers import _is_straight, _to_world
-from napari_lungcls.imaging.anything import as_stack
-from napari_lungcls.imaging.source_axes import axis_name
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.axes import axis_name
+from napari_lungcls.images.stack import ImageStack
 
 COLOURS = "lungcls-colours"
 """Under this key of its metadata an image remembers the layers that are its colours."""

@@ -23,7 +23,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.docks import PLUGIN
 from napari_lungcls.gui.parts import heading, note, panel_layout
 from napari_lungcls.gui.reading.images import file_layers
-from napari_lungcls.imaging.several import Listed
+from napari_lungcls.images.readers.selection import Listed
 
 
 class ImageChooser(QWidget):

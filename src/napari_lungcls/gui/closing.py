@@ -20,7 +20,7 @@ from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import UNSAVED, is_map, map_of
 from napari_lungcls.gui.session import NamedModel, session
-from napari_lungcls.network.modelfile import SUFFIX
+from napari_lungcls.network.model_file import SUFFIX
 
 PATIENCE = 60.0
 """Seconds that closing waits for a run: a batch, and the figures of what is kept."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.locks import Claim, Claimed
-from napari_lungcls.network.modelfile import SUFFIX
+from napari_lungcls.network.model_file import SUFFIX
+from napari_lungcls.utils.locks import Claim, Claimed
 
 if TYPE_CHECKING:
     from napari_lungcls.model import Model

@@ -15,9 +15,9 @@ from napari_lungcls.annotation.columns import CLASS_COLUMN, INDEX_COLUMN
 from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_id import ImageId, find, identify
-from napari_lungcls.imaging.geometry import map_offset
-from napari_lungcls.names import KnownNames
-from napari_lungcls.painting.header import MapHeader
+from napari_lungcls.images.geometry import map_offset
+from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.utils.names import KnownNames
 
 KEY = "lungcls"
 """Under this key of a layer's metadata stands what this plugin knows about it."""

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui.layers import KEY, map_place
 from napari_lungcls.gui.readers import LayerData
-from napari_lungcls.imaging.geometry import map_cell
-from napari_lungcls.memory import scratch
-from napari_lungcls.painting.cells import blocks
-from napari_lungcls.painting.painted import BLOCK, PaintedMap
-from napari_lungcls.painting.stores import read_map
+from napari_lungcls.images.geometry import map_cell
+from napari_lungcls.inference.cells import blocks
+from napari_lungcls.inference.painted import BLOCK, PaintedMap
+from napari_lungcls.inference.stores import read_map
+from napari_lungcls.utils.memory import scratch
 
 OPACITY = 0.6
 """Of the class map, so that the tissue shows through."""

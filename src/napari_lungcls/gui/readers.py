@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from napari_lungcls.imaging.sources import SUPPORTED
+from napari_lungcls.images.opening import SUPPORTED
 
 LayerData = tuple[Any, dict[str, Any], str]
 """Data, keyword arguments and kind of a layer, as napari takes them."""

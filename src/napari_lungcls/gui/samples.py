@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.downloads import Published, fetch
 from napari_lungcls.gui.readers import LayerData
-from napari_lungcls.imaging.sources import open_image
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.opening import open_image
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.synthetic import make_section
 from napari_lungcls.synthetic.kept import KeptStack
+from napari_lungcls.utils.downloads import Published, fetch
 
 STACK_SHAPE = (8, 512, 512)
 

@@ -10,7 +10,7 @@ import numpy as np
 from napari_lungcls.annotation import write_points
 from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
-from napari_lungcls.painting.painted import PaintedMap
+from napari_lungcls.inference.painted import PaintedMap
 
 
 class NotSaved(RuntimeError):

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.imaging.windows import read_windows
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.images.windows import read_windows
 from napari_lungcls.learning.metrics import Metrics, score
-from napari_lungcls.network.deciding import decide
+from napari_lungcls.network.compatibility import fitting_zooms
+from napari_lungcls.network.decision import decide
 from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.fitting import fitting_zooms
-from napari_lungcls.printing import printable
+from napari_lungcls.utils.printable import printable
 
 SHOWN = 96
 """Edge of what is shown around a point, in level pixels."""

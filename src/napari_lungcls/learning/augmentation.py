@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.geometry import middle
+from napari_lungcls.images.geometry import middle
 from napari_lungcls.learning.augmentation_bending import random_bend
 from napari_lungcls.learning.augmentation_colour import (
     random_light,

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.geometry import middle, to_image
-from napari_lungcls.imaging.pixelsize import common_pixel_size
+from napari_lungcls.images.geometry import middle, to_image
+from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.augmentation import (
     augmented,
     check_changes,

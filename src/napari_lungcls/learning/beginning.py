@@ -13,7 +13,7 @@ from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.start import Origin, open_origin
 from napari_lungcls.learning.verdict import check_aim
-from napari_lungcls.network.fitting import colour_remark
+from napari_lungcls.network.compatibility import colour_remark
 
 ANYWHERE = {"engine", "device", "precision"}
 """Settings that say where a run computes, and may change when it goes on."""

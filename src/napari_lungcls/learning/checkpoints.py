@@ -17,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import replace_synced
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.loop import Loop, Standing
 from napari_lungcls.learning.progress import Tally
+from napari_lungcls.utils.atomic_write import replace_synced
 
 SECONDS = 30.0
 """Time between two checkpoints; more than that is never lost."""

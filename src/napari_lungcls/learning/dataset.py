@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.geometry import middle, reflect, to_image, to_level
-from napari_lungcls.imaging.levels import BlockCache, Level
-from napari_lungcls.imaging.stack import ImageStack, stack_dtype
+from napari_lungcls.images.geometry import middle, reflect, to_image, to_level
+from napari_lungcls.images.pyramid import BlockCache, Level
+from napari_lungcls.images.stack import ImageStack, stack_dtype
 from napari_lungcls.learning.examples import Crops, Side
 from napari_lungcls.learning.layout import Layout, Pair
 from napari_lungcls.learning.regions import Region
 from napari_lungcls.learning.splits import Rows
-from napari_lungcls.memory import scratch
 from napari_lungcls.network.tiles import Tiles
+from napari_lungcls.utils.memory import scratch
 
 BLOCK = 256
 """Edge of the blocks of level pixels that are kept, those near points."""

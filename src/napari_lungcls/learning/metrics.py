@@ -14,7 +14,7 @@ from napari_lungcls.learning.reliability import (
     expected_calibration_error,
     negative_log_likelihood,
 )
-from napari_lungcls.network.deciding import decide
+from napari_lungcls.network.decision import decide
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid")
 

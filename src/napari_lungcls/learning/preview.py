@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from napari_lungcls.downloads import is_cached
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.weight_sources import IMAGENET
+from napari_lungcls.utils.downloads import is_cached
 
 
 def preview_settings(settings: TrainingSettings) -> TrainingSettings:

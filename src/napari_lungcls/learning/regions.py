@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.imaging.geometry import level_size, pixels_of, to_level
+from napari_lungcls.images.geometry import level_size, pixels_of, to_level
 
 _ROUNDING = 1e-9
 

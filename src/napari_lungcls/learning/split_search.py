@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from napari_lungcls.imaging.geometry import pixels_of
+from napari_lungcls.images.geometry import pixels_of
 from napari_lungcls.learning.layout import Layout
 from napari_lungcls.learning.regions import Region, free_regions, region_of
 from napari_lungcls.learning.settings import TrainingSettings

@@ -17,7 +17,7 @@ from napari_lungcls.learning.layout import Pair, count_points, density_of
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
-from napari_lungcls.network.modelfile import is_model_file, read_model
+from napari_lungcls.network.model_file import is_model_file, read_model
 from napari_lungcls.network.parameters import STAGES, stage_of, trunk_shapes
 from napari_lungcls.network.pretrained import (
     PretrainedWeights,

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.pixelsize import common_pixel_size
+from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.answers import Answers, PointAnswers
 from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.beginning import begin, common_colours, identify

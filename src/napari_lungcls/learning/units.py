@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.geometry import align_down, align_up
+from napari_lungcls.images.geometry import align_down, align_up
 from napari_lungcls.learning.layout import Layout
 from napari_lungcls.learning.regions import Region
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.downloads import Progress, is_cached
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.network.parameters import PARTS, stage_channels, trunk_shapes
 from napari_lungcls.network.weight_files import Shape, WeightFile, read_weights
 from napari_lungcls.network.weight_sources import IMAGENET, PretrainedSource, fetch
+from napari_lungcls.utils.downloads import Progress, is_cached
 
 __all__ = ["PretrainedSource", "PretrainedWeights", "load_available", "load_pretrained"]
 

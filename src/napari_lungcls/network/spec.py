@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.geometry import STAGE_STRIDES, cell_count
+from napari_lungcls.images.geometry import STAGE_STRIDES, cell_count
 from napari_lungcls.network.parameters import (
     DETAIL,
     STAGE_NAMES,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from napari_lungcls import downloads
-from napari_lungcls.downloads import Progress
+from napari_lungcls.utils import downloads
+from napari_lungcls.utils.downloads import Progress
 
 
 @dataclass(frozen=True)

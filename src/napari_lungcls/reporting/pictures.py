@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.files import replacing
+from napari_lungcls.utils.atomic_write import replacing
 
 UNPAINTED = (208, 208, 208)
 

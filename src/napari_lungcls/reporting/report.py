@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import check_writable, replacing
 from napari_lungcls.learning.answers import Answers
 from napari_lungcls.learning.calibration import Calibration
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.printing import printable
 from napari_lungcls.reporting import figures, page, pictures, rendering, sections, tables
 from napari_lungcls.reporting.sections import Sections, basis_of
+from napari_lungcls.utils.atomic_write import check_writable, replacing
+from napari_lungcls.utils.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

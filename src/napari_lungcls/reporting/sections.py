@@ -15,8 +15,8 @@ from napari_lungcls.learning.reliability import (
     expected_calibration_error,
     reliability,
 )
-from napari_lungcls.printing import printable
 from napari_lungcls.reporting import curves, figures, mistakes, pictures, rendering, tables
+from napari_lungcls.utils.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

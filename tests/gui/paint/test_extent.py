@@ -14,8 +14,8 @@ from napari_lungcls.gui.paint.extent import (
     position_in_view,
     region_in_view,
 )
-from napari_lungcls.imaging.anything import as_stack
-from napari_lungcls.painting.grid import MapGrid
+from napari_lungcls.images.anything import as_stack
+from napari_lungcls.inference.grid import MapGrid
 
 PLACE = {"scale": (2.0, 3.0, 0.5, 0.5), "translate": (5.0, -7.0, 11.0, 13.0)}
 SHAPE = (3, 4, 32, 40)

@@ -6,9 +6,9 @@ import pytest
 from known_maps import BRIGHTNESS
 from known_network import make_document
 from napari_lungcls.gui.paint.steps import cells, outcome, percent, size
-from napari_lungcls.imaging.stack import ImageStack
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.inference.watching import painting_steps
 from napari_lungcls.model import Model
-from napari_lungcls.painting.watching import painting_steps
 
 
 def stack(blind=False):

@@ -14,9 +14,9 @@ from known_network import intensity_engine, make_document, make_spec
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui.probe import ProbeBox
 from napari_lungcls.gui.probe.controller import Controller
+from napari_lungcls.inference import at_points
 from napari_lungcls.model import Model
 from napari_lungcls.network.spec import Normalisation
-from napari_lungcls.painting import at_points
 from probing import Hand, button
 
 SCHEME = ClassScheme.of_names(["bright", "dark", "never"], "brightness")

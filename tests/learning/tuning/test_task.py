@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.generators import exhaust
 from napari_lungcls.learning.augmentation import crop_edge, reach
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.examples import Side
@@ -21,6 +20,7 @@ from napari_lungcls.learning.split_search import LEAST_SIDE
 from napari_lungcls.learning.training import run_training
 from napari_lungcls.learning.tuning.space import Space
 from napari_lungcls.learning.tuning.task import TEST_FRACTION, Task
+from napari_lungcls.utils.progress import exhaust
 from three_tissues import QUICK, SCHEME, scene
 
 BASE = QUICK.model_copy(update={"zooms": (1,), "epochs": 1})

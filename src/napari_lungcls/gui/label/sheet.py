@@ -21,7 +21,7 @@ from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import ImageId
 from napari_lungcls.gui.label.keeper import Keeper
 from napari_lungcls.gui.label.watch import Watch
-from napari_lungcls.imaging.geometry import is_inside
+from napari_lungcls.images.geometry import is_inside
 
 
 class Sheet:

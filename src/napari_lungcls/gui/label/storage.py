@@ -17,7 +17,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import ImageId, find, identify, image_shape
 from napari_lungcls.gui.reading.points import belonging, layer_name, points_layer
-from napari_lungcls.imaging.geometry import is_inside
+from napari_lungcls.images.geometry import is_inside
 
 if TYPE_CHECKING:
     from napari_lungcls.gui.label.controller import Labeller

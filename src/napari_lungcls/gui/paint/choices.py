@@ -31,9 +31,9 @@ from napari_lungcls.gui.paint.steps import cells, size
 from napari_lungcls.gui.parts import SPACING, LayerBox, note, redden
 from napari_lungcls.gui.session import NamedModel
 from napari_lungcls.gui.wording import in_window
-from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.network.fitting import fitting_zooms, remarks
-from napari_lungcls.painting.grid import MAX_STRIDE
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.inference.grid import MAX_STRIDE
+from napari_lungcls.network.compatibility import fitting_zooms, remarks
 
 DEFAULT_STRIDE = 4
 NO_MODEL = "No model yet: train one, or load one from a file."

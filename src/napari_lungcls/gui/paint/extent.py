@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.layers import from_world
-from napari_lungcls.imaging.geometry import map_cell, map_offset
-from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.painting.grid import MapGrid, Region
+from napari_lungcls.images.geometry import map_cell, map_offset
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.inference.grid import MapGrid, Region
 
 
 class Extent(Enum):

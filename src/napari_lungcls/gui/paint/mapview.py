@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_lungcls.generators import stepwise
 from napari_lungcls.gui.dialogs import ask_folder, ask_open, ask_save
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import (
@@ -35,7 +34,8 @@ from napari_lungcls.gui.paint.legend import Legend
 from napari_lungcls.gui.parts import SPACING, LayerBox, note
 from napari_lungcls.gui.reading.maps import image_for, layer_name
 from napari_lungcls.gui.workers import Job, start, start_call
-from napari_lungcls.painting.painted import PaintedMap
+from napari_lungcls.inference.painted import PaintedMap
+from napari_lungcls.utils.progress import stepwise
 
 NO_MAP = "no map is open"
 EMPTY = "Paint a map above, or open one that was saved."

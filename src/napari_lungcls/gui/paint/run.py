@@ -21,7 +21,7 @@ from napari_lungcls.gui.paint.steps import outcome
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.session import NamedModel, Run, session
 from napari_lungcls.gui.workers import Job, start
-from napari_lungcls.painting.watching import Step, painting_steps
+from napari_lungcls.inference.watching import Step, painting_steps
 
 REFRESH = 200
 """Milliseconds between two refreshes of what is being painted: more often slows the window."""

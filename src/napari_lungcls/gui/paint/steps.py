@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from napari_lungcls.painting.watching import Step
+from napari_lungcls.inference.watching import Step
 
 
 def outcome(last: Step, seconds: float) -> str:

@@ -20,7 +20,7 @@ from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout
 from napari_lungcls.gui.probe import ProbeBox
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.workers import Job
-from napari_lungcls.painting.watching import Step
+from napari_lungcls.inference.watching import Step
 
 START_TIP = "Paint the chosen planes; what is in view comes first"
 

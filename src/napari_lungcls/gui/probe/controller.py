@@ -17,9 +17,9 @@ from napari_lungcls.gui.probe import conversion, predictions, words
 from napari_lungcls.gui.probe.predictions import Origins
 from napari_lungcls.gui.probe.requests import Answers, Request, Requests
 from napari_lungcls.gui.session import session
-from napari_lungcls.imaging.geometry import is_inside
-from napari_lungcls.painting.at_points import by_squares
-from napari_lungcls.painting.lattice import Lattice
+from napari_lungcls.images.geometry import is_inside
+from napari_lungcls.inference.at_points import by_squares
+from napari_lungcls.inference.point_grid import Lattice
 
 if TYPE_CHECKING:
     from napari_lungcls.model import Model

@@ -13,7 +13,7 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.annotation.columns import CLASS_COLUMN, SOURCE_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
-from napari_lungcls.names import KnownNames
+from napari_lungcls.utils.names import KnownNames
 
 MODEL = "model"
 """What the column `source` says of labels that no human gave."""

@@ -15,7 +15,7 @@ from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import identify
 from napari_lungcls.gui.probe.requests import Request
-from napari_lungcls.network.deciding import decide
+from napari_lungcls.network.decision import decide
 
 KIND = "predictions"
 CONFIDENCE = "confidence"

@@ -84,7 +84,7 @@ def answering(request: Request, cancelled: Callable[[], bool]) -> Generator[Answ
         When image and model do not go together.
     """
     from napari_lungcls.gui.channels import stack_of
-    from napari_lungcls.painting.at_points import answers_at
+    from napari_lungcls.inference.at_points import answers_at
 
     model, where = request.model, request.coordinates
     odds = np.empty((len(where), len(model.scheme)), np.float32)

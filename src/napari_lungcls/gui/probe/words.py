@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.network.deciding import decide
+from napari_lungcls.network.decision import decide
 
 MOST_NAMED = 4
 """Classes named in a line; more would not be read."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.readers import LayerData
-from napari_lungcls.imaging.sources import list_images, open_image
-from napari_lungcls.imaging.stack import ImageStack
-from napari_lungcls.names import Folder, comparable, path_key
+from napari_lungcls.images.opening import list_images, open_image
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.utils.names import Folder, comparable, path_key
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -10,9 +10,9 @@ import tifffile
 
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.reading.images import is_called, open_images
-from napari_lungcls.imaging.source_axes import READ_ERRORS
-from napari_lungcls.painting.cells import NAMESPACE
-from napari_lungcls.painting.header import MapHeader
+from napari_lungcls.images.axes import READ_ERRORS
+from napari_lungcls.inference.cells import NAMESPACE
+from napari_lungcls.inference.header import MapHeader
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -13,7 +13,7 @@ from napari_lungcls.annotation.columns import CLASS_COLUMN, IMAGE_COLUMN, INDEX_
 from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.reading.images import open_images
-from napari_lungcls.names import Folder, comparable
+from napari_lungcls.utils.names import Folder, comparable
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -15,10 +15,10 @@ from napari_lungcls.gui.channels import refusal, stack_of
 from napari_lungcls.gui.layers import core_points, mismatch, scheme_of
 from napari_lungcls.gui.train.words import count
 from napari_lungcls.gui.wording import in_window
-from napari_lungcls.imaging.pixelsize import common_pixel_size, size_remark
+from napari_lungcls.images.pixel_size import common_pixel_size, size_remark
 
 if TYPE_CHECKING:
-    from napari_lungcls.imaging.stack import ImageStack
+    from napari_lungcls.images.stack import ImageStack
 
 FEW = 10
 """Points of a class below which the window warns."""

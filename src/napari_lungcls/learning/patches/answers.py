@@ -16,17 +16,17 @@ from scipy.special import softmax
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.files import replacing
 from napari_lungcls.learning.answers import Answers, Place, Seen
 from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.learning.patches.folders import names_of
 from napari_lungcls.learning.patches.parts import PatchData
-from napari_lungcls.network.deciding import decide
+from napari_lungcls.network.compatibility import colour_remark
+from napari_lungcls.network.decision import decide
 from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
-from napari_lungcls.network.fitting import colour_remark
-from napari_lungcls.printing import printable
+from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.printable import printable
 
 BATCH = 128
 """Patches that are held at once."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.source_axes import READ_ERRORS
-from napari_lungcls.imaging.stack import stack_dtype
+from napari_lungcls.images.axes import READ_ERRORS
+from napari_lungcls.images.stack import stack_dtype
 
 RUN_BYTES = 2**21
 """Bytes of neighbouring patches that are read together, if the file does not say how many."""

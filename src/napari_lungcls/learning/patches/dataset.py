@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.imaging.geometry import middle, reflect, window_start
-from napari_lungcls.imaging.levels import BlockCache
-from napari_lungcls.imaging.windows import batches
+from napari_lungcls.images.geometry import middle, reflect, window_start
+from napari_lungcls.images.pyramid import BlockCache
+from napari_lungcls.images.windows import batches
 from napari_lungcls.learning.drawing import MIXED_RUNS
 from napari_lungcls.learning.examples import Crops, Side
 from napari_lungcls.learning.patches.parts import PatchData

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.levels import BlockCache
-from napari_lungcls.imaging.stack import stack_dtype
-from napari_lungcls.imaging.windows import batches, read_windows
+from napari_lungcls.images.pyramid import BlockCache
+from napari_lungcls.images.stack import stack_dtype
+from napari_lungcls.images.windows import batches, read_windows
 from napari_lungcls.learning.layout import GROUP_COLUMN, Pair, check_pairs
 from napari_lungcls.learning.patches.parts import Step
 from napari_lungcls.learning.patches.settings import LARGEST, SMALLEST

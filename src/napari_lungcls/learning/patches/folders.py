@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.sources import PICTURES, TIFF
+from napari_lungcls.images.opening import PICTURES, TIFF
 from napari_lungcls.learning.patches.parts import Part, Role, Step, role_of
 from napari_lungcls.learning.patches.pictures import opened_pictures
-from napari_lungcls.printing import printable
+from napari_lungcls.utils.printable import printable
 
 SUFFIXES = (*PICTURES, *TIFF)
 _HIDDEN = ("__macosx", "@eadir", "$recycle.bin", "system volume information",

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.tables import column, read_table
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import withheld
-from napari_lungcls.imaging.source_axes import READ_ERRORS
-from napari_lungcls.imaging.source_hdf5 import CACHE_BYTES
+from napari_lungcls.images.axes import READ_ERRORS
+from napari_lungcls.images.readers.hdf5 import CACHE_BYTES
 from napari_lungcls.learning.patches.arrays import ArrayPixels
 from napari_lungcls.learning.patches.labels import as_groups, as_labels, as_names
 from napari_lungcls.learning.patches.parts import Part, Step, role_within
 from napari_lungcls.learning.patches.unpacking import unpacked_gzip
+from napari_lungcls.utils.atomic_write import withheld
 
 SUFFIX = re.compile(r"\.(h5|hdf5)(\.gz)?$", re.IGNORECASE)
 _PAIRED = re.compile(r"(?P<stem>.*)_(?P<which>[xy])(?P<suffix>\.(h5|hdf5)(\.gz)?)$", re.IGNORECASE)

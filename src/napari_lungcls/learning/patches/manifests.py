@@ -17,11 +17,11 @@ import numpy as np
 
 from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import withheld
 from napari_lungcls.learning.patches.labels import as_groups, as_numbers
 from napari_lungcls.learning.patches.parts import Part, Step, role_within
 from napari_lungcls.learning.patches.pictures import opened_pictures
-from napari_lungcls.names import Folder
+from napari_lungcls.utils.atomic_write import withheld
+from napari_lungcls.utils.names import Folder
 
 MANIFEST_SUFFIXES = (".manifest", ".jsonl")
 LIST_SUFFIX = ".lst"

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import withheld
 from napari_lungcls.learning.patches.arrays import ArrayPixels, RowFile
 from napari_lungcls.learning.patches.labels import as_groups, as_labels, as_names
 from napari_lungcls.learning.patches.parts import PART_NAMES, Part, Step, role_of, role_within
 from napari_lungcls.learning.patches.unpacking import DAMAGED, unpacked
+from napari_lungcls.utils.atomic_write import withheld
 
 _PIXELS = ("x", "images")
 _LABELS = {"x": ("y", "labels"), "images": ("labels", "y")}

@@ -8,11 +8,11 @@ from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.generators import exhaust
 from napari_lungcls.learning.patches import hdf5, manifests
 from napari_lungcls.learning.patches.folders import Tree, look_into, names_of, read_folder
 from napari_lungcls.learning.patches.npz import read_npz
 from napari_lungcls.learning.patches.parts import Part, PatchData, Step
+from napari_lungcls.utils.progress import exhaust
 
 PathLike = str | os.PathLike[str]
 

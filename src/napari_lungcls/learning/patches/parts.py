@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.names import comparable, distinct, warn_of_case
+from napari_lungcls.utils.names import comparable, distinct, warn_of_case
 
 Role = Literal["train", "validation", "test", ""]
 """What a part of a data set is for; empty where the data do not say."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.source_picture import Picture, decode, describe
+from napari_lungcls.images.readers.picture import Picture, decode, describe
 from napari_lungcls.learning.patches.arrays import as_rgb
 from napari_lungcls.learning.patches.parts import Step
 

@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw, ImageOps
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import replacing
-from napari_lungcls.imaging.windows import batches
+from napari_lungcls.images.windows import batches
 from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.learning.patches.parts import PatchData, Step
-from napari_lungcls.names import distinct
+from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.names import distinct
 
 LOOKED_AT = 4096
 """Patches of a part whose colours are averaged at most, evenly spread over it."""

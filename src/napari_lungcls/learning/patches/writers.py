@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import check_writable, replacing
 from napari_lungcls.learning.patches.manifests import (
     GROUP,
     LIST_SUFFIX,
@@ -30,7 +29,8 @@ from napari_lungcls.learning.patches.manifests import (
     SOURCE,
 )
 from napari_lungcls.learning.patches.parts import Step
-from napari_lungcls.printing import printable
+from napari_lungcls.utils.atomic_write import check_writable, replacing
+from napari_lungcls.utils.printable import printable
 
 CHUNK = 32
 """Patches that an HDF5 file stores together."""

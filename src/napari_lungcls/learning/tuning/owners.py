@@ -15,7 +15,7 @@ from typing import Any
 from optuna.exceptions import OptunaError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from napari_lungcls.locks import is_running
+from napari_lungcls.utils.locks import is_running
 
 OWNER, BEAT = "owner", "beat"
 """Attributes of a running trial: the process that works on it, and a count that it raises."""

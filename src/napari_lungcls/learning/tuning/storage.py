@@ -24,8 +24,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.files import check_writable
 from napari_lungcls.learning.tuning.rungs import RUNGS
+from napari_lungcls.utils.atomic_write import check_writable
 
 Pruner = Literal["median", "hyperband", "none"]
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.imaging.pixelsize import common_pixel_size
+from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.augmentation import check_changes, reach
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, place_points

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.network.engines.painting import Painting, Precision
+from napari_lungcls.network.engines.host_painting import Painting, Precision
 from napari_lungcls.network.engines.protocol import (
     Engine,
     OptimizerOptions,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.imaging.geometry import STAGE_STRIDES
+from napari_lungcls.images.geometry import STAGE_STRIDES
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.tiles import Tiles
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-from napari_lungcls.imaging.geometry import STAGE_STRIDES
-from napari_lungcls.network.engines.reach import STEM_RADIUS, Ends, block_radius, sees_any
+from napari_lungcls.images.geometry import STAGE_STRIDES
+from napari_lungcls.network.engines.receptive_field import STEM_RADIUS, Ends, block_radius, sees_any
 from napari_lungcls.network.engines.rectangles import Bools
 
 GRANULE = 32

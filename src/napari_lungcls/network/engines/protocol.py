@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_lungcls.network.engines.painting import Painting
-from napari_lungcls.network.engines.painting import Precision as Precision
+from napari_lungcls.network.engines.host_painting import Painting
+from napari_lungcls.network.engines.host_painting import Precision as Precision
 from napari_lungcls.network.parameters import PARTS
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.tiles import Tiles

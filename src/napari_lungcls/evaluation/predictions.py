@@ -1,0 +1,68 @@
+"""What a model says at labelled points: what its map says there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.inference.at_points import answers_at, painted_at_points
+from napari_lungcls.learning.answers import PointAnswers
+from napari_lungcls.learning.layout import Pair
+from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.engines import Engine
+
+
+def answer_pairs(
+    engine: Engine,
+    document: ModelDocument,
+    pairs: Sequence[Pair],
+    *,
+    stride: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> PointAnswers:
+    """Answer the labelled points of images.
+
+    Parameters
+    ----------
+    engine, document
+        The network and what its model file says about it.
+    pairs
+        Images with their points.
+    stride
+        Image pixels between the cells of the painted map that is read; exactly at the points if
+        not given.
+    progress
+        Called with the points done and in all.
+
+    Raises
+    ------
+    InputError
+        When a point's class is unknown, or image, points and model do not fit.
+    """
+    codes = np.concatenate([points.codes(document.scheme) for _, points in pairs])
+    odds = np.empty((len(codes), len(document.scheme)), np.float32)
+    first = done = 0
+    for pair in pairs:
+        own = odds[first : first + len(pair[1])]
+        for rows, found in _answers(engine, document, pair, stride):
+            own[rows] = found
+            done += len(found)
+            if progress:
+                progress(done, len(codes))
+        first += len(own)
+    return PointAnswers(
+        codes, odds, document.scheme, document.temperature, document.threshold, pairs
+    )
+
+
+def _answers(
+    engine: Engine, document: ModelDocument, pair: Pair, stride: int | None
+) -> Iterator[tuple[Any, NDArray[np.float32]]]:
+    stack, points = pair
+    where, source = points.coordinates, points.source
+    if stride is None:
+        return answers_at(engine, document, stack, where, source)
+    return painted_at_points(engine, document, stack, where, stride=stride, points=source)

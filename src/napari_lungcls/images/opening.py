@@ -1,0 +1,129 @@
+"""Opening an image file of any supported kind as a lazy stack."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.images.channels import Choice
+from napari_lungcls.images.readers.hdf5 import SUFFIXES as HDF5
+from napari_lungcls.images.readers.hdf5 import list_hdf5, open_hdf5, split_dataset
+from napari_lungcls.images.readers.openslide import SUFFIXES as SLIDES
+from napari_lungcls.images.readers.selection import Listed, split_choice
+from napari_lungcls.images.stack import ImageStack
+
+TIFF = (".tif", ".tiff", ".btf", ".svs", ".ndpi")
+PICTURES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".gif", ".ppm", ".pgm",
+    ".pbm", ".pnm",
+)  # fmt: skip
+SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5, *SLIDES)
+"""Suffixes that `open_image` knows, in lower case."""
+
+
+def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> ImageStack:
+    """Open an image; only its metadata is read, its pixels when they are asked for.
+
+    Pictures such as PNG and JPEG are the exception: they are one plane and are decoded here,
+    whole. The first bytes tell them and TIFF apart, whatever the file is called.
+
+    Parameters
+    ----------
+    path
+        A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a slide that OpenSlide
+        reads (with the extra `slides`), a picture (one of `PICTURES`), a folder that is an
+        OME-Zarr image or a zarr array, or an HDF5 file, of which `file.h5:/path/to/dataset`
+        names one dataset. Of a file with several images the largest is taken, and said;
+        `file.tif#2` or `file.tif#NAME` takes another.
+    channels
+        What to make of its channels, by number or as the file names them, as for
+        `ImageStack`. Without it an image is grey or has three colours.
+
+    Returns
+    -------
+    ImageStack
+        With pixel size, scale and translation in µm where the file states them.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, of an unknown kind, damaged, empty, or no image, or has no
+        such channels.
+    """
+    source = os.fspath(path)
+    whole, chosen = split_choice(source)
+    name, inside = split_dataset(whole)
+    stack = _open(Path(name), inside, chosen, whole, channels)
+    stack.source = source
+    if stack.turned:
+        warnings.warn(
+            f"{source}: is turned upright, as its orientation says. Points that were set in a "
+            "program that shows it as it is stored do not fit; set them again",
+            LungclsWarning,
+            stacklevel=2,
+        )
+    stack.path = (
+        os.path.abspath(name) + (f":{inside}" if inside else "") + (f"#{chosen}" if chosen else "")
+    )
+    return stack
+
+
+def list_images(path: str | os.PathLike[str]) -> list[Listed]:
+    """List the images of a file or folder that may hold several; none for other kinds.
+
+    Pictures that only go with the image of a slide, such as its label, are left out.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    source = os.fspath(path)
+    file = Path(source)
+    if file.is_dir():
+        from napari_lungcls.images.readers.zarr import list_zarr
+
+        return list_zarr(file, source)
+    if file.suffix.lower() in TIFF:
+        from napari_lungcls.images.readers.tiff import list_tiff
+
+        return list_tiff(file, source)
+    return list_hdf5(file, source) if file.suffix.lower() in HDF5 else []
+
+
+def _open(
+    file: Path, inside: str | None, chosen: str | None, source: str, channels: Choice | None
+) -> ImageStack:
+    if not file.exists():
+        raise InputError(f"{source}: there is no such file; check the path")
+    if file.is_dir():
+        from napari_lungcls.images.readers.zarr import open_zarr
+
+        return open_zarr(file, source, channels, chosen)
+    suffix = file.suffix.lower()
+    told = None
+    if suffix in (*TIFF, *PICTURES):
+        from napari_lungcls.images.readers.picture import open_picture, told_by_content
+
+        told = told_by_content(file)
+    if told == "tiff" or (told is None and suffix in TIFF):
+        from napari_lungcls.images.readers.tiff import open_tiff
+
+        return open_tiff(file, source, channels, chosen)
+    if suffix == ".zarr":
+        raise InputError(f"{source}: is a file, but a zarr store is a folder; unpack it first")
+    if suffix in HDF5:
+        return open_hdf5(file, inside, source, channels, chosen)
+    if chosen is not None and suffix in SUPPORTED:
+        raise InputError(f"{source}: holds one image; leave #{chosen} out")
+    if suffix in (*TIFF, *PICTURES):
+        return open_picture(file, source, channels)
+    if suffix in SLIDES:
+        from napari_lungcls.images.readers.openslide import open_slide
+
+        return open_slide(file, source, channels)
+    raise InputError(
+        f"{source}: images of this kind cannot be read; convert it to one of {', '.join(SUPPORTED)}"
+    )

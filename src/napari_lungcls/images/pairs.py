@@ -1,0 +1,114 @@
+"""Bringing images and points files together."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.annotation import Points, read_points
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.channels import Choice
+from napari_lungcls.images.opening import open_image
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.utils.names import Folder, KnownImages, comparable, distinct
+from napari_lungcls.utils.printable import printable
+
+PathLike = str | os.PathLike[str]
+AnyPoints = Points | PathLike
+
+
+def open_pairs(
+    images: Sequence[PathLike],
+    tables: Sequence[PathLike],
+    pixel_size: float | None = None,
+    channels: Choice | None = None,
+) -> list[tuple[ImageStack, Points]]:
+    """Open images and their points.
+
+    Parameters
+    ----------
+    images
+        Paths of images.
+    tables
+        One points file for each image, in the same order, or one file whose column
+        `image` names them, relative to the file.
+    pixel_size
+        Micrometres per pixel, in place of what the images say.
+    channels
+        What to make of the channels of the images, as `open_image` takes it.
+
+    Raises
+    ------
+    InputError
+        When something is missing or nobody can tell which points belong to which image.
+    """
+    points = [read_points(table) for table in tables]
+    stacks = [open_image(Path(image), channels).with_pixel_size(pixel_size) for image in images]
+    if len(points) == 1 and _names(points[0]) is not None:
+        return _by_name(images, stacks, points[0], Path(tables[0]))
+    if len(points) != len(stacks):
+        raise InputError(
+            f"{len(stacks)} images and {len(points)} points files; give one points file for "
+            "each image, in the same order, or one whose column 'image' names them"
+        )
+    return list(zip(stacks, points, strict=True))
+
+
+def as_pairs(image: Any, points: AnyPoints | None) -> list[tuple[ImageStack, Points]]:
+    """Take an image with its points, or a list of such pairs, in any form."""
+    if points is None:
+        pairs = isinstance(image, Sequence) and all(_is_pair(each) for each in image)
+        if not pairs or not len(image):
+            raise InputError("give an image and its points, or a list of (image, points) pairs")
+        return [pair for each in image for pair in as_pairs(*each)]
+    table = points if isinstance(points, Points) else read_points(points)
+    return [(as_stack(image), table)]
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
+
+
+def _by_name(
+    images: Sequence[PathLike], stacks: Sequence[ImageStack], points: Points, table: Path
+) -> list[tuple[ImageStack, Points]]:
+    names = _names(points)
+    assert names is not None
+    known, folder = KnownImages(images), Folder(table.parent)
+    named = [name for name in dict.fromkeys(names) if comparable(name)]
+    found = {name: known.place(name, folder, str(table)) for name in named}
+    where = np.array([-1 if found.get(name) is None else found[name] for name in names], np.int64)
+    twice = known.given_twice()
+    if twice is not None:
+        raise InputError(f"{images[twice]} is given twice; name each image once")
+    pairs = []
+    for place, (image, stack) in enumerate(zip(images, stacks, strict=True)):
+        mine = where == place
+        if not mine.any():
+            others = ", ".join(sorted(map(printable, distinct(named))))
+            raise InputError(
+                f"{table}: no point names the image {image}; its column 'image' names {others}, "
+                "relative to the file"
+            )
+        pairs.append((stack, points.select(mine)))
+    used = where >= 0
+    if not used.all():
+        warnings.warn(
+            f"{table}: {(~used).sum()} points name images that were not given and are left out",
+            LungclsWarning,
+            stacklevel=2,
+        )
+    return pairs
+
+
+def _names(points: Points) -> NDArray[np.object_] | None:
+    """Return the column `image`, if there is one and it says anything."""
+    names = points.column("image")
+    return names if names is not None and any(map(comparable, names)) else None

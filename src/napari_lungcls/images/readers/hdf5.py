@@ -1,0 +1,287 @@
+"""One dataset of an HDF5 file as an image: `file.h5:/path/to/dataset`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.images.axes import READ_ERRORS, Opened
+from napari_lungcls.images.channels import Choice
+from napari_lungcls.images.readers.arrays import named_stack
+from napari_lungcls.images.readers.selection import Listed
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.images.units import micrometres
+from napari_lungcls.utils.atomic_write import withheld
+
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".ims")
+CACHE_BYTES = 64 * 2**20
+"""Decompressed chunks that HDF5 keeps per dataset; its default, 1 MiB, holds hardly one."""
+_MOST_NAMES = 10
+_IMARIS = "/DataSet/ResolutionLevel 0/"
+"""Where Imaris keeps the finest level of an image."""
+
+_WITH_DATASET = re.compile(
+    rf"(?P<file>.*(?:{'|'.join(re.escape(s) for s in SUFFIXES)})):(?P<inside>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def split_dataset(path: str) -> tuple[str, str | None]:
+    r"""Split `file.h5:/inside` into the file and the dataset, if one is named.
+
+    The colon counts only after one of `SUFFIXES`, so the drive of `C:\\x.h5` does not.
+    Backslashes in the inner path, which `pathlib` makes on Windows, become slashes.
+    """
+    if Path(path).exists():
+        return path, None
+    found = _WITH_DATASET.fullmatch(path)
+    if found is None:
+        return path, None
+    return found["file"], found["inside"].replace("\\", "/") or None
+
+
+def list_hdf5(path: Path, source: str) -> list[Listed]:
+    """List the datasets of a file that hold numbers along two or more axes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    source
+        Names it in messages.
+
+    Raises
+    ------
+    InputError
+        When it is no HDF5 file or damaged.
+    """
+    with _file(path, source) as file:
+        try:
+            nodes = [(inside, file[inside]) for inside in _images(file)]
+            return [
+                Listed(f":{inside}", inside, tuple(node.shape), str(node.dtype))
+                for inside, node in nodes
+            ]
+        except READ_ERRORS as error:
+            raise InputError(_damaged(source, error)) from error
+
+
+def open_hdf5(
+    path: Path,
+    inside: str | None,
+    source: str,
+    channels: Choice | None = None,
+    chosen: str | None = None,
+) -> ImageStack:
+    """Open one dataset of a file, which stays open while the image is in use.
+
+    Axes are taken from the attribute `axistags` of ilastik or from dimension labels, else
+    guessed; voxel sizes from what `_sizes` knows.
+
+    Parameters
+    ----------
+    path
+        The file.
+    inside
+        Path of the dataset; None when there is only one with two or more axes.
+    source
+        Names it in messages.
+    channels
+        What to make of its channels, as for `ImageStack`.
+    chosen
+        Number of the dataset among the images of the file, counted from 1, in place of its
+        path.
+
+    Raises
+    ------
+    InputError
+        When the file is no HDF5 file, or the dataset is missing, unclear or no image.
+    """
+    file = _file(path, source)
+    opened = Opened(file.close)
+    dataset = _dataset(file, inside, chosen, path, source)
+    name = f"{path.stem} {str(dataset.name).strip('/')}"
+    return hdf5_stack(dataset, name, source, channels, opened)
+
+
+def hdf5_stack(
+    dataset: h5py.Dataset,
+    name: str,
+    source: str,
+    channels: Choice | None = None,
+    opened: Opened | None = None,
+) -> ImageStack:
+    """Take an open dataset as an image; the parameters are those of `open_hdf5`.
+
+    Raises
+    ------
+    InputError
+        When it is damaged or no image.
+    """
+    try:
+        tags, labels = _axistags(dataset), [dim.label for dim in dataset.dims]
+        sizes = _sizes(dataset)
+        array = _without_padding(dataset)
+    except READ_ERRORS as error:
+        raise InputError(_damaged(source, error)) from error
+    return named_stack(
+        array,
+        [axis.get("key", "") for axis in tags],
+        labels,
+        channels=channels,
+        name=name,
+        source=source,
+        sizes=sizes,
+        opened=opened,
+    )
+
+
+def _file(path: Path, source: str) -> h5py.File:
+    try:
+        return h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
+    except READ_ERRORS as error:
+        if why := withheld(error):
+            raise InputError(f"{source} {why}") from error
+        raise InputError(
+            f"{source}: is not an HDF5 file that can be read ({error}); copy or export it again"
+        ) from error
+
+
+def _damaged(source: str, error: Exception) -> str:
+    return f"{source}: is a damaged HDF5 file ({error}); copy it again"
+
+
+def _dataset(
+    file: h5py.File, inside: str | None, chosen: str | None, path: Path, source: str
+) -> h5py.Dataset:
+    try:
+        found = _images(file)
+        if chosen is not None and chosen.isdecimal() and 1 <= int(chosen) <= len(found):
+            inside = found[int(chosen) - 1]
+        elif chosen is not None:
+            inside = chosen
+        node = file.get(inside) if inside is not None else file[found[0]] if found else None
+    except READ_ERRORS as error:
+        raise InputError(_damaged(source, error)) from error
+    listed = ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")
+    if inside is not None and not isinstance(node, h5py.Dataset):
+        raise InputError(
+            f"{source}: there is no dataset {inside!r} in {path.name}; "
+            f"the images in it are: {listed or 'none'}"
+        )
+    if node is None:
+        raise InputError(f"{source}: holds no dataset with two or more axes of numbers")
+    if inside is None and len(found) > 1:
+        raise InputError(f"{source}: holds several images; name one as {path.name}:PATH ({listed})")
+    return node
+
+
+def _images(file: h5py.File) -> list[str]:
+    """Give the paths of all datasets of numbers with two or more axes.
+
+    Of a pyramid by Imaris only the finest level is an image.
+    """
+    found: list[str] = []
+
+    def note(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and node.ndim >= 2 and node.dtype.kind in "buif":
+            found.append(f"/{name}")
+
+    file.visititems(note)
+    finest = [name for name in found if name.startswith(_IMARIS)]
+    return finest or found
+
+
+def _axistags(dataset: h5py.Dataset) -> list[dict[str, Any]]:
+    """Read what vigra and ilastik say about each axis; nothing where they did not write it."""
+    try:
+        axes = json.loads(dataset.attrs["axistags"])["axes"]
+        return [dict(axis) for axis in axes]
+    except (KeyError, TypeError, ValueError):
+        return []
+
+
+def _sizes(dataset: h5py.Dataset) -> dict[str, float | None]:
+    """Find the voxel size, µm along `x`, `y`, `z`, in the first place that states one.
+
+    Fiji writes `element_size_um` (z, y, x), PlantSeg `voxel_size` (z, y, x) and its unit,
+    ilastik a resolution per axis and `axis_units`, Imaris the extent of the image.
+    """
+    found = _along_zyx(dataset, "element_size_um", 1.0)
+    if not found:
+        unit = micrometres(_text(dataset.attrs.get("voxel_size_unit", "um")))
+        found = _along_zyx(dataset, "voxel_size", unit)
+    return found or _ilastik_sizes(dataset) or _imaris_sizes(dataset)
+
+
+def _along_zyx(dataset: h5py.Dataset, name: str, unit: float | None) -> dict[str, float | None]:
+    if name not in dataset.attrs or unit is None:
+        return {}
+    values = np.atleast_1d(dataset.attrs[name])
+    if values.dtype.kind not in "uif":
+        return {}
+    return {axis: float(v) * unit for axis, v in zip("xyz", values[::-1], strict=False)}
+
+
+def _ilastik_sizes(dataset: h5py.Dataset) -> dict[str, float | None]:
+    try:
+        units = json.loads(dataset.attrs["axis_units"])
+        found = {str(axis["key"]): float(axis["resolution"]) for axis in _axistags(dataset)}
+        known = {axis: micrometres(str(units.get(axis, ""))) for axis in found}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+    return {a: v * unit for a, v in found.items() if v > 0 and (unit := known[a]) is not None}
+
+
+def _imaris_sizes(dataset: h5py.Dataset) -> dict[str, float | None]:
+    """Divide the extent that Imaris states by the pixels that it has at full resolution."""
+    info = dataset.file.get("DataSetInfo/Image")
+    if not str(dataset.name).startswith(_IMARIS) or info is None:
+        return {}
+    unit = micrometres(_text(info.attrs.get("Unit", "um")))
+    found: dict[str, float | None] = {}
+    for i, axis in enumerate("xyz"):
+        try:
+            least, most, count = (
+                float(_text(info.attrs[name]))
+                for name in (f"ExtMin{i}", f"ExtMax{i}", axis.upper())
+            )
+        except (KeyError, ValueError):
+            return {}
+        found[axis] = unit * (most - least) / count if unit and count else None
+    return found
+
+
+def _text(value: Any) -> str:
+    """Give an attribute as text; Imaris writes an array of single letters."""
+    if isinstance(value, np.ndarray):
+        return b"".join(np.atleast_1d(value).astype("S1")).decode("utf-8", "replace")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+class _Cropped:
+    """The first entries of an array along every axis."""
+
+    def __init__(self, array: h5py.Dataset, shape: tuple[int, ...]) -> None:
+        self._array, self.shape = array, shape
+        self.dtype, self.chunks = array.dtype, array.chunks
+
+    def __getitem__(self, key: tuple[int | slice, ...]) -> Any:
+        return self._array[key]
+
+
+def _without_padding(dataset: h5py.Dataset) -> Any:
+    """Leave out what Imaris appends to fill whole chunks: it is no part of the image."""
+    if not str(dataset.name).startswith(_IMARIS) or dataset.ndim != 3:
+        return dataset
+    try:
+        said = [int(_text(dataset.parent.attrs[f"ImageSize{axis}"])) for axis in "ZYX"]
+    except (KeyError, ValueError):
+        return dataset
+    return _Cropped(dataset, tuple(min(n, m) for n, m in zip(said, dataset.shape, strict=True)))

@@ -1,0 +1,185 @@
+"""What the map says at points: between its cells, or in the cell under each point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.images.geometry import map_cell
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.images.windows import check_inside, plane_indices
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.painter import Painter
+from napari_lungcls.network.compatibility import check_image
+from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.engines import Engine
+
+SQUARE = 512
+"""Edge in image pixels of the squares whose points are answered together."""
+
+MARGIN = 160
+"""Level pixels around points that are computed: with the halo as much as layer4 sees."""
+
+TOGETHER = 48
+"""Points whose rows and columns make one grid, of which its diagonal is wanted."""
+
+
+def answers_at(
+    engine: Engine,
+    document: ModelDocument,
+    stack: ImageStack,
+    coordinates: NDArray[np.float64],
+    points: str = "the points",
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Answer at points of one image, square by square: what the map says exactly there.
+
+    Parameters
+    ----------
+    engine, document
+        The network and what its model file says about it.
+    stack
+        The image.
+    coordinates
+        `(n, ndim)` positions `(…, y, x)` in pixels.
+    points
+        What to call them in messages.
+
+    Yields
+    ------
+    rows : ndarray of int
+        Which points.
+    probabilities : ndarray, (m, classes), float32
+        Rows add up to 1.
+
+    Raises
+    ------
+    InputError
+        When points lie outside, model and image do not go together, or a point sees
+        intensities that are no numbers.
+    """
+    check_inside(stack, coordinates, points)
+    zooms = check_image(stack, document)
+    spec = engine.spec
+    painter = Painter(engine.painting(), spec, zooms, temperature=document.temperature)
+    planes = plane_indices(stack, coordinates)
+    with painter:
+        for rows in _squares(planes, coordinates[:, -2:]):
+            logits = _logits(painter, stack, planes[rows[0]], coordinates[rows, -2:])
+            if (blind := np.flatnonzero(~np.isfinite(logits).all(axis=1))).size:
+                raise InputError(
+                    f"{points}: point {rows[blind[0]] + 1} sees NaN or infinite values of "
+                    f"{stack.source}; fill them, or remove the point"
+                )
+            yield rows, softmax(logits, axis=1)
+
+
+def painted_at_points(
+    engine: Engine,
+    document: ModelDocument,
+    stack: ImageStack,
+    coordinates: NDArray[np.float64],
+    *,
+    stride: int,
+    points: str = "the points",
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Paint the blocks that hold points, and read the cell under each point.
+
+    Parameters
+    ----------
+    engine, document
+        The network and what its model file says about it.
+    stack
+        The image.
+    coordinates
+        `(n, ndim)` positions `(…, y, x)` in pixels.
+    stride
+        Image pixels between cells.
+    points
+        What to call them in messages.
+
+    Yields
+    ------
+    rows : ndarray of int
+        Which points.
+    probabilities : ndarray, (m, classes), float32
+        Those of the cells, exactly as `run_painting` over the whole image writes them.
+
+    Raises
+    ------
+    InputError
+        When points lie outside, model and image do not go together, or the cell of a point
+        is not painted because it sees intensities that are no numbers.
+    """
+    check_inside(stack, coordinates, points)
+    grid = MapGrid.over(stack, stride)
+    zooms = check_image(stack, document)
+    painter = Painter(
+        engine.painting(),
+        engine.spec,
+        zooms,
+        temperature=document.temperature,
+        threshold=document.threshold,
+    )
+    planes = plane_indices(stack, coordinates)
+    cells = np.clip(map_cell(coordinates[:, -2:], stride), 0, np.asarray(grid.shape[-2:]) - 1)
+    for block in grid.blocks():
+        inside = (
+            np.all(planes == np.asarray(block.index, np.int64), axis=1)
+            & (cells[:, 0] >= block.rows.start)
+            & (cells[:, 0] < block.rows.stop)
+            & (cells[:, 1] >= block.columns.start)
+            & (cells[:, 1] < block.columns.stop)
+        )
+        rows = np.flatnonzero(inside)
+        if not len(rows):
+            continue
+        classes, odds = painter.block(grid, block)
+        assert odds is not None
+        y, x = cells[rows, 0] - block.rows.start, cells[rows, 1] - block.columns.start
+        if (blind := np.flatnonzero(classes[y, x] == 0)).size:
+            raise InputError(
+                f"{points}: the cell of point {rows[blind[0]] + 1} sees NaN or infinite values "
+                f"of {stack.source}; fill them, or remove the point"
+            )
+        yield rows, odds[:, y, x].T.astype(np.float32)
+
+
+def by_squares(where: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the order `(n,)` in which `answers_at` answers points `(n, 2)` of one plane."""
+    order: NDArray[np.intp] = np.lexsort(_squares_of(where).T[::-1])
+    return order
+
+
+def _squares_of(where: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.floor(where / SQUARE).astype(np.int64)
+
+
+def _squares(planes: NDArray[np.int64], where: NDArray[np.float64]) -> Iterator[NDArray[np.intp]]:
+    """Give the rows of points that lie in one square of one plane."""
+    keys = np.column_stack([planes, _squares_of(where)])
+    _, square = np.unique(keys, axis=0, return_inverse=True)
+    order = np.argsort(square.ravel(), kind="stable")
+    ends = np.flatnonzero(np.diff(square.ravel()[order])) + 1
+    yield from (rows for rows in np.split(order, ends) if len(rows))
+
+
+def _logits(
+    painter: Painter, stack: ImageStack, plane: NDArray[np.int64], where: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Answer the points `(n, 2)` of one square: `(n, classes)`."""
+    order = np.argsort(where[:, 0], kind="stable")
+    parts = [order[i : i + TOGETHER] for i in range(0, len(order), TOGETHER)]
+    grids, diagonals = [], []
+    for part in parts:
+        (y, i), (x, j) = (np.unique(where[part, axis], return_inverse=True) for axis in (0, 1))
+        grids.append((y, x))
+        diagonals.append((i.ravel(), j.ravel()))
+    found = np.empty((len(where), painter.spec.classes), np.float32)
+    answers = painter.lattices(stack.plane(tuple(plane)), grids, margin=MARGIN)
+    for part, (i, j), logits in zip(parts, diagonals, answers, strict=True):
+        found[part] = painter.painting.to_numpy(logits)[:, i, j].T
+    return found

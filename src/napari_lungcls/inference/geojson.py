@@ -1,0 +1,120 @@
+"""Maps as GeoJSON: polygons of each class, as QuPath reads and writes annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.inference.cells import blocks, class_map_axes
+from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.polygons import polygons
+from napari_lungcls.inference.store_cells import writing
+from napari_lungcls.utils.atomic_write import replacing
+
+if TYPE_CHECKING:
+    from napari_lungcls.inference.painted import PaintedMap
+
+SUFFIX = ".geojson"
+
+EDGE = 1024
+"""Edge in cells of the parts in which a map is outlined; polygons end at their borders."""
+
+
+def check_geojson(path: Path, *, overwrite: bool) -> Path:
+    """Find out before the work starts whether polygons can be written there."""
+    if path.suffix.lower() != SUFFIX:
+        raise InputError(f"{path}: polygons are written as {SUFFIX}; name the file so")
+    if path.exists() and not (overwrite and path.is_file()):
+        raise InputError(f"{path}: exists already; remove it or choose another name")
+    return path
+
+
+def write_geojson(
+    painted: PaintedMap,
+    path: Path,
+    *,
+    overwrite: bool = False,
+    tick: Callable[[], None] = lambda: None,
+) -> Path:
+    """Write the outlines of all classes, part by part.
+
+    Every class of every part of a plane is one annotation, in pixels of the image at full
+    resolution, counted from the corner of the first pixel.
+
+    Parameters
+    ----------
+    painted
+        The map.
+    path
+        A `.geojson` file.
+    overwrite
+        Whether an existing file is replaced.
+    tick
+        Called after each of the `steps` parts; what it raises leaves no file.
+
+    Raises
+    ------
+    InputError
+        When the suffix is another, the file exists, or it cannot be written.
+    """
+    target = check_geojson(path, overwrite=overwrite)
+    with (
+        writing(target),
+        replacing(target) as aside,
+        aside.open("w", encoding="utf-8", newline="\n") as out,
+    ):
+        out.write('{"type": "FeatureCollection", "features": [')
+        separator = "\n"
+        for index, rows, columns in blocks(painted.header.shape, EDGE):
+            cells = np.asarray(painted.classes[(*index, rows, columns)])
+            for feature in _features(painted.header, index, (rows.start, columns.start), cells):
+                out.write(separator + json.dumps(feature, ensure_ascii=False))
+                separator = ",\n"
+            tick()
+        out.write("\n]}\n")
+    return target
+
+
+def steps(header: MapHeader) -> int:
+    """Count the parts in which a map is outlined."""
+    return sum(1 for _ in blocks(header.shape, EDGE))
+
+
+def _features(
+    header: MapHeader, index: tuple[int, ...], first: tuple[int, int], cells: NDArray[np.uint8]
+) -> Iterator[dict[str, Any]]:
+    """Outline each class of a part of which `first` is the first cell."""
+    place = np.add(np.multiply(first, header.stride), header.origin)[::-1]
+    for code, spec in enumerate(header.scheme.classes):
+        found = polygons(cells == code + 1)
+        if not found:
+            continue
+        outline = found[0] if len(found) == 1 else shapely.multipolygons(found)
+        outline = shapely.transform(outline, lambda at: at * header.stride + place)
+        geometry: dict[str, Any] = json.loads(shapely.to_geojson(outline))
+        if (plane := _plane(header, index)) is not None:
+            geometry["plane"] = plane
+        color = list(bytes.fromhex(spec.color[1:]))
+        yield {
+            "type": "Feature",
+            "geometry": geometry,
+            "properties": {
+                "objectType": "annotation",
+                "classification": {"name": spec.name, "color": color},
+            },
+        }
+
+
+def _plane(header: MapHeader, index: tuple[int, ...]) -> dict[str, int] | None:
+    """Name a plane as QuPath does, which leaves out the first; c = −1 is every channel."""
+    plane = {"c": -1, "z": 0, "t": 0} | dict(zip(class_map_axes(header)[:-2], index, strict=True))
+    if index and isinstance(first := header.provenance.get("first_plane"), int):
+        plane["z"] += first
+    return None if plane == {"c": -1, "z": 0, "t": 0} else plane

@@ -1,0 +1,180 @@
+"""A painted map: cells, where they lie, and what they mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.errors import InputError
+from napari_lungcls.inference.cells import blocks, check_cells
+from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.utils.memory import scratch
+
+BLOCK = 1024
+"""Edge of the blocks, in cells, that are held at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedMap:
+    """A painted map, in memory or on disk.
+
+    Attributes
+    ----------
+    classes
+        `(…, h, w)` uint8: 0 where nothing was painted, else code + 1. Anything with numpy
+        slicing.
+    probabilities
+        `(k, …, h, w)` float16, class axis first, or None.
+    header
+        Geometry, classes and provenance.
+    """
+
+    classes: Any
+    probabilities: Any
+    header: MapHeader
+
+    def __post_init__(self) -> None:
+        """Refuse cells that are not what the header says."""
+        shape = self.header.shape
+        check_cells(self.classes, shape, "uint8", "class map")
+        if self.header.probabilities != (self.probabilities is not None):
+            raise InputError("the header of a map must say whether it has probabilities")
+        if self.probabilities is not None:
+            full = (len(self.header.scheme), *shape)
+            check_cells(self.probabilities, full, "float16", "probabilities")
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """World units from one cell to the next, per axis of `classes`."""
+        return self.header.scale
+
+    @property
+    def translate(self) -> tuple[float, ...]:
+        """World position of the first cell's centre, per axis of `classes`."""
+        return self.header.translate
+
+    @property
+    def scheme(self) -> ClassScheme:
+        """The classes."""
+        return self.header.scheme
+
+    @property
+    def stride(self) -> int:
+        """Image pixels between cells."""
+        return self.header.stride
+
+    def fractions(self) -> dict[str, float]:
+        """Share of each class in the painted cells, read block by block.
+
+        Returns
+        -------
+        dict
+            Class name to share. Shares add up to 1; all are 0 when nothing is painted.
+
+        Raises
+        ------
+        InputError
+            When a cell holds a class that the scheme does not have.
+        """
+        counts = np.zeros(256, np.int64)
+        for index, rows, columns in blocks(self.header.shape, BLOCK):
+            cells = np.asarray(self.classes[(*index, rows, columns)])
+            counts += np.bincount(cells.ravel(), minlength=256)
+        names = self.scheme.names
+        if counts[len(names) + 1 :].any():
+            value = int(np.flatnonzero(counts)[-1])
+            raise InputError(
+                f"the map has cells of class {value}, but only {len(names)} classes; "
+                "it is damaged, paint it again"
+            )
+        painted = max(1, int(counts[1:].sum()))
+        return {name: float(counts[i]) / painted for i, name in enumerate(names, start=1)}
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Path | None:
+        """Write the map, block by block.
+
+        Parameters
+        ----------
+        path
+            `.ome.zarr` (or `.zarr`), `.ome.tif` (`.tif`, …), or `.geojson` for polygons of
+            the classes, as QuPath reads them.
+        overwrite
+            Whether an existing output is replaced.
+        progress
+            Called with the steps done and in all.
+        cancelled
+            Asked after every step.
+
+        Returns
+        -------
+        Path or None
+            What was written; None when it was cancelled, and then nothing was.
+
+        Raises
+        ------
+        InputError
+            When the suffix is another, the output exists, or it cannot be written.
+        """
+        from napari_lungcls.inference.saving import save_map
+
+        return save_map(
+            self, Path(path), overwrite=overwrite, progress=progress, cancelled=cancelled
+        )
+
+
+class MemoryStore:
+    """Keeps a map in memory, a large one in files that go with it.
+
+    Parameters
+    ----------
+    header
+        What the map says about itself.
+
+    Attributes
+    ----------
+    map
+        The map; complete when all blocks are written.
+    """
+
+    def __init__(self, header: MapHeader) -> None:
+        classes = scratch(header.shape, np.uint8)
+        probabilities = None
+        if header.probabilities:
+            probabilities = scratch((len(header.scheme), *header.shape), np.float16)
+        self.map = PaintedMap(classes, probabilities, header)
+
+    def write(
+        self,
+        index: tuple[int, ...],
+        rows: slice,
+        columns: slice,
+        classes: NDArray[np.uint8],
+        probabilities: NDArray[np.float16] | None = None,
+        *,
+        complete: bool = True,
+    ) -> None:
+        """Take one block: `classes` is `(h, w)`, `probabilities` `(k, h, w)`."""
+        place = (*index, rows, columns)
+        self.map.classes[place] = classes
+        if self.map.probabilities is not None and probabilities is not None:
+            self.map.probabilities[(slice(None), *place)] = probabilities
+
+    def finish(self) -> None:
+        """Do nothing: what is written is there."""
+
+    def abandon(self, *, keep: bool = False) -> None:
+        """Do nothing: the memory goes with the store."""

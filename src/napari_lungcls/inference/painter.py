@@ -1,0 +1,282 @@
+"""One block of a map: every zoom's maps, read off at the block's cells and added."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.images.geometry import STAGE_STRIDES, to_level
+from napari_lungcls.images.pyramid import BlockCache, Level
+from napari_lungcls.images.stack import Plane
+from napari_lungcls.inference.grid import Block, MapGrid
+from napari_lungcls.inference.tiles import Cells, Positions, Span, region_cells, tile_places
+from napari_lungcls.network.engines import Painting
+from napari_lungcls.network.engines.host_painting import Term
+from napari_lungcls.network.spec import NetworkSpec
+
+KEPT_BYTES = 32 * 2**20
+"""Bytes of coarse levels, and of their maps, that are kept for the next blocks."""
+
+COARSE = 3.0
+"""From this zoom on, maps are made for several blocks at once: halos would cost too much."""
+
+Answers = tuple[NDArray[np.uint8], NDArray[np.float16] | None]
+Area = tuple[Span, Span]
+
+
+class Painter:
+    """Paints with one network; windows and layers play no part here.
+
+    Parameters
+    ----------
+    painting
+        The network, made for painting.
+    spec
+        Its shape.
+    zooms
+        Image pixels per level pixel for each of the network's zooms, see `effective_zooms`.
+    temperature
+        Logits are divided by it.
+    threshold
+        Parts two classes, see `decide`.
+
+    Notes
+    -----
+    What the heads make of cells is linear up to the hidden layer, so projecting cells before
+    they are interpolated gives exactly what interpolating them would, with a few dozen numbers
+    in place of hundreds of channels. Stem and detail have more cells than most maps: they are
+    read where the map needs them and not kept, except for coarse zooms.
+    """
+
+    def __init__(
+        self,
+        painting: Painting,
+        spec: NetworkSpec,
+        zooms: tuple[float, ...],
+        *,
+        temperature: float = 1.0,
+        threshold: float | None = None,
+    ) -> None:
+        self.painting = painting
+        self.spec = spec
+        self.zooms = zooms
+        self.temperature = temperature
+        self.threshold = threshold
+        self._plane: Plane | None = None
+        self._averages = BlockCache(KEPT_BYTES)
+        self._kept: OrderedDict[object, list[Cells]] = OrderedDict()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="lungcls-read")
+        self._expected: OrderedDict[object, Future[NDArray[Any]]] = OrderedDict()
+
+    def logits(
+        self,
+        plane: Plane,
+        y: NDArray[np.float64],
+        x: NDArray[np.float64],
+        around: Area | None = None,
+    ) -> Any:
+        """Logits at the grid of image positions `y` × `x`, both ascending.
+
+        Parameters
+        ----------
+        plane
+            The image.
+        y, x
+            Positions of the cells.
+        around
+            First and last position of all that is painted soon, with this: maps of coarse
+            zooms are made for it at once, and kept.
+
+        Returns
+        -------
+        array on the network's device, (classes, len(y), len(x))
+        """
+        return self.lattices(plane, [(y, x)], around)[0]
+
+    def lattices(
+        self,
+        plane: Plane,
+        grids: Sequence[Positions],
+        around: Area | None = None,
+        margin: int = 0,
+    ) -> list[Any]:
+        """Logits at several grids of image positions; see `logits`.
+
+        Parameters
+        ----------
+        margin
+            Level pixels around the grids, as far as the image goes, that are computed with
+            them, for the sake of what the deepest cells see.
+        """
+        self._turn_to(plane)
+        if around is not None:
+            self._expect_coarse(plane, around)
+        rows, columns = ([grid[axis] for grid in grids] for axis in (0, 1))
+        span = (_extent(rows), _extent(columns))
+        terms: list[list[Term]] = [[] for _ in grids]
+        for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
+            levels = [(to_level(y, effective), to_level(x, effective)) for y, x in grids]
+            sums: list[Any] = []
+            if around is not None and self._is_coarse(zoom, effective):
+                cells = self._coarse(plane, zoom, effective, around)
+            else:
+                area = self._area(plane, span, effective, margin=margin)
+                averages = self.spec.readout == "mean"
+                cells, sums = self._region(
+                    plane, zoom, effective, area, None if averages else levels
+                )
+            averaged = self.spec.tile if self.spec.readout == "mean" else None
+            for i, (y, x) in enumerate(levels):
+                terms[i] += [each.term(y, x, averaged) for each in cells]
+                terms[i] += [Term(each) for each in sums[i : i + 1]]
+        return [self.painting.logits(each, self.temperature) for each in terms]
+
+    def block(
+        self, grid: MapGrid, block: Block, *, probabilities: bool = True, alone: bool = False
+    ) -> Answers:
+        """Paint the cells of one block of a map.
+
+        Parameters
+        ----------
+        grid, block
+            The map, and which of its cells.
+        probabilities
+            Whether they are wanted.
+        alone
+            Read nothing but what this block needs, though the next ones need it again: for
+            blocks, or parts of them, whose neighbours cannot be read.
+
+        Returns
+        -------
+        classes : ndarray, (y, x), uint8
+            Code of the likeliest class, or as the threshold says, plus 1; 0 where the network
+            saw no numbers.
+        probabilities : ndarray, (classes, y, x), float16, or None
+            0 for all classes where none is painted.
+        """
+        (y, x), group = grid.positions(block), grid.positions(grid.group(block))
+        around = tuple((float(ends[0]), float(ends[-1])) for ends in group)
+        plane = grid.stack.plane(grid.image_plane(block.index))
+        logits = self.logits(plane, y, x, None if alone else (around[0], around[1]))
+        return self.painting.answer(logits, probabilities=probabilities, threshold=self.threshold)
+
+    def expect(self, grid: MapGrid, block: Block) -> None:
+        """Begin to read what the next block needs, while another one is computed."""
+        plane = grid.stack.plane(grid.image_plane(block.index))
+        if isinstance(plane.stack.levels[0], np.ndarray):
+            return
+        span = tuple((float(ends[0]), float(ends[-1])) for ends in grid.positions(block))
+        for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
+            if not self._is_coarse(zoom, effective):
+                area = self._area(plane, (span[0], span[1]), effective)
+                self._begin_to_read(Level(plane, effective), area)
+
+    def _is_coarse(self, zoom: int, effective: float) -> bool:
+        """Tell whether maps of a zoom are made for several blocks; detail is never kept."""
+        return effective >= COARSE and zoom != self.spec.zooms[0]
+
+    def _expect_coarse(self, plane: Plane, span: Area) -> None:
+        """Begin to average, while the finest zoom is computed, what the coarse ones will need."""
+        for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
+            is_kept = (plane.index, zoom, span) in self._kept
+            if self._is_coarse(zoom, effective) and not is_kept:
+                area = self._area(plane, span, effective, keeps=True)
+                self._begin_to_read(Level(plane, effective, self._averages), area)
+
+    def _begin_to_read(self, level: Level, area: Area) -> None:
+        # Mostly the first tile is all there is.
+        place = next(tile_places(self.painting.tile, *area))
+        key = (level.plane.index, level.zoom, place)
+        if key not in self._expected:
+            self._expected[key] = self._reader.submit(level.read, *place)
+        # What nobody came for is forgotten.
+        while len(self._expected) > 2 * len(self.zooms):
+            self._expected.popitem(last=False)
+
+    def __enter__(self) -> Self:
+        """Paint."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let go of the thread that reads ahead."""
+        self._reader.shutdown(cancel_futures=True)
+
+    def _turn_to(self, plane: Plane) -> None:
+        """Forget what belongs to another plane."""
+        if self._plane is None or self._plane.index != plane.index:
+            self._averages = BlockCache(KEPT_BYTES)
+            self._kept.clear()
+            self._plane = plane
+
+    def _region(
+        self,
+        plane: Plane,
+        zoom: int,
+        effective: float,
+        area: Area,
+        lattices: Sequence[Positions] | None,
+        *,
+        shared: bool = False,
+    ) -> tuple[list[Cells], list[Any]]:
+        """Compute the maps of one zoom over an area of its level; see `region_cells`.
+
+        With `shared`, averages are made in large squares, and kept for the next areas.
+        """
+        level = Level(plane, effective, self._averages if shared else None)
+
+        def read(*place: int) -> NDArray[Any]:
+            expected = self._expected.pop((plane.index, effective, place), None)
+            return level.read(*place) if expected is None else expected.result()
+
+        return region_cells(self.painting, self.spec, read, zoom, area, lattices)
+
+    def _area(
+        self,
+        plane: Plane,
+        span: Area,
+        effective: float,
+        *,
+        margin: int = 0,
+        keeps: bool = False,
+    ) -> Area:
+        """Give the level positions of which cells are needed for image positions.
+
+        A margin ends with the image. Where all cells of the stem are kept, one more must be
+        there behind the last position.
+        """
+        reach = 0.0
+        if self.spec.readout == "mean":
+            reach, keeps = (self.spec.tile - 1) / 2, True
+        sides = []
+        for ends, size in zip(span, plane.shape, strict=True):
+            first, last = (float(v) for v in to_level(ends, effective))
+            least, most = (float(v) for v in to_level((0, size - 1), effective))
+            wide = min(first, max(first - margin, least)), max(last, min(last + margin, most))
+            sides.append((wide[0] - reach, wide[1] + reach + STAGE_STRIDES[0] * keeps))
+        return sides[0], sides[1]
+
+    def _coarse(self, plane: Plane, zoom: int, effective: float, span: Area) -> list[Cells]:
+        """Give the maps of a span, which were computed before or are kept now."""
+        key = (plane.index, zoom, span)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        else:
+            area = self._area(plane, span, effective, keeps=True)
+            cells, _ = self._region(plane, zoom, effective, area, None, shared=True)
+            self._kept[key] = cells
+            while len(self._kept) > 1 and self._bytes() > KEPT_BYTES:
+                self._kept.popitem(last=False)
+        return self._kept[key]
+
+    def _bytes(self) -> int:
+        return sum(cells.values.nbytes for maps in self._kept.values() for cells in maps)
+
+
+def _extent(sides: Sequence[NDArray[np.float64]]) -> Span:
+    """Give the least and the greatest of ascending positions."""
+    return min(float(side[0]) for side in sides), max(float(side[-1]) for side in sides)

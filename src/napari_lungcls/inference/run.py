@@ -1,0 +1,224 @@
+"""Painting images: a generator that yields progress and returns the map."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.inference.background import BackgroundWriter
+from napari_lungcls.inference.damage import Damage, Painted, complaint, paint_readable
+from napari_lungcls.inference.grid import Block, MapGrid
+from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.order import InView, nearest_first, with_next
+from napari_lungcls.inference.painted import MemoryStore, PaintedMap
+from napari_lungcls.inference.painter import Painter
+from napari_lungcls.inference.stores import MapStore
+from napari_lungcls.network.compatibility import check_image
+from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.engines import Engine, Painting
+from napari_lungcls.utils.memory import give_back
+from napari_lungcls.utils.printable import printable
+
+TIDY = 16
+"""Blocks after which memory that threads have freed goes back to the system."""
+
+
+@dataclass(frozen=True)
+class PaintingProgress:
+    """Where painting stands, before the first block and after each.
+
+    Attributes
+    ----------
+    done, total
+        Blocks painted, and in all.
+    block
+        The block that was just written; None before the first.
+    seconds, remaining
+        Time spent, and an estimate of what is left, None before the first block.
+    map
+        The map as it is filled, where that can be read meanwhile: in memory, not in files.
+    damage
+        What of the image could not be read so far.
+    """
+
+    done: int
+    total: int
+    block: Block | None
+    seconds: float
+    remaining: float | None
+    map: PaintedMap | None
+    damage: Damage = field(default_factory=dict)
+
+
+def map_header(
+    grid: MapGrid, document: ModelDocument, *, probabilities: bool, precision: str = "fp32"
+) -> MapHeader:
+    """Describe the map that a model paints on a grid."""
+    scheme: ClassScheme = document.scheme
+    provenance: dict[str, Any] = {
+        "image": printable(grid.stack.source),
+        "model_created": document.created,
+        "first_plane": 0 if grid.planes is None else grid.planes.start,
+        "zooms": list(document.network.zooms),
+        "channels": grid.stack.channels,
+        "pixel_size": grid.stack.pixel_size,
+        "precision": precision,
+        "software": document.software.get("napari-lungcls", ""),
+    }
+    return grid.header(scheme, probabilities=probabilities, provenance=provenance)
+
+
+def run_painting(
+    engine: Engine,
+    document: ModelDocument,
+    grid: MapGrid,
+    store: MapStore,
+    *,
+    painting: Painting | None = None,
+    probabilities: bool = True,
+    cancelled: Callable[[], bool] = lambda: False,
+    in_view: InView | None = None,
+    blocks: Sequence[Block] | None = None,
+) -> Generator[PaintingProgress, None, bool]:
+    """Paint all blocks of a grid into a store.
+
+    Parameters
+    ----------
+    engine, document
+        The network and what its model file says about it.
+    grid
+        The cells to paint.
+    store
+        Takes the blocks. It is finished when all are painted, finished as it is when
+        cancelled (cells not painted are 0), and abandoned after an error.
+    painting
+        The network made for painting; in fp32 if not given. See `choose_painting`.
+    probabilities
+        Whether to write them.
+    cancelled
+        Asked before every block.
+    in_view
+        Asked before every block for the cell that is looked at; see `nearest_first`. Without
+        it blocks are painted in their order.
+    blocks
+        Those that are still to be painted; all if not given.
+
+    Yields
+    ------
+    PaintingProgress
+        The first before any block.
+
+    Returns
+    -------
+    bool
+        Whether everything was painted.
+
+    Raises
+    ------
+    InputError
+        When model and image do not go together, or nothing of the image can be read.
+
+    Warns
+    -----
+    LungclsWarning
+        When cells were left out because the image holds NaN or infinite values there, or
+        cannot be read there.
+    """
+    finished = False
+    try:
+        zooms = check_image(grid.stack, document)
+        painter = Painter(
+            painting or engine.painting(),
+            engine.spec,
+            zooms,
+            temperature=document.temperature,
+            threshold=document.threshold,
+        )
+
+        def paint(block: Block, alone: bool) -> Painted:
+            return painter.block(grid, block, probabilities=probabilities, alone=alone)
+
+        total = grid.block_count
+        todo = list(grid.blocks()) if blocks is None else list(blocks)
+        before = total - len(todo)
+        filled = store.map if isinstance(store, MemoryStore) else None
+        began, done, blind, seen = time.perf_counter(), 0, 0, before > 0
+        damage: Damage = {}
+        yield PaintingProgress(before, total, None, 0.0, None, filled)
+        with BackgroundWriter(store) as writer, painter:
+            for block, after in _ordered(todo, in_view):
+                if cancelled():
+                    break
+                if after is not None:
+                    painter.expect(grid, after)
+                cells, found = paint_readable(paint, block, grid.stride)
+                writer.write(block, *cells, complete=not found)
+                if filled is not None:
+                    # Somebody watches: what is reported must be there.
+                    writer.wait()
+                if not found:
+                    blind += int((cells[0] == 0).sum())
+                seen = seen or not found or bool(cells[0].any())
+                damage = damage | found
+                done += 1
+                if done % TIDY == 1:
+                    give_back()
+                seconds = time.perf_counter() - began
+                left = seconds / done * (len(todo) - done)
+                yield PaintingProgress(before + done, total, block, seconds, left, filled, damage)
+        complete = done == len(todo)
+        conclude(grid, store, complete=complete, blind=blind, damage=damage, seen=seen)
+        finished = True
+        return complete
+    finally:
+        if not finished:
+            store.abandon()
+
+
+def _ordered(blocks: list[Block], in_view: InView | None) -> Iterator[tuple[Block, Block | None]]:
+    """Give the blocks in their order, with the next one where that is known already."""
+    if in_view is None:
+        yield from with_next(iter(blocks))
+    else:
+        for block in nearest_first(blocks, in_view):
+            yield block, None
+
+
+def conclude(
+    grid: MapGrid, store: MapStore, *, complete: bool, blind: int, damage: Damage, seen: bool
+) -> None:
+    """Finish a map and say what it lacks.
+
+    Parameters
+    ----------
+    grid, store
+        The map.
+    complete
+        Whether every block had its turn.
+    blind
+        Cells that were left out because the image holds no numbers there.
+    damage
+        What of the image could not be read.
+    seen
+        Whether anything at all was painted.
+    """
+    if complete and damage and not seen:
+        raise InputError(f"{grid.stack.source}: {next(iter(damage.values()))}")
+    if complete:
+        store.finish()
+    else:
+        store.abandon(keep=True)
+    if blind:
+        warnings.warn(
+            f"{grid.stack.source} holds NaN or infinite values; {blind} cells that see them "
+            "are not painted",
+            LungclsWarning,
+            stacklevel=3,
+        )
+    if damage:
+        warnings.warn(complaint(grid.stack.source, damage), LungclsWarning, stacklevel=3)

@@ -1,0 +1,156 @@
+"""Maps as OME-TIFF: the class map as first image, the probabilities as second."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_lungcls.images.units import micrometres
+from napari_lungcls.inference.cells import (
+    NAMESPACE,
+    PROBABILITIES,
+    blocks,
+    class_map_axes,
+    document,
+    probability_axes,
+)
+from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.reading import read_tiff
+from napari_lungcls.inference.record import Record, record_file
+from napari_lungcls.inference.resume import Unfinished
+from napari_lungcls.inference.store_base import BlockStore
+from napari_lungcls.inference.store_cells import CellArrays
+from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.printable import printable
+
+TILE = 512
+"""Edge of the tiles, in cells; a multiple of 16. Smaller maps are one tile."""
+LARGE = 2**31
+"""Bytes of cells above which a file is a BigTIFF, which ImageJ alone cannot read."""
+
+
+class TiffStore(BlockStore):
+    """Writes a map as OME-TIFF when it is finished; see `BlockStore`.
+
+    Classes are uint8 with a colour map; probabilities float32, because OME-TIFF has no
+    float16, with the class names as names of the channels. Both are tiled and deflated.
+    The document that restores the header is an annotation in the OME-XML.
+    """
+
+    @property
+    def finishing_steps(self) -> int:
+        """Number of tiles of both images."""
+        arrays = [a for a in (self.cells.classes, self.cells.probabilities) if a is not None]
+        return sum(1 for a in arrays for _ in blocks(a.shape, _edge(a)))
+
+    def _publish(self, left: dict[str, Any] | None, tick: Callable[[], None]) -> None:
+        header, said = self.header, json.dumps(document(self.header, left))
+        first = {
+            # Of the content and not of the hour, so that the same map gives the same file.
+            "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, said)),
+            "Name": printable(self.target.name).split(".")[0],
+            "axes": class_map_axes(header).upper(),
+            "MapAnnotation": {
+                "Namespace": NAMESPACE,
+                "Value": {"document": said},
+            },
+            **physical_sizes(header),
+        }
+        classes, odds = self.cells.classes, self.cells.probabilities
+        cells = sum(a.size for a in (classes, odds) if a is not None)
+        with (
+            replacing(self.target) as aside,
+            tifffile.TiffWriter(aside, bigtiff=4 * cells > LARGE, ome=True) as tif,
+        ):
+            options = {"photometric": "palette", "colormap": colormap(header)}
+            _write(tif, classes, "uint8", first, tick, **options)
+            if odds is not None:
+                second = {
+                    "Name": PROBABILITIES,
+                    "axes": probability_axes(header).upper(),
+                    "Channel": {"Name": list(header.scheme.names)},
+                    **physical_sizes(header),
+                }
+                _write(tif, odds, "float32", second, tick, photometric="minisblack")
+
+    def _take_up(self, found: Unfinished) -> None:
+        order = found.order
+        cells = CellArrays.create(self.folder, order.header, order.chunk)
+        old = read_tiff(self.target, str(self.target))
+        for done, (index, rows, columns) in zip(
+            found.done, blocks(order.header.shape, order.chunk), strict=True
+        ):
+            if done:
+                place = (*index, rows, columns)
+                odds = old.probabilities
+                odds = None if odds is None else odds[(slice(None), *place)]
+                cells.write(index, rows, columns, old.classes[place], odds)
+        taken = order.model_copy(update={"replaces": True})
+        Record.create(record_file(self.target), taken, found.done).close()
+
+    def _may_replace(self) -> bool:
+        return self.target.is_file()
+
+
+def physical_sizes(header: MapHeader) -> dict[str, Any]:
+    """Give `PhysicalSizeX`, `Y` and `Z` of a cell in µm; nothing when they are unknown."""
+    unit = micrometres(header.unit)
+    sizes: dict[str, Any] = {}
+    if unit is None:
+        return sizes
+    for axis, scale in zip(class_map_axes(header), header.scale, strict=True):
+        if axis in "xyz" and scale > 0:
+            sizes[f"PhysicalSize{axis.upper()}"] = scale * unit
+            sizes[f"PhysicalSize{axis.upper()}Unit"] = "µm"
+    return sizes
+
+
+def colormap(header: MapHeader) -> NDArray[np.uint16]:
+    """Give the colours of the classes as TIFF wants them, `(3, 256)`, black where unused."""
+    colors = np.zeros((256, 3), np.uint16)
+    for value, color in enumerate(header.scheme.colors, start=1):
+        colors[value] = [257 * part for part in bytes.fromhex(color[1:])]
+    return np.ascontiguousarray(colors.T)
+
+
+def _edge(cells: Any) -> int:
+    """Edge of the tiles of an array."""
+    return min(TILE, 16 * -(-int(max(cells.shape[-2:])) // 16))
+
+
+def _write(
+    tif: tifffile.TiffWriter,
+    cells: Any,
+    dtype: str,
+    metadata: dict[str, Any],
+    tick: Callable[[], None],
+    **options: Any,
+) -> None:
+    """Write one array as one image, tile by tile."""
+    edge = _edge(cells)
+    tif.write(
+        _tiles(cells, dtype, edge, tick),
+        shape=cells.shape,
+        dtype=dtype,
+        tile=(edge, edge),
+        compression="zlib",
+        metadata=metadata,
+        **options,
+    )
+
+
+def _tiles(cells: Any, dtype: str, edge: int, tick: Callable[[], None]) -> Iterator[NDArray[Any]]:
+    """Give all tiles in the order of the file, filled up with 0 at the edges."""
+    for index, rows, columns in blocks(cells.shape, edge):
+        region = np.asarray(cells[(*index, rows, columns)])
+        tile = np.zeros((edge, edge), dtype)
+        tile[: region.shape[0], : region.shape[1]] = region
+        # Before and not after: nobody asks this generator for more than the last tile.
+        tick()
+        yield tile

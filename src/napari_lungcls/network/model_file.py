@@ -1,0 +1,161 @@
+"""The model file: one `.safetensors` with all arrays, and a JSON document in its metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.network.document import FORMAT_VERSION, ModelDocument
+from napari_lungcls.network.engines.protocol import State
+from napari_lungcls.utils.atomic_write import replacing
+
+METADATA_KEY = "napari-lungcls"
+SUFFIX = ".safetensors"
+
+
+def write_model(
+    path: str | os.PathLike[str], document: ModelDocument, state: Mapping[str, NDArray[np.float32]]
+) -> Path:
+    """Write a model file, aside first.
+
+    Raises
+    ------
+    InputError
+        When the place cannot be written, or the name does not end in `.safetensors`.
+    """
+    target = check_model_name(path)
+    metadata = {METADATA_KEY: document.model_dump_json()}
+    # Arrays in another order of memory would be written as if they were in C order.
+    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
+    try:
+        with replacing(target) as aside:
+            save_file(arrays, aside, metadata=metadata)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{target}: cannot be written ({error}); free space there or choose another output"
+        ) from error
+    return target
+
+
+def check_model_name(path: str | os.PathLike[str]) -> Path:
+    """Insist on the suffix by which other programs know the format."""
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise InputError(f"{target}: a model file ends in {SUFFIX}; name it so")
+    return target
+
+
+def is_model_file(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file is a model of this program, by its metadata."""
+    if Path(path).suffix != SUFFIX or not Path(path).is_file():
+        return False
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            return METADATA_KEY in (stored.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[ModelDocument, State]:
+    """Read a model file without trusting it.
+
+    Returns
+    -------
+    document, state
+        The checked document and float32 arrays of the shapes that it announces.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, truncated, of another kind, of a newer format, or does
+        not hold what its document says.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InputError(f"{source}: there is no such model file")
+    try:
+        with safe_open(source, framework="numpy") as stored:
+            document = parse_document(source, (stored.metadata() or {}).get(METADATA_KEY))
+            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError) as error:
+        raise InputError(
+            f"{source} is not a complete .safetensors file ({error}); "
+            "copy it again, or train and save the model anew"
+        ) from error
+    _check_arrays(source, state, document.network.shapes())
+    return document, state
+
+
+def parse_document(source: Path, text: str | None) -> ModelDocument:
+    """Check the document of a model file; see `read_model`."""
+    if text is None:
+        raise InputError(
+            f"{source} holds arrays but is no model of napari-lungcls; "
+            "bare ResNet-18 weights go to --pretrained"
+        )
+    try:
+        raw = json.loads(text)
+        found = raw.get("format_version") if isinstance(raw, dict) else None
+        if isinstance(found, int | float) and found > FORMAT_VERSION:
+            raise InputError(
+                f"{source} has format {found}, this version reads up to {FORMAT_VERSION}; "
+                "update napari-lungcls"
+            )
+        document = ModelDocument.model_validate(_upgraded(raw))
+        # Fields with rules of their own have been named; in free ones it is refused here.
+        json.loads(text, parse_constant=_refuse)
+        return document
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise InputError(
+            f"{source}: its description is damaged at {where} ({first['msg']}); "
+            "train and save the model anew"
+        ) from error
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # no JSON, or numbers of absurd length
+        raise InputError(
+            f"{source}: its description is damaged; train and save the model anew"
+        ) from error
+
+
+def _upgraded(raw: Any) -> Any:
+    """Describe a network of format 1 as formats from 2 on do: windows, and linear heads."""
+    network = raw.get("network") if isinstance(raw, dict) else None
+    version = raw.get("format_version", 1) if isinstance(raw, dict) else None
+    if not isinstance(network, dict) or isinstance(version, bool) or version != 1:
+        return raw
+    same = {name: value for name, value in network.items() if name != "window"}
+    network = same | {"tile": network.get("window"), "hidden": 0}
+    return raw | {"format_version": FORMAT_VERSION, "network": network}
+
+
+def _check_arrays(source: Path, state: State, expected: Mapping[str, tuple[int, ...]]) -> None:
+    if missing := sorted(expected.keys() - state.keys()):
+        raise InputError(f"{source} lacks the array {missing[0]}; train and save the model anew")
+    for name in [n for n in state if n not in expected]:
+        del state[name]
+    for name, array in state.items():
+        if array.shape != expected[name] or array.dtype != np.float32:
+            raise InputError(
+                f"{source}: the array {name} is {array.dtype} {array.shape}, but should be "
+                f"float32 {expected[name]}; train and save the model anew"
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"{source}: the array {name} holds NaN; train the model anew")
+
+
+def _refuse(constant: str) -> None:
+    """Refuse what JSON does not know, and what this program would write as null."""
+    raise ValueError(f"{constant} is no JSON")
