@@ -40,7 +40,7 @@ find_python() {
     if [ -n "${LUNGCLS_PYTHON:-}" ]; then
         set -- "$LUNGCLS_PYTHON"
     else
-        set -- python3 python3.13 python3.12 python3.11 python
+        set -- python3 python3.14 python3.13 python3.12 python3.11 python
     fi
     for python in "$@"; do
         if is_new_enough "$python"; then

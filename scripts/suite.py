@@ -1,8 +1,9 @@
 """Run the tests: first those that time a window, alone, then all others side by side.
 
-    python scripts/suite.py [arguments of pytest]
+    python scripts/suite.py [--coverage | arguments of pytest]
 
-With arguments it is pytest itself.
+With `--coverage` it also measures what the tests run, but not while windows are timed; with
+other arguments it is pytest itself.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ MOST = 4
 
 def main() -> int:
     """Return pytest's exit code; of two, the first that is not 0."""
-    if len(sys.argv) > 1:
+    measured = sys.argv[1:] == ["--coverage"]
+    if len(sys.argv) > 1 and not measured:
         return _pytest(*sys.argv[1:])
     first = _pytest(ALONE)
     processes = str(min(MOST, os.cpu_count() or 1))
     # Each process has a processor of its own; threads of several would only wait for each other.
     others = _pytest(
-        "--numprocesses", processes, "--dist", "worksteal", f"--ignore={ALONE}", OMP_NUM_THREADS="1"
-    )
+        "--numprocesses", processes, "--dist", "worksteal", f"--ignore={ALONE}",
+        *(["--cov"] if measured else []),
+        OMP_NUM_THREADS="1",
+    )  # fmt: skip
     return first or others
 
 

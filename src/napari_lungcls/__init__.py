@@ -6,6 +6,7 @@ a deep-learning framework nor Qt.
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import ImageStack
     from napari_lungcls.inference.painted import PaintedMap
+    from napari_lungcls.inference.run import PaintingProgress
     from napari_lungcls.inference.stores import read_map
     from napari_lungcls.learning.checkpoints import Checkpoint
+    from napari_lungcls.learning.metrics import Metrics
+    from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.model import Model, load
     from napari_lungcls.patches import (
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     )
     from napari_lungcls.trainings import train, training
 
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
 _HOMES = {
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
     "errors": ("InputError", "LungclsWarning"),
@@ -37,9 +43,12 @@ _HOMES = {
     "imaging.anything": ("as_stack",),
     "imaging.stack": ("ImageStack",),
     "learning.checkpoints": ("Checkpoint",),
+    "learning.metrics": ("Metrics",),
+    "learning.progress": ("TrainingProgress",),
     "learning.settings": ("TrainingSettings",),
     "model": ("Model", "load"),
     "painting.painted": ("PaintedMap",),
+    "painting.run": ("PaintingProgress",),
     "painting.stores": ("read_map",),
     "pairing": ("open_pairs",),
     "patches": (
@@ -59,10 +68,13 @@ __all__ = [
     "ImageStack",
     "InputError",
     "LungclsWarning",
+    "Metrics",
     "Model",
     "PaintedMap",
+    "PaintingProgress",
     "PatchData",
     "Points",
+    "TrainingProgress",
     "TrainingSettings",
     "as_stack",
     "export_patches",

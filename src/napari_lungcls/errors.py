@@ -18,6 +18,14 @@ class InputError(ValueError):
         What is wrong, and the remedy.
     remedies
         Settings, by their names, each of which would help by itself; windows offer them.
+
+    Examples
+    --------
+    >>> try:
+    ...     lc.load("missing.safetensors")
+    ... except lc.InputError as error:
+    ...     print(error)
+    missing.safetensors: there is no such model file
     """
 
     def __init__(self, message: str, remedies: Mapping[str, Any] | None = None) -> None:
@@ -26,4 +34,12 @@ class InputError(ValueError):
 
 
 class LungclsWarning(UserWarning):
-    """Something works, but the user should know about it before trusting the result."""
+    """Something works, but the user should know about it before trusting the result.
+
+    Examples
+    --------
+    To stop at the first one instead:
+
+    >>> import warnings
+    >>> warnings.simplefilter("error", lc.LungclsWarning)
+    """

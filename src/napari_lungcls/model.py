@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from napari_lungcls.learning.metrics import Metrics
     from napari_lungcls.patches import AnyPatches
 
+logger = logging.getLogger(__name__)
+
 
 def _never() -> bool:
     return False
@@ -47,6 +50,18 @@ class Model:
         Library that computes it; the one that trained it by default.
     device
         `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Examples
+    --------
+    >>> model = lc.load("lung.safetensors", device="cpu")
+    >>> model.scheme.names
+    ('alveoli', 'septa', 'duct')
+    >>> model.classify("section.ome.tif", [[20, 30], [50, 60]]).shape
+    (2, 3)
+    >>> model.paint("section.ome.tif", stride=8).classes.shape
+    (24, 24)
+    >>> model.evaluate("section.ome.tif", "section.csv").n
+    60
     """
 
     def __init__(
@@ -76,11 +91,14 @@ class Model:
                 self._engine_name, self.document.network, device=self._device
             )
             self._engine.load(self.state)
+            logger.debug("built the network with %s on %s", self._engine.name, self._engine.device)
         return self._engine
 
     def save(self, path: PathLike) -> Path:
         """Write the model to a `.safetensors` file; see docs/formats.md."""
-        return write_model(path, self.document, self.state)
+        written = write_model(path, self.document, self.state)
+        logger.info("wrote the model %s", written)
+        return written
 
     def classify(self, image: Any, coordinates: ArrayLike) -> NDArray[np.float32]:
         """Probabilities of the classes at points: what the painted map says exactly there.
@@ -290,5 +308,13 @@ def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> 
     ------
     InputError
         When it is missing, damaged, of another kind or of a newer format.
+
+    Examples
+    --------
+    >>> model = lc.load("lung.safetensors", device="cpu")
+    >>> model.document.pixel_size
+    4.0
     """
-    return Model(*read_model(path), engine=engine, device=device)
+    model = Model(*read_model(path), engine=engine, device=device)
+    logger.info("read the model %s: %s", path, ", ".join(model.scheme.names))
+    return model

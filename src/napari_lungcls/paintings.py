@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ from napari_lungcls.network.engines.host_painting import Painting
 
 if TYPE_CHECKING:
     from distributed import Client
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +141,13 @@ def run_job(
         yield from _paint_on(cluster, job, place)
     else:
         store = place.open(job)
-        yield from _paint(job, store, store.left(job.grid.blocks()))
+        left = store.left(job.grid.blocks())
+        said = "painting" if len(left) == job.grid.block_count else "resuming"
+        logger.info(
+            "%s %s: %d of %d blocks to paint", said, place.path, len(left), job.grid.block_count
+        )
+        yield from _paint(job, store, left)
+    logger.info("wrote the map %s", place.path)
     return read_map(place.path)
 
 

@@ -112,6 +112,12 @@ def patch_training(
     ------
     InputError
         When patches and settings do not go together.
+
+    Examples
+    --------
+    >>> settings = lc.TrainingSettings(epochs=1, pretrained="none", device="cpu")
+    >>> [progress.phase for progress in lc.patch_training("patches.npz", settings)][-1]
+    'training'
     """
     chosen = settings or TrainingSettings()
     patches = as_patches(data, labels)
@@ -129,7 +135,17 @@ def train_patches(
     progress: Callable[[TrainingProgress], None] | None = None,
     **options: Any,
 ) -> Model:
-    """Train a model on patches; see `patch_training` for the options."""
+    """Train a model on patches; see `patch_training` for the options.
+
+    Examples
+    --------
+    >>> settings = lc.TrainingSettings(epochs=1, pretrained="none", device="cpu")
+    >>> model = lc.train_patches("patches.npz", settings)
+    >>> model.classify_patches("patches.npz").shape
+    (60, 3)
+    >>> model.evaluate_patches("patches.npz").n
+    60
+    """
     return exhaust(patch_training(data, settings, **options), progress)
 
 
@@ -209,6 +225,14 @@ def export_patches(
         A preset's name, a scheme file, or a scheme; made of the labels if not given.
     progress
         Called after every batch.
+
+    Examples
+    --------
+    >>> found = lc.export_patches(
+    ...     "section.ome.tif", "section.csv", "patches.npz", kind="npz", size=32
+    ... )
+    >>> found.n, [path.name for path in found.paths]
+    (60, ['patches.npz'])
     """
     pairs = as_pairs(image, points)
     if classes is None:

@@ -54,6 +54,22 @@ def training(
     ------
     InputError
         When images, points and settings do not go together.
+
+    Examples
+    --------
+    A generator hands over its result when it ends:
+
+    >>> run = lc.training("section.ome.tif", "section.csv", quick)
+    >>> while True:
+    ...     try:
+    ...         progress = next(run)
+    ...     except StopIteration as end:
+    ...         model = end.value
+    ...         break
+    >>> progress.done == progress.total
+    True
+    >>> model.scheme.names
+    ('alveoli', 'septa', 'duct')
     """
     from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.learning.training import run_training
@@ -74,5 +90,17 @@ def train(
     progress: Callable[[TrainingProgress], None] | None = None,
     **options: Any,
 ) -> Model:
-    """Train a model; see `training` for the options."""
+    """Train a model; see `training` for the options.
+
+    Examples
+    --------
+    >>> model = lc.train("section.ome.tif", "section.csv", quick)
+    >>> model.save("lung.safetensors").name
+    'lung.safetensors'
+
+    Several images, each with its points, are a list of pairs:
+
+    >>> other = lc.as_stack(section.image, pixel_size=4.0)
+    >>> model = lc.train([("section.ome.tif", "section.csv"), (other, points)], settings=quick)
+    """
     return exhaust(training(image, points, settings, **options), progress)

@@ -78,6 +78,19 @@ class Request:
         Seconds after which no further trial begins, or None.
     jobs
         Processes that work at once on this machine.
+
+    Examples
+    --------
+    >>> request = Request(
+    ...     images=("section.ome.tif",),
+    ...     points=("section.csv",),
+    ...     scheme=lc.ClassScheme.preset("lung"),
+    ...     settings=quick,
+    ...     out=Path("tuned"),
+    ...     trials=1,
+    ... )
+    >>> request.where == str(Path("tuned", "study.journal"))
+    True
     """
 
     images: tuple[str, ...]
@@ -119,6 +132,23 @@ class Search:
     ------
     InputError
         When images, points, settings, space and study do not go together.
+
+    Examples
+    --------
+    >>> request = Request(
+    ...     images=("section.ome.tif",),
+    ...     points=("section.csv",),
+    ...     scheme=lc.ClassScheme.preset("lung"),
+    ...     settings=quick,
+    ...     fixed=("epochs", "zooms", "tile", "stages"),
+    ...     out=Path("tuned"),
+    ...     trials=1,
+    ... )
+    >>> search = Search(request)
+    >>> for step in search.trials():
+    ...     pass
+    >>> search.counts()["complete"]
+    1
     """
 
     def __init__(self, request: Request) -> None:

@@ -56,6 +56,20 @@ def test_every_command_on_patches_explains_itself(run_cli, name):
     assert f"  {name} " in run_cli("patches", "--help").out
 
 
+def test_the_log_is_shown_where_it_is_asked_for(run_cli, lab, tmp_path):
+    words = ["paint", lab.model, lab.image, "--stride", "8", "--overwrite", "--out"]
+    out = tmp_path / "map.ome.zarr"
+    quiet, steps, details = (run_cli(*words, out, *v) for v in ((), ("-v",), ("-vv",)))
+    assert (quiet.code, steps.code, details.code) == (0, 0, 0)
+    assert "wrote the map" not in quiet.err
+    assert f"read the model {lab.model}: alveoli, septa, duct\n" in steps.err
+    assert f"painting {out}: 1 of 1 blocks to paint\n" in steps.err
+    assert f"wrote the map {out}\n" in steps.err
+    assert "built the network" not in steps.err
+    assert "built the network with torch on " in details.err
+    assert run_cli(*words, out).err == quiet.err
+
+
 def test_options_tell_their_defaults(run_cli):
     text = " ".join(run_cli("train", "--help").out.split())
     assert "[default: auto]" in text

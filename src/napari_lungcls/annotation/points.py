@@ -38,6 +38,16 @@ class Points:
         Where the points come from, for messages.
     columns
         Names of all columns in the order of the file, axes and class included.
+
+    Examples
+    --------
+    >>> points = lc.Points.build([[10, 20], [30, 40]], ["septa", "alveoli"], observer="A")
+    >>> len(points), points.ndim, points.columns
+    (2, 2, ('index', 'axis-0', 'axis-1', 'class', 'observer'))
+    >>> points.select(points.labels == "septa").coordinates
+    array([[10., 20.]])
+    >>> points.codes(lc.ClassScheme.preset("lung"))
+    array([1, 0])
     """
 
     coordinates: NDArray[np.float64]
@@ -235,6 +245,12 @@ def read_points(path: str | os.PathLike[str]) -> Points:
     InputError
         When the file is missing, is no such table, holds no point, or a coordinate is not
         a finite number; the message names the row, the header being row 1.
+
+    Examples
+    --------
+    >>> points = lc.read_points("section.csv")
+    >>> len(points), points.labels[0]
+    (60, 'alveoli')
     """
     file = Path(path)
     table = tables.read_table(file)
@@ -264,6 +280,15 @@ def write_points(path: str | os.PathLike[str], points: Points) -> Path:
     ------
     InputError
         When the file cannot be written; an older file then stays as it was.
+
+    Examples
+    --------
+    >>> points = lc.Points.build([[10, 20.5]], ["septa"])
+    >>> path = lc.write_points("one.csv", points)
+    >>> print(path.read_text())
+    index,axis-0,axis-1,class
+    0,10,20.5,septa
+    <BLANKLINE>
     """
     cells: list[list[str]] = []
     for name in points.columns:

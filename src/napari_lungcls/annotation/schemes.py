@@ -93,6 +93,11 @@ class ClassSpec(BaseModel):
     role
         `parenchyma` for what makes up the reference volume of a lung (alveolar air,
         ductal air, septal tissue), `exclude` for what does not count, None for neither.
+
+    Examples
+    --------
+    >>> lc.ClassSpec(name="septa", color="#ffe119", key="s")
+    ClassSpec(name='septa', color='#ffe119', key='S', role=None)
     """
 
     model_config = _CONFIG
@@ -113,6 +118,15 @@ class ClassScheme(BaseModel):
     classes
         One to 254 classes with unique names and keys. A class may be given by its name
         alone or without colour or key; what is missing is chosen.
+
+    Examples
+    --------
+    >>> lung = lc.ClassScheme.preset("lung")
+    >>> lung.names, lung.code("duct")
+    (('alveoli', 'septa', 'duct'), 2)
+    >>> own = lc.ClassScheme.of_names(["air", "tissue"], name="density")
+    >>> lc.ClassScheme.from_file(own.save("density.yaml")) == own
+    True
     """
 
     model_config = _CONFIG

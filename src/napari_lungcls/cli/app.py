@@ -24,7 +24,7 @@ from napari_lungcls.cli import (
     train,
     tune,
 )
-from napari_lungcls.cli.console import Incomplete, Interrupted, print_anywhere
+from napari_lungcls.cli.console import Incomplete, Interrupted, print_anywhere, showing_log
 from napari_lungcls.errors import InputError, LungclsWarning
 
 BAD_INPUT = 2
@@ -33,6 +33,9 @@ INTERRUPTED = 130
 TABLES = (".csv", ".tsv", ".txt")
 """What points files end in; the last is what Excel calls Unicode text."""
 
+VERBOSE = {"-v": 1, "--verbose": 1, "-vv": 2}
+"""Words that may stand anywhere, and how much more each shows of what the package logs."""
+
 # Newer versions of typer bring their own copy of click, older ones import it; the base of
 # this class is what both raise for wrong words.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]
@@ -40,7 +43,8 @@ UsageError: type[Any] = typer.BadParameter.__bases__[0]
 app = typer.Typer(
     name="lungcls",
     help="Train on labelled points, paint what was learned over whole sections, evaluate it.",
-    epilog="With --debug any command shows where an error comes from.",
+    epilog="With --verbose (-v) any command says what it does, with -vv in detail; with --debug it "
+    "shows where an error comes from.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -83,18 +87,20 @@ def run(arguments: Sequence[str] | None = None) -> None:
     Exit codes are 0 for success, 2 for bad usage and bad input with one line on stderr,
     3 when a part of the input could not be read and the result lacks it, and 130 after an
     interrupt; 1 is a defect of this program, said in one line as well.
-    With `--debug` errors show where they come from.
+    With `--debug` errors show where they come from; with `--verbose` the log is shown.
     """
     print_anywhere()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    words = spread([word for word in words if word != "--debug"])
+    verbosity = sum(VERBOSE.get(word, 0) for word in words)
+    words = spread([word for word in words if word != "--debug" and word not in VERBOSE])
     warnings.showwarning = _show_warning
     if not debug:
         sys.excepthook = _show_defect
     try:
         command = typer.main.get_command(app)
-        code = command.main(words or ["--help"], "lungcls", standalone_mode=False)
+        with showing_log(verbosity):
+            code = command.main(words or ["--help"], "lungcls", standalone_mode=False)
         if code == INTERRUPTED:
             raise Interrupted("interrupted")
         if not words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import logging
 import signal
 import sys
 import time
@@ -73,6 +74,29 @@ def _lines(title: str) -> Report:
         print(f"{title} {done}/{total} {words}".rstrip(), file=sys.stderr, flush=True)
 
     return report
+
+
+class _Stderr(logging.Handler):
+    """Prints records to what stderr is at the moment: above a progress bar, where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(printable(self.format(record)), file=sys.stderr)
+
+
+@contextmanager
+def showing_log(verbosity: int) -> Iterator[None]:
+    """Show what the package logs on stderr: nothing at 0, steps at 1, details from 2 on."""
+    logger, handler = logging.getLogger("napari_lungcls"), _Stderr()
+    before = logger.level
+    if verbosity:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 @contextmanager

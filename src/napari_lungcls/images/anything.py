@@ -43,6 +43,15 @@ def as_stack(image: Any, *, channels: Choice | None = None, **options: Any) -> I
     InputError
         When it is no image, or it is a stack, whose channels have been chosen, or what it
         says about its axes contradicts itself or the options.
+
+    Examples
+    --------
+    >>> lc.as_stack(np.zeros((5, 64, 64), np.uint8), pixel_size=0.5).shape
+    (5, 64, 64)
+    >>> lc.as_stack(np.zeros((64, 64, 3), np.uint8)).rgb
+    True
+    >>> lc.as_stack(np.zeros((3, 64, 64), np.uint8), channels="0,2,1").rgb
+    True
     """
     if isinstance(image, ImageStack):
         if channels is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -21,6 +22,8 @@ PICTURES = (
 )  # fmt: skip
 SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5, *SLIDES)
 """Suffixes that `open_image` knows, in lower case."""
+
+logger = logging.getLogger(__name__)
 
 
 def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> ImageStack:
@@ -51,12 +54,19 @@ def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> 
     InputError
         When the file is missing, of an unknown kind, damaged, empty, or no image, or has no
         such channels.
+
+    Examples
+    --------
+    >>> image = lc.open_image("section.ome.tif")
+    >>> image.shape, image.rgb, image.pixel_size, image.unit
+    ((192, 192), True, 4.0, 'micrometer')
     """
     source = os.fspath(path)
     whole, chosen = split_choice(source)
     name, inside = split_dataset(whole)
     stack = _open(Path(name), inside, chosen, whole, channels)
     stack.source = source
+    logger.debug("opened %s: %s %s, %s µm", source, stack.shape, stack.dtype, stack.pixel_size)
     if stack.turned:
         warnings.warn(
             f"{source}: is turned upright, as its orientation says. Points that were set in a "

@@ -48,6 +48,12 @@ def open_pairs(
     ------
     InputError
         When something is missing or nobody can tell which points belong to which image.
+
+    Examples
+    --------
+    >>> [(stack, points)] = lc.open_pairs(["section.ome.tif"], ["section.csv"])
+    >>> stack.shape, len(points)
+    ((192, 192), 60)
     """
     points = [read_points(table) for table in tables]
     stacks = [open_image(Path(image), channels).with_pixel_size(pixel_size) for image in images]

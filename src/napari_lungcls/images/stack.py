@@ -56,6 +56,14 @@ class ImageStack:
     ------
     InputError
         When the arrays cannot be an image.
+
+    Examples
+    --------
+    >>> stack = lc.ImageStack(np.arange(24).reshape(2, 3, 4), pixel_size=0.5)
+    >>> stack.shape, stack.leading, stack.plane_shape
+    ((2, 3, 4), (2,), (3, 4))
+    >>> stack.plane((1,)).read(slice(0, 1), slice(0, 2))[..., 0]
+    array([[12., 13.]], dtype=float32)
     """
 
     def __init__(

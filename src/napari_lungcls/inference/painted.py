@@ -34,6 +34,18 @@ class PaintedMap:
         `(k, …, h, w)` float16, class axis first, or None.
     header
         Geometry, classes and provenance.
+
+    Examples
+    --------
+    >>> painted = lc.read_map("map.ome.zarr")
+    >>> painted.classes.shape, painted.probabilities.shape, painted.scale
+    ((24, 24), (3, 24, 24), (32.0, 32.0))
+    >>> septa = painted.scheme.code("septa") + 1
+    >>> mask = np.asarray(painted.classes) == septa
+    >>> bool(np.isclose(mask.mean(), painted.fractions()["septa"]))
+    True
+    >>> painted.save("map.geojson").name
+    'map.geojson'
     """
 
     classes: Any

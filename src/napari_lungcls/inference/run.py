@@ -44,6 +44,14 @@ class PaintingProgress:
         The map as it is filled, where that can be read meanwhile: in memory, not in files.
     damage
         What of the image could not be read so far.
+
+    Examples
+    --------
+    >>> model = lc.load("lung.safetensors")
+    >>> for progress in model.painting("section.ome.tif", stride=8):
+    ...     print(f"{progress.done} of {progress.total}")
+    0 of 1
+    1 of 1
     """
 
     done: int

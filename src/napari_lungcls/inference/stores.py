@@ -111,6 +111,14 @@ def read_map(path: str | os.PathLike[str]) -> PaintedMap:
     ------
     InputError
         When it is missing, damaged, or no map of this program.
+
+    Examples
+    --------
+    >>> painted = lc.read_map("map.ome.zarr")
+    >>> painted.stride, painted.translate
+    (8, (14.0, 14.0))
+    >>> np.asarray(painted.classes[:2, :2]).dtype
+    dtype('uint8')
     """
     from napari_lungcls.inference.reading import read_tiff, read_zarr
 

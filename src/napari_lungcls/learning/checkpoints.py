@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ METADATA_KEY = "napari-lungcls-checkpoint"
 SUFFIX = ".checkpoint"
 
 Arrays = dict[str, NDArray[Any]]
+
+logger = logging.getLogger(__name__)
 
 
 class CheckpointDocument(BaseModel):
@@ -66,6 +69,16 @@ class Checkpoint:
         Whether to go on from it.
     every
         Seconds between two writings.
+
+    Examples
+    --------
+    >>> checkpoint = lc.Checkpoint("lung.checkpoint", every=60)
+    >>> model = lc.train("section.ome.tif", "section.csv", quick, checkpoint=checkpoint)
+    >>> model.save("lung.safetensors").name
+    'lung.safetensors'
+    >>> checkpoint.remove()
+
+    After a crash, `lc.Checkpoint("lung.checkpoint", resume=True)` goes on where the run stood.
     """
 
     def __init__(
@@ -146,6 +159,7 @@ class Checkpoint:
                 f"{self.path}: the checkpoint cannot be written ({error}); free space there"
             ) from error
         self._written = time.monotonic()
+        logger.debug("wrote the checkpoint %s", self.path)
 
     def restore(self, loop: Loop) -> None:
         """Let the part in progress go on where it stood."""

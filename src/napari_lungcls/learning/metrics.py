@@ -76,6 +76,18 @@ class Metrics(BaseModel):
         Counts, `(k, k)`: rows are the truth, columns the predictions, of all classes.
     classes
         Names in the order of their codes.
+
+    Examples
+    --------
+    >>> metrics = lc.load("lung.safetensors").evaluate("section.ome.tif", "section.csv")
+    >>> metrics.n, metrics.classes
+    (60, ['alveoli', 'septa', 'duct'])
+    >>> [sum(row) for row in metrics.confusion]  # true points of each class
+    [20, 20, 20]
+    >>> metrics.accuracy > 0.5
+    True
+    >>> metrics.per_class["septa"].support
+    20
     """
 
     model_config = _CONFIG

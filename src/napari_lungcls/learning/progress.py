@@ -31,6 +31,13 @@ class TrainingProgress:
         Which of several trainings this is, such as `fold 2 of 5`; empty when there is one.
     share_of_epoch
         How much of the epoch that has not ended is done.
+
+    Examples
+    --------
+    >>> for progress in lc.training("section.ome.tif", "section.csv", quick):
+    ...     if progress.record is not None:
+    ...         print(progress.epoch, progress.epochs, progress.record.train_loss > 0)
+    1 1 True
     """
 
     phase: Literal["reading", "training"]

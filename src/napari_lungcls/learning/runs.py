@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -26,6 +27,8 @@ from napari_lungcls.network.spec import NetworkSpec
 
 LINEAR = 20
 """Steps of training that take about as long as the linear map that it begins with."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,10 @@ class Run:
         settings, seed = self._settings_of(number), (self._settings.seed, number)
         engine = self._start(number)
         self._computed = (engine.name, engine.device)
+        logger.info(
+            "training part %d of %d on %d examples with %s on %s",
+            number + 1, len(self._parts), len(part.train), engine.name, engine.device,
+        )  # fmt: skip
         if settings.freezes:
             steps = _steps(part, settings)
             history, logits = yield from fit_linear_probe(
@@ -217,6 +224,7 @@ class Run:
         if self._checkpoint is None or self._checkpoint.document is None:
             return
         self._finished = list(self._checkpoint.document.finished)
+        logger.info("resuming the training of %s", self._checkpoint.path)
         for name, array in self._checkpoint.results.items():
             self._answers[name] = array
         if self._finished:

@@ -37,6 +37,14 @@ class TrainingSettings(
     """How a network is trained. Every field is an option of `lungcls train`.
 
     What a form needs stands beside it: see `form_hints.setting`.
+
+    Examples
+    --------
+    >>> settings = lc.TrainingSettings(epochs=10, zooms=(1, 4), seed=7)
+    >>> settings.epochs, settings.zooms
+    (10, (1, 4))
+    >>> settings.model_copy(update={"epochs": 20}).epochs
+    20
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

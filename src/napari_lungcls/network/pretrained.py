@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections.abc import Collection, Iterable, Sequence
@@ -29,6 +30,8 @@ AGAIN = 600.0
 """Seconds after which a server that did not answer is asked again."""
 
 Array = NDArray[np.float32]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +133,12 @@ def load_available(
         try:
             path, published = fetch(sources, cache, timeout=SHORT)
             weights = _assembled(read_weights(path, _wanted()), path, published.url)
+            logger.info("pretrained weights: %s", weights.message())
             return weights, weights.message()
         except InputError as error:
             why = time.monotonic() + AGAIN, str(error)
             _unreachable[sources[0].url] = why
+    logger.info("pretrained weights: skipped")
     warnings.warn(
         f"{WITHOUT}, so training begins with random numbers: {why[1]}", LungclsWarning, stacklevel=2
     )

@@ -81,6 +81,12 @@ class LungParameters(BaseModel):
         Standard deviation of the microscope's point spread.
     noise
         Standard deviation of the camera's noise, in grey levels.
+
+    Examples
+    --------
+    >>> parameters = LungParameters(septal_thickness=12.0)
+    >>> parameters.septal_thickness
+    12.0
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -50,6 +50,12 @@ def sample_points(
     ------
     InputError
         When a class is unknown or has too few such pixels.
+
+    Examples
+    --------
+    >>> points = sample_points(make_section((128, 128), seed=3), 5, classes=("alveoli", "septa"))
+    >>> list(points.labels).count("septa")
+    5
     """
     if per_class < 1 or seed < 0:
         raise InputError(

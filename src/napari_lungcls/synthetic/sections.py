@@ -33,6 +33,13 @@ class LungSection:
         debris that float in the air.
     pixel_size
         µm per pixel.
+
+    Examples
+    --------
+    >>> section = make_section((64, 64), seed=3)
+    >>> septa = section.truth == section.scheme.code("septa") + 1
+    >>> section.image[septa].shape == (septa.sum(), 3)
+    True
     """
 
     image: Bytes
@@ -120,6 +127,12 @@ def make_section(
     ------
     InputError
         When a size is not positive or the seed is negative.
+
+    Examples
+    --------
+    >>> section = make_section((64, 96), pixel_size=2.0, seed=3)
+    >>> section.image.shape, section.truth.shape
+    ((64, 96, 3), (64, 96))
     """
     check_section(shape, seed, pixel_size)
     scheme = ClassScheme.preset("lung-full")

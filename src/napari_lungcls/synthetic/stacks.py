@@ -26,6 +26,12 @@ class LungStack:
         (z, y, x) uint8 as in `LungSection`; a dask array where the stack is lazy.
     pixel_size, spacing
         µm per pixel, and between planes.
+
+    Examples
+    --------
+    >>> stack = make_stack((2, 48, 48))
+    >>> stack.pixel_size, stack.spacing
+    (1.8, 5.0)
     """
 
     image: Any
@@ -59,6 +65,12 @@ def make_stack(
     ------
     InputError
         When a size is not positive or the seed is negative.
+
+    Examples
+    --------
+    >>> stack = make_stack((2, 48, 48), spacing=10.0, seed=3)
+    >>> stack.image.shape, stack.truth.shape
+    ((2, 48, 48, 3), (2, 48, 48))
     """
     check_section(shape, seed, pixel_size, spacing)
     planes, *plane = shape
@@ -80,6 +92,12 @@ def lazy_stack(
     """Give the stack of `make_stack` as dask arrays, one plane per chunk, made when asked for.
 
     `dask.compute(stack.image[k], stack.truth[k])` makes plane `k` once for both.
+
+    Examples
+    --------
+    >>> stack = lazy_stack((100, 20_000, 20_000))
+    >>> stack.image.shape, stack.truth.numblocks
+    ((100, 20000, 20000, 3), (100, 1, 1))
     """
     check_section(shape, seed, pixel_size, spacing)
     planes, *plane = shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ OFFLINE_VARIABLE = "LUNGCLS_OFFLINE"
 TIMEOUT = 30.0
 """Seconds that a server has to answer."""
 _CHUNK = 1 << 18
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ def fetch(
     for source in sources:
         path = folder / source.file_name
         if _is_whole(path, source):
+            logger.debug("using %s from the cache: %s", what, path)
             return path, source
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,9 +127,11 @@ def fetch(
     failures = []
     for source in sources:
         try:
+            logger.info("fetching %s: %s", what, source.url)
             return _download(source, folder, progress, timeout), source
         except (OSError, ValueError) as error:
             failures.append(f"{source.url} ({_reason(error, folder)})")
+            logger.info("could not fetch %s", failures[-1])
     raise InputError(f"cannot fetch {what}: {'; '.join(failures)}. {remedy}")
 
 

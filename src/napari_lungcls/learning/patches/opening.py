@@ -61,7 +61,14 @@ def open_patches(
     attribute: str | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> PatchData:
-    """Open files and folders as one data set; see `opening`."""
+    """Open files and folders as one data set; see `opening`.
+
+    Examples
+    --------
+    >>> data = lc.open_patches("patches.npz")
+    >>> data.parts[0].pixels.read(0, 2).shape
+    (2, 32, 32, 3)
+    """
     return exhaust(opening(data, labelled=labelled, attribute=attribute), progress)
 
 

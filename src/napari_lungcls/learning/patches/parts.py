@@ -113,6 +113,16 @@ class PatchData:
     ------
     InputError
         When sizes or types differ.
+
+    Examples
+    --------
+    >>> data = lc.open_patches("patches.npz")
+    >>> len(data), data.size, data.dtype
+    (60, (32, 32), 'uint8')
+    >>> data.scheme().names
+    ('alveoli', 'septa', 'duct')
+    >>> np.bincount(data.codes(data.scheme()))
+    array([20, 20, 20])
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ RETRY_OF, SURPLUS, NOTE = "retry_of", "surplus", "note"
 
 FIRST = -1
 """What the trial of the settings as given is marked as a retry of, so that there is one only."""
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often settings are tried that each time end with their process."""
@@ -128,6 +131,7 @@ class Queue:
         lost = trials[trial.number]
         if lost.number not in again and _attempts(lost, trials) < ATTEMPTS:
             note = f"trial {lost.number} again, because {why}"
+            logger.info(note)
             self._study.enqueue_trial(lost.params, user_attrs={RETRY_OF: lost.number, NOTE: note})
         end(self._study, lost.number, TrialState.FAIL)
 
