@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from napari_lungcls.images.opening import open_image
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import ImageStack
-    from napari_lungcls.inference.painted import PaintedMap
-    from napari_lungcls.inference.stores import read_map
+    from napari_lungcls.inference.painted import PaintedMap, read_map
     from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.settings import TrainingSettings
-    from napari_lungcls.model import Model, load
+    from napari_lungcls.model import Model, load, train, training
     from napari_lungcls.patches import (
         PatchData,
         export_patches,
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
         patch_training,
         train_patches,
     )
-    from napari_lungcls.trainings import train, training
 
 _HOMES = {
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
@@ -38,9 +36,8 @@ _HOMES = {
     "imaging.stack": ("ImageStack",),
     "learning.checkpoints": ("Checkpoint",),
     "learning.settings": ("TrainingSettings",),
-    "model": ("Model", "load"),
-    "painting.painted": ("PaintedMap",),
-    "painting.stores": ("read_map",),
+    "model": ("Model", "load", "train", "training"),
+    "inference.painted": ("PaintedMap", "read_map"),
     "pairing": ("open_pairs",),
     "patches": (
         "PatchData",
@@ -49,7 +46,6 @@ _HOMES = {
         "patch_training",
         "train_patches",
     ),
-    "trainings": ("train", "training"),
 }
 
 __all__ = [
