@@ -24,7 +24,6 @@ import numpy as np
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.model import Model
-from napari_lungcls.network.document import ModelDocument, software_versions
 from napari_lungcls.network.engines import (
     ENGINES,
     Engine,
@@ -32,6 +31,7 @@ from napari_lungcls.network.engines import (
     create_engine,
     engine_status,
 )
+from napari_lungcls.network.model_file import ModelDocument, software_versions
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 from napari_lungcls.network.tiles import Tiles
 

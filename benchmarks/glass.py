@@ -27,8 +27,8 @@ import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.inference.grid import parse_region
 from napari_lungcls.model import Model
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import create_engine
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 
 

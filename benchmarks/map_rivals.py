@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 import napari_lungcls as lc
 from napari_lungcls.images.geometry import to_level
-from napari_lungcls.network.engines.torch.net import Trunk, pad
+from napari_lungcls.network.engines.torch.net import Backbone, pad
 
 COARSEST = 32.0
 """Largest standard deviation of the forest's Gaussians, in pixels."""
@@ -102,12 +102,12 @@ class Extractor:
 
     def __init__(self, weights: Path, studied: Bytes) -> None:
         """Read the weights; colours are normalised by what was studied."""
-        self._trunk = Trunk(STAGES[-1])
-        missing, _ = self._trunk.load_state_dict(load_file(weights), strict=False)
+        self._backbone = Backbone(STAGES[-1])
+        missing, _ = self._backbone.load_state_dict(load_file(weights), strict=False)
         if missing := [name for name in missing if not name.endswith("num_batches_tracked")]:
             raise SystemExit(f"{weights} lacks {missing[0]}; give torchvision's ResNet-18")
-        self._trunk.eval()
-        pad(self._trunk, reflect=True)
+        self._backbone.eval()
+        pad(self._backbone, reflect=True)
         self._mean, self._std = studied.mean((0, 1)), studied.std((0, 1))
 
     @torch.no_grad()
@@ -117,7 +117,7 @@ class Extractor:
         x, found = torch.from_numpy(scaled).permute(2, 0, 1)[None], {}
         for zoom in ZOOMS:
             level = F.pad(F.avg_pool2d(x, zoom), [HALO] * 4, mode="reflect")
-            made = self._trunk(level.contiguous(memory_format=torch.channels_last))
+            made = self._backbone(level.contiguous(memory_format=torch.channels_last))
             found |= {(zoom, stage): made[stage] for stage in STAGES}
         return {key: found[key][0].permute(1, 2, 0) for key in _keys()}
 

@@ -28,8 +28,8 @@ import zarr
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.model import Model
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import create_engine
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 from napari_lungcls.utils.memory import peak_memory_mb
 

@@ -3,10 +3,10 @@
 Three things are timed in turn, round after round, in one process, so that whatever else the
 machine does meets them alike; the figures are medians of the rounds.
 
-- The bare trunk: ResNet-18 with its BatchNorm folded, on tiles that lie in memory already, at
+- The bare backbone: ResNet-18 with its BatchNorm folded, on tiles that lie in memory already, at
   the tile size that suits it best. Nothing that reads every pixel once can be faster. Where the
-  device computes faster in another precision, the trunk in that precision too.
-- `paint` from a zarr store to a zarr store: reading, averaging, trunk, detail, heads,
+  device computes faster in another precision, the backbone in that precision too.
+- `paint` from a zarr store to a zarr store: reading, averaging, backbone, detail, heads,
   interpolation, the hidden layer, compressing, and the map's pyramid.
 - The same weights window by window, 64 pixels at each zoom per point, in large batches that lie
   in memory already: what a rival could reach at best.
@@ -35,15 +35,15 @@ import zarr
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.model import Model
-from napari_lungcls.network.document import ModelDocument, software_versions
 from napari_lungcls.network.engines import State, create_engine
 from napari_lungcls.network.engines.torch.engine import resolve_device
 from napari_lungcls.network.engines.torch.net import Network, folded, folded_detail
 from napari_lungcls.network.engines.torch.painting import DTYPES
+from napari_lungcls.network.model_file import ModelDocument, software_versions
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 
 TILES = {"cpu": (256, 512, 1024), "cuda": (512, 1024, 2048), "mps": (512, 1024, 2048)}
-"""Edges of which the bare trunk takes the fastest; on CPUs larger ones leave the cache."""
+"""Edges of which the bare backbone takes the fastest; on CPUs larger ones leave the cache."""
 
 BATCH = 64
 WINDOW = 64
@@ -65,9 +65,9 @@ def main() -> None:
     reduced = _reduced_precision(device)
     with tempfile.TemporaryDirectory(prefix="lungcls-benchmark-") as folder:
         stack = lc.open_image(_write_image(Path(folder) / "image.zarr", _shape(args)))
-        work: dict[str, Work] = {"trunk": _trunk(spec, device, "fp32")}
+        work: dict[str, Work] = {"backbone": _backbone(spec, device, "fp32")}
         if reduced:
-            work["trunk_reduced"] = _trunk(spec, device, reduced)
+            work["backbone_reduced"] = _backbone(spec, device, reduced)
         work["windows"] = _windows(engine.state(), spec, device)
         for stride in STRIDES:
             work[f"paint{stride}"] = _paint(model, stack, stride, Path(folder), "fp32")
@@ -98,7 +98,7 @@ def _spec(zooms: list[int]) -> NetworkSpec:
 
 def _reduced_precision(device: torch.device) -> str | None:
     """Tell which precision `auto` would try on the device, None where there is no faster one."""
-    from napari_lungcls.network.engines.torch.precision import fastest
+    from napari_lungcls.network.engines.torch.optimizer import fastest
 
     found = fastest(device)
     return None if found == "fp32" else found
@@ -121,10 +121,10 @@ def _write_image(path: Path, shape: tuple[int, int]) -> Path:
     return path
 
 
-def _trunk(spec: NetworkSpec, device: torch.device, precision: str) -> Work:
-    """Return the bare trunk over a tile of the size at which it is fastest."""
+def _backbone(spec: NetworkSpec, device: torch.device, precision: str) -> Work:
+    """Return the bare backbone over a tile of the size at which it is fastest."""
     dtype = DTYPES[precision]
-    trunk = folded(Network(spec).trunk).to(device, dtype)
+    backbone = folded(Network(spec).backbone).to(device, dtype)
 
     def over(edge: int, side: int = 2048) -> Work:
         tile = torch.randn((1, 3, edge, edge), device=device, dtype=dtype)
@@ -134,7 +134,7 @@ def _trunk(spec: NetworkSpec, device: torch.device, precision: str) -> Work:
         def run() -> float:
             with torch.inference_mode():
                 for _ in range(count):
-                    trunk(tile)
+                    backbone(tile)
             _wait(device)
             return count * edge**2 / 1e6
 
@@ -143,7 +143,7 @@ def _trunk(spec: NetworkSpec, device: torch.device, precision: str) -> Work:
     edges = TILES[device.type]
     speeds = _alternate({str(edge): over(edge, edges[-1]) for edge in edges}, rounds=1)
     best = max(speeds, key=lambda name: speeds[name])
-    print(f"the bare {precision} trunk is fastest with tiles of {best} pixels", file=sys.stderr)
+    print(f"the bare {precision} backbone is fastest with tiles of {best} pixels", file=sys.stderr)
     return over(int(best))
 
 
@@ -153,7 +153,7 @@ def _windows(state: State, spec: NetworkSpec, device: torch.device) -> Work:
     with torch.no_grad():
         for name, array in network.named_arrays().items():
             array.copy_(torch.from_numpy(state[name]))
-    network.trunk = folded(network.trunk)
+    network.backbone = folded(network.backbone)
     if network.detail is not None:
         network.detail = folded_detail(network.detail)
     shape = (BATCH, len(spec.zooms), 3, WINDOW, WINDOW)
@@ -212,17 +212,17 @@ def _result(speeds: dict[str, float], reduced: str | None) -> dict[str, object]:
     windows = {stride: speeds["windows"] * stride**2 / 1e6 for stride in STRIDES}
     lower = speeds.get("reduced")
     return {
-        "trunk_mpx_s": round(speeds["trunk"], 3),
+        "backbone_mpx_s": round(speeds["backbone"], 3),
         "paint_mpx_s": round(paint, 3),
         "reduced_precision": reduced,
         "paint_reduced_mpx_s": None if lower is None else round(lower, 3),
         "windows_mpx_s_stride8": round(windows[8], 5),
         "windows_mpx_s_stride4": round(windows[4], 5),
-        "paint_over_trunk": round(paint / speeds["trunk"], 3),
-        "trunk_reduced_mpx_s": None if lower is None else round(speeds["trunk_reduced"], 3),
+        "paint_over_backbone": round(paint / speeds["backbone"], 3),
+        "backbone_reduced_mpx_s": None if lower is None else round(speeds["backbone_reduced"], 3),
         "paint_reduced_over_trunk_reduced": None
         if lower is None
-        else round(lower / speeds["trunk_reduced"], 3),
+        else round(lower / speeds["backbone_reduced"], 3),
         "reduced_over_fp32": None if lower is None else round(lower / paint, 3),
         "paint_over_windows_stride8": round(paint / windows[8], 1),
         "paint_over_windows_stride4": round(speeds["paint4"] / windows[4], 1),

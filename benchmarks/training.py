@@ -32,8 +32,8 @@ from napari_lungcls.learning.loop import Loop, Part
 from napari_lungcls.learning.progress import Clock
 from napari_lungcls.learning.start import Origin, start_network
 from napari_lungcls.model import Model
-from napari_lungcls.network.document import ModelDocument, software_versions
 from napari_lungcls.network.engines.torch.engine import TorchEngine
+from napari_lungcls.network.model_file import ModelDocument, software_versions
 from napari_lungcls.synthetic import LungParameters, make_section, sample_points
 from napari_lungcls.utils.memory import peak_memory_mb
 

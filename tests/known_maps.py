@@ -11,6 +11,7 @@ from napari_lungcls.inference.painted import MemoryStore, PaintedMap
 from napari_lungcls.inference.run import map_header, run_painting
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.predictor import Predictor
 
 THRESHOLD = 150.0
 SLOPE = 0.05
@@ -48,6 +49,6 @@ def paint(
     grid = MapGrid.over(stack, stride, options.pop("region", None), options.pop("planes", None))
     document = make_document(engine.spec, pixel_size=pixel_size)
     store = MemoryStore(map_header(grid, document, probabilities=True))
-    for _ in run_painting(engine, document, grid, store, **options):
+    for _ in run_painting(Predictor(engine, document), grid, store, **options):
         pass
     return store.map

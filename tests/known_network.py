@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State, create_engine
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 from napari_lungcls.network.tiles import Tiles
 
@@ -125,7 +125,7 @@ def normalised(image: NDArray[Any], spec: NetworkSpec) -> Tensor:
 
 
 def cells_of(state: State, image: Tensor, stages: tuple[int, ...], padding: str) -> dict[int, Any]:
-    """Run trunk and detail over `(1, 3, y, x)`: stage to `(channels, rows, columns)`."""
+    """Run backbone and detail over `(1, 3, y, x)`: stage to `(channels, rows, columns)`."""
     p = {name: torch.from_numpy(array) for name, array in state.items()}
     mode = {"reflect": "reflect", "zeros": "constant"}[padding]
 

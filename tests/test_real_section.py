@@ -54,6 +54,6 @@ def test_the_answer_at_the_middle_of_a_cell_is_the_map_there(model, section):
     """At cells whose middles are pixels, farther from the edge than the network sees."""
     painted = model.paint(section, 5, region=(slice(1000, 1600), slice(3100, 3700)))
     cells = np.random.default_rng(0).integers(40, 80, (200, 2))
-    odds = model.classify(section, np.array([1000, 3100]) + cells * 5 + 2.0)
-    np.testing.assert_allclose(painted.probabilities[:, *cells.T].T, odds, atol=0.002)
-    assert (painted.classes[tuple(cells.T)] == odds.argmax(1) + 1).mean() >= 0.99
+    probabilities = model.classify(section, np.array([1000, 3100]) + cells * 5 + 2.0)
+    np.testing.assert_allclose(painted.probabilities[:, *cells.T].T, probabilities, atol=0.002)
+    assert (painted.classes[tuple(cells.T)] == probabilities.argmax(1) + 1).mean() >= 0.99

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from napari_lungcls.images.opening import open_image
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import ImageStack
-    from napari_lungcls.inference.painted import PaintedMap
+    from napari_lungcls.inference.painted import PaintedMap, read_map
     from napari_lungcls.inference.run import PaintingProgress
-    from napari_lungcls.inference.stores import read_map
     from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.metrics import Metrics
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.settings import TrainingSettings
-    from napari_lungcls.model import Model, load
+    from napari_lungcls.model import Model, load, train, training
     from napari_lungcls.patches import (
         PatchData,
         export_patches,
@@ -32,25 +31,23 @@ if TYPE_CHECKING:
         patch_training,
         train_patches,
     )
-    from napari_lungcls.trainings import train, training
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
     "errors": ("InputError", "LungclsWarning"),
-    "imaging.sources": ("open_image",),
-    "imaging.anything": ("as_stack",),
-    "imaging.stack": ("ImageStack",),
+    "images.opening": ("open_image",),
+    "images.anything": ("as_stack",),
+    "images.stack": ("ImageStack",),
     "learning.checkpoints": ("Checkpoint",),
     "learning.metrics": ("Metrics",),
     "learning.progress": ("TrainingProgress",),
     "learning.settings": ("TrainingSettings",),
-    "model": ("Model", "load"),
-    "painting.painted": ("PaintedMap",),
-    "painting.run": ("PaintingProgress",),
-    "painting.stores": ("read_map",),
-    "pairing": ("open_pairs",),
+    "model": ("Model", "load", "train", "training"),
+    "inference.painted": ("PaintedMap", "read_map"),
+    "inference.run": ("PaintingProgress",),
+    "images.pairs": ("open_pairs",),
     "patches": (
         "PatchData",
         "export_patches",
@@ -58,7 +55,6 @@ _HOMES = {
         "patch_training",
         "train_patches",
     ),
-    "trainings": ("train", "training"),
 }
 
 __all__ = [

@@ -18,11 +18,10 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model
+from napari_lungcls.model import Model, training
 from napari_lungcls.reporting import Picture, Report, label_picture, write_report
 from napari_lungcls.reporting.runs import history_of, training_facts, validation_of
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
-from napari_lungcls.trainings import training
 from napari_lungcls.utils.atomic_write import check_writable, replacing
 from napari_lungcls.utils.progress import exhaust
 

@@ -1,4 +1,4 @@
-"""A trained model as scripts use it: train, save, load, classify, paint, evaluate."""
+"""Models as scripts use them: train, save, load, classify, paint, evaluate."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.anything import as_stack
 from napari_lungcls.images.pairs import AnyPoints, PathLike, as_pairs
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, Precision, State, create_engine
-from napari_lungcls.network.model_file import read_model, write_model
+from napari_lungcls.network.model_file import ModelDocument, read_model, write_model
+from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from napari_lungcls.inference.grid import Region
-    from napari_lungcls.inference.order import InView
+    from napari_lungcls.inference.grid import InView, Region
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
+    from napari_lungcls.inference.store_base import BlockStore
     from napari_lungcls.learning.answers import PointAnswers
+    from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.metrics import Metrics
+    from napari_lungcls.learning.progress import TrainingProgress
+    from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.patches import AnyPatches
 
 logger = logging.getLogger(__name__)
@@ -94,6 +97,11 @@ class Model:
             logger.debug("built the network with %s on %s", self._engine.name, self._engine.device)
         return self._engine
 
+    @property
+    def predictor(self) -> Predictor:
+        """The network and what the model file says about it; built when first asked for."""
+        return Predictor(self.engine, self.document)
+
     def save(self, path: PathLike) -> Path:
         """Write the model to a `.safetensors` file; see docs/formats.md."""
         written = write_model(path, self.document, self.state)
@@ -128,7 +136,7 @@ class Model:
             raise InputError(
                 f"coordinates must be numbers, as many for each point: {error}"
             ) from error
-        parts = list(answers_at(self.engine, self.document, as_stack(image), where))
+        parts = list(answers_at(self.predictor, as_stack(image), where))
         found = np.empty((len(where), len(self.scheme)), np.float32)
         for rows, probabilities in parts:
             found[rows] = probabilities
@@ -199,17 +207,57 @@ class Model:
             unfinished painting had another model, image or other settings.
         """
         from napari_lungcls.inference.grid import MapGrid
+        from napari_lungcls.inference.painted import MemoryStore, read_map
         from napari_lungcls.inference.precision import choose_painting
-        from napari_lungcls.paintings import Cluster, Job, Place, run_job
+        from napari_lungcls.inference.resume import describe_job
+        from napari_lungcls.inference.run import map_header, run_painting
+        from napari_lungcls.inference.stores import open_store
 
-        cluster = None
-        if scheduler is not None or workers is not None:
-            cluster = Cluster(scheduler, workers, self._device)
-        place = None if out is None else Place(out, overwrite, resume)
+        on_cluster = scheduler is not None or workers is not None
+        if on_cluster and out is None:
+            raise InputError("a cluster paints into files; say where with out")
         grid = MapGrid.over(as_stack(image), stride, region, planes)
-        painting = choose_painting(self.engine, self.document, grid, precision)
-        job = Job(self.engine, self.document, grid, painting, probabilities, cancelled, in_view)
-        return (yield from run_job(job, place, cluster))
+        predictor = self.predictor
+        network = choose_painting(predictor, grid, precision)
+        how: dict[str, Any] = {"probabilities": probabilities, "precision": network.precision}
+        header = map_header(grid, self.document, **how)
+        options: dict[str, Any] = {
+            "painting": network,
+            "probabilities": probabilities,
+            "cancelled": cancelled,
+            "in_view": in_view,
+        }
+        if out is None:
+            memory = MemoryStore(header)
+            yield from run_painting(predictor, grid, memory, **options)
+            return memory.map
+
+        def begin() -> BlockStore:
+            return open_store(
+                out,
+                header,
+                chunk=grid.block,
+                overwrite=overwrite,
+                job=describe_job(predictor, grid, **how),
+                resume=resume,
+            )
+
+        if on_cluster:
+            from napari_lungcls.inference.cluster import connected, run_on_cluster
+
+            # The output is claimed only when there is somebody to paint it.
+            with connected(scheduler, workers) as client:
+                yield from run_on_cluster(
+                    client, predictor, grid, begin(), device=self._device, cancelled=cancelled
+                )
+        else:
+            store = begin()
+            left = store.left(grid.blocks())
+            said = "painting" if len(left) == grid.block_count else "resuming"
+            logger.info("%s %s: %d of %d blocks to paint", said, out, len(left), grid.block_count)
+            yield from run_painting(predictor, grid, store, blocks=left, **options)
+        logger.info("wrote the map %s", out)
+        return read_map(out)
 
     def paint(
         self,
@@ -273,8 +321,7 @@ class Model:
         from napari_lungcls.evaluation.predictions import answer_pairs
 
         return answer_pairs(
-            self.engine,
-            self.document,
+            self.predictor,
             as_pairs(image, points),
             stride=stride if painted else None,
             progress=progress,
@@ -318,3 +365,88 @@ def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> 
     model = Model(*read_model(path), engine=engine, device=device)
     logger.info("read the model %s: %s", path, ", ".join(model.scheme.names))
     return model
+
+
+def training(
+    image: Any,
+    points: AnyPoints | None = None,
+    settings: TrainingSettings | None = None,
+    *,
+    classes: str | Path | ClassScheme = "lung",
+    cancelled: Callable[[], bool] = _never,
+    checkpoint: Checkpoint | None = None,
+) -> Generator[TrainingProgress, None, Model]:
+    """Train, yielding progress after every batch; the model is the generator's return value.
+
+    Parameters
+    ----------
+    image, points
+        An image and its points, or a list of such pairs as `image` alone.
+    settings
+        How to train; defaults if not given.
+    classes
+        A preset's name, a scheme file, or a scheme.
+    cancelled
+        Asked after every batch; the best epoch so far is then returned.
+    checkpoint
+        Where the run is written down from time to time, and goes on from if it says so;
+        remove it when the model is saved.
+
+    Yields
+    ------
+    TrainingProgress
+
+    Raises
+    ------
+    InputError
+        When images, points and settings do not go together.
+
+    Examples
+    --------
+    A generator hands over its result when it ends:
+
+    >>> run = lc.training("section.ome.tif", "section.csv", quick)
+    >>> while True:
+    ...     try:
+    ...         progress = next(run)
+    ...     except StopIteration as end:
+    ...         model = end.value
+    ...         break
+    >>> progress.done == progress.total
+    True
+    >>> model.scheme.names
+    ('alveoli', 'septa', 'duct')
+    """
+    from napari_lungcls.learning.settings import TrainingSettings
+    from napari_lungcls.learning.training import run_training
+
+    chosen = settings or TrainingSettings()
+    pairs, scheme = as_pairs(image, points), ClassScheme.parse(classes)
+    trained = yield from run_training(
+        pairs, chosen, scheme, cancelled=cancelled, checkpoint=checkpoint
+    )
+    return Model(trained.document, trained.state, device=chosen.device)
+
+
+def train(
+    image: Any,
+    points: AnyPoints | None = None,
+    settings: TrainingSettings | None = None,
+    *,
+    progress: Callable[[TrainingProgress], None] | None = None,
+    **options: Any,
+) -> Model:
+    """Train a model; see `training` for the options.
+
+    Examples
+    --------
+    >>> model = lc.train("section.ome.tif", "section.csv", quick)
+    >>> model.save("lung.safetensors").name
+    'lung.safetensors'
+
+    Several images, each with its points, are a list of pairs:
+
+    >>> other = lc.as_stack(section.image, pixel_size=4.0)
+    >>> model = lc.train([("section.ome.tif", "section.csv"), (other, points)], settings=quick)
+    """
+    return exhaust(training(image, points, settings, **options), progress)

@@ -174,12 +174,12 @@ def classify_patches(
         When model and patches do not go together.
     """
     patches = as_patches(data, labelled=False)
-    odds = np.empty((len(patches), len(model.scheme)), np.float32)
+    probabilities = np.empty((len(patches), len(model.scheme)), np.float32)
     for rows, found in _classified(model.engine, model.document, patches):
-        odds[rows] = found
+        probabilities[rows] = found
         if progress:
             progress(rows.stop, len(patches))
-    return odds
+    return probabilities
 
 
 def evaluate_patches(
@@ -198,8 +198,8 @@ def evaluate_patches(
     """
     patches = as_patches(data, labels)
     codes = patches.codes(model.scheme)
-    odds = classify_patches(model, patches, progress=progress)
-    return score(codes, odds, model.scheme.names, model.document.threshold)
+    probabilities = classify_patches(model, patches, progress=progress)
+    return score(codes, probabilities, model.scheme.names, model.document.threshold)
 
 
 def export_patches(

@@ -11,7 +11,7 @@ import pytest
 
 import napari_lungcls as lc
 from engine_examples import devices
-from napari_lungcls.inference.stores import read_map
+from napari_lungcls.inference.painted import read_map
 from napari_lungcls.network.engines import ENGINES
 from napari_lungcls.network.model_file import read_model
 
@@ -51,7 +51,7 @@ def test_it_learns_as_torch_does(models, other, lab, run_cli):
 
 def test_points_get_the_same_answers(models, other, lab, run_cli, tmp_path):
     for model in models.values():
-        odds = []
+        probabilities = []
         for engine in ("torch", other):
             out = tmp_path / f"{engine}.csv"
             told = run_cli(
@@ -61,8 +61,8 @@ def test_points_get_the_same_answers(models, other, lab, run_cli, tmp_path):
             assert told.code == 0, told.err
             table = lc.read_points(out).table.filter(like="p_")
             assert table.shape == (60, 3)
-            odds.append(table.to_numpy(float))
-        assert np.abs(odds[0] - odds[1]).max() <= NEAR
+            probabilities.append(table.to_numpy(float))
+        assert np.abs(probabilities[0] - probabilities[1]).max() <= NEAR
 
 
 def test_maps_are_the_same(models, other, lab, run_cli, tmp_path):

@@ -44,9 +44,9 @@ def test_classify_adds_columns_and_keeps_the_rest(lab, classified):
     assert after.columns == (*before.columns, "predicted", "p_alveoli", "p_septa", "p_duct")
     np.testing.assert_array_equal(after.coordinates, before.coordinates)
     np.testing.assert_array_equal(after.labels, before.labels)
-    odds = np.stack([after.column(f"p_{name}").astype(float) for name in lab_classes()], 1)
-    np.testing.assert_allclose(odds.sum(1), 1, atol=1e-5)
-    likeliest = np.array(lab_classes(), object)[odds.argmax(1)]
+    probabilities = np.stack([after.column(f"p_{name}").astype(float) for name in lab_classes()], 1)
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    likeliest = np.array(lab_classes(), object)[probabilities.argmax(1)]
     np.testing.assert_array_equal(after.column("predicted"), likeliest)
     assert list(found.json) == ["out", "n", "counts"]
     assert (found.json["out"], found.json["n"]) == (str(out), 60)
@@ -171,5 +171,5 @@ def test_predictions_are_points_again(lab, run_cli, tmp_path):
     assert right.mean() == pytest.approx(found["accuracy"])
     again = run_cli("evaluate", lab.model, lab.image, lab.other, "--points", out, "--json").json
     assert again == found
-    odds = [float(said.column(f"p_{name}")[row]) for row, name in enumerate(said.labels)]
-    assert found["nll"] == pytest.approx(-np.log(odds).mean(), rel=1e-4)
+    probabilities = [float(said.column(f"p_{name}")[row]) for row, name in enumerate(said.labels)]
+    assert found["nll"] == pytest.approx(-np.log(probabilities).mean(), rel=1e-4)

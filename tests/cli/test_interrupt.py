@@ -72,8 +72,8 @@ def test_training_leaves_its_best_model(lab, listing, tmp_path):
     assert found["epochs"] < 100_000
     model = lc.load(out)
     assert len(model.document.history) == found["epochs"]
-    odds = model.classify(np.asarray(lc.open_image(lab.image).levels[0]), [[50.0, 60.0]])
-    assert odds.sum() == pytest.approx(1)
+    probabilities = model.classify(np.asarray(lc.open_image(lab.image).levels[0]), [[50.0, 60.0]])
+    assert probabilities.sum() == pytest.approx(1)
     left = {name for name in listing(tmp_path) if not name.startswith("report")}
     assert left == {"m.safetensors", "m.safetensors.checkpoint"}
 

@@ -79,12 +79,12 @@ def test_probabilities(lab, run_cli, tmp_path, suffix):
     out = tmp_path / f"map{suffix}"
     assert run_cli("paint", lab.model, lab.image, "--out", out, "--probabilities").code == 0
     painted = lc.read_map(out)
-    odds = np.asarray(painted.probabilities).astype(float)
-    assert odds.shape == (3, 50, 50)
-    np.testing.assert_allclose(odds.sum(0), 1, atol=3e-3)
+    probabilities = np.asarray(painted.probabilities).astype(float)
+    assert probabilities.shape == (3, 50, 50)
+    np.testing.assert_allclose(probabilities.sum(0), 1, atol=3e-3)
     cells = np.asarray(painted.classes)
-    own = np.take_along_axis(odds, cells[np.newaxis].astype(int) - 1, 0)[0]
-    np.testing.assert_array_equal(own, odds.max(0))
+    own = np.take_along_axis(probabilities, cells[np.newaxis].astype(int) - 1, 0)[0]
+    np.testing.assert_array_equal(own, probabilities.max(0))
 
 
 @pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif"])

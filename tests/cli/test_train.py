@@ -14,7 +14,7 @@ import tifffile
 from safetensors.numpy import load_file, save_file
 
 import napari_lungcls as lc
-from napari_lungcls.network.parameters import trunk_shapes
+from napari_lungcls.network.parameters import backbone_shapes
 
 KEYS = [
     "model", "n_train", "n_val", "n_test", "n_buffered", "n_final", "epochs", "seconds", "engine",
@@ -213,7 +213,7 @@ def test_pretrained_file_and_freeze(lab, run_cli, tmp_path):
     rng = np.random.default_rng(0)
     given = {
         name: np.abs(rng.normal(0.5, 0.1, shape)).astype(np.float32)
-        for name, shape in trunk_shapes().items()
+        for name, shape in backbone_shapes().items()
         if name.startswith(("conv1", "bn1", "layer1"))
     }
     save_file(given, tmp_path / "part.safetensors")

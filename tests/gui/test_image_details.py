@@ -308,4 +308,4 @@ def test_training_painting_and_clicks_see_the_chosen_channels(viewer, paint, qtb
     *_, answers = answering(request, lambda: False)
     expected = Request(mixed, bright_model(), where, 10.0, click=False)
     *_, known = answering(expected, lambda: False)
-    np.testing.assert_allclose(answers.odds, known.odds)
+    np.testing.assert_allclose(answers.probabilities, known.probabilities)

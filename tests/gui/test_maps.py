@@ -9,7 +9,7 @@ from known_maps import SLOPE, THRESHOLD, paint
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui import maps
 from napari_lungcls.images.anything import as_stack
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.painted import PaintedMap
 
 LUNG = ClassScheme.preset("lung")
@@ -29,9 +29,9 @@ def made(shape=(4, 5), probabilities=True, **fields):
         **fields,
     )
     classes = rng.integers(0, 4, shape).astype(np.uint8)
-    odds = rng.dirichlet([1, 1, 1], shape).astype(np.float16)
-    odds = np.ascontiguousarray(np.moveaxis(odds, -1, 0)) if probabilities else None
-    return PaintedMap(classes, odds, header)
+    values = rng.dirichlet([1, 1, 1], shape).astype(np.float16)
+    values = np.ascontiguousarray(np.moveaxis(values, -1, 0)) if probabilities else None
+    return PaintedMap(classes, values, header)
 
 
 def built(*arguments, **options):
@@ -63,8 +63,8 @@ def test_every_painted_cell_lies_within_half_a_cell_of_where_it_belongs(stride, 
     region = (slice(start[0], SIZE), slice(start[1], SIZE))
     painted = paint(as_stack(image), stride=stride, region=region, planes=slice(1, 2))
     layer = built(painted, "map", image)[-1]
-    odds = painted.probabilities.astype(float)
-    brightness = np.log(odds[0] / odds[1]) / SLOPE + THRESHOLD
+    values = painted.probabilities.astype(float)
+    brightness = np.log(values[0] / values[1]) / SLOPE + THRESHOLD
     seen = (brightness - THRESHOLD) / STEEP + SIZE / 2
     checked = 0
     for cell in np.ndindex(*painted.header.shape):
@@ -79,12 +79,12 @@ def test_every_painted_cell_lies_within_half_a_cell_of_where_it_belongs(stride, 
 
 def test_a_map_shares_its_cells_with_its_layers():
     painted = made()
-    *odds, classes = built(painted, "map", probabilities=True)
+    *values, classes = built(painted, "map", probabilities=True)
     painted.classes[1, 2], painted.probabilities[1, 3, 4] = 2, 0.5
     assert classes.data is painted.classes
     assert classes.get_value((1, 2)) == 2
-    assert float(odds[1].data[3, 4]) == 0.5
-    assert [layer.name for layer in odds] == ["map: alveoli", "map: septa", "map: duct"]
+    assert float(values[1].data[3, 4]) == 0.5
+    assert [layer.name for layer in values] == ["map: alveoli", "map: septa", "map: duct"]
 
 
 def test_a_large_map_has_coarser_levels_of_the_same_cells(monkeypatch):
@@ -102,9 +102,9 @@ def test_a_large_map_has_coarser_levels_of_the_same_cells(monkeypatch):
     monkeypatch.setattr(maps, "LARGE", 1000)
     np.testing.assert_array_equal(classes.extent.world, built(painted, "map")[-1].extent.world)
     for cell in ((0, 0, 0), (1, 69, 40), (1, 33, 17)):
-        code, odds = maps.cell_under(classes, classes.data_to_world(cell))
+        code, values = maps.cell_under(classes, classes.data_to_world(cell))
         assert code == 1
-        np.testing.assert_array_equal(odds, painted.probabilities[(slice(None), *cell)])
+        np.testing.assert_array_equal(values, painted.probabilities[(slice(None), *cell)])
 
 
 def test_classes_have_their_colours_and_names():
@@ -148,9 +148,9 @@ def test_a_map_says_what_is_under_a_place_in_the_world():
     painted.classes[1, 0, 2, 3] = 2
     painted.probabilities[:, 1, 0, 2, 3] = 0.25, 0.75
     # Pixel (10.4, 14.6) lies in cell (2, 3): pixels 8 to 11 and 12 to 15.
-    code, odds = maps.cell_under(layer, image.data_to_world((1, 0, 10.4, 14.6)))
+    code, values = maps.cell_under(layer, image.data_to_world((1, 0, 10.4, 14.6)))
     assert code == 1
-    np.testing.assert_array_equal(odds, [0.25, 0.75])
+    np.testing.assert_array_equal(values, [0.25, 0.75])
     assert maps.cell_under(layer, image.data_to_world((1, 0, 7.4, 14.6))) is None
     assert maps.cell_under(layer, image.data_to_world((1, 0, -1, 14))) is None
     assert maps.cell_under(image, (0, 0, 0, 0)) is None

@@ -18,8 +18,7 @@ from napari_lungcls.gui.readers import image_reader
 from napari_lungcls.gui.reading.maps import layer_name
 from napari_lungcls.gui.writers import NotSaved, write_map_layer
 from napari_lungcls.images.anything import as_stack
-from napari_lungcls.inference.painted import PaintedMap
-from napari_lungcls.inference.stores import read_map
+from napari_lungcls.inference.painted import PaintedMap, read_map
 from plugin_in_napari import NAME, plugin_registered
 
 IMAGE = np.tile(np.linspace(0, 300, 48, dtype=np.float32), (2, 40, 1))
@@ -53,10 +52,10 @@ def same_place(one: Layer, other: Layer) -> None:
 def test_a_map_comes_back_as_it_was(viewer, tmp_path, ending):
     image = viewer.add_image(IMAGE, name="lung", **PLACE)
     painted = painted_over(image)
-    *odds, classes = added(viewer, painted, image)
+    *probabilities, classes = added(viewer, painted, image)
     path = tmp_path / f"painted{ending}"
     assert classes.save(str(path)) == [str(path)]
-    *odds_again, again = viewer.open(str(path), plugin=NAME)
+    *probabilities_again, again = viewer.open(str(path), plugin=NAME)
     np.testing.assert_array_equal(np.asarray(again.data), np.asarray(classes.data))
     assert set(np.unique(again.data)) == {1, 2}
     assert again.name == "painted [1]"
@@ -65,8 +64,8 @@ def test_a_map_comes_back_as_it_was(viewer, tmp_path, ending):
     assert list(again.features["class"]) == list(classes.features["class"])
     assert map_of(again).header == painted.header
     same_place(again, classes)
-    assert len(odds_again) == len(odds) == 2
-    for before, after in zip(odds, odds_again, strict=True):
+    assert len(probabilities_again) == len(probabilities) == 2
+    for before, after in zip(probabilities, probabilities_again, strict=True):
         np.testing.assert_array_equal(np.asarray(after.data), np.asarray(before.data))
         assert not after.visible
         same_place(after, before)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.painted import PaintedMap
 
 

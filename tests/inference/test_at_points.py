@@ -21,12 +21,12 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference import at_points
-from napari_lungcls.inference.at_points import answers_at, painted_at_points
-from napari_lungcls.inference.classify import classified_table
+from napari_lungcls.inference.at_points import answers_at, classified_table, painted_at_points
 from napari_lungcls.inference.grid import MapGrid
 from napari_lungcls.inference.painted import MemoryStore
 from napari_lungcls.inference.run import map_header, run_painting
 from napari_lungcls.network.engines.torch import painting as torch_painting
+from napari_lungcls.network.predictor import Predictor
 
 SPEC = make_spec(zooms=(1, 3), stages=(-1, 0, 1, 2), hidden=6)
 ENGINE = random_engine(SPEC, 3)
@@ -38,16 +38,16 @@ STACK = ImageStack(IMAGE, rgb=False, source="a.tif")
 def whole_map(stride: int) -> Any:
     grid = MapGrid.over(STACK, stride)
     store = MemoryStore(map_header(grid, DOCUMENT, probabilities=True))
-    for _ in run_painting(ENGINE, DOCUMENT, grid, store):
+    for _ in run_painting(Predictor(ENGINE, DOCUMENT), grid, store):
         pass
     return store.map
 
 
 def gathered(parts: Any, n: int) -> NDArray[np.float32]:
     found = np.full((n, 3), np.nan, np.float32)
-    for rows, odds in parts:
+    for rows, probabilities in parts:
         assert np.isnan(found[rows]).all()  # every point once
-        found[rows] = odds
+        found[rows] = probabilities
     assert np.isfinite(found).all()
     return found
 
@@ -62,15 +62,19 @@ def test_points_read_the_cells_that_a_whole_map_has(
         [rng.uniform(-0.5, 1.5, 40), rng.uniform(-0.5, 89.5, 40), rng.uniform(-0.5, 139.5, 40)]
     )
     points[:4] = [[0, -0.5, -0.5], [1.5, 89.5, 139.5], [0.4, 0, 139], [1, 4.5, 7.5]]
-    found = gathered(painted_at_points(ENGINE, DOCUMENT, STACK, points, stride=stride), 40)
+    found = gathered(
+        painted_at_points(Predictor(ENGINE, DOCUMENT), STACK, points, stride=stride), 40
+    )
     painted = whole_map(stride)
-    for point, odds in zip(points, found, strict=True):
+    for point, probabilities in zip(points, found, strict=True):
         z = min(1, round(point[0]))
         y, x = (
             min(int((p + 0.5) // stride), n - 1)
             for p, n in zip(point[1:], painted.classes.shape[1:], strict=True)
         )
-        np.testing.assert_array_equal(odds, painted.probabilities[:, z, y, x].astype(np.float32))
+        np.testing.assert_array_equal(
+            probabilities, painted.probabilities[:, z, y, x].astype(np.float32)
+        )
 
 
 def test_only_blocks_with_points_are_painted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +89,7 @@ def test_only_blocks_with_points_are_painted(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(maker, "head_maps", counted)
     points = np.array([[0, 10, 10], [0, 12, 12], [1, 80, 130]], float)
-    parts = list(painted_at_points(ENGINE, DOCUMENT, STACK, points, stride=2))
+    parts = list(painted_at_points(Predictor(ENGINE, DOCUMENT), STACK, points, stride=2))
     assert [rows.tolist() for rows, _ in parts] == [[0, 1], [2]]
     assert len(calls) == 4
 
@@ -102,7 +106,9 @@ def test_the_answer_at_a_point_is_the_map_there(monkeypatch: pytest.MonkeyPatch)
         points = cells.astype(float)
         points[:, 1:] = cells[:, 1:] * stride + (stride - 1) / 2
         inside = (points[:, 1:] <= [89.5, 139.5]).all(1)  # the last cell may end past the image
-        found = gathered(answers_at(ENGINE, DOCUMENT, STACK, points[inside]), int(inside.sum()))
+        found = gathered(
+            answers_at(Predictor(ENGINE, DOCUMENT), STACK, points[inside]), int(inside.sum())
+        )
         wanted = painted.probabilities[:, *cells[inside].T].T
         np.testing.assert_allclose(found, wanted, atol=1e-3)  # maps keep half precision
         np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
@@ -116,11 +122,11 @@ def test_a_deep_network_answers_as_its_map_does() -> None:
     stack = ImageStack(image, rgb=True)
     grid = MapGrid.over(stack, 8)
     store = MemoryStore(map_header(grid, document, probabilities=True))
-    for _ in run_painting(engine, document, grid, store):
+    for _ in run_painting(Predictor(engine, document), grid, store):
         pass
     cells = np.random.default_rng(1).integers(0, 80, (12, 2))
     cells[:3] = [[0, 0], [79, 40], [40, 79]]
-    found = gathered(answers_at(engine, document, stack, cells * 8 + 3.5), 12)
+    found = gathered(answers_at(Predictor(engine, document), stack, cells * 8 + 3.5), 12)
     wanted = store.map.probabilities[:, cells[:, 0], cells[:, 1]].T
     np.testing.assert_allclose(found, wanted, atol=2e-3)
 
@@ -136,7 +142,11 @@ def test_a_click_costs_a_small_area(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_painting.TorchPainting, "head_maps", noted)
     spec = make_spec(stages=(1,), tile=16)
     stack = ImageStack(np.random.default_rng(0).integers(0, 255, (900, 900), np.uint8))
-    list(answers_at(random_engine(spec), make_document(spec), stack, np.array([[450.0, 450.0]])))
+    list(
+        answers_at(
+            Predictor(random_engine(spec), make_document(spec)), stack, np.array([[450.0, 450.0]])
+        )
+    )
     assert len(shapes) == 1
     assert 448 < max(shapes[0]) <= 512
 
@@ -150,8 +160,8 @@ def test_the_order_and_number_of_points_do_not_matter(seed: int, n: int) -> None
     rng = np.random.default_rng(seed)
     stack = ImageStack(rng.uniform(0, 300, (60, 60)).astype(np.float32))
     points, order = rng.uniform(0, 59, (n, 2)), rng.permutation(n)
-    found = gathered(answers_at(engine, document, stack, points), n)
-    shuffled = gathered(answers_at(engine, document, stack, points[order]), n)
+    found = gathered(answers_at(Predictor(engine, document), stack, points), n)
+    shuffled = gathered(answers_at(Predictor(engine, document), stack, points[order]), n)
     np.testing.assert_allclose(shuffled, found[order], atol=1e-5)
 
 
@@ -160,9 +170,13 @@ def test_what_cannot_be_answered_is_refused(painted: bool) -> None:
     def ask(stack: ImageStack, points: Any, document: Any = DOCUMENT) -> None:
         where = np.array(points, float)
         if painted:
-            list(painted_at_points(ENGINE, document, stack, where, stride=4, points="b.csv"))
+            list(
+                painted_at_points(
+                    Predictor(ENGINE, document), stack, where, stride=4, points="b.csv"
+                )
+            )
         else:
-            list(answers_at(ENGINE, document, stack, where, "b.csv"))
+            list(answers_at(Predictor(ENGINE, document), stack, where, "b.csv"))
 
     with pytest.raises(InputError, match=r"b.csv: point 1 at \(0, 90, 0\) lies outside a.tif"):
         ask(STACK, [[0, 90, 0]])
@@ -180,8 +194,8 @@ def test_what_cannot_be_answered_is_refused(painted: bool) -> None:
 def test_a_table_gains_the_answers() -> None:
     scheme = ClassScheme.of_names(["alveoli", "septa"])
     points = Points.build([[1.5, 2], [3, 4]], ["septa", "septa"], animal=["m1", "m2"])
-    odds = np.array([[0.75, 0.25], [0.1, 0.9]], np.float32)
-    table = classified_table(points, odds, scheme)
+    probabilities = np.array([[0.75, 0.25], [0.1, 0.9]], np.float32)
+    table = classified_table(points, probabilities, scheme)
     assert table.columns[-4:] == ("animal", "predicted", "p_alveoli", "p_septa")
     assert table.column("predicted").tolist() == ["alveoli", "septa"]  # type: ignore[union-attr]
     assert [float(v) for v in table.column("p_septa")] == pytest.approx([0.25, 0.9])  # type: ignore[union-attr]
@@ -198,7 +212,7 @@ def test_single_points_of_several_squares_do_not_add_up(
     spec = make_spec(hidden=hidden)
     engine, document = random_engine(spec, 5), make_document(spec)
     where = np.array([[0, 4, 4], [0, 40, 70], [1, 80, 130]], np.float64)
-    found = gathered(answers_at(engine, document, STACK, where), len(where))
+    found = gathered(answers_at(Predictor(engine, document), STACK, where), len(where))
     for row, at in zip(found, where, strict=True):
-        alone = gathered(answers_at(engine, document, STACK, at[np.newaxis]), 1)
+        alone = gathered(answers_at(Predictor(engine, document), STACK, at[np.newaxis]), 1)
         np.testing.assert_allclose(row, alone[0], atol=1e-4)

@@ -14,7 +14,8 @@ from known_network import make_document, make_spec, random_engine
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines.glass import GRAIN, GRANULE, Glass, find_glass
-from napari_lungcls.network.engines.host_painting import HALO, HostPainting, Lattice
+from napari_lungcls.network.engines.host_painting import HostPainting
+from napari_lungcls.network.engines.protocol import HALO, ReadGrid
 from napari_lungcls.network.engines.rectangles import parts, rectangles
 from napari_lungcls.network.engines.torch import convolution as torch_convolving
 from napari_lungcls.network.engines.torch import fine as torch_fine
@@ -43,7 +44,7 @@ def read_maps(painting: Any, spec: Any, tile: np.ndarray) -> dict[Any, np.ndarra
         for step in (1, 8):
             y, x = (np.arange(0.25, n - 2 * HALO, step) for n in tile.shape[:2])
             out[stage, step] = painting.zeros((len(y), len(x), spec.summed))
-            fine.append(Lattice(stage, y, x, out[stage, step]))
+            fine.append(ReadGrid(stage, y, x, out[stage, step]))
     found = out | painting.head_maps(tile, 1, fine)
     return {name: np.asarray(maps) for name, maps in found.items()}
 
@@ -117,7 +118,7 @@ def test_specks_on_glass_are_read_in_stem_and_detail(seed: int, step: float) -> 
     found = []
     for painting in (ENGINE.painting(), HostPainting(ENGINE)):
         out = painting.zeros((len(y), len(x), 6))
-        painting.head_maps(tile, 1, [Lattice(stage, y, x, out) for stage in (-1, 0)])
+        painting.head_maps(tile, 1, [ReadGrid(stage, y, x, out) for stage in (-1, 0)])
         found.append(np.asarray(out))
     np.testing.assert_allclose(found[0], found[1], atol=1e-4)
 

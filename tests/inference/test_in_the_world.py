@@ -20,9 +20,11 @@ from napari_lungcls.inference.painter import Painter
 
 def logit(painted: PaintedMap) -> NDArray[np.float64]:
     """Get the first logit back out of the probabilities, where they leave it."""
-    odds = painted.probabilities.astype(np.float64)
-    odds = np.where((odds[0] > 0.02) & (odds[0] < 0.98), odds, np.nan)
-    result: NDArray[np.float64] = np.log(odds[0] / odds[1])
+    probabilities = painted.probabilities.astype(np.float64)
+    probabilities = np.where(
+        (probabilities[0] > 0.02) & (probabilities[0] < 0.98), probabilities, np.nan
+    )
+    result: NDArray[np.float64] = np.log(probabilities[0] / probabilities[1])
     return result
 
 

@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_lungcls.inference.grid import Block
-from napari_lungcls.inference.order import nearest_first
+from napari_lungcls.inference.grid import Block, nearest_first
 
 BLOCKS = [
     Block(index, slice(y, y + 64), slice(x, x + 64))

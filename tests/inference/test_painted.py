@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference import painted
-from napari_lungcls.inference.cells import blocks
+from napari_lungcls.inference.map_data import blocks
 from napari_lungcls.inference.painted import MemoryStore, PaintedMap
 
 

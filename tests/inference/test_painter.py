@@ -27,7 +27,7 @@ from napari_lungcls.inference.grid import Block, MapGrid
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines.host_painting import classes_and_probabilities
-from napari_lungcls.network.heads import Heads
+from napari_lungcls.network.state import Heads
 from napari_lungcls.network.tiles import Tiles
 
 ALL = (-1, 0, 1, 2, 3, 4)
@@ -276,12 +276,12 @@ def test_a_pyramid_paints_what_the_finest_level_paints() -> None:
 @given(st.integers(0, 1000), st.integers(2, 6))
 def test_classes_and_probabilities_are_a_softmax(seed: int, k: int) -> None:
     logits = np.random.default_rng(seed).normal(0, 5, (k, 4, 5)).astype(np.float32)
-    classes, odds = classes_and_probabilities(logits)
-    assert odds is not None
-    assert (classes.dtype, odds.dtype) == (np.uint8, np.float16)
+    classes, probabilities = classes_and_probabilities(logits)
+    assert probabilities is not None
+    assert (classes.dtype, probabilities.dtype) == (np.uint8, np.float16)
     np.testing.assert_array_equal(classes, logits.argmax(0) + 1)
     power = np.exp(logits.astype(np.float64))
-    np.testing.assert_allclose(odds, power / power.sum(0), atol=1e-3)
+    np.testing.assert_allclose(probabilities, power / power.sum(0), atol=1e-3)
     again, none = classes_and_probabilities(logits, probabilities=False)
     assert none is None
     np.testing.assert_array_equal(again, classes)
@@ -289,10 +289,10 @@ def test_classes_and_probabilities_are_a_softmax(seed: int, k: int) -> None:
 
 def test_huge_logits_do_not_overflow() -> None:
     logits = np.array([1e30, -1e30, 0], np.float32).reshape(3, 1, 1)
-    classes, odds = classes_and_probabilities(logits)
-    assert odds is not None
+    classes, probabilities = classes_and_probabilities(logits)
+    assert probabilities is not None
     assert classes.tolist() == [[1]]
-    assert odds[:, 0, 0].tolist() == [1, 0, 0]
+    assert probabilities[:, 0, 0].tolist() == [1, 0, 0]
 
 
 def test_254_classes_fit() -> None:
@@ -306,12 +306,12 @@ def test_a_cell_that_sees_no_number_is_not_painted(value: float) -> None:
     logits = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
     plain, _ = classes_and_probabilities(logits)
     logits[1, 2, 3] = value
-    classes, odds = classes_and_probabilities(logits)
-    assert odds is not None
+    classes, probabilities = classes_and_probabilities(logits)
+    assert probabilities is not None
     assert np.argwhere(classes == 0).tolist() == [[2, 3]]
-    assert (odds[:, 2, 3] == 0).all()
+    assert (probabilities[:, 2, 3] == 0).all()
     np.testing.assert_array_equal(classes[classes > 0], plain[classes > 0])
-    assert np.isfinite(odds).all()
+    assert np.isfinite(probabilities).all()
 
 
 def test_holes_in_an_image_leave_holes_of_the_trunk_s_sight_in_its_map() -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.cells import parse_document
-from napari_lungcls.inference.header import MapHeader
-from napari_lungcls.inference.stores import read_map
+from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.painted import read_map
 
 
 def test_no_such_map(tmp_path):

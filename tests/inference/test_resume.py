@@ -22,7 +22,8 @@ from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MapGrid
-from napari_lungcls.inference.stores import open_store, read_map
+from napari_lungcls.inference.painted import read_map
+from napari_lungcls.inference.stores import open_store
 from napari_lungcls.model import Model
 
 MODEL = bright_model()

@@ -15,6 +15,7 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MapGrid
 from napari_lungcls.inference.run import map_header, run_painting
 from napari_lungcls.model import Model
+from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.network.spec import NetworkSpec
 
 
@@ -58,7 +59,9 @@ GREY = ImageStack(np.full((64, 64), 200, np.float32), source="a.tif")
 
 
 def run(store: Recorder, stack: ImageStack = GREY, spec: NetworkSpec = RAMP, **options: Any) -> Any:
-    return run_painting(BRIGHTNESS, make_document(spec), MapGrid.over(stack, 4), store, **options)
+    return run_painting(
+        Predictor(BRIGHTNESS, make_document(spec)), MapGrid.over(stack, 4), store, **options
+    )
 
 
 def drain(generator: Any) -> tuple[list[Any], Any]:

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference.cells import blocks
-from napari_lungcls.inference.painted import PaintedMap
-from napari_lungcls.inference.stores import open_store, read_map
+from napari_lungcls.inference.map_data import blocks
+from napari_lungcls.inference.painted import PaintedMap, read_map
+from napari_lungcls.inference.stores import open_store
 
 SUFFIXES = (".ome.zarr", ".ome.tif", ".zarr", ".tiff")
 LUNG = ClassScheme.preset("lung")
@@ -162,7 +162,7 @@ def test_other_suffixes_and_lost_folders(tmp_path, header):
 
 KILLED = """
 import numpy as np, os, signal, sys
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.stores import open_store
 header = MapHeader.model_validate_json(sys.argv[2])
 store = open_store(sys.argv[1], header)

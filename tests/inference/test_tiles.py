@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from known_network import STRIDES, make_spec, random_engine, read_off
 from napari_lungcls.images.pyramid import Level
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.tiles import GRID, Cells, region_cells
-from napari_lungcls.network.engines.host_painting import HALO, HostPainting, Taps
+from napari_lungcls.inference.tiles import GRID, StageCells, region_cells
+from napari_lungcls.network.engines.host_painting import HostPainting
+from napari_lungcls.network.engines.interpolation import Taps
+from napari_lungcls.network.engines.protocol import HALO
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (230, 210, 3), np.uint8)
 # Two layers see 50 level pixels far, less than the halo: tiles are exact.
@@ -25,7 +27,7 @@ DEEP = random_engine(make_spec(stages=(1, 2, 3, 4), tile=64))
 PLAIN = random_engine(make_spec(classes=3, hidden=0))
 
 
-def at(cells: Cells, y: Any, x: Any) -> Any:
+def at(cells: StageCells, y: Any, x: Any) -> Any:
     """Read off cells, as every engine does it: `(summed, y, x)`."""
     term = cells.term(np.asarray(y, float), np.asarray(x, float), None)
     found = []
@@ -42,7 +44,7 @@ def at(cells: Cells, y: Any, x: Any) -> Any:
 
 def cells_at(
     engine: Any, zoom: float, y: Any, x: Any, tile: int, painting: Any = None
-) -> dict[int, Cells]:
+) -> dict[int, StageCells]:
     level = Level(ImageStack(IMAGE).plane(), zoom)
     name = 1 if zoom == 1 else 3
     painting = painting or engine.painting()
@@ -54,7 +56,7 @@ def cells_at(
 
 
 @functools.cache
-def whole(engine: Any, zoom: float) -> dict[int, Cells]:
+def whole(engine: Any, zoom: float) -> dict[int, StageCells]:
     """The level and far around it in a single tile, cut where nothing is felt of its edges."""
     margin = 160
     level = Level(ImageStack(IMAGE).plane(), zoom)
@@ -62,12 +64,12 @@ def whole(engine: Any, zoom: float) -> dict[int, Cells]:
     pixels = level.read(-margin, -margin, height + 2 * margin, width + 2 * margin)
     maps = engine.head_maps(pixels, 1 if zoom == 1 else 3)
     return {
-        STRIDES[stage]: Cells(np.moveaxis(values, 0, -1), -margin, -margin, STRIDES[stage])
+        STRIDES[stage]: StageCells(np.moveaxis(values, 0, -1), -margin, -margin, STRIDES[stage])
         for stage, values in maps.items()
     }
 
 
-def cut(reference: Cells, like: Cells) -> NDArray[np.float32]:
+def cut(reference: StageCells, like: StageCells) -> NDArray[np.float32]:
     i, j = (
         (start - first) // like.stride
         for start, first in ((like.top, reference.top), (like.left, reference.left))
@@ -180,7 +182,7 @@ def test_cells_are_interpolated_between_their_centres(
     top: int, left: int, stride: int, data: st.DataObject
 ) -> None:
     values = np.random.default_rng(0).normal(size=(6, 7, 3)).astype(np.float32)
-    cells = Cells(values, top, left, stride)
+    cells = StageCells(values, top, left, stride)
     y = np.array(data.draw(st.lists(st.floats(0, 5 * stride), min_size=1, max_size=4))) + top
     x = np.array(data.draw(st.lists(st.floats(0, 6 * stride), min_size=1, max_size=4))) + left
     found = at(cells, y, x)
@@ -196,10 +198,10 @@ def test_cells_are_interpolated_between_their_centres(
 def test_a_cell_that_is_no_number_spoils_its_neighbourhood_only(value: float) -> None:
     values = np.random.default_rng(0).normal(size=(5, 6, 3)).astype(np.float32)
     y, x = np.arange(0, 16.5, 0.5), np.arange(0, 20.5, 0.5)
-    wanted = at(Cells(values, 0, 0, 4), y, x)
+    wanted = at(StageCells(values, 0, 0, 4), y, x)
     broken = values.copy()
     broken[2, 3, 1] = value
-    found = at(Cells(broken, 0, 0, 4), y, x)
+    found = at(StageCells(broken, 0, 0, 4), y, x)
     # Between the centres of the cells beside it, 4 positions away, it takes part.
     hole = (np.abs(y - 8) < 4)[:, None] & (np.abs(x - 12) < 4)
     assert np.isnan(found[:, hole]).all()

@@ -28,8 +28,8 @@ def drawn(n: int, temperature: float, seed: int = 0, classes: int = 3) -> Sample
     """Logits that are `temperature` times too sure of themselves, and classes drawn by them."""
     rng = np.random.default_rng(seed)
     true = rng.normal(0, 2, (n, classes))
-    odds = softmax(true, axis=1)
-    codes = (odds.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=classes - 1)
+    probabilities = softmax(true, axis=1)
+    codes = (probabilities.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=classes - 1)
     return true * temperature, codes
 
 
@@ -111,13 +111,15 @@ def test_error_and_bins_follow_their_definition(seed: int, bins: int) -> None:
 
 def test_error_by_chance_is_what_calibrated_models_show() -> None:
     logits, _ = drawn(150, 1.0)
-    odds = softmax(logits, axis=1)
+    probabilities = softmax(logits, axis=1)
     rng = np.random.default_rng(1)
     shown = [
-        expected_calibration_error(odds, (odds.cumsum(1) < rng.random((150, 1))).sum(1).clip(max=2))
+        expected_calibration_error(
+            probabilities, (probabilities.cumsum(1) < rng.random((150, 1))).sum(1).clip(max=2)
+        )
         for _ in range(300)
     ]
-    assert error_by_chance(odds) == pytest.approx(np.mean(shown), rel=0.1)
+    assert error_by_chance(probabilities) == pytest.approx(np.mean(shown), rel=0.1)
 
 
 def test_temperatures_can_be_taken_back() -> None:

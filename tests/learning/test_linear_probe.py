@@ -1,4 +1,4 @@
-"""Heads that are fitted to the features of a trunk that stays as it is."""
+"""Heads that are fitted to the features of a backbone that stays as it is."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.start import Origin, start_network
 from napari_lungcls.learning.training import run_training
 from napari_lungcls.network.engines import create_engine
+from napari_lungcls.network.pretrained import IMAGENET
 from napari_lungcls.network.tiles import Tiles
-from napari_lungcls.network.weight_sources import IMAGENET
 from napari_lungcls.utils import downloads
 from napari_lungcls.utils.progress import exhaust
 from three_tissues import QUICK, READS, exhausted, run, scene

@@ -179,18 +179,18 @@ def test_no_points_is_the_users_mistake() -> None:
 @given(samples())
 @settings(max_examples=20)
 def test_curves_and_likelihood_agree_with_scikit_learn(sample: Sample) -> None:
-    codes, odds = sample
+    codes, probabilities = sample
     result = named(sample)
     for code, name in enumerate(result.classes):
         positive, found = codes == code, result.per_class[name]
         if 0 < positive.sum() < len(codes):
-            assert found.auc == pytest.approx(roc_auc_score(positive, odds[:, code]))
-            wanted = average_precision_score(positive, odds[:, code])
+            assert found.auc == pytest.approx(roc_auc_score(positive, probabilities[:, code]))
+            wanted = average_precision_score(positive, probabilities[:, code])
             assert found.average_precision == pytest.approx(wanted)
         else:
             assert found.auc is found.average_precision is None
-    if odds.shape[1] > 1 and odds[np.arange(len(codes)), codes].min() > 0:
-        wanted = log_loss(codes, odds, labels=np.arange(odds.shape[1]))
+    if probabilities.shape[1] > 1 and probabilities[np.arange(len(codes)), codes].min() > 0:
+        wanted = log_loss(codes, probabilities, labels=np.arange(probabilities.shape[1]))
         assert result.nll == pytest.approx(wanted)
 
 
@@ -200,7 +200,7 @@ def test_scores_that_are_no_probabilities_have_no_calibration() -> None:
 
 
 def test_a_threshold_moves_the_answers_and_not_the_curves() -> None:
-    odds = np.array([[0.6, 0.4], [0.8, 0.2], [0.1, 0.9]])
-    plain, low = (score([1, 0, 1], odds, ["a", "b"], at) for at in (None, 0.3))
+    probabilities = np.array([[0.6, 0.4], [0.8, 0.2], [0.1, 0.9]])
+    plain, low = (score([1, 0, 1], probabilities, ["a", "b"], at) for at in (None, 0.3))
     assert (plain.confusion, low.confusion) == ([[1, 0], [1, 1]], [[1, 0], [0, 2]])
     assert (plain.auc_ovr, plain.ece, plain.nll) == (low.auc_ovr, low.ece, low.nll)

@@ -277,8 +277,8 @@ def test_models_of_points_answer_patches_and_say_when_they_cannot(tmp_path: Path
     )
     # Seen at the middle, with what lies around: as points of an image are.
     image = np.random.default_rng(5).integers(0, 255, (24, 24, 3), np.uint8)
-    odds = model.classify_patches(image[np.newaxis])
-    np.testing.assert_allclose(odds.sum(1), 1, rtol=1e-5)
+    probabilities = model.classify_patches(image[np.newaxis])
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
     with pytest.raises(lc.InputError, match="float32 and the model was trained on uint8"):
         model.classify_patches(image[np.newaxis].astype(np.float32))
     assert model.document.split["by"] == "random"

@@ -16,7 +16,7 @@ from napari_lungcls.learning.dataset import PointSet
 from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.start import normalisation_of
 from napari_lungcls.learning.training import run_training
-from napari_lungcls.network.parameters import stage_of, trunk_shapes
+from napari_lungcls.network.parameters import backbone_shapes, stage_of
 from napari_lungcls.network.pretrained import WITHOUT
 from three_tissues import QUICK, SCHEME, exhausted, run, scene
 
@@ -77,9 +77,9 @@ def test_pretrained_weights_expect_imagenet_s_scale() -> None:
 FULL = {
     name: (np.ones if name.endswith("var") else np.zeros)(shape, np.float32)
     + np.random.default_rng(len(name)).uniform(-0.05, 0.05, shape).astype(np.float32)
-    for name, shape in trunk_shapes().items()
+    for name, shape in backbone_shapes().items()
 }
-"""A trunk with batch normalisation that is not neutral, as a file of weights holds it."""
+"""A backbone with batch normalisation that is not neutral, as a file of weights holds it."""
 
 
 def folded() -> dict[str, Any]:
@@ -118,7 +118,7 @@ def test_statistics_of_a_file_are_not_taken_anew(
         neutral = 0.0 if name.endswith("mean") else 1.0
         before = weights.get(name, np.full_like(state[name], neutral))
         assert np.array_equal(state[name], before) == (stage_of(name) in fixed), name
-    # Everything else of the trunk learns.
+    # Everything else of the backbone learns.
     moved = [n for n in weights if _is_convolution(n) and n in state]
     assert all(not np.array_equal(state[name], weights[name]) for name in moved)
 

@@ -1,4 +1,4 @@
-"""Thresholds against every other threshold that there is, and what `decide` makes of them."""
+"""Thresholds against every other threshold that there is, and the classes predicted with them."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, precision_score, recall_score
 
 from napari_lungcls.learning.thresholds import choose_threshold
-from napari_lungcls.network.decision import decide
+from napari_lungcls.network.decision import predicted_class
 
 Sample = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -23,7 +23,7 @@ def samples(draw: st.DrawFn) -> Sample:
 
 
 def called(values: NDArray[np.float64], threshold: float) -> NDArray[np.intp]:
-    return decide(np.stack([1 - values, values], 1), threshold)
+    return predicted_class(np.stack([1 - values, values], 1), threshold)
 
 
 EVERY = np.arange(42) / 40
@@ -62,7 +62,7 @@ def test_rounding_to_half_precision_moves_no_point() -> None:
     codes = (values + rng.normal(0, 0.3, 300) > 0.5).astype(int)
     found = choose_threshold(values, codes, "recall", recall=0.9)
     half = np.stack([1 - values, values], 1).astype(np.float16)
-    np.testing.assert_array_equal(decide(half, found.value), called(values, found.value))
+    np.testing.assert_array_equal(predicted_class(half, found.value), called(values, found.value))
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_without_a_threshold_the_likeliest_class_is_the_answer(
     seed: int, k: int, axis: int
 ) -> None:
     scores = np.random.default_rng(seed).normal(size=(k, k))
-    np.testing.assert_array_equal(decide(scores, axis=axis), scores.argmax(axis=axis))
+    np.testing.assert_array_equal(predicted_class(scores, axis=axis), scores.argmax(axis=axis))
 
 
 def test_a_threshold_parts_two_classes_and_no_more() -> None:
-    assert decide([[0.3, 0.7], [0.31, 0.69]], 0.7).tolist() == [1, 0]
-    assert decide([[0.9, 0.0], [0.1, 1.0]], 0.05, axis=0).tolist() == [1, 1]
+    assert predicted_class([[0.3, 0.7], [0.31, 0.69]], 0.7).tolist() == [1, 0]
+    assert predicted_class([[0.9, 0.0], [0.1, 1.0]], 0.05, axis=0).tolist() == [1, 1]
     with pytest.raises(ValueError, match="parts two classes, not 3"):
-        decide(np.ones((2, 3)) / 3, 0.5)
+        predicted_class(np.ones((2, 3)) / 3, 0.5)

@@ -31,7 +31,8 @@ from napari_lungcls.learning.training import Trained, TrainingProgress, run_trai
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.engines.torch.engine import TorchEngine
 from napari_lungcls.network.model_file import write_model
-from napari_lungcls.network.parameters import stage_of, trunk_shapes
+from napari_lungcls.network.parameters import backbone_shapes, stage_of
+from napari_lungcls.network.predictor import Predictor
 from three_tissues import QUICK, READS, SCHEME, exhausted, run, same, scene
 
 
@@ -162,8 +163,8 @@ def test_validation_answers_are_those_of_regions_painted_for_themselves(trained:
     places = examples.layout.coordinates[rows] - (region.top, region.left)
     found = np.empty((len(rows), 3))
     alone = ImageStack(np.ascontiguousarray(pixels))
-    for here, odds in answers_at(engine, result.document, alone, places):
-        found[here] = odds
+    for here, probabilities in answers_at(Predictor(engine, result.document), alone, places):
+        found[here] = probabilities
     differences = abs(found - result.answers.probabilities).max(1)
     # Cells lie on other pixels where a tile begins elsewhere than the region.
     assert np.median(differences) < 0.01
@@ -322,7 +323,7 @@ def test_progress_with_weights_never_runs_backwards(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     arrays = {
         name: rng.normal(0, 0.05, shape) + name.endswith(("running_var", "bn1.weight"))
-        for name, shape in trunk_shapes().items()
+        for name, shape in backbone_shapes().items()
         if stage_of(name) <= 1
     }
     path = tmp_path / "w.safetensors"

@@ -18,8 +18,8 @@ from known_network import (
     random_state,
     reference_logits,
 )
-from napari_lungcls.network.heads import Heads
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.state import Heads
 from napari_lungcls.network.tiles import Tiles
 
 

@@ -26,7 +26,7 @@ from napari_lungcls.network.parameters import PARTS
 from napari_lungcls.network.tiles import Tiles
 
 
-def of_trunk(name: str) -> bool:
+def of_backbone(name: str) -> bool:
     return name.partition(".")[0] in PARTS
 
 
@@ -45,12 +45,12 @@ def test_training_learns_16_points_by_heart(build: Any, optimizer: str) -> None:
 
 
 def cross_entropy(logits: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.float64]:
-    odds = np.exp(logits.astype(np.float64))
-    return -np.log(odds[np.arange(len(codes)), codes] / odds.sum(1))
+    probabilities = np.exp(logits.astype(np.float64))
+    return -np.log(probabilities[np.arange(len(codes)), codes] / probabilities.sum(1))
 
 
 def test_the_loss_is_the_weighted_mean_before_the_step(build: Any) -> None:
-    # Without detail nothing takes statistics beside a frozen trunk.
+    # Without detail nothing takes statistics beside a frozen backbone.
     engine = build(LINEAR, state=1)
     tiles = examples(LINEAR, 6)
     codes, _ = answers(6)
@@ -65,7 +65,7 @@ def test_the_loss_is_the_weighted_mean_before_the_step(build: Any) -> None:
 
 
 def test_a_point_of_weight_0_is_as_good_as_absent(build: Any) -> None:
-    # A frozen trunk has no batch statistics through which it could be felt.
+    # A frozen backbone has no batch statistics through which it could be felt.
     spec = LINEAR
     tiles = examples(spec, 6)
     codes, weights = answers(6)
@@ -104,9 +104,9 @@ def test_a_frozen_trunk_stays_as_it_is_to_the_bit(build: Any) -> None:
     for _ in range(3):
         engine.train_step(tiles, *answers(8), 0.01)
     after = engine.state()
-    assert sum(not of_trunk(name) for name in before) == 18
+    assert sum(not of_backbone(name) for name in before) == 18
     for name, array in before.items():
-        assert np.array_equal(after[name], array) == of_trunk(name), name
+        assert np.array_equal(after[name], array) == of_backbone(name), name
 
 
 def test_a_trunk_that_was_frozen_thaws(build: Any) -> None:
@@ -124,18 +124,18 @@ def test_a_trunk_that_was_frozen_thaws(build: Any) -> None:
 def test_thawing_keeps_what_the_heads_have_learned(build: Any) -> None:
     engine = build(TINY, state=1)
     tiles = examples(TINY, 8)
-    trunk = {name for name in engine.state() if of_trunk(name)}
+    backbone = {name for name in engine.state() if of_backbone(name)}
     engine.prepare(OptimizerOptions(freeze=True))
     before = engine.state()
     engine.train_step(tiles, *answers(8), 0.01)
     frozen = engine.state()
-    assert all(np.array_equal(frozen[name], before[name]) for name in trunk)
-    assert not any(of_trunk(name) for name in engine.optimizer_state())
+    assert all(np.array_equal(frozen[name], before[name]) for name in backbone)
+    assert not any(of_backbone(name) for name in engine.optimizer_state())
     engine.thaw()
     engine.train_step(tiles, *answers(8), 0.01)
     moments, after = engine.optimizer_state(), engine.state()
-    assert not any(np.array_equal(after[name], before[name]) for name in trunk)
-    # The heads' moments went on, those of the trunk began.
+    assert not any(np.array_equal(after[name], before[name]) for name in backbone)
+    # The heads' moments went on, those of the backbone began.
     assert float(moments["heads.out.bias.step"]) == 2
     assert float(moments["conv1.weight.step"]) == 1
 
@@ -152,7 +152,7 @@ def test_the_trunk_learns_at_its_own_rate(build: Any) -> None:
         moved.append({name: after[name] - before[name] for name in before})
     for name, whole in moved[0].items():
         if "running" not in name:
-            factor = 0.1 if of_trunk(name) else 1.0
+            factor = 0.1 if of_backbone(name) else 1.0
             np.testing.assert_allclose(
                 moved[1][name], factor * whole, atol=1e-3 * np.abs(whole).max() + 1e-7
             )
@@ -163,8 +163,8 @@ def test_label_smoothing_is_a_mixture_of_losses(build: Any) -> None:
     tiles = examples(LINEAR, 6)
     codes, weights = answers(6)
     logits = engine.logits(tiles).astype(np.float64)
-    odds = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    wanted = -0.8 * odds[np.arange(6), codes].mean() - 0.2 * odds.mean()
+    probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    wanted = -0.8 * probabilities[np.arange(6), codes].mean() - 0.2 * probabilities.mean()
     engine.prepare(OptimizerOptions(freeze=True, label_smoothing=0.2))
     found = engine.train_step(tiles, codes, weights, 0.01).loss
     assert found == pytest.approx(wanted, rel=1e-4)

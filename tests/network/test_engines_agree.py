@@ -15,8 +15,8 @@ from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
-from napari_lungcls.network.initial import initial_state
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.state import initial_state
 
 FLOAT32 = 1e-5
 """Largest difference of answers, relative to the largest answer."""

@@ -18,10 +18,10 @@ from safetensors.numpy import save_file
 from engine_examples import examples
 from known_network import make_document, make_spec, random_state, reference_logits
 from napari_lungcls.errors import InputError
-from napari_lungcls.network import model_file as modelfile
+from napari_lungcls.network import model_file
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.model_file import METADATA_KEY, read_model, write_model
-from napari_lungcls.network.parameters import trunk_shapes
+from napari_lungcls.network.parameters import backbone_shapes
 from napari_lungcls.network.spec import Normalisation
 
 SPEC = make_spec(stages=(1,), tile=16)
@@ -131,8 +131,8 @@ JSON = st.recursive(
 def test_any_value_in_any_field_is_accepted_or_refused(field: str, value: Any) -> None:
     text = json.dumps(described() | {field: value})
     with contextlib.suppress(InputError):
-        found = modelfile.parse_document(Path("m.safetensors"), text)
-        assert modelfile.parse_document(Path("m.safetensors"), found.model_dump_json()) == found
+        found = model_file.parse_document(Path("m.safetensors"), text)
+        assert model_file.parse_document(Path("m.safetensors"), found.model_dump_json()) == found
 
 
 def test_fields_of_a_later_program_are_passed_over(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_network_of_the_first_format_is_read(tmp_path: Path) -> None:
     }  # fmt: skip
     names = {f"heads.zoom{z}.layer{s}.weight": (3, 64 * 2 ** (s - 1))
              for z in (1, 4) for s in (1, 2, 3, 4)}  # fmt: skip
-    shapes = trunk_shapes() | names | {"heads.bias": (3,)}
+    shapes = backbone_shapes() | names | {"heads.bias": (3,)}
     linear = make_spec(zooms=(1, 4), stages=(1, 2, 3, 4), tile=64)
     arrays = random_state(linear)
     assert {name: array.shape for name, array in arrays.items()} == shapes

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from known_network import make_document, make_spec, random_state
 from napari_lungcls.errors import InputError
-from napari_lungcls.network import model_file as modelfile
+from napari_lungcls.network import model_file
 from napari_lungcls.network.model_file import METADATA_KEY, read_model, write_model
 
 SPEC = make_spec(stages=(-1, 0, 1), tile=16, hidden=4)
@@ -101,7 +101,7 @@ def test_an_older_file_outlives_a_failed_write(
         Path(aside).write_bytes(b"half")
         raise error
 
-    monkeypatch.setattr(modelfile, "save_file", half)
+    monkeypatch.setattr(model_file, "save_file", half)
     expected = InputError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         write_model(path, DOCUMENT, STATE)

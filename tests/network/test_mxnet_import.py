@@ -18,10 +18,10 @@ from napari_lungcls.network.engines import (
     EngineUnavailableError,
     create_engine,
     engine_status,
-    mxnet_devices,
-    mxnet_import,
 )
-from napari_lungcls.network.engines.mxnet.devices import (
+from napari_lungcls.network.engines.mxnet import runtime as mxnet_devices
+from napari_lungcls.network.engines.mxnet import runtime as mxnet_import
+from napari_lungcls.network.engines.mxnet.runtime import (
     Gpu,
     describe_devices,
     find_gpus,

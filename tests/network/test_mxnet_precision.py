@@ -27,7 +27,7 @@ pytestmark = [
 
 @pytest.fixture
 def mxnet_precision(engine_name: str) -> ModuleType:
-    from napari_lungcls.network.engines.mxnet import precision as mxnet_precision
+    from napari_lungcls.network.engines.mxnet import training as mxnet_precision
 
     return mxnet_precision
 
@@ -89,9 +89,9 @@ def test_the_processor_trains_and_paints_in_fp32() -> None:
 
 
 def test_convolutions_compute_in_their_type_between_float32() -> None:
-    from napari_lungcls.network.engines.mxnet.net import Convolution, mx, to_device
+    from napari_lungcls.network.engines.mxnet.net import GluonConvolution, mx, to_device
 
-    block = Convolution(2, 1, 1, 1, reflect=False, bias=False, computing="float64")
+    block = GluonConvolution(2, 1, 1, 1, reflect=False, bias=False, computing="float64")
     block.initialize(mx.init.Zero())
     block.hybridize()
     # Products that float32 cannot hold, and that cancel.

@@ -16,7 +16,7 @@ from napari_lungcls.network.engines import OptimizerOptions
 @pytest.fixture
 def mxnet_precision() -> ModuleType:
     devices("mxnet")
-    from napari_lungcls.network.engines.mxnet import precision as mxnet_precision
+    from napari_lungcls.network.engines.mxnet import training as mxnet_precision
 
     return mxnet_precision
 
@@ -26,7 +26,7 @@ class Slope:
 
     def __init__(self, **options: Any) -> None:
         from napari_lungcls.network.engines.mxnet.net import mx, to_device
-        from napari_lungcls.network.engines.mxnet.optimizer import Optimizer
+        from napari_lungcls.network.engines.mxnet.training import Optimizer
 
         self._mx, self._array = mx, to_device
         self.parameters = {

@@ -1,4 +1,4 @@
-"""The trunk's names and shapes, against facts that are published elsewhere."""
+"""The backbone's names and shapes, against facts that are published elsewhere."""
 
 import math
 import subprocess
@@ -9,16 +9,16 @@ import pytest
 from napari_lungcls.network.parameters import (
     PARTS,
     STAGE_NAMES,
+    backbone_shapes,
     detail_shapes,
     hidden_shapes,
     stage_channels,
     stage_of,
-    trunk_shapes,
 )
 
 
 def test_counts_are_those_of_the_published_network() -> None:
-    shapes = trunk_shapes()
+    shapes = backbone_shapes()
     learned = {n: s for n, s in shapes.items() if "running" not in n}
     # torchvision documents 11 689 512 parameters for ResNet-18; fc holds 512 000 + 1000.
     assert sum(math.prod(s) for s in learned.values()) == 11_689_512 - 513_000
@@ -27,7 +27,7 @@ def test_counts_are_those_of_the_published_network() -> None:
 
 
 def test_shapes_of_some_arrays() -> None:
-    shapes = trunk_shapes()
+    shapes = backbone_shapes()
     assert shapes["conv1.weight"] == (64, 3, 7, 7)
     assert shapes["layer1.0.conv1.weight"] == (64, 64, 3, 3)
     assert shapes["layer3.0.downsample.0.weight"] == (256, 128, 1, 1)
@@ -37,7 +37,7 @@ def test_shapes_of_some_arrays() -> None:
 
 
 def test_consecutive_convolutions_fit_together() -> None:
-    shapes = trunk_shapes()
+    shapes = backbone_shapes()
     for stage in (1, 2, 3, 4):
         assert shapes[f"layer{stage}.1.conv2.weight"][0] == stage_channels(stage)
         before = stage_channels(stage - 1) if stage > 1 else 64
@@ -45,14 +45,14 @@ def test_consecutive_convolutions_fit_together() -> None:
 
 
 def test_every_array_belongs_to_a_stage() -> None:
-    assert {stage_of(name) for name in trunk_shapes()} == {0, 1, 2, 3, 4}
+    assert {stage_of(name) for name in backbone_shapes()} == {0, 1, 2, 3, 4}
     assert [stage_of(part) for part in PARTS] == [0, 0, 1, 2, 3, 4]
     assert stage_of("layer2.0.conv1.weight") == 2
 
 
 @pytest.mark.parametrize("name", ["fc.weight", "layer5.0.conv1.weight", "", "conv2.weight"])
 def test_foreign_names_have_no_stage(name: str) -> None:
-    with pytest.raises(ValueError, match="not a part of the trunk"):
+    with pytest.raises(ValueError, match="not a part of the backbone"):
         stage_of(name)
 
 
@@ -74,7 +74,7 @@ def test_detail_and_the_hidden_layer_are_small() -> None:
     assert shapes["detail.conv2.weight"] == (16, 16, 3, 3)
     assert len(shapes) == 10
     assert hidden_shapes(32, 3) == {"heads.out.weight": (3, 32), "heads.out.bias": (3,)}
-    assert not (shapes.keys() | hidden_shapes(32, 3).keys()) & trunk_shapes().keys()
+    assert not (shapes.keys() | hidden_shapes(32, 3).keys()) & backbone_shapes().keys()
 
 
 def test_heavy_libraries_stay_out() -> None:

@@ -15,14 +15,14 @@ from safetensors.numpy import save_file
 
 from file_server import FileServer
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.network.parameters import trunk_shapes
+from napari_lungcls.network.parameters import backbone_shapes
 from napari_lungcls.network.pretrained import (
+    IMAGENET,
     WITHOUT,
     PretrainedSource,
     load_available,
     load_pretrained,
 )
-from napari_lungcls.network.weight_sources import IMAGENET
 from napari_lungcls.utils.downloads import cache_folder
 
 SHARED = Path(__file__).parents[2].parent / "shared/data/resnet18_imagenet_to_layer3.safetensors"
@@ -30,11 +30,11 @@ State = dict[str, NDArray[np.float32]]
 
 
 def made(*prefixes: str, seed: int = 0) -> State:
-    """Make the trunk's arrays whose names begin with one of the prefixes."""
+    """Make the backbone's arrays whose names begin with one of the prefixes."""
     random = np.random.default_rng(seed)
     return {
         name: random.random(shape, dtype=np.float32)
-        for name, shape in trunk_shapes().items()
+        for name, shape in backbone_shapes().items()
         if name.startswith(prefixes)
     }
 
@@ -88,10 +88,10 @@ def test_message_names_no_more_and_no_less_than_what_is_missing(tmp_path: Path) 
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(kept=st.sets(st.sampled_from(sorted(made("conv1", "bn1", "layer1"))), min_size=1))
-def test_missing_and_found_divide_the_trunk(tmp_path: Path, kept: set[str]) -> None:
+def test_missing_and_found_divide_the_backbone(tmp_path: Path, kept: set[str]) -> None:
     state = {name: array for name, array in made("conv1", "bn1", "layer1").items() if name in kept}
     weights = load_pretrained(saved(tmp_path / "w.safetensors", state))
-    for name in trunk_shapes():
+    for name in backbone_shapes():
         covered = [m for m in weights.missing if name == m or name.startswith(f"{m}.")]
         assert len(covered) == (0 if name in kept else 1)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from known_network import make_spec, random_engine
 from napari_lungcls.images.geometry import STAGE_STRIDES
 from napari_lungcls.network.engines.glass import GRAIN, Glass
-from napari_lungcls.network.engines.host_painting import HALO, Lattice
+from napari_lungcls.network.engines.protocol import HALO, ReadGrid
 from napari_lungcls.network.engines.receptive_field import block_radius, sees_any, stage_radius
 
 
@@ -68,7 +68,7 @@ def test_a_change_is_felt_as_far_as_the_radius_says(stage: int) -> None:
             tile[:, at + near :] = noise[:, at + near :]
         out = painting.zeros((1, 1, 3))
         place = np.array([float(there)])
-        fine = [Lattice(stage, place, place, out)] if stage < 1 else []
+        fine = [ReadGrid(stage, place, place, out)] if stage < 1 else []
         maps = painting.head_maps(tile, 1, fine)
         cells.append(np.asarray(out[0, 0] if stage < 1 else maps[stage][2, 2]))
     assert np.abs(cells[1] - cells[0]).max() > 0

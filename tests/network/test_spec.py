@@ -22,9 +22,9 @@ from known_network import (
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.network.compatibility import check_image
-from napari_lungcls.network.heads import Heads
-from napari_lungcls.network.parameters import detail_shapes, hidden_shapes, trunk_shapes
+from napari_lungcls.network.parameters import backbone_shapes, detail_shapes, hidden_shapes
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.state import Heads
 from napari_lungcls.network.tiles import Tiles
 
 
@@ -108,10 +108,10 @@ def test_json_gives_the_same_network_and_every_array_has_its_own_name(
     behind = hidden_shapes(hidden, classes).keys() if hidden else set()
     detail = detail_shapes().keys() if -1 in stages else set()
     assert rest & (behind | detail) == behind | detail
-    trunk = rest - behind - detail
-    assert trunk <= trunk_shapes().keys()
-    # The trunk ends with the deepest stage that is read.
-    assert {int(name[5]) for name in trunk if name.startswith("layer")} == set(
+    backbone = rest - behind - detail
+    assert backbone <= backbone_shapes().keys()
+    # The backbone ends with the deepest stage that is read.
+    assert {int(name[5]) for name in backbone if name.startswith("layer")} == set(
         range(1, max(stages) + 1)
     )
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from napari_lungcls.network.engines.torch import convolution as torch_convolving
 from napari_lungcls.network.engines.torch.convolution import Layer
-from napari_lungcls.network.engines.torch.sparse_cells import numbered
+from napari_lungcls.network.engines.torch.layers import numbered
 
 CPU = torch.device("cpu")
 

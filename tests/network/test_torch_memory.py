@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_lungcls.network.engines.torch.memory import Memory, in_pieces
+from napari_lungcls.network.engines.torch.execution import Memory, in_pieces
 
 CPU = torch.device("cpu")
 

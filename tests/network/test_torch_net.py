@@ -1,4 +1,4 @@
-"""The trunk in PyTorch: torchvision's names, numbers and published facts."""
+"""The backbone in PyTorch: torchvision's names, numbers and published facts."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from torch import nn
 from torch.nn import functional as F
 
 from known_network import cells_of, make_spec, random_engine, random_state
-from napari_lungcls.network.engines.torch.net import Convolution, Network, Trunk, folded, pad
-from napari_lungcls.network.parameters import trunk_shapes
+from napari_lungcls.network.engines.torch.net import Backbone, Convolution, Network, folded, pad
+from napari_lungcls.network.parameters import backbone_shapes
 from napari_lungcls.network.tiles import Tiles
 
 TORCHVISION = make_spec(stages=(4,), readout="mean", padding="zeros", tile=64, classes=100)
 
 
-def trunk_with(state: dict[str, np.ndarray], deepest: int = 4) -> Trunk:
-    trunk = Trunk(deepest).eval()
+def backbone_with(state: dict[str, np.ndarray], deepest: int = 4) -> Backbone:
+    backbone = Backbone(deepest).eval()
     given = {name: torch.from_numpy(array) for name, array in state.items() if name[:2] != "fc"}
-    missing = trunk.load_state_dict(given, strict=False).missing_keys
+    missing = backbone.load_state_dict(given, strict=False).missing_keys
     assert all(name.endswith("num_batches_tracked") for name in missing)
-    return trunk
+    return backbone
 
 
 def test_names_and_shapes_are_torchvision_s() -> None:
     arrays = Network(TORCHVISION).named_arrays()
     found = {name: tuple(array.shape) for name, array in arrays.items()}
-    assert found == trunk_shapes() | {"fc.weight": (100, 512), "fc.bias": (100,)}
+    assert found == backbone_shapes() | {"fc.weight": (100, 512), "fc.bias": (100,)}
     # As torchvision publishes for resnet18, which has 900 classes more.
     learned = [a for name, a in arrays.items() if "running" not in name]
     assert sum(array.numel() for array in learned) == 11_689_512 - 900 * 513
@@ -61,54 +61,54 @@ def test_torchvision_s_classifier_gives_its_numbers() -> None:
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])
 def test_cells_follow_the_plain_implementation(size: int, padding: str) -> None:
     state = random_state(TORCHVISION)
-    trunk = trunk_with(state)
-    pad(trunk, reflect=padding == "reflect")
+    backbone = backbone_with(state)
+    pad(backbone, reflect=padding == "reflect")
     image = torch.randn((1, 3, size, size), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        found = trunk(image)
+        found = backbone(image)
     for stage, wanted in cells_of(state, image, (0, 1, 2, 3, 4), padding).items():
         assert found[stage].shape[2:] == (-(-size // 2 ** (stage + 1)),) * 2
         np.testing.assert_allclose(found[stage][0], wanted, atol=1e-4 * np.abs(wanted).max())
 
 
 def test_padding_can_be_changed_back() -> None:
-    trunk = trunk_with(random_state(make_spec(stages=(2,))), 2)
+    backbone = backbone_with(random_state(make_spec(stages=(2,))), 2)
     image = torch.randn((1, 3, 40, 40), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        before = trunk(image)[2]
-        pad(trunk, reflect=True)
-        reflected = trunk(image)[2]
-        pad(trunk, reflect=False)
-        assert torch.equal(trunk(image)[2], before)
+        before = backbone(image)[2]
+        pad(backbone, reflect=True)
+        reflected = backbone(image)[2]
+        pad(backbone, reflect=False)
+        assert torch.equal(backbone(image)[2], before)
     assert not torch.allclose(reflected, before)
 
 
 def test_a_constant_image_has_no_edges_when_reflected() -> None:
-    trunk = trunk_with(random_state(make_spec(stages=(3,))), 3)
-    pad(trunk, reflect=True)
+    backbone = backbone_with(random_state(make_spec(stages=(3,))), 3)
+    pad(backbone, reflect=True)
     with torch.inference_mode():
-        for values in trunk(torch.full((1, 3, 64, 64), 0.7)).values():
+        for values in backbone(torch.full((1, 3, 64, 64), 0.7)).values():
             flat = values.flatten(2)
             torch.testing.assert_close(flat, flat[..., :1].expand_as(flat))
 
 
 def test_folding_changes_nothing_but_the_padding() -> None:
-    trunk = trunk_with(random_state(make_spec(stages=(3,))), 3)
-    pad(trunk, reflect=True)
-    before = {name: array.clone() for name, array in trunk.state_dict().items()}
-    fast = folded(trunk)
+    backbone = backbone_with(random_state(make_spec(stages=(3,))), 3)
+    pad(backbone, reflect=True)
+    before = {name: array.clone() for name, array in backbone.state_dict().items()}
+    fast = folded(backbone)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
     assert not any(p.requires_grad for p in fast.parameters())
     image = torch.randn((1, 3, 50, 70), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         found = fast(image)
-        after = trunk(image)
-        pad(trunk, reflect=False)
-        for stage, wanted in trunk(image).items():
+        after = backbone(image)
+        pad(backbone, reflect=False)
+        for stage, wanted in backbone(image).items():
             torch.testing.assert_close(found[stage], wanted, atol=1e-4, rtol=1e-5)
             assert not torch.allclose(after[stage], wanted)
-    # The trunk that training goes on with is not touched.
-    for name, array in trunk.state_dict().items():
+    # The backbone that training goes on with is not touched.
+    for name, array in backbone.state_dict().items():
         assert torch.equal(array, before[name])
 
 

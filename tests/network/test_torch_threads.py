@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from known_network import make_spec, random_engine
-from napari_lungcls.network.engines.host_painting import Lattice
-from napari_lungcls.network.engines.torch.threads import SMALL, share_out
+from napari_lungcls.network.engines.protocol import ReadGrid
+from napari_lungcls.network.engines.torch.execution import SMALL, share_out
 
 CPU = torch.device("cpu")
 
@@ -102,7 +102,7 @@ def test_a_tile_is_the_same_on_one_core_and_on_two() -> None:
 
     def read() -> dict[int, torch.Tensor]:
         out = painting.zeros((len(at), len(at), 3))
-        maps = painting.head_maps(tile, 1, [Lattice(stage, at, at, out) for stage in (-1, 0)])
+        maps = painting.head_maps(tile, 1, [ReadGrid(stage, at, at, out) for stage in (-1, 0)])
         return maps | {0: out}
 
     together = read()

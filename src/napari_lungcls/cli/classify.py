@@ -35,27 +35,24 @@ def classify(
     """Add the columns predicted and p_<class> to a points file."""
     from napari_lungcls.annotation import write_points
     from napari_lungcls.images.pairs import open_pairs
-    from napari_lungcls.inference.at_points import answers_at
-    from napari_lungcls.inference.classify import classified_table
+    from napari_lungcls.inference.at_points import answers_at, classified_table
     from napari_lungcls.model import load
-    from napari_lungcls.network.decision import decide
+    from napari_lungcls.network.decision import predicted_class
 
     check_file(out)
     ((stack, table),) = open_pairs([image], [points], pixel_size, channels)
     loaded = load(model, engine=engine, device=device)
-    odds = np.empty((len(table), len(loaded.scheme)), np.float32)
+    probabilities = np.empty((len(table), len(loaded.scheme)), np.float32)
     done = 0
     with console.progress("classifying") as show:
-        for rows, found in answers_at(
-            loaded.engine, loaded.document, stack, table.coordinates, table.source
-        ):
-            odds[rows] = found
+        for rows, found in answers_at(loaded.predictor, stack, table.coordinates, table.source):
+            probabilities[rows] = found
             done += len(rows)
             show(done, len(table), "")
     threshold = loaded.document.threshold
-    write_points(out, classified_table(table, odds, loaded.scheme, threshold))
+    write_points(out, classified_table(table, probabilities, loaded.scheme, threshold))
     names = loaded.scheme.names
-    counts = np.bincount(decide(odds, threshold), minlength=len(names))
+    counts = np.bincount(predicted_class(probabilities, threshold), minlength=len(names))
     result = {
         "out": str(out),
         "n": len(table),

@@ -23,8 +23,8 @@ def info(
 
 
 def _installation() -> dict[str, Any]:
-    from napari_lungcls.network.document import software_versions
     from napari_lungcls.network.engines import ENGINES, engine_status
+    from napari_lungcls.network.model_file import software_versions
 
     return {
         "engines": {name: engine_status(name) for name in ENGINES},

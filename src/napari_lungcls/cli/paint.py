@@ -22,7 +22,7 @@ from napari_lungcls.cli.options import (
     check_new,
 )
 from napari_lungcls.errors import InputError
-from napari_lungcls.network.engines.host_painting import Precision
+from napari_lungcls.network.engines.protocol import Precision
 
 if TYPE_CHECKING:
     from napari_lungcls.inference.damage import Damage

@@ -131,17 +131,19 @@ def predict(
     """Write what a model says of patches; they need no class."""
     from napari_lungcls.learning.patches.answers import write_predictions
     from napari_lungcls.model import load
-    from napari_lungcls.network.decision import decide
+    from napari_lungcls.network.decision import predicted_class
 
     check_file(out)
     loaded = load(model, engine=engine, device=device)
     patches = opened(data, attribute=attribute, labelled=False).only(part)  # type: ignore[arg-type]
     with console.progress("predicting") as show:
-        odds = loaded.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
+        probabilities = loaded.classify_patches(
+            patches, progress=lambda d, t: show(d, t, "patches")
+        )
     threshold = loaded.document.threshold
-    write_predictions(out, patches, odds, loaded.scheme, threshold)
+    write_predictions(out, patches, probabilities, loaded.scheme, threshold)
     names = loaded.scheme.names
-    counts = np.bincount(decide(odds, threshold), minlength=len(names))
+    counts = np.bincount(predicted_class(probabilities, threshold), minlength=len(names))
     result = {
         "out": str(out),
         "n": len(patches),
@@ -229,15 +231,15 @@ def evaluate_on(
     patches = opened(data, attribute=attribute).only(part)  # type: ignore[arg-type]
     codes = patches.codes(model.scheme)
     with console.progress("evaluating") as show:
-        odds = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
+        probabilities = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
     threshold = model.document.threshold
     answers = PatchAnswers(
-        codes, odds, model.scheme, model.document.temperature, threshold,
+        codes, probabilities, model.scheme, model.document.temperature, threshold,
         data=patches, rows=np.arange(len(patches)),
     )  # fmt: skip
     metrics = answers.metrics()
     if predictions is not None:
-        write_predictions(predictions, patches, odds, model.scheme, threshold)
+        write_predictions(predictions, patches, probabilities, model.scheme, threshold)
     if report is not None:
         facts = {"model": str(path), "patches": patches.source}
         evaluation_report(report, model.document, metrics, facts, answers)

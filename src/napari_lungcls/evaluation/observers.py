@@ -27,7 +27,7 @@ from napari_lungcls.learning.agreement import (
 )
 from napari_lungcls.learning.matching import match, same_places
 from napari_lungcls.model import Model
-from napari_lungcls.network.decision import decide
+from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.utils.names import Folder, KnownImages, comparable, distinct, warn_of_case
 from napari_lungcls.utils.printable import printable
 
@@ -173,8 +173,8 @@ def compare_with_model(
             )
         points = each.points.select(on_image)
         codes = points.codes(model.scheme)
-        odds = model.answers(stack, points).probabilities
-        said = decide(odds, model.document.threshold).astype(np.int64)
+        probabilities = model.answers(stack, points).probabilities
+        said = predicted_class(probabilities, model.document.threshold).astype(np.int64)
         if progress:
             progress(k + 1, len(observers))
         yield pair_agreement(

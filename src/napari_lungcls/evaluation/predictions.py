@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from napari_lungcls.inference.at_points import answers_at, painted_at_points
 from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.learning.layout import Pair
-from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.predictor import Predictor
 
 
 def answer_pairs(
-    engine: Engine,
-    document: ModelDocument,
+    predictor: Predictor,
     pairs: Sequence[Pair],
     *,
     stride: int | None = None,
@@ -27,7 +25,7 @@ def answer_pairs(
 
     Parameters
     ----------
-    engine, document
+    predictor
         The network and what its model file says about it.
     pairs
         Images with their points.
@@ -42,27 +40,28 @@ def answer_pairs(
     InputError
         When a point's class is unknown, or image, points and model do not fit.
     """
+    document = predictor.document
     codes = np.concatenate([points.codes(document.scheme) for _, points in pairs])
-    odds = np.empty((len(codes), len(document.scheme)), np.float32)
+    probabilities = np.empty((len(codes), len(document.scheme)), np.float32)
     first = done = 0
     for pair in pairs:
-        own = odds[first : first + len(pair[1])]
-        for rows, found in _answers(engine, document, pair, stride):
+        own = probabilities[first : first + len(pair[1])]
+        for rows, found in _answers(predictor, pair, stride):
             own[rows] = found
             done += len(found)
             if progress:
                 progress(done, len(codes))
         first += len(own)
     return PointAnswers(
-        codes, odds, document.scheme, document.temperature, document.threshold, pairs
+        codes, probabilities, document.scheme, document.temperature, document.threshold, pairs
     )
 
 
 def _answers(
-    engine: Engine, document: ModelDocument, pair: Pair, stride: int | None
+    predictor: Predictor, pair: Pair, stride: int | None
 ) -> Iterator[tuple[Any, NDArray[np.float32]]]:
     stack, points = pair
     where, source = points.coordinates, points.source
     if stride is None:
-        return answers_at(engine, document, stack, where, source)
-    return painted_at_points(engine, document, stack, where, stride=stride, points=source)
+        return answers_at(predictor, stack, where, source)
+    return painted_at_points(predictor, stack, where, stride=stride, points=source)

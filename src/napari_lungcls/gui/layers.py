@@ -16,7 +16,7 @@ from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.images.geometry import map_offset
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.utils.names import KnownNames
 
 KEY = "lungcls"

@@ -20,9 +20,8 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui.layers import KEY, map_place
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.images.geometry import map_cell
-from napari_lungcls.inference.cells import blocks
-from napari_lungcls.inference.painted import BLOCK, PaintedMap
-from napari_lungcls.inference.stores import read_map
+from napari_lungcls.inference.map_data import blocks
+from napari_lungcls.inference.painted import BLOCK, PaintedMap, read_map
 from napari_lungcls.utils.memory import scratch
 
 OPACITY = 0.6
@@ -74,11 +73,11 @@ def map_layers(
     }
     layers: list[LayerData] = []
     if probabilities and painted.probabilities is not None:
-        odds = painted.probabilities
-        odds = odds if isinstance(odds, np.ndarray) else _as_dask(odds)
+        values = painted.probabilities
+        values = values if isinstance(values, np.ndarray) else _as_dask(values)
         layers += [
             _grey_layer(
-                odds[k],
+                values[k],
                 f"{name}: {spec.name}",
                 ramp(spec.color, f"probability of {spec.name}"),
                 {"kind": "probability", "class": spec.name},
@@ -122,10 +121,10 @@ def open_map(path: str | os.PathLike[str]) -> PaintedMap:
     painted = read_map(path)
     if math.prod(painted.classes.shape) > RESIDENT:
         return painted
-    odds = painted.probabilities
-    if odds is not None and 2 * math.prod(odds.shape) <= RESIDENT:
-        odds = np.asarray(odds)
-    return dataclasses.replace(painted, classes=np.asarray(painted.classes), probabilities=odds)
+    values = painted.probabilities
+    if values is not None and 2 * math.prod(values.shape) <= RESIDENT:
+        values = np.asarray(values)
+    return dataclasses.replace(painted, classes=np.asarray(painted.classes), probabilities=values)
 
 
 def is_map(layer: object) -> bool:

@@ -5,7 +5,7 @@ All positions are of pixel centres, counted from the centre of the first pixel, 
 - Level pixel `j` at zoom `z` averages image pixels `z·j … z·j + z − 1`; its centre is image
   position `(j + 0.5)·z − 0.5`. Zooms may be fractions where the pixel sizes of a model and
   an image differ.
-- Cell `i` of a trunk stage with stride `s` is centred on level pixel `s·i`.
+- Cell `i` of a backbone stage with stride `s` is centred on level pixel `s·i`.
 - Map cell `i` at stride `t` covers image pixels `t·i … t·i + t − 1`; its centre is image
   position `t·i + (t − 1)/2`.
 """

@@ -1,4 +1,4 @@
-"""What the map says at points: between its cells, or in the cell under each point."""
+"""Predictions at points: exactly there, or in the map cell under each point."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import map_cell
 from napari_lungcls.images.stack import ImageStack
@@ -15,8 +16,35 @@ from napari_lungcls.images.windows import check_inside, plane_indices
 from napari_lungcls.inference.grid import MapGrid
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.network.compatibility import check_image
-from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.decision import predicted_class
+from napari_lungcls.network.predictor import Predictor
+
+
+def classified_table(
+    points: Points,
+    probabilities: NDArray[np.float32],
+    scheme: ClassScheme,
+    threshold: float | None = None,
+) -> Points:
+    """Add the columns `predicted` and `p_<class>` to points.
+
+    Parameters
+    ----------
+    points
+        The points, with whatever columns they have.
+    probabilities
+        `(n, classes)`.
+    scheme
+        Names the classes.
+    threshold
+        Of the model, see `predicted_class`.
+    """
+    names = np.array(scheme.names, object)
+    columns = {f"p_{name}": probabilities[:, k] for k, name in enumerate(scheme.names)}
+    return points.with_columns(
+        predicted=names[predicted_class(probabilities, threshold)], **columns
+    )
+
 
 SQUARE = 512
 """Edge in image pixels of the squares whose points are answered together."""
@@ -29,17 +57,16 @@ TOGETHER = 48
 
 
 def answers_at(
-    engine: Engine,
-    document: ModelDocument,
+    predictor: Predictor,
     stack: ImageStack,
     coordinates: NDArray[np.float64],
     points: str = "the points",
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """Answer at points of one image, square by square: what the map says exactly there.
+    """Predict points of one image exactly where they lie, square by square.
 
     Parameters
     ----------
-    engine, document
+    predictor
         The network and what its model file says about it.
     stack
         The image.
@@ -62,9 +89,8 @@ def answers_at(
         intensities that are no numbers.
     """
     check_inside(stack, coordinates, points)
-    zooms = check_image(stack, document)
-    spec = engine.spec
-    painter = Painter(engine.painting(), spec, zooms, temperature=document.temperature)
+    zooms = check_image(stack, predictor.document)
+    painter = Painter.of(predictor, zooms)
     planes = plane_indices(stack, coordinates)
     with painter:
         for rows in _squares(planes, coordinates[:, -2:]):
@@ -78,8 +104,7 @@ def answers_at(
 
 
 def painted_at_points(
-    engine: Engine,
-    document: ModelDocument,
+    predictor: Predictor,
     stack: ImageStack,
     coordinates: NDArray[np.float64],
     *,
@@ -90,16 +115,10 @@ def painted_at_points(
 
     Parameters
     ----------
-    engine, document
-        The network and what its model file says about it.
-    stack
-        The image.
-    coordinates
-        `(n, ndim)` positions `(…, y, x)` in pixels.
+    predictor, stack, coordinates, points
+        See `answers_at`.
     stride
         Image pixels between cells.
-    points
-        What to call them in messages.
 
     Yields
     ------
@@ -116,14 +135,8 @@ def painted_at_points(
     """
     check_inside(stack, coordinates, points)
     grid = MapGrid.over(stack, stride)
-    zooms = check_image(stack, document)
-    painter = Painter(
-        engine.painting(),
-        engine.spec,
-        zooms,
-        temperature=document.temperature,
-        threshold=document.threshold,
-    )
+    zooms = check_image(stack, predictor.document)
+    painter = Painter.of(predictor, zooms)
     planes = plane_indices(stack, coordinates)
     cells = np.clip(map_cell(coordinates[:, -2:], stride), 0, np.asarray(grid.shape[-2:]) - 1)
     for block in grid.blocks():
@@ -137,15 +150,15 @@ def painted_at_points(
         rows = np.flatnonzero(inside)
         if not len(rows):
             continue
-        classes, odds = painter.block(grid, block)
-        assert odds is not None
+        classes, probabilities = painter.block(grid, block)
+        assert probabilities is not None
         y, x = cells[rows, 0] - block.rows.start, cells[rows, 1] - block.columns.start
         if (blind := np.flatnonzero(classes[y, x] == 0)).size:
             raise InputError(
                 f"{points}: the cell of point {rows[blind[0]] + 1} sees NaN or infinite values "
                 f"of {stack.source}; fill them, or remove the point"
             )
-        yield rows, odds[:, y, x].T.astype(np.float32)
+        yield rows, probabilities[:, y, x].T.astype(np.float32)
 
 
 def by_squares(where: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -170,7 +183,7 @@ def _squares(planes: NDArray[np.int64], where: NDArray[np.float64]) -> Iterator[
 def _logits(
     painter: Painter, stack: ImageStack, plane: NDArray[np.int64], where: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Answer the points `(n, 2)` of one square: `(n, classes)`."""
+    """Logits of the points `(n, 2)` of one square: `(n, classes)`."""
     order = np.argsort(where[:, 0], kind="stable")
     parts = [order[i : i + TOGETHER] for i in range(0, len(order), TOGETHER)]
     grids, diagonals = [], []

@@ -1,16 +1,13 @@
-"""What cells on disk are called: axes, blocks, and the document that describes them."""
+"""What cells on disk are called: their axes, and the document that describes them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 
 NAMESPACE = "napari-lungcls"
 """Under this name the document lies in the attributes of a zarr group and in OME-XML."""
@@ -21,8 +18,6 @@ PROBABILITIES = "probabilities"
 """Name of the subgroup, and of the second image of a TIFF."""
 
 _AXES = {2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
-
-Block = tuple[tuple[int, ...], slice, slice]
 
 
 def class_map_axes(header: MapHeader) -> str:
@@ -51,15 +46,6 @@ def probability_axes(header: MapHeader) -> str:
 def class_axis(header: MapHeader) -> int:
     """Position of the class axis of the probabilities on disk."""
     return probability_axes(header).index("c")
-
-
-def blocks(shape: Sequence[int], edge: int) -> Iterator[Block]:
-    """Cut the last two axes into squares; give index of the plane, rows, columns of each."""
-    height, width = shape[-2:]
-    for index in np.ndindex(*shape[:-2]):
-        for top, left in product(range(0, height, edge), range(0, width, edge)):
-            rows = slice(top, min(top + edge, height))
-            yield index, rows, slice(left, min(left + edge, width))
 
 
 def document(header: MapHeader, left: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -102,18 +88,3 @@ def parse_document(value: Any, source: str) -> MapHeader:
     if not len(header.shape) == len(header.scale) == len(header.translate):
         raise InputError(f"{source}: its map header is damaged (scale per axis); paint it again")
     return header
-
-
-def check_cells(cells: Any, shape: tuple[int, ...], dtype: str, what: str) -> None:
-    """Make sure that an array has the shape and type that a map needs.
-
-    Raises
-    ------
-    InputError
-        When it has not.
-    """
-    if tuple(cells.shape) != shape or np.dtype(cells.dtype) != dtype:
-        raise InputError(
-            f"the {what} of a map should be {dtype} of shape {shape}, not {cells.dtype} of "
-            f"shape {tuple(cells.shape)}; paint it again"
-        )

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.channels import stored
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.cluster_worker import Report, Task, paint_block
+from napari_lungcls.inference.cluster_worker import BlockReport, ClusterTask, paint_block
 from napari_lungcls.inference.damage import Damage
 from napari_lungcls.inference.grid import Block, MapGrid
 from napari_lungcls.inference.run import PaintingProgress, conclude
 from napari_lungcls.inference.store_base import BlockStore
 from napari_lungcls.inference.store_cells import MODEL
 from napari_lungcls.network.compatibility import check_image
-from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.model_file import write_model
+from napari_lungcls.network.predictor import Predictor
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -102,14 +101,13 @@ def _local(workers: int) -> Any:
         dashboard_address="127.0.0.1:0",
         silence_logs=logging.ERROR,
         env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-        preload=["napari_lungcls.inference.cluster_preload"],
+        preload=["napari_lungcls.inference.cluster_worker"],
     )
 
 
 def run_on_cluster(
     client: Client,
-    engine: Engine,
-    document: ModelDocument,
+    predictor: Predictor,
     grid: MapGrid,
     store: BlockStore,
     *,
@@ -130,13 +128,13 @@ def run_on_cluster(
     finished = False
     model = store.folder / MODEL
     try:
-        check_image(grid.stack, document)
+        check_image(grid.stack, predictor.document)
         image = _portable(grid.stack)
-        write_model(model, document, engine.state())
-        task = Task(
+        write_model(model, predictor.document, predictor.engine.state())
+        task = ClusterTask(
             token=uuid.uuid4().hex,
             model=os.path.abspath(model),
-            engine=engine.name,
+            engine=predictor.engine.name,
             device=device,
             image=image,
             channels=grid.stack.channels,
@@ -173,17 +171,17 @@ def run_on_cluster(
 
 
 def _reports(
-    client: Client, task: Task, blocks: list[Block], cancelled: Callable[[], bool]
-) -> Iterator[tuple[Block, Report]]:
+    client: Client, task: ClusterTask, blocks: list[Block], cancelled: Callable[[], bool]
+) -> Iterator[tuple[Block, BlockReport]]:
     """Hand out blocks, a few ahead of the workers, and give what they report.
 
-    After a wish to end nothing more is handed out, and what workers have begun is waited for.
+    After cancellation, no new blocks are submitted, and those that were begun are waited for.
     """
     from distributed import wait
     from distributed.client import FuturesCancelledError
 
     waiting = list(reversed(blocks))
-    pending: dict[Future[Report], Block] = {}
+    pending: dict[Future[BlockReport], Block] = {}
     try:
         while waiting or pending:
             stopped = cancelled()
@@ -215,7 +213,7 @@ def _threads(client: Client) -> int:
         raise _lost(error) from error
 
 
-def _report(client: Client, future: Future[Report]) -> Report | None:
+def _report(client: Client, future: Future[BlockReport]) -> BlockReport | None:
     """Give the report of a block; None when it has to be handed out again."""
     from distributed import KilledWorker
 
@@ -225,7 +223,7 @@ def _report(client: Client, future: Future[Report]) -> Report | None:
         return None
     error = future.exception() if future.status == "error" else None
     if error is None:
-        report: Report = future.result()
+        report: BlockReport = future.result()
         return report
     if isinstance(error, KilledWorker):
         raise InputError(

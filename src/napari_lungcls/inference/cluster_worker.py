@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from dataclasses import dataclass
@@ -14,16 +15,17 @@ from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.damage import Damage, Painted, paint_readable
 from napari_lungcls.inference.grid import Block, MapGrid
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.inference.store_cells import CellArrays, writing
 from napari_lungcls.network.compatibility import fitting_zooms
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.model_file import read_model
+from napari_lungcls.network.predictor import Predictor
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class ClusterTask:
     """What all blocks of a painting have in common.
 
     Attributes
@@ -61,7 +63,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Report:
+class BlockReport:
     """What became of a block: what could not be read, and cells that are not painted."""
 
     damage: Damage
@@ -72,7 +74,7 @@ class Report:
 class _Prepared:
     """Model, image and output, opened once in each process."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: ClusterTask) -> None:
         folder = Path(task.folder)
         if not folder.is_dir():
             raise InputError(
@@ -91,13 +93,7 @@ class _Prepared:
         zooms = fitting_zooms(stack, document)
         # What the client chose for all blocks, so that they go together.
         painting = engine.painting(task.header.provenance["precision"])
-        self.painter = Painter(
-            painting,
-            engine.spec,
-            zooms,
-            temperature=document.temperature,
-            threshold=document.threshold,
-        )
+        self.painter = Painter.of(Predictor(engine, document), zooms, painting)
         self.cells = CellArrays.open(folder, task.header)
 
     def paint(self, block: Block, alone: bool) -> Painted:
@@ -110,7 +106,7 @@ _ready: list[_Prepared] = []
 _one_at_a_time = threading.Lock()
 
 
-def paint_block(task: Task, block: Block) -> Report:
+def paint_block(task: ClusterTask, block: Block) -> BlockReport:
     """Paint one block and write it; the chunks of a block are no other block's."""
     with _one_at_a_time:
         if not _ready or _ready[0].token != task.token:
@@ -120,8 +116,13 @@ def paint_block(task: Task, block: Block) -> Report:
         # Chunks of a dask image are read here: as tasks of the cluster they would wait for the
         # very workers that wait for them.
         with dask.config.set(scheduler="synchronous"):
-            (classes, odds), damage = paint_readable(prepared.paint, block, task.stride)
+            (classes, probabilities), damage = paint_readable(prepared.paint, block, task.stride)
         with writing(Path(task.folder)):
-            prepared.cells.write(block.index, block.rows, block.columns, classes, odds)
+            prepared.cells.write(block.index, block.rows, block.columns, classes, probabilities)
     empty = int((classes == 0).sum())
-    return Report(damage, 0 if damage else empty, not damage or empty < classes.size)
+    return BlockReport(damage, 0 if damage else empty, not damage or empty < classes.size)
+
+
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C, which a terminal sends to all, to the process that started the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

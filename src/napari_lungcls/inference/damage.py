@@ -51,17 +51,17 @@ def paint_readable(
             return paint_readable(paint, block, stride, alone=True)
         damage = dict.fromkeys(error.places, error.reason)
     classes = np.zeros(_size(block), np.uint8)
-    odds: NDArray[np.float16] | None = None
+    probabilities: NDArray[np.float16] | None = None
     for piece in _quarters(block, max(1, PIECE // stride)):
-        (part, part_odds), more = paint_readable(paint, piece, stride, alone=True)
+        (part, part_probabilities), more = paint_readable(paint, piece, stride, alone=True)
         damage |= more
         inside = _within(block, piece)
         classes[inside] = part
-        if part_odds is not None:
-            if odds is None:
-                odds = np.zeros((len(part_odds), *classes.shape), np.float16)
-            odds[(slice(None), *inside)] = part_odds
-    return (classes, odds), damage
+        if part_probabilities is not None:
+            if probabilities is None:
+                probabilities = np.zeros((len(part_probabilities), *classes.shape), np.float16)
+            probabilities[(slice(None), *inside)] = part_probabilities
+    return (classes, probabilities), damage
 
 
 def complaint(source: str, damage: Damage) -> str:

@@ -12,14 +12,14 @@ import shapely
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference.cells import blocks, class_map_axes
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.cells import class_map_axes
+from napari_lungcls.inference.map_data import MapHeader, blocks
 from napari_lungcls.inference.polygons import polygons
 from napari_lungcls.inference.store_cells import writing
 from napari_lungcls.utils.atomic_write import replacing
 
 if TYPE_CHECKING:
-    from napari_lungcls.inference.painted import PaintedMap
+    from napari_lungcls.inference.map_data import MapData
 
 SUFFIX = ".geojson"
 
@@ -37,7 +37,7 @@ def check_geojson(path: Path, *, overwrite: bool) -> Path:
 
 
 def write_geojson(
-    painted: PaintedMap,
+    painted: MapData,
     path: Path,
     *,
     overwrite: bool = False,

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference.cells import blocks, check_cells
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapData, MapHeader, blocks
+from napari_lungcls.inference.saving import save_map
+from napari_lungcls.inference.stores import TIFF
 from napari_lungcls.utils.memory import scratch
 
 BLOCK = 1024
 """Edge of the blocks, in cells, that are held at once."""
 
 
-@dataclass(frozen=True, eq=False)
-class PaintedMap:
+class PaintedMap(MapData):
     """A painted map, in memory or on disk.
 
     Attributes
@@ -47,20 +45,6 @@ class PaintedMap:
     >>> painted.save("map.geojson").name
     'map.geojson'
     """
-
-    classes: Any
-    probabilities: Any
-    header: MapHeader
-
-    def __post_init__(self) -> None:
-        """Refuse cells that are not what the header says."""
-        shape = self.header.shape
-        check_cells(self.classes, shape, "uint8", "class map")
-        if self.header.probabilities != (self.probabilities is not None):
-            raise InputError("the header of a map must say whether it has probabilities")
-        if self.probabilities is not None:
-            full = (len(self.header.scheme), *shape)
-            check_cells(self.probabilities, full, "float16", "probabilities")
 
     @property
     def scale(self) -> tuple[float, ...]:
@@ -141,11 +125,47 @@ class PaintedMap:
         InputError
             When the suffix is another, the output exists, or it cannot be written.
         """
-        from napari_lungcls.inference.saving import save_map
-
         return save_map(
             self, Path(path), overwrite=overwrite, progress=progress, cancelled=cancelled
         )
+
+
+def read_map(path: str | os.PathLike[str]) -> PaintedMap:
+    """Open a map that `open_store` wrote; its cells are read when they are asked for.
+
+    Parameters
+    ----------
+    path
+        An OME-Zarr folder or an OME-TIFF file.
+
+    Raises
+    ------
+    InputError
+        When it is missing, damaged, or no map of this program.
+
+    Examples
+    --------
+    >>> painted = lc.read_map("map.ome.zarr")
+    >>> painted.stride, painted.translate
+    (8, (14.0, 14.0))
+    >>> np.asarray(painted.classes[:2, :2]).dtype
+    dtype('uint8')
+    """
+    from napari_lungcls.inference.reading import read_tiff, read_zarr
+
+    source = os.fspath(path)
+    target = Path(path)
+    if not target.exists():
+        raise InputError(f"{source}: there is no such map; check the path")
+    if target.is_dir():
+        data = read_zarr(target, source)
+    elif target.suffix.lower() in TIFF:
+        data = read_tiff(target, source)
+    else:
+        raise InputError(
+            f"{source}: is no painted map, which is an .ome.zarr folder or .ome.tif file"
+        )
+    return PaintedMap(data.classes, data.probabilities, data.header)
 
 
 class MemoryStore:

@@ -1,4 +1,4 @@
-"""One block of a map: every zoom's maps, read off at the block's cells and added."""
+"""Painting one block of a map: the maps of all zooms, interpolated at its cells and summed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from napari_lungcls.images.geometry import STAGE_STRIDES, to_level
 from napari_lungcls.images.pyramid import BlockCache, Level
 from napari_lungcls.images.stack import Plane
 from napari_lungcls.inference.grid import Block, MapGrid
-from napari_lungcls.inference.tiles import Cells, Positions, Span, region_cells, tile_places
+from napari_lungcls.inference.tiles import Positions, Span, StageCells, region_cells, tile_places
 from napari_lungcls.network.engines import Painting
-from napari_lungcls.network.engines.host_painting import Term
+from napari_lungcls.network.engines.protocol import Term
+from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.network.spec import NetworkSpec
 
 KEPT_BYTES = 32 * 2**20
@@ -30,7 +31,7 @@ Area = tuple[Span, Span]
 
 
 class Painter:
-    """Paints with one network; windows and layers play no part here.
+    """Paints blocks of maps with one network.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class Painter:
     temperature
         Logits are divided by it.
     threshold
-        Parts two classes, see `decide`.
+        Parts two classes, see `predicted_class`.
 
     Notes
     -----
@@ -69,9 +70,24 @@ class Painter:
         self.threshold = threshold
         self._plane: Plane | None = None
         self._averages = BlockCache(KEPT_BYTES)
-        self._kept: OrderedDict[object, list[Cells]] = OrderedDict()
+        self._kept: OrderedDict[object, list[StageCells]] = OrderedDict()
+        # One thread reads the next block's pixels while this one's are computed.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lungcls-read")
         self._expected: OrderedDict[object, Future[NDArray[Any]]] = OrderedDict()
+
+    @classmethod
+    def of(
+        cls, predictor: Predictor, zooms: tuple[float, ...], painting: Painting | None = None
+    ) -> Self:
+        """Paint with a model: in fp32 unless its network is given as made for painting."""
+        engine, document = predictor.engine, predictor.document
+        return cls(
+            painting or engine.painting(),
+            engine.spec,
+            zooms,
+            temperature=document.temperature,
+            threshold=document.threshold,
+        )
 
     def logits(
         self,
@@ -118,6 +134,7 @@ class Painter:
             self._expect_coarse(plane, around)
         rows, columns = ([grid[axis] for grid in grids] for axis in (0, 1))
         span = (_extent(rows), _extent(columns))
+        # Every zoom adds its terms; the heads sum them once at the end.
         terms: list[list[Term]] = [[] for _ in grids]
         for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
             levels = [(to_level(y, effective), to_level(x, effective)) for y, x in grids]
@@ -189,12 +206,12 @@ class Painter:
                 self._begin_to_read(Level(plane, effective, self._averages), area)
 
     def _begin_to_read(self, level: Level, area: Area) -> None:
-        # Mostly the first tile is all there is.
+        # Most areas have one tile only.
         place = next(tile_places(self.painting.tile, *area))
         key = (level.plane.index, level.zoom, place)
         if key not in self._expected:
             self._expected[key] = self._reader.submit(level.read, *place)
-        # What nobody came for is forgotten.
+        # Drop unused prefetched tiles.
         while len(self._expected) > 2 * len(self.zooms):
             self._expected.popitem(last=False)
 
@@ -203,11 +220,11 @@ class Painter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Let go of the thread that reads ahead."""
+        """Stop the thread that reads ahead."""
         self._reader.shutdown(cancel_futures=True)
 
     def _turn_to(self, plane: Plane) -> None:
-        """Forget what belongs to another plane."""
+        """Drop what was cached for another plane."""
         if self._plane is None or self._plane.index != plane.index:
             self._averages = BlockCache(KEPT_BYTES)
             self._kept.clear()
@@ -222,7 +239,7 @@ class Painter:
         lattices: Sequence[Positions] | None,
         *,
         shared: bool = False,
-    ) -> tuple[list[Cells], list[Any]]:
+    ) -> tuple[list[StageCells], list[Any]]:
         """Compute the maps of one zoom over an area of its level; see `region_cells`.
 
         With `shared`, averages are made in large squares, and kept for the next areas.
@@ -260,7 +277,7 @@ class Painter:
             sides.append((wide[0] - reach, wide[1] + reach + STAGE_STRIDES[0] * keeps))
         return sides[0], sides[1]
 
-    def _coarse(self, plane: Plane, zoom: int, effective: float, span: Area) -> list[Cells]:
+    def _coarse(self, plane: Plane, zoom: int, effective: float, span: Area) -> list[StageCells]:
         """Give the maps of a span, which were computed before or are kept now."""
         key = (plane.index, zoom, span)
         if key in self._kept:

@@ -16,7 +16,7 @@ _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Lattice:
+class PointGrid:
     """Points at equal distances along y and x, within a convex outline.
 
     Attributes
@@ -36,7 +36,7 @@ class Lattice:
     last: NDArray[np.int64]
 
     @classmethod
-    def within(cls, corners: ArrayLike, spacing: float, shape: Sequence[int]) -> Lattice:
+    def within(cls, corners: ArrayLike, spacing: float, shape: Sequence[int]) -> PointGrid:
         """Lay a grid into a parallelogram, centred in what of it lies on the image.
 
         A rectangle of `a` × `b` pixels holds `⌊a / spacing⌋` × `⌊b / spacing⌋` points, but

@@ -1,4 +1,4 @@
-"""Choosing what a map is painted with: as fast as the device can, as long as the map agrees."""
+"""Choosing the precision of a map: the fastest that gives the same classes as fp32."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from napari_lungcls.images.stack import Plane
 from napari_lungcls.inference.grid import MapGrid
 from napari_lungcls.inference.painter import Answers, Painter
 from napari_lungcls.network.compatibility import fitting_zooms
-from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.engines import Engine, Painting, Precision
+from napari_lungcls.network.engines import Painting, Precision
+from napari_lungcls.network.predictor import Predictor
 
 SMALL = 4_000_000
 """Image pixels below which a map is painted in fp32: checking would cost more than it saves."""
@@ -37,14 +37,12 @@ AGREE = 0.999
 """Share of the other cells that must keep their class."""
 
 
-def choose_painting(
-    engine: Engine, document: ModelDocument, grid: MapGrid, precision: Precision
-) -> Painting:
+def choose_painting(predictor: Predictor, grid: MapGrid, precision: Precision) -> Painting:
     """Make a network ready for painting a map, in a precision that does not change it.
 
     Parameters
     ----------
-    engine, document
+    predictor
         The network and what its model file says about it.
     grid
         The map to paint.
@@ -65,12 +63,13 @@ def choose_painting(
     LungclsWarning
         When the faster precision was given up.
     """
+    engine = predictor.engine
     if precision != "auto":
         return engine.painting(precision)
     if grid.pixels < SMALL or (fast := engine.painting("auto")).precision == "fp32":
         return engine.painting("fp32")
     exact = engine.painting("fp32")
-    changed, decided = _changed(exact, fast, document, engine, grid)
+    changed, decided = _changed(exact, fast, predictor, grid)
     if changed <= (1 - AGREE) * decided:
         return fast
     warnings.warn(
@@ -83,28 +82,21 @@ def choose_painting(
 
 
 def _changed(
-    exact: Painting, fast: Painting, document: ModelDocument, engine: Engine, grid: MapGrid
+    exact: Painting, fast: Painting, predictor: Predictor, grid: MapGrid
 ) -> tuple[int, int]:
     """Count the sampled cells that change their class, and those that are no toss-up."""
-    zooms = fitting_zooms(grid.stack, document)
-    painters = [
-        Painter(
-            painting,
-            engine.spec,
-            zooms,
-            temperature=document.temperature,
-            threshold=document.threshold,
-        )
-        for painting in (exact, fast)
-    ]
+    zooms = fitting_zooms(grid.stack, predictor.document)
+    painters = [Painter.of(predictor, zooms, painting) for painting in (exact, fast)]
     changed = decided = 0
     for y, x in _places(grid):
         try:
-            (classes, odds), (others, _) = (_patch(painter, grid, y, x) for painter in painters)
+            (classes, probabilities), (others, _) = (
+                _patch(painter, grid, y, x) for painter in painters
+            )
         except DamagedInput:
             continue  # the painting itself will say where
-        assert odds is not None
-        second, first = np.sort(odds.astype(np.float32), axis=0)[-2:]
+        assert probabilities is not None
+        second, first = np.sort(probabilities.astype(np.float32), axis=0)[-2:]
         sure = (first - second >= TOSS_UP) & (classes > 0)
         changed += int((sure & (classes != others)).sum())
         decided += int(sure.sum())

@@ -20,8 +20,7 @@ from napari_lungcls.inference.cells import (
     class_map_axes,
     parse_document,
 )
-from napari_lungcls.inference.header import MapHeader
-from napari_lungcls.inference.painted import PaintedMap
+from napari_lungcls.inference.map_data import MapData, MapHeader
 
 
 def read_document(target: Path) -> Any:
@@ -41,7 +40,7 @@ def read_document(target: Path) -> Any:
         raise InputError(f"{target}: is not a TIFF that can be read ({error})") from error
 
 
-def read_zarr(target: Path, source: str) -> PaintedMap:
+def read_zarr(target: Path, source: str) -> MapData:
     """Open the OME-Zarr folder `target`, called `source` in errors."""
     node = open_node(target, source)
     header = parse_document(node.attrs.asdict().get(NAMESPACE), source)
@@ -58,7 +57,7 @@ def read_zarr(target: Path, source: str) -> PaintedMap:
     return _painted(classes, LazyView(stored, source, order), header, source)
 
 
-def read_tiff(target: Path, source: str) -> PaintedMap:
+def read_tiff(target: Path, source: str) -> MapData:
     """Open the OME-TIFF file `target`, called `source` in errors."""
     broken = f"{source}: is not a TIFF that can be read"
     try:
@@ -107,8 +106,8 @@ def _annotation(tif: tifffile.TiffFile) -> Any:
 
 def _painted(
     classes: LazyView, probabilities: LazyView | None, header: MapHeader, source: str
-) -> PaintedMap:
+) -> MapData:
     try:
-        return PaintedMap(classes, probabilities, header)
+        return MapData(classes, probabilities, header)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_lungcls.inference.cells import UNFINISHED
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 
 _DONE, _OPEN = b"1", b"0"
 

@@ -16,11 +16,10 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference import record
 from napari_lungcls.inference.cells import UNFINISHED
 from napari_lungcls.inference.grid import MapGrid
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.reading import read_document
 from napari_lungcls.inference.record import Order
-from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.predictor import Predictor
 
 SAMPLES = 8
 """Places at which two images are compared."""
@@ -30,7 +29,7 @@ SAMPLE_EDGE = 32
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class UnfinishedPainting:
     """A painting that can be continued.
 
     Attributes
@@ -58,13 +57,13 @@ class Unfinished:
         )
 
 
-def find_unfinished(target: Path) -> Unfinished | None:
+def find_unfinished(target: Path) -> UnfinishedPainting | None:
     """Look for an unfinished painting of an output, beside it and in it."""
     aside = record.hidden_folder(target).is_dir()
     if aside and (found := record.Record.find(record.record_file(target))) is not None:
         found.close()
         if found.done.any():
-            return Unfinished(found.order, found.done, published=False)
+            return UnfinishedPainting(found.order, found.done, published=False)
     if not target.exists():
         return None
     try:
@@ -72,12 +71,11 @@ def find_unfinished(target: Path) -> Unfinished | None:
     except InputError:
         return None
     packed = record.unpack(said.get(UNFINISHED)) if isinstance(said, dict) else None
-    return None if packed is None else Unfinished(*packed, published=True)
+    return None if packed is None else UnfinishedPainting(*packed, published=True)
 
 
 def describe_job(
-    engine: Engine,
-    document: ModelDocument,
+    predictor: Predictor,
     grid: MapGrid,
     *,
     probabilities: bool,
@@ -90,8 +88,8 @@ def describe_job(
     """
     stack = grid.stack
     return {
-        "model": _model_hash(engine, document),
-        "engine": engine.name,
+        "model": _model_hash(predictor),
+        "engine": predictor.engine.name,
         "precision": precision,
         "image": {
             "shapes": [list(level.shape) for level in stack.levels],
@@ -166,13 +164,13 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str | None:
     return None
 
 
-def _model_hash(engine: Engine, document: ModelDocument) -> str:
+def _model_hash(predictor: Predictor) -> str:
     """Hash what a model's answers depend on."""
-    said = document.model_dump(
+    said = predictor.document.model_dump(
         mode="json", include={"network", "scheme", "pixel_size", "temperature", "threshold"}
     )
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    for name, array in sorted(engine.state().items()):
+    for name, array in sorted(predictor.engine.state().items()):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -1,28 +1,102 @@
-"""Painting images: a generator that yields progress and returns the map."""
+"""Painting images: a generator that yields progress, while blocks are written in the background."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.inference.background import BackgroundWriter
 from napari_lungcls.inference.damage import Damage, Painted, complaint, paint_readable
-from napari_lungcls.inference.grid import Block, MapGrid
-from napari_lungcls.inference.header import MapHeader
-from napari_lungcls.inference.order import InView, nearest_first, with_next
+from napari_lungcls.inference.grid import Block, InView, MapGrid, nearest_first, with_next
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.painted import MemoryStore, PaintedMap
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.inference.stores import MapStore
 from napari_lungcls.network.compatibility import check_image
-from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.network.engines import Engine, Painting
+from napari_lungcls.network.engines import Painting
+from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.utils.memory import give_back
 from napari_lungcls.utils.printable import printable
+
+
+class BackgroundWriter:
+    """Hands blocks to a store in a thread of its own, one at a time.
+
+    While one block is written the next may be computed; a third waits, so that memory holds
+    two at most. What goes wrong is raised by the next call, or on leaving the context.
+
+    Parameters
+    ----------
+    store
+        Takes the blocks, in the order in which they are given.
+    """
+
+    def __init__(self, store: MapStore) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lungcls-write")
+        self._writing: Future[None] | None = None
+
+    def write(
+        self,
+        block: Block,
+        classes: NDArray[np.uint8],
+        probabilities: NDArray[np.float16] | None,
+        *,
+        complete: bool = True,
+    ) -> None:
+        """Begin to write a block when the one before is written.
+
+        Parameters
+        ----------
+        block, classes, probabilities
+            Its cells.
+        complete
+            Whether nothing of it is left out for which the image could not be read.
+        """
+        self.wait()
+        self._writing = self._thread.submit(
+            self._store.write,
+            block.index,
+            block.rows,
+            block.columns,
+            classes,
+            probabilities,
+            complete=complete,
+        )
+
+    def wait(self) -> None:
+        """Return when everything is written."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def __enter__(self) -> Self:
+        """Write."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for the thread; after an error, without asking how it ended."""
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self._thread.shutdown()
+
 
 TIDY = 16
 """Blocks after which memory that threads have freed goes back to the system."""
@@ -30,7 +104,7 @@ TIDY = 16
 
 @dataclass(frozen=True)
 class PaintingProgress:
-    """Where painting stands, before the first block and after each.
+    """Progress of a painting, before the first block and after each.
 
     Attributes
     ----------
@@ -82,8 +156,7 @@ def map_header(
 
 
 def run_painting(
-    engine: Engine,
-    document: ModelDocument,
+    predictor: Predictor,
     grid: MapGrid,
     store: MapStore,
     *,
@@ -97,7 +170,7 @@ def run_painting(
 
     Parameters
     ----------
-    engine, document
+    predictor
         The network and what its model file says about it.
     grid
         The cells to paint.
@@ -139,14 +212,8 @@ def run_painting(
     """
     finished = False
     try:
-        zooms = check_image(grid.stack, document)
-        painter = Painter(
-            painting or engine.painting(),
-            engine.spec,
-            zooms,
-            temperature=document.temperature,
-            threshold=document.threshold,
-        )
+        zooms = check_image(grid.stack, predictor.document)
+        painter = Painter.of(predictor, zooms, painting)
 
         def paint(block: Block, alone: bool) -> Painted:
             return painter.block(grid, block, probabilities=probabilities, alone=alone)
@@ -167,7 +234,7 @@ def run_painting(
                 cells, found = paint_readable(paint, block, grid.stride)
                 writer.write(block, *cells, complete=not found)
                 if filled is not None:
-                    # Somebody watches: what is reported must be there.
+                    # A viewer shows this map: report a block only when it is written.
                     writer.wait()
                 if not found:
                     blind += int((cells[0] == 0).sum())

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_lungcls.inference.cells import blocks
 from napari_lungcls.inference.geojson import SUFFIX, steps, write_geojson
+from napari_lungcls.inference.map_data import blocks
 from napari_lungcls.inference.stores import open_store
 
 if TYPE_CHECKING:
-    from napari_lungcls.inference.painted import PaintedMap
+    from napari_lungcls.inference.map_data import MapData
 
 BLOCK = 1024
 """Edge of the blocks, in cells, that are held at once."""
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 def save_map(
-    painted: PaintedMap,
+    painted: MapData,
     path: Path,
     *,
     overwrite: bool,
@@ -41,7 +41,7 @@ def save_map(
 
 
 def _save_cells(
-    painted: PaintedMap,
+    painted: MapData,
     path: Path,
     overwrite: bool,
     progress: Progress | None,
@@ -65,7 +65,7 @@ def _save_cells(
 
 
 class _Cancelled(Exception):
-    """The user gave the saving up."""
+    """Saving was cancelled."""
 
 
 class _Ticks:

@@ -14,9 +14,9 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.inference import record
 from napari_lungcls.inference.cells import class_axis, class_map_axes
 from napari_lungcls.inference.grid import Block
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.record import Order, Record, hidden_folder, record_file
-from napari_lungcls.inference.resume import Unfinished, check_same, find_unfinished
+from napari_lungcls.inference.resume import UnfinishedPainting, check_same, find_unfinished
 from napari_lungcls.inference.store_cells import CellArrays, writing
 from napari_lungcls.utils.atomic_write import check_writable, remove_store
 from napari_lungcls.utils.locks import Claim, Claimed
@@ -97,7 +97,7 @@ class BlockStore(ABC):
             raise
 
     def _check_free(
-        self, found: Unfinished | None, *, overwrite: bool, resume: bool = False
+        self, found: UnfinishedPainting | None, *, overwrite: bool, resume: bool = False
     ) -> None:
         """Refuse to replace what the user did not give up."""
         if found is not None and not overwrite:
@@ -123,7 +123,7 @@ class BlockStore(ABC):
             self._remove()
             raise
 
-    def _continue(self, found: Unfinished) -> None:
+    def _continue(self, found: UnfinishedPainting) -> None:
         """Take up an unfinished painting."""
         if found.published:
             self._remove()
@@ -233,7 +233,7 @@ class BlockStore(ABC):
         """Turn the folder into the output, under its final name; `left` goes into its document."""
 
     @abstractmethod
-    def _take_up(self, found: Unfinished) -> None:
+    def _take_up(self, found: UnfinishedPainting) -> None:
         """Turn an unfinished output into a folder with a record."""
 
     @abstractmethod

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.cells import PROBABILITIES, class_axis
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.utils.atomic_write import remove_store
 
 _CODEC = numcodecs.Blosc(cname="zstd", clevel=3, shuffle=numcodecs.Blosc.SHUFFLE)

@@ -15,15 +15,14 @@ from napari_lungcls.images.units import micrometres
 from napari_lungcls.inference.cells import (
     NAMESPACE,
     PROBABILITIES,
-    blocks,
     class_map_axes,
     document,
     probability_axes,
 )
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader, blocks
 from napari_lungcls.inference.reading import read_tiff
 from napari_lungcls.inference.record import Record, record_file
-from napari_lungcls.inference.resume import Unfinished
+from napari_lungcls.inference.resume import UnfinishedPainting
 from napari_lungcls.inference.store_base import BlockStore
 from napari_lungcls.inference.store_cells import CellArrays
 from napari_lungcls.utils.atomic_write import replacing
@@ -62,24 +61,24 @@ class TiffStore(BlockStore):
             },
             **physical_sizes(header),
         }
-        classes, odds = self.cells.classes, self.cells.probabilities
-        cells = sum(a.size for a in (classes, odds) if a is not None)
+        classes, probabilities = self.cells.classes, self.cells.probabilities
+        cells = sum(a.size for a in (classes, probabilities) if a is not None)
         with (
             replacing(self.target) as aside,
             tifffile.TiffWriter(aside, bigtiff=4 * cells > LARGE, ome=True) as tif,
         ):
             options = {"photometric": "palette", "colormap": colormap(header)}
             _write(tif, classes, "uint8", first, tick, **options)
-            if odds is not None:
+            if probabilities is not None:
                 second = {
                     "Name": PROBABILITIES,
                     "axes": probability_axes(header).upper(),
                     "Channel": {"Name": list(header.scheme.names)},
                     **physical_sizes(header),
                 }
-                _write(tif, odds, "float32", second, tick, photometric="minisblack")
+                _write(tif, probabilities, "float32", second, tick, photometric="minisblack")
 
-    def _take_up(self, found: Unfinished) -> None:
+    def _take_up(self, found: UnfinishedPainting) -> None:
         order = found.order
         cells = CellArrays.create(self.folder, order.header, order.chunk)
         old = read_tiff(self.target, str(self.target))
@@ -88,9 +87,11 @@ class TiffStore(BlockStore):
         ):
             if done:
                 place = (*index, rows, columns)
-                odds = old.probabilities
-                odds = None if odds is None else odds[(slice(None), *place)]
-                cells.write(index, rows, columns, old.classes[place], odds)
+                probabilities = old.probabilities
+                probabilities = (
+                    None if probabilities is None else probabilities[(slice(None), *place)]
+                )
+                cells.write(index, rows, columns, old.classes[place], probabilities)
         taken = order.model_copy(update={"replaces": True})
         Record.create(record_file(self.target), taken, found.done).close()
 

@@ -19,14 +19,13 @@ from napari_lungcls.images.units import ngff_name
 from napari_lungcls.inference.cells import (
     NAMESPACE,
     PROBABILITIES,
-    blocks,
     class_map_axes,
     document,
     probability_axes,
 )
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader, blocks
 from napari_lungcls.inference.record import Record, record_file
-from napari_lungcls.inference.resume import Unfinished
+from napari_lungcls.inference.resume import UnfinishedPainting
 from napari_lungcls.inference.store_base import BlockStore
 from napari_lungcls.inference.store_cells import create
 from napari_lungcls.utils.atomic_write import remove_store
@@ -79,7 +78,7 @@ class ZarrStore(BlockStore):
             )
         replace_folder(self.folder, self.target)
 
-    def _take_up(self, found: Unfinished) -> None:
+    def _take_up(self, found: UnfinishedPainting) -> None:
         Record.create(record_file(self.target), found.order, found.done).close()
         os.replace(self.target, self.folder)
 

@@ -1,4 +1,4 @@
-"""Where painted blocks go and where maps come from, by the name of the file."""
+"""Where painted blocks go, by the name of the file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 
 if TYPE_CHECKING:
-    from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.store_base import BlockStore
 
 TIFF = (".tif", ".tiff")
@@ -97,37 +96,3 @@ def open_store(
 
         return TiffStore(target, header, **options)
     raise InputError(f"{target}: a map is written as .ome.zarr or .ome.tif; choose one of these")
-
-
-def read_map(path: str | os.PathLike[str]) -> PaintedMap:
-    """Open a map that `open_store` wrote; its cells are read when they are asked for.
-
-    Parameters
-    ----------
-    path
-        An OME-Zarr folder or an OME-TIFF file.
-
-    Raises
-    ------
-    InputError
-        When it is missing, damaged, or no map of this program.
-
-    Examples
-    --------
-    >>> painted = lc.read_map("map.ome.zarr")
-    >>> painted.stride, painted.translate
-    (8, (14.0, 14.0))
-    >>> np.asarray(painted.classes[:2, :2]).dtype
-    dtype('uint8')
-    """
-    from napari_lungcls.inference.reading import read_tiff, read_zarr
-
-    source = os.fspath(path)
-    target = Path(path)
-    if not target.exists():
-        raise InputError(f"{source}: there is no such map; check the path")
-    if target.is_dir():
-        return read_zarr(target, source)
-    if target.suffix.lower() in TIFF:
-        return read_tiff(target, source)
-    raise InputError(f"{source}: is no painted map, which is an .ome.zarr folder or .ome.tif file")

@@ -1,4 +1,4 @@
-"""Running the network over a region of a level, tile by tile, for positions in it."""
+"""Running the network over a region of a pyramid level, tile by tile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from napari_lungcls.images.geometry import (
     middle,
 )
 from napari_lungcls.network.engines import Painting
-from napari_lungcls.network.engines.host_painting import FINE, HALO, Lattice, Taps, Term, Weights
+from napari_lungcls.network.engines.interpolation import Taps, Weights
+from napari_lungcls.network.engines.protocol import FINE, HALO, ReadGrid, Term
 from napari_lungcls.network.spec import NetworkSpec
 
 GRID = 32
@@ -35,7 +36,7 @@ Positions = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Cells:
+class StageCells:
     """Maps of one stage over a region of a level.
 
     Attributes
@@ -89,7 +90,7 @@ def region_cells(
     zoom: int,
     span: tuple[Span, Span],
     lattices: Sequence[Positions] | None = None,
-) -> tuple[list[Cells], list[Any]]:
+) -> tuple[list[StageCells], list[Any]]:
     """Compute the maps of every stage over a region of one level.
 
     Parameters
@@ -116,6 +117,7 @@ def region_cells(
     """
     (top, bottom), (left, right) = (_ends(*side) for side in span)
     stages = [stage for at, stage in spec.reads if at == zoom]
+    # What is read from every tile: positions of the lattices, or all cells of the fine stages.
     wanted: list[tuple[int, Positions, Any]] = []
     sums, kept = [], {}
     for y, x in lattices or ():
@@ -151,7 +153,7 @@ def region_cells(
                 kept[stage] = painting.zeros(shape)
             i, j = (y0 - top) // s, (x0 - left) // s
             kept[stage][i : i + maps.shape[0], j : j + maps.shape[1]] = maps
-    cells = [Cells(values, top, left, STAGE_STRIDES[stage]) for stage, values in kept.items()]
+    cells = [StageCells(values, top, left, STAGE_STRIDES[stage]) for stage, values in kept.items()]
     return cells, sums
 
 
@@ -163,13 +165,13 @@ def tile_places(tile: int, y: Span, x: Span) -> Iterator[Place]:
         yield y0 - HALO, x0 - HALO, height + 2 * HALO, width + 2 * HALO
 
 
-def _within(stage: int, at: Positions, out: Any, tile: tuple[Span, Span]) -> Lattice:
+def _within(stage: int, at: Positions, out: Any, tile: tuple[Span, Span]) -> ReadGrid:
     """Give what of a grid of positions lies in a tile."""
     rows, columns = (
         slice(*np.searchsorted(side, ends)) for side, ends in zip(at, tile, strict=True)
     )
     (top, _), (left, _) = tile
-    return Lattice(stage, at[0][rows] - top, at[1][columns] - left, out[rows, columns])
+    return ReadGrid(stage, at[0][rows] - top, at[1][columns] - left, out[rows, columns])
 
 
 def _ends(first: float, last: float) -> tuple[int, int]:

@@ -15,8 +15,8 @@ from napari_lungcls.utils.memory import scratch
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """Where painting stands.
+class PaintingStep:
+    """Progress of a painting in memory.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Step:
     map
         The map, which is being filled.
     confidence
-        Top probability of every cell, being filled, or None when nobody asked for it.
+        Top probability of every cell, being filled, or None if not requested.
     counts
         Cells by value so far, `(classes + 1,)`; the first were visited and left unpainted.
     """
@@ -58,7 +58,7 @@ def painting_steps(
     *,
     confidence: bool,
     shown: Callable[[], None] = lambda: None,
-) -> Generator[Step, None, Step]:
+) -> Generator[PaintingStep, None, PaintingStep]:
     """Count and rate what is painted, block by block, in the painter's thread.
 
     Parameters
@@ -73,14 +73,14 @@ def painting_steps(
 
     Yields
     ------
-    Step
+    PaintingStep
 
     Returns
     -------
-    Step
+    PaintingStep
         The last.
     """
-    last: Step | None = None
+    last: PaintingStep | None = None
     top: NDArray[np.float16] | None = None
     for progress in run:
         painted = progress.map
@@ -94,7 +94,7 @@ def painting_steps(
             counts = counts + np.bincount(values, minlength=len(counts))
             if top is not None:
                 top[place] = painted.probabilities[(slice(None), *place)].max(axis=0)
-        last = Step(progress.done, progress.total, progress.remaining, painted, top, counts)
+        last = PaintingStep(progress.done, progress.total, progress.remaining, painted, top, counts)
         yield last
         if progress.block is None:
             shown()

@@ -17,8 +17,8 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.images.windows import read_windows
 from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.network.compatibility import fitting_zooms
-from napari_lungcls.network.decision import decide
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.decision import predicted_class
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.utils.printable import printable
 
 SHOWN = 96
@@ -55,7 +55,7 @@ class Answers(ABC):
     temperature
         At which the probabilities were made.
     threshold
-        Of the model, see `decide`.
+        Of the model, see `predicted_class`.
     """
 
     noun: ClassVar[str]
@@ -74,7 +74,7 @@ class Answers(ABC):
     @property
     def predicted(self) -> NDArray[np.intp]:
         """`(n,)` codes of the answers."""
-        return decide(self.probabilities, self.threshold)
+        return predicted_class(self.probabilities, self.threshold)
 
     def metrics(self) -> Metrics:
         """Compare answers and truth."""

@@ -1,4 +1,4 @@
-"""A linear map on the features of a trunk as it is: a map in seconds, or where training begins."""
+"""A linear map on the features of a frozen backbone: a map in seconds, or a start for training."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fit_linear_probe(
     cancelled: Callable[[], bool],
     stages: Sequence[int] = tuple(STAGE_NAMES),
 ) -> Generator[TrainingProgress, None, tuple[list[EpochRecord], Logits | None]]:
-    """Fit the heads of a network whose trunk stays bit-identical, and load them.
+    """Fit the heads of a network whose backbone stays bit-identical, and load them.
 
     Parameters
     ----------

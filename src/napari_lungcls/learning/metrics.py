@@ -14,7 +14,7 @@ from napari_lungcls.learning.reliability import (
     expected_calibration_error,
     negative_log_likelihood,
 )
-from napari_lungcls.network.decision import decide
+from napari_lungcls.network.decision import predicted_class
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid")
 
@@ -127,7 +127,7 @@ def score(
     names
         The `k` classes of the scheme.
     threshold
-        For two classes, see `decide`.
+        For two classes, see `predicted_class`.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def score(
     truth, values = _checked(codes, probabilities, len(names))
     from sklearn.metrics import precision_recall_fscore_support
 
-    predicted = decide(values, threshold)
+    predicted = predicted_class(values, threshold)
     labels = np.arange(len(names))
     # confusion_matrix of scikit-learn warns about schemes of one class.
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)

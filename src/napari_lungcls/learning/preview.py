@@ -1,16 +1,16 @@
-"""A first map while someone is still labelling: heads on a trunk that stays as it is."""
+"""A first map while someone is still labelling: heads on a backbone that stays as it is."""
 
 from __future__ import annotations
 
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.network.weight_sources import IMAGENET
+from napari_lungcls.network.pretrained import IMAGENET
 from napari_lungcls.utils.downloads import is_cached
 
 
 def preview_settings(settings: TrainingSettings) -> TrainingSettings:
     """Turn settings into those of a preview, which takes seconds.
 
-    The trunk is frozen, every point is used, and nothing is downloaded: without weights of the
+    The backbone is frozen, every point is used, and nothing is downloaded: without weights of the
     user's choice, ImageNet's are taken if they lie in the cache, else random ones, whose
     features still tell textures apart.
     """

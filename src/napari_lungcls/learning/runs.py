@@ -21,8 +21,8 @@ from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, nobody
 from napari_lungcls.learning.start import Origin, continue_network, start_network
 from napari_lungcls.learning.verdict import Held, judge
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, State
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec
 
 LINEAR = 20

@@ -105,7 +105,7 @@ class TrainingSettings(
         density
             Points per image pixel where they lie.
         weights
-            Stages of the trunk that have weights from a file, the stem as 0; none if it begins
+            Stages of the backbone that have weights from a file, the stem as 0; none if it begins
             with random numbers.
         """
         is_few = bool(weights) and n < FEW and self.readout == "point"

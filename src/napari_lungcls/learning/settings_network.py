@@ -12,16 +12,16 @@ from napari_lungcls.network.parameters import STAGE_NAMES
 from napari_lungcls.network.spec import Padding, Readout
 
 FEW = 200
-"""Points below which a trunk with weights stays as it is, where the program chooses."""
+"""Points below which a backbone with weights stays as it is, where the program chooses."""
 
 WITH_WEIGHTS = (1, 2)
-"""Zooms at which a trunk with weights looks, where the program chooses; others look at one."""
+"""Zooms at which a backbone with weights looks, where the program chooses; others look at one."""
 
 STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
 
 
 KEEPING = 0.3
-"""Share of the learning rate with which a trunk learns that has weights."""
+"""Share of the learning rate with which a backbone learns that has weights."""
 
 
 class NetworkSettings(BaseModel):
@@ -110,23 +110,23 @@ class NetworkSettings(BaseModel):
     )
     freeze: Literal["auto", "yes", "no"] = setting(
         "auto",
-        "Freeze the trunk",
-        "fit the heads only, to features of the trunk as it is: a map in seconds; auto: where the "
-        f"trunk has weights and there are fewer than {FEW} points",
+        "Freeze the backbone",
+        "fit the heads only, to features of the backbone as it is: a map in seconds; auto: where "
+        f"the backbone has weights and there are fewer than {FEW} points",
         START,
     )
     thaw_after: int = setting(
         0,
         "Thaw after",
-        "epochs in which only the heads learn, before the trunk does too",
+        "epochs in which only the heads learn, before the backbone does too",
         START,
         unit="epochs",
         ge=0,
     )
     trunk_rate: float | None = setting(
         None,
-        "Trunk's share",
-        "factor on the learning rate of the trunk; below 1 it keeps more of its weights "
+        "Backbone's share",
+        "factor on the learning rate of the backbone; below 1 it keeps more of its weights "
         f"[{KEEPING:g} for weights from a file, else 1]",
         START,
         gt=0,

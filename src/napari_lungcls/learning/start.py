@@ -15,10 +15,9 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.layout import Pair, count_points, density_of
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
-from napari_lungcls.network.model_file import is_model_file, read_model
-from napari_lungcls.network.parameters import STAGES, stage_of, trunk_shapes
+from napari_lungcls.network.model_file import ModelDocument, is_model_file, read_model
+from napari_lungcls.network.parameters import STAGES, backbone_shapes, stage_of
 from napari_lungcls.network.pretrained import (
     PretrainedWeights,
     load_available,
@@ -46,7 +45,7 @@ class Origin:
     Attributes
     ----------
     weights
-        Weights for the trunk, or None.
+        Weights for the backbone, or None.
     model
         A trained model to go on with, or None.
     said
@@ -59,12 +58,12 @@ class Origin:
 
     @property
     def stages(self) -> tuple[int, ...]:
-        """Stages of the trunk that have weights from a file, the stem as 0."""
+        """Stages of the backbone that have weights from a file, the stem as 0."""
         if self.model is not None:
             return (0, *range(1, self.model[0].network.stages[-1] + 1))
         if self.weights is None:
             return ()
-        names = trunk_shapes()
+        names = backbone_shapes()
         return tuple(
             stage
             for stage in (0, *STAGES)
@@ -72,12 +71,12 @@ class Origin:
         )
 
     def fixed_statistics(self, deepest: int) -> tuple[str, ...]:
-        """Name the parts of a trunk whose batch normalisation keeps the statistics of the file.
+        """Name the parts of a backbone whose batch normalisation keeps the statistics of the file.
 
         Parameters
         ----------
         deepest
-            The last stage that the trunk has.
+            The last stage that the backbone has.
         """
         if self.weights is None:
             return ()
@@ -122,7 +121,7 @@ class Origin:
 
 
 def _is_needed(name: str) -> bool:
-    """Tell whether a part of the trunk cannot do without an array; folded files lack others."""
+    """Tell whether a part of the backbone cannot do without an array; folded files lack others."""
     return name.endswith("weight") and ("conv" in name or "downsample.0" in name)
 
 
@@ -130,7 +129,7 @@ def open_origin(settings: TrainingSettings, scheme: ClassScheme) -> Origin:
     """Open what `settings.pretrained` names.
 
     A model of this program with the same classes is gone on with, heads included; of one with
-    other classes the trunk is taken.
+    other classes the backbone is taken.
 
     Raises
     ------

@@ -23,8 +23,8 @@ from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
 from napari_lungcls.learning.start import rehearse
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import State
+from napari_lungcls.network.model_file import ModelDocument
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def judge(
         See `check_aim`.
     """
     check_aim(settings, scheme)
-    # Heads that are fitted to a frozen trunk know nothing of smoothed labels.
+    # Heads that are fitted to a frozen backbone know nothing of smoothed labels.
     smoothed = 0.0 if settings.freezes else settings.label_smoothing
     prior = Prior.of_smoothing(smoothed, len(scheme))
     if validation is None:
@@ -66,8 +66,8 @@ def judge(
     fitted = fit_calibration(logits, codes, seed=settings.seed, prior=prior)
     chosen = None
     if settings.aim != "most-likely":
-        odds = softmax(logits / fitted.temperature, axis=1)[:, 1]
-        chosen = choose_threshold(odds, codes, settings.aim, recall=settings.recall)
+        probabilities = softmax(logits / fitted.temperature, axis=1)[:, 1]
+        chosen = choose_threshold(probabilities, codes, settings.aim, recall=settings.recall)
     threshold = chosen.value if chosen else None
     return Verdict(
         temperature=fitted.temperature,
@@ -107,5 +107,5 @@ def _scored(
     if held is None:
         return None
     logits, codes = held
-    odds = softmax(logits / temperature, axis=1)
-    return score(codes, odds, scheme.names, threshold).model_dump(mode="json")
+    probabilities = softmax(logits / temperature, axis=1)
+    return score(codes, probabilities, scheme.names, threshold).model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""Whether a model can read an image, at which zooms it then looks, and where they differ."""
+"""Whether a model and an image are compatible, and at which zooms the model reads it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.images.pixel_size import check_zooms, effective_zooms, size_remark
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.model_file import ModelDocument
 
 
 def check_image(stack: ImageStack, document: ModelDocument) -> tuple[float, ...]:

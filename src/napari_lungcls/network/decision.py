@@ -1,4 +1,4 @@
-"""From probabilities to an answer: the one place that knows about thresholds."""
+"""From probabilities to the predicted class, with or without a threshold."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def decide(
+def predicted_class(
     probabilities: ArrayLike, threshold: float | None = None, *, axis: int = -1
 ) -> NDArray[np.intp]:
-    """Give the class that each point or cell is called.
+    """Predict the class of each point or cell.
 
     Parameters
     ----------

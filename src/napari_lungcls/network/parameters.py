@@ -1,11 +1,11 @@
-"""Names and shapes of a network's arrays; the trunk's as torchvision's ResNet-18 calls them."""
+"""Names and shapes of a network's arrays; the backbone's as torchvision's ResNet-18 calls them."""
 
 from __future__ import annotations
 
 STEM = ("conv1", "bn1")
 STAGES = (1, 2, 3, 4)
 DETAIL = -1
-"""The stage of two small convolutions at every pixel, beside the trunk."""
+"""The stage of two small convolutions at every pixel, beside the backbone."""
 DETAIL_CHANNELS = 16
 STAGE_NAMES = {
     DETAIL: "detail",
@@ -16,7 +16,7 @@ STAGE_NAMES = {
     4: "layer4",
 }
 PARTS = (*STEM, *(f"layer{stage}" for stage in STAGES))
-"""Top-level parts of the trunk, in the order in which an image passes them."""
+"""Top-level parts of the backbone, in the order in which an image passes them."""
 
 _BLOCKS = 2
 _NORMALISATION = ("weight", "bias", "running_mean", "running_var")
@@ -44,7 +44,7 @@ def stage_channels(stage: int) -> int:
 
 
 def stage_of(name: str) -> int:
-    """Tell which stage an array of the trunk belongs to: 1 to 4, or 0 for the stem.
+    """Tell which stage an array of the backbone belongs to: 1 to 4, or 0 for the stem.
 
     Parameters
     ----------
@@ -54,15 +54,15 @@ def stage_of(name: str) -> int:
     Raises
     ------
     ValueError
-        When the name is not one of the trunk's.
+        When the name is not one of the backbone's.
     """
     part = name.partition(".")[0]
     if part not in PARTS:
-        raise ValueError(f"{name} is not a part of the trunk ({', '.join(PARTS)})")
+        raise ValueError(f"{name} is not a part of the backbone ({', '.join(PARTS)})")
     return max(0, PARTS.index(part) - len(STEM) + 1)
 
 
-def trunk_shapes() -> dict[str, tuple[int, ...]]:
+def backbone_shapes() -> dict[str, tuple[int, ...]]:
     """List the arrays of ResNet-18 without `fc`, in torchvision's order.
 
     Convolution weights are `(out, in, y, x)`; the four arrays of a batch normalisation are

@@ -1,4 +1,4 @@
-"""Starting weights for the trunk: from a file, or the published ImageNet ones."""
+"""Starting weights for the backbone: from a file, or the published ImageNet ones."""
 
 from __future__ import annotations
 
@@ -8,15 +8,53 @@ import warnings
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.network.parameters import PARTS, stage_channels, trunk_shapes
+from napari_lungcls.network.parameters import PARTS, backbone_shapes, stage_channels
 from napari_lungcls.network.weight_files import Shape, WeightFile, read_weights
-from napari_lungcls.network.weight_sources import IMAGENET, PretrainedSource, fetch
+from napari_lungcls.utils import downloads
 from napari_lungcls.utils.downloads import Progress, is_cached
+
+
+@dataclass(frozen=True)
+class PretrainedSource(downloads.Published):
+    """One published file of weights."""
+
+    stem: ClassVar[str] = "resnet18"
+
+
+# torchvision's own file, then timm's copy of the same weights at a fixed revision.
+IMAGENET = (
+    PretrainedSource(
+        "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+        "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    ),
+    PretrainedSource(
+        "https://huggingface.co/timm/resnet18.tv_in1k/resolve/"
+        "bbd144b3e5565108aad885f145491d11bc6ce807/model.safetensors",
+        "694f673df6520a3158624e8a89af086f59923ee4cd7436fe5bc3bc71d295ad81",
+    ),
+)
+"""torchvision's `ResNet18_Weights.IMAGENET1K_V1` in the order in which they are tried."""
+
+
+def fetch(
+    sources: Sequence[PretrainedSource],
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    timeout: float = downloads.TIMEOUT,
+) -> tuple[Path, PretrainedSource]:
+    """Find one of `sources` in the cache, or download it; see `downloads.fetch`."""
+    remedy = (
+        f"Fetch {sources[0].url} on another machine and use --pretrained FILE, or train with "
+        "--pretrained none"
+    )
+    return downloads.fetch(sources, "the weights", remedy, cache, progress, timeout)
+
 
 __all__ = ["PretrainedSource", "PretrainedWeights", "load_available", "load_pretrained"]
 
@@ -41,7 +79,7 @@ class PretrainedWeights:
     Attributes
     ----------
     state
-        The trunk's arrays that were found, under torchvision's names, float32.
+        The backbone's arrays that were found, under torchvision's names, float32.
     fc
         torchvision's classifier, weight `(k, 512)` and bias `(k,)`, when the file has one.
     origin
@@ -49,11 +87,11 @@ class PretrainedWeights:
     sha256
         Hash of the file.
     missing
-        The parts of the trunk that are not in it and stay as they were initialised, each
+        The parts of the backbone that are not in it and stay as they were initialised, each
         named as coarsely as is exact: `layer4` when all of it is missing, `layer4.1` when
         `layer4.0` is there.
     unexpected
-        Names in the file that are neither the trunk's nor `fc`.
+        Names in the file that are neither the backbone's nor `fc`.
     """
 
     state: dict[str, Array]
@@ -65,7 +103,7 @@ class PretrainedWeights:
 
     def message(self) -> str:
         """Say in one line what was loaded and exactly which parts stay random."""
-        absent = trunk_shapes().keys() - self.state.keys()
+        absent = backbone_shapes().keys() - self.state.keys()
         loaded = _listed(_covering(self.state, absent))
         line = f"{loaded} from {self.origin}"
         if self.missing:
@@ -85,7 +123,7 @@ def load_pretrained(
     progress: Progress | None = None,
     sources: Sequence[PretrainedSource] = IMAGENET,
 ) -> PretrainedWeights:
-    """Load weights for the trunk.
+    """Load weights for the backbone.
 
     Parameters
     ----------
@@ -151,7 +189,7 @@ _unreachable: dict[str, tuple[float, str]] = {}
 
 def _wanted() -> dict[str, Shape]:
     head: dict[str, Shape] = {"fc.weight": (None, stage_channels(4)), "fc.bias": (None,)}
-    return {**trunk_shapes(), **head}
+    return {**backbone_shapes(), **head}
 
 
 def _assembled(file: WeightFile, path: Path, origin: str) -> PretrainedWeights:
@@ -166,7 +204,7 @@ def _assembled(file: WeightFile, path: Path, origin: str) -> PretrainedWeights:
             f"{path}: fc.weight is for {len(fc[0])} classes and fc.bias for {len(fc[1])}; "
             "use another file"
         )
-    missing = tuple(_covering(trunk_shapes().keys() - state.keys(), state))
+    missing = tuple(_covering(backbone_shapes().keys() - state.keys(), state))
     return PretrainedWeights(
         state=state,
         fc=fc,
@@ -203,7 +241,7 @@ def _covering(names: Collection[str], others: Collection[str]) -> list[str]:
     shared = {prefix for name in others for prefix in _prefixes(name)}
     found = dict.fromkeys(
         next(prefix for prefix in _prefixes(name) if prefix not in shared)
-        for name in trunk_shapes()
+        for name in backbone_shapes()
         if name in names
     )
     return list(found)
@@ -215,7 +253,7 @@ def _prefixes(name: str) -> list[str]:
 
 
 def _listed(modules: Iterable[str]) -> str:
-    """Write a list, with neighbours among the trunk's parts as "conv1 to layer3"."""
+    """Write a list, with neighbours among the backbone's parts as "conv1 to layer3"."""
     runs: list[list[str]] = []
     for module in modules:
         follows = runs and module in PARTS and runs[-1][-1] in PARTS

@@ -11,11 +11,11 @@ from napari_lungcls.images.geometry import STAGE_STRIDES, cell_count
 from napari_lungcls.network.parameters import (
     DETAIL,
     STAGE_NAMES,
+    backbone_shapes,
     detail_shapes,
     hidden_shapes,
     stage_channels,
     stage_of,
-    trunk_shapes,
 )
 
 Readout = Literal["point", "mean"]
@@ -69,7 +69,7 @@ class Normalisation(BaseModel):
 
 
 class NetworkSpec(BaseModel):
-    """Shape of a network: a ResNet-18 trunk, read at several zooms and stages, and its heads.
+    """Shape of a network: a ResNet-18 backbone, read at several zooms and stages, and its heads.
 
     `summed(p) = b + Σ_zoom Σ_stage W[zoom, stage] · F_stage(level_zoom)(p / zoom)`; with a
     hidden layer `logits = out(relu(summed))`, without one `logits = summed`.
@@ -77,7 +77,7 @@ class NetworkSpec(BaseModel):
     Attributes
     ----------
     zooms
-        Factors by which the image is shrunk before the trunk looks.
+        Factors by which the image is shrunk before the backbone looks.
     tile
         Edge of the square pieces of tissue that are learned from, in level pixels. The readout
         `mean` averages over as much.
@@ -164,7 +164,7 @@ class NetworkSpec(BaseModel):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of all arrays of the network."""
         deepest = self.stages[-1]
-        shapes = {n: shape for n, shape in trunk_shapes().items() if stage_of(n) <= deepest}
+        shapes = {n: shape for n, shape in backbone_shapes().items() if stage_of(n) <= deepest}
         if DETAIL in self.stages:
             shapes |= detail_shapes()
         for zoom, stage in self.reads:

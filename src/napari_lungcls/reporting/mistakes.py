@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.learning.answers import Answers
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import Normalisation
 from napari_lungcls.reporting.figures import INK, NO_COLOR, short
 
@@ -68,9 +68,9 @@ def worst_mistakes(answers: Answers, document: ModelDocument, shown: int = SHOWN
         How many get pictures, so that memory and page stay small.
     """
     predicted, names = answers.predicted, answers.scheme.names
-    truth_odds = answers.probabilities[np.arange(len(answers)), answers.codes]
+    truth_probabilities = answers.probabilities[np.arange(len(answers)), answers.codes]
     wrong = np.flatnonzero(predicted != answers.codes)
-    order = wrong[np.argsort(truth_odds[wrong], kind="stable")]
+    order = wrong[np.argsort(truth_probabilities[wrong], kind="stable")]
     scale = document.network.normalisation
     seen = {
         row: [
@@ -84,7 +84,7 @@ def worst_mistakes(answers: Answers, document: ModelDocument, shown: int = SHOWN
             place.where,
             names[answers.codes[row]],
             names[predicted[row]],
-            float(truth_odds[row]),
+            float(truth_probabilities[row]),
             float(answers.probabilities[row, predicted[row]]),
             seen.get(int(row), ()),
         )

@@ -19,7 +19,7 @@ from napari_lungcls.learning.calibration import Calibration
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.reporting import figures, page, pictures, rendering, sections, tables
 from napari_lungcls.reporting.sections import Sections, basis_of
 from napari_lungcls.utils.atomic_write import check_writable, replacing

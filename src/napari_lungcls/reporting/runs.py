@@ -12,7 +12,7 @@ from napari_lungcls.learning.calibration import Calibration
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.parameters import STAGE_NAMES
 from napari_lungcls.reporting.report import Report, write_report
 from napari_lungcls.reporting.sections import basis_of
@@ -39,7 +39,7 @@ def training_facts(document: ModelDocument) -> dict[str, str]:
         "stages": ", ".join(STAGE_NAMES[stage] for stage in network.stages),
         "hidden units": str(network.hidden or "none, linear heads"),
         "pixel size": "unknown" if document.pixel_size is None else f"{document.pixel_size:g} µm",
-        "trunk started from": "random numbers"
+        "backbone started from": "random numbers"
         if document.pretrained == "none"
         else document.pretrained,
         "points trained on": str(split.get("train", "–")),

@@ -21,7 +21,7 @@ from napari_lungcls.utils.printable import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from napari_lungcls.network.document import ModelDocument
+    from napari_lungcls.network.model_file import ModelDocument
 
 INTERVALS = "95 % intervals take points as independent of each other"
 
@@ -78,16 +78,19 @@ def add_calibration(sections: Sections, calibration: Calibration, basis: str) ->
 
 def add_reliability(sections: Sections, answers: Answers, basis: str) -> None:
     """Add how sure and how right the answers are, without and with the model's temperature."""
-    odds, n = answers.probabilities, len(answers)
-    error, chance = expected_calibration_error(odds, answers.codes), error_by_chance(odds)
-    after = ("answers", reliability(odds, answers.codes))
+    probabilities, n = answers.probabilities, len(answers)
+    error, chance = (
+        expected_calibration_error(probabilities, answers.codes),
+        error_by_chance(probabilities),
+    )
+    after = ("answers", reliability(probabilities, answers.codes))
     words = (
         f"Expected calibration error {error:.3f}; a perfectly calibrated model would show about "
         f"{chance:.3f} on as many {answers.noun}."
     )
     shown = [after]
     if answers.temperature != 1:
-        raw = at_temperature(odds, 1 / answers.temperature)
+        raw = at_temperature(probabilities, 1 / answers.temperature)
         plain = expected_calibration_error(raw, answers.codes)
         shown = [("before", reliability(raw, answers.codes)), ("after", after[1])]
         own = f"{answers.temperature:.3g}"
@@ -206,8 +209,8 @@ def _card(mistake: mistakes.Mistake, zooms: Sequence[int], colors: Mapping[str, 
     lines = "".join(
         f"<span>{said}</span><span>"
         f'<span class="chip" style="background: {escape(colors.get(name, figures.NO_COLOR))}">'
-        f"</span>{escape(name)}</span><span>{100 * odds:.1f} %</span>"
-        for said, name, odds in (
+        f"</span>{escape(name)}</span><span>{100 * probabilities:.1f} %</span>"
+        for said, name, probabilities in (
             ("said", mistake.answer, mistake.p_answer),
             ("is", mistake.truth, mistake.p_truth),
         )

@@ -38,8 +38,8 @@ def shares_of(view):
     return [label.text() for label in view.legend.shares]
 
 
-def odds_of(view):
-    return [label.text() for label in view.legend.odds]
+def probabilities_of(view):
+    return [label.text() for label in view.legend.probabilities]
 
 
 def test_without_a_map_it_says_what_to_do(view):
@@ -81,11 +81,11 @@ def test_the_cursor_tells_class_and_probabilities(view, viewer, painted, image, 
     viewer.dims.set_current_step(0, 1)
     viewer.cursor.position = tuple(image.data_to_world((1, 9, 13)))
     qtbot.waitUntil(lambda: view.under.text() == "Under the cursor: class 1, 75 %")
-    assert odds_of(view) == ["25 %", "75 %"]
+    assert probabilities_of(view) == ["25 %", "75 %"]
     assert [bar.value for bar in view.legend.bars] == [0.25, 0.75]
     viewer.cursor.position = tuple(image.data_to_world((1, -20, 13)))
     qtbot.waitUntil(lambda: view.under.text() == OFF_MAP)
-    assert odds_of(view) == ["", ""]
+    assert probabilities_of(view) == ["", ""]
 
 
 def test_the_cursor_tells_the_class_alone_where_no_probabilities_were_kept(
@@ -97,7 +97,7 @@ def test_the_cursor_tells_the_class_alone_where_no_probabilities_were_kept(
     put(viewer, bare, image)
     viewer.cursor.position = tuple(image.data_to_world((0, 9, 13)))
     qtbot.waitUntil(lambda: view.under.text() == "Under the cursor: class 0")
-    assert odds_of(view) == ["", ""]
+    assert probabilities_of(view) == ["", ""]
 
 
 @pytest.mark.parametrize("name", ["result.ome.zarr", "result.ome.tif"])
@@ -124,8 +124,8 @@ def test_a_saved_map_opens_with_the_same_place_colours_and_values(
     for value, color in colors.items():
         np.testing.assert_array_equal(again.colormap.color_dict[value], color)
     for k, spec in enumerate(painted.scheme.classes):
-        odds = viewer.layers[f"result: {spec.name}"]
-        np.testing.assert_array_equal(odds.data, painted.probabilities[k])
+        probabilities = viewer.layers[f"result: {spec.name}"]
+        np.testing.assert_array_equal(probabilities.data, painted.probabilities[k])
 
 
 def test_what_cannot_be_saved_or_opened_is_said_in_one_line(

@@ -34,15 +34,15 @@ def test_a_click_shows_class_confidence_and_every_probability(controller, model,
     controller.click((60, 41.5))
     said = work(controller)
     layer = shown(controller)
-    odds = model.classify(halves, [[60, 41.5]])[0]
+    probabilities = model.classify(halves, [[60, 41.5]])[0]
     assert layer.data.tolist() == [[60, 41.5]]
     assert layer.name == "lung predictions"
     assert layer.features.iloc[0].to_dict() == {
         "class": "bright",
-        "confidence": odds.max(),
-        "p_bright": odds[0],
-        "p_dark": odds[1],
-        "p_never": odds[2],
+        "confidence": probabilities.max(),
+        "p_bright": probabilities[0],
+        "p_dark": probabilities[1],
+        "p_never": probabilities[2],
     }
     assert said == ["bright, 99 % sure (dark 1 %, never <1 %)"]
 

@@ -42,8 +42,8 @@ def test_reports_are_cumulative_and_the_first_says_that_the_network_is_there(ask
     steps, last = answers(request)
     assert [step.done for step in steps] == [0, 4, 8, 12, 16, 20, 24]
     assert last.done == 24
-    np.testing.assert_array_equal(last.odds, model.classify(halves, grid))
-    assert set(last.odds.argmax(axis=1)) == {0, 1}
+    np.testing.assert_array_equal(last.probabilities, model.classify(halves, grid))
+    assert set(last.probabilities.argmax(axis=1)) == {0, 1}
 
 
 @pytest.mark.usefixtures("small_squares")

@@ -89,8 +89,8 @@ def test_it_learns_what_the_points_say(window, viewer, add_scene, train):
     window.form.set("epochs", 5)
     train()
     model = session(viewer).current.model
-    odds = model.classify(image, layer.data)
-    right = odds.argmax(1) == layer.features["class"].cat.codes.to_numpy()
+    probabilities = model.classify(image, layer.data)
+    right = probabilities.argmax(1) == layer.features["class"].cat.codes.to_numpy()
     assert right.mean() > 0.9
 
 
@@ -176,7 +176,7 @@ def test_a_preview_is_a_model_of_every_point(window, viewer, add_scene, qtbot):
     document = session(viewer).current.model.document
     assert document.settings["freeze"] == "yes"
     assert (document.split["validation"], len(document.history)) == (0, 1)
-    assert window.outcome.words.text().startswith("A preview: heads on a frozen trunk")
+    assert window.outcome.words.text().startswith("A preview: heads on a frozen backbone")
     assert window.run.other_button.isEnabled()
     assert window.form.settings().freeze == TINY.freeze
 

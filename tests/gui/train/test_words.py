@@ -30,9 +30,9 @@ def epoch(number: int, accuracy: float | None, loss: float | None = 0.5) -> dict
 
 def document(history: list[dict[str, Any]], right: int = 173, of: int = 181, lost: int = 32) -> Any:
     codes = np.arange(of) % 3
-    odds = np.eye(3)[np.where(np.arange(of) < right, codes, (codes + 1) % 3)]
+    probabilities = np.eye(3)[np.where(np.arange(of) < right, codes, (codes + 1) % 3)]
     names = [f"class {i}" for i in range(3)]
-    validation = score(codes, odds, names).model_dump() if of else None
+    validation = score(codes, probabilities, names).model_dump() if of else None
     split = {"train": 687, "validation": of, "n_buffered": lost}
     return make_document(make_spec(), history=history, validation=validation, split=split)
 

@@ -206,13 +206,13 @@ class MapView(QWidget):
         painted = map_of(self.layer)
         if painted is None or found is None:
             self.under.setText(OFF_MAP)
-            self.legend.set_odds(None)
+            self.legend.set_probabilities(None)
             return
-        code, odds = found
+        code, probabilities = found
         name = painted.scheme.names[code]
-        known = "" if odds is None else f", {100 * float(odds[code]):.0f} %"
+        known = "" if probabilities is None else f", {100 * float(probabilities[code]):.0f} %"
         self.under.setText(f"Under the cursor: {name}{known}")
-        self.legend.set_odds(odds)
+        self.legend.set_probabilities(probabilities)
 
     def _on_hidden(self, hidden: frozenset[int]) -> None:
         layer, painted = self.layer, map_of(self.layer)

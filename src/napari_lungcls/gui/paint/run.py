@@ -21,7 +21,7 @@ from napari_lungcls.gui.paint.steps import outcome
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.session import NamedModel, Run, session
 from napari_lungcls.gui.workers import Job, start
-from napari_lungcls.inference.watching import Step, painting_steps
+from napari_lungcls.inference.watching import PaintingStep, painting_steps
 
 REFRESH = 200
 """Milliseconds between two refreshes of what is being painted: more often slows the window."""
@@ -59,7 +59,7 @@ class PaintingRun(Run):
     appeared = Signal(Labels)
     """The class map that is being painted has a layer now."""
 
-    progressed = Signal(Step)
+    progressed = Signal(PaintingStep)
 
     refreshed = Signal()
     """What was painted meanwhile is shown."""
@@ -69,7 +69,7 @@ class PaintingRun(Run):
         session(viewer).part(Closing)
         self.job: Job | None = None
         self.layers: list[Layer] = []
-        self.last: Step | None = None
+        self.last: PaintingStep | None = None
         self.warnings: list[str] = []
         self.words, self.refused = "", False
         self._waiting: list[LayerData] = []
@@ -145,11 +145,11 @@ class PaintingRun(Run):
 
     def _work(
         self, named: NamedModel, plan: Plan, confidence: bool
-    ) -> Callable[[Callable[[], bool]], Generator[Step, None, Step]]:
+    ) -> Callable[[Callable[[], bool]], Generator[PaintingStep, None, PaintingStep]]:
         grid, look, shown = plan.grid, self._look, self._shown
         wanted = self._wants_probabilities or confidence
 
-        def work(cancelled: Callable[[], bool]) -> Generator[Step, None, Step]:
+        def work(cancelled: Callable[[], bool]) -> Generator[PaintingStep, None, PaintingStep]:
             run = named.model.painting(
                 grid.stack,
                 grid.stride,
@@ -168,7 +168,7 @@ class PaintingRun(Run):
 
         return work
 
-    def _on_progress(self, step: Step) -> None:
+    def _on_progress(self, step: PaintingStep) -> None:
         self.last = step
         if not self.layers:
             try:
@@ -180,7 +180,7 @@ class PaintingRun(Run):
             return
         self.progressed.emit(step)
 
-    def _add_layers(self, step: Step) -> None:
+    def _add_layers(self, step: PaintingStep) -> None:
         image, layers = self._image, self.viewer.layers
         assert image is not None
         for layer in layers:
@@ -229,7 +229,7 @@ class PaintingRun(Run):
         self.warnings.append(line)
         self.changed.emit()
 
-    def _on_return(self, last: Step) -> None:
+    def _on_return(self, last: PaintingStep) -> None:
         self.last = last
         self.words = outcome(last, time.perf_counter() - self._began)
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from napari_lungcls.inference.watching import Step
+from napari_lungcls.inference.watching import PaintingStep
 
 
-def outcome(last: Step, seconds: float) -> str:
+def outcome(last: PaintingStep, seconds: float) -> str:
     """Say in words how a painting ended."""
     if last.done < last.total:
         return f"Cancelled: {percent(last.visited)} painted. The layer keeps what is there."

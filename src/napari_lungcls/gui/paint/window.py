@@ -20,7 +20,7 @@ from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout
 from napari_lungcls.gui.probe import ProbeBox
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.workers import Job
-from napari_lungcls.inference.watching import Step
+from napari_lungcls.inference.watching import PaintingStep
 
 START_TIP = "Paint the chosen planes; what is in view comes first"
 
@@ -113,7 +113,7 @@ class PaintMap(QWidget):
     def _show_cautions(self) -> None:
         self.caution.say([*self.choices.remarks(), *self.painting.warnings])
 
-    def _on_progress(self, step: Step) -> None:
+    def _on_progress(self, step: PaintingStep) -> None:
         words = f"{percent(step.visited)} painted"
         self.run_bar.report(step.done, step.total, words, step.remaining)
 

@@ -19,7 +19,7 @@ from napari_lungcls.gui.probe.requests import Answers, Request, Requests
 from napari_lungcls.gui.session import session
 from napari_lungcls.images.geometry import is_inside
 from napari_lungcls.inference.at_points import by_squares
-from napari_lungcls.inference.point_grid import Lattice
+from napari_lungcls.inference.point_grid import PointGrid
 
 if TYPE_CHECKING:
     from napari_lungcls.model import Model
@@ -89,7 +89,7 @@ class Controller:
         self.requests.add(request)
         return request
 
-    def lattice(self, corners: Sequence[World]) -> Lattice:
+    def lattice(self, corners: Sequence[World]) -> PointGrid:
         """Lay the grid into the rectangle between four corners, in the viewer's world.
 
         Raises
@@ -97,7 +97,7 @@ class Controller:
         InputError
             When the corners do not lie in one plane of the image.
         """
-        return Lattice.within(
+        return PointGrid.within(
             self._outline(corners)[:, -2:], self.spacing, image_shape(self._ready()[0])[-2:]
         )
 
@@ -127,18 +127,22 @@ class Controller:
 
     def show(self, request: Request, answers: Answers) -> None:
         """Show the answers that have come since the last time; none if it was undone."""
-        new = answers.odds[len(request.odds) : answers.done]
+        new = answers.probabilities[len(request.probabilities) : answers.done]
         if not len(new) or request not in self.requests:
             return
         layer = self._layer(request)
         predictions.append(layer, request, new)
         self._origins[layer].claim(request, len(new))
-        request.odds = answers.odds[: answers.done].copy()
+        request.probabilities = answers.probabilities[: answers.done].copy()
 
     def finish(self, request: Request) -> str:
         """End a request, and say what was found."""
         self.requests.finish(request)
-        found, asked, names = request.odds, len(request.coordinates), request.model.scheme.names
+        found, asked, names = (
+            request.probabilities,
+            len(request.coordinates),
+            request.model.scheme.names,
+        )
         threshold = request.model.document.threshold
         if not len(found):
             return "cancelled"

@@ -15,7 +15,7 @@ from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import identify
 from napari_lungcls.gui.probe.requests import Request
-from napari_lungcls.network.decision import decide
+from napari_lungcls.network.decision import predicted_class
 
 KIND = "predictions"
 CONFIDENCE = "confidence"
@@ -41,7 +41,7 @@ def make(viewer: "napari.Viewer", image: Image, scheme: ClassScheme) -> PointsLa
     """
     arguments = layers.class_arguments([], scheme)
     arguments["features"] = _features(np.empty((0, len(scheme)), np.float32), scheme, None)
-    arguments["feature_defaults"] |= dict.fromkeys((CONFIDENCE, *_odds_columns(scheme)), 0.0)
+    arguments["feature_defaults"] |= dict.fromkeys((CONFIDENCE, *_probability_columns(scheme)), 0.0)
     layer = PointsLayer(
         np.empty((0, image.ndim)),
         ndim=image.ndim,
@@ -80,29 +80,33 @@ def add_quietly(viewer: "napari.Viewer", layer: PointsLayer, instead_of: Image) 
         selection.update(before)
 
 
-def append(layer: PointsLayer, request: Request, odds: NDArray[np.float32]) -> None:
+def append(layer: PointsLayer, request: Request, probabilities: NDArray[np.float32]) -> None:
     """Put the next answers to a request at the end of a layer."""
     scheme, threshold = request.model.scheme, request.model.document.threshold
-    rows = slice(len(request.odds), len(request.odds) + len(odds))
-    features = pd.concat([layer.features, _features(odds, scheme, threshold)], ignore_index=True)
-    sizes = np.append(layer.size, np.full(len(odds), request.size))
+    rows = slice(len(request.probabilities), len(request.probabilities) + len(probabilities))
+    features = pd.concat(
+        [layer.features, _features(probabilities, scheme, threshold)], ignore_index=True
+    )
+    sizes = np.append(layer.size, np.full(len(probabilities), request.size))
     layer.data = np.vstack([layer.data, request.coordinates[rows]])
     layer.features = features
     layer.size = sizes
 
 
 def _features(
-    odds: NDArray[np.float32], scheme: ClassScheme, threshold: float | None
+    probabilities: NDArray[np.float32], scheme: ClassScheme, threshold: float | None
 ) -> pd.DataFrame:
-    codes = decide(odds, threshold)
+    codes = predicted_class(probabilities, threshold)
     columns = {
         CLASS_COLUMN: layers.categories([scheme.names[code] for code in codes], scheme),
-        CONFIDENCE: odds.max(axis=1, initial=0.0),
+        CONFIDENCE: probabilities.max(axis=1, initial=0.0),
     }
-    return pd.DataFrame(columns | dict(zip(_odds_columns(scheme), odds.T, strict=True)))
+    return pd.DataFrame(
+        columns | dict(zip(_probability_columns(scheme), probabilities.T, strict=True))
+    )
 
 
-def _odds_columns(scheme: ClassScheme) -> list[str]:
+def _probability_columns(scheme: ClassScheme) -> list[str]:
     return [f"p_{name}" for name in scheme.names]
 
 

@@ -43,7 +43,7 @@ class Request:
         How far it is.
     stopped
         Set when no more answers are wanted.
-    odds
+    probabilities
         `(n, classes)` probabilities that have been shown.
     number
         Unique, from 1.
@@ -56,20 +56,20 @@ class Request:
     click: bool
     state: State = State.WAITING
     stopped: bool = False
-    odds: NDArray[np.float32] = field(init=False)
+    probabilities: NDArray[np.float32] = field(init=False)
     number: int = field(init=False, default_factory=lambda: next(_numbers))
 
     def __post_init__(self) -> None:
         """Begin without answers."""
-        self.odds = np.empty((0, len(self.model.scheme)), np.float32)
+        self.probabilities = np.empty((0, len(self.model.scheme)), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The first `done` rows of `odds` are answered; a later report has them as well."""
+    """The first `done` rows of `probabilities` are answered; a later report has them as well."""
 
     done: int
-    odds: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
 
 
 def answering(request: Request, cancelled: Callable[[], bool]) -> Generator[Answers, None, Answers]:
@@ -87,18 +87,18 @@ def answering(request: Request, cancelled: Callable[[], bool]) -> Generator[Answ
     from napari_lungcls.inference.at_points import answers_at
 
     model, where = request.model, request.coordinates
-    odds = np.empty((len(where), len(model.scheme)), np.float32)
+    probabilities = np.empty((len(where), len(model.scheme)), np.float32)
     done = 0
-    engine = model.engine
-    yield Answers(done, odds)
-    for rows, found in answers_at(engine, model.document, stack_of(request.image), where):
-        odds[rows] = found
+    predictor = model.predictor
+    yield Answers(done, probabilities)
+    for rows, found in answers_at(predictor, stack_of(request.image), where):
+        probabilities[rows] = found
         # Points are asked in the order of their squares, see `Controller.rectangle`.
         done += len(rows)
         if request.stopped or cancelled():
             break
-        yield Answers(done, odds)
-    return Answers(done, odds)
+        yield Answers(done, probabilities)
+    return Answers(done, probabilities)
 
 
 class Requests:

@@ -12,7 +12,7 @@ from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.reading.images import is_called, open_images
 from napari_lungcls.images.axes import READ_ERRORS
 from napari_lungcls.inference.cells import NAMESPACE
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -10,7 +10,7 @@ from napari_lungcls.gui.train import words
 from napari_lungcls.gui.train.confusion import ConfusionTable
 from napari_lungcls.gui.train.run import Ended
 from napari_lungcls.gui.train.words import Remedy
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.model_file import ModelDocument
 
 HOW_TO_READ = "Rows: what the points are. Columns: what the network said."
 

@@ -32,7 +32,7 @@ from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 
 PREVIEW = (
-    "A first model in seconds, to see a map while you label: the trunk stays as it is and only "
+    "A first model in seconds, to see a map while you label: the backbone stays as it is and only "
     "the heads are fitted, to every point. Train when you have labelled enough."
 )
 """Tooltip of the button."""
@@ -83,7 +83,7 @@ class TrainModel(QWidget):
         self._start(self.form.settings)
 
     def start_preview(self) -> None:
-        """Fit heads to a trunk as it is: a first model in seconds."""
+        """Fit heads to a backbone as it is: a first model in seconds."""
         self._start(lambda: preview_settings(self.form.settings()))
 
     def _start(self, settings: Callable[[], TrainingSettings]) -> None:

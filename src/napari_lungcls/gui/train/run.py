@@ -21,9 +21,8 @@ from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.gui.workers import Job, start, start_call
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model
-from napari_lungcls.network.document import ModelDocument
-from napari_lungcls.trainings import training
+from napari_lungcls.model import Model, training
+from napari_lungcls.network.model_file import ModelDocument
 
 ENDS = "It ends now, and its best network so far counts as a model."
 ENDS_EMPTY = "It ends now; no epoch of it has ended, so that nothing can be kept."

@@ -12,7 +12,7 @@ from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.model_file import ModelDocument
 
 NO_FIGURE = (
     "There is no honest figure of its accuracy, because every point was trained on. Set the "
@@ -122,7 +122,7 @@ def _validation(document: ModelDocument) -> str:
     split = document.split
     # Models of earlier versions have a switch there.
     if metrics is None and document.settings.get("freeze") in ("yes", True):
-        return "A preview: heads on a frozen trunk, fitted to every point. Train for more."
+        return "A preview: heads on a frozen backbone, fitted to every point. Train for more."
     if metrics is None:
         known = split.get("validation")
         return NO_FIGURE if known == 0 else "" if document.history else "It says no accuracy."

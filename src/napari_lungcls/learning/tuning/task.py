@@ -199,8 +199,8 @@ def _check_effect(corners: Sequence[TrainingSettings], space: Space) -> None:
     felt = {*SHAPE, "freeze", "prior"} & space.dimensions.keys()
     if not felt and all(corner.freezes for corner in corners):
         raise InputError(
-            "the trunk stays as it is and only the heads are fitted, so that "
-            f"{', '.join(space.dimensions)} would change nothing; let the trunk learn (freeze: "
+            "the backbone stays as it is and only the heads are fitted, so that "
+            f"{', '.join(space.dimensions)} would change nothing; let the backbone learn (freeze: "
             "no), or search freeze as well"
         )
 

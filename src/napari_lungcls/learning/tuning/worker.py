@@ -19,7 +19,7 @@ from napari_lungcls.learning.tuning.owners import owning
 from napari_lungcls.learning.tuning.queue import NOTE, Queue, end
 from napari_lungcls.learning.tuning.rungs import Rungs
 from napari_lungcls.learning.tuning.task import Task
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.model_file import ModelDocument
 
 POLL = 0.5
 """Seconds between two looks at the trials of other processes."""

@@ -6,17 +6,18 @@ from importlib import import_module
 from typing import Any, cast
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.network.engines.host_painting import Painting, Precision
 from napari_lungcls.network.engines.protocol import (
     Engine,
+    EngineUnavailableError,
     OptimizerOptions,
-    State,
-    Step,
+    Painting,
+    Precision,
+    TrainStep,
 )
-from napari_lungcls.network.engines.unavailable import EngineUnavailableError
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.state import State
 
-ENGINES = {"torch": "torch_engine", "mxnet": "mxnet_engine"}
+ENGINES = {"torch": "torch.engine", "mxnet": "mxnet.engine"}
 """Engine names and the modules in this folder that hold them as `create` and `status`.
 
 Importing such a module may raise `EngineUnavailableError`; docs/engines.md says more.
@@ -30,7 +31,7 @@ __all__ = [
     "Painting",
     "Precision",
     "State",
-    "Step",
+    "TrainStep",
     "create_engine",
     "engine_status",
 ]

@@ -1,4 +1,4 @@
-"""What engines are given, checked once for all, so that no library has to explain itself."""
+"""Checks of what engines are given, so that errors do not come from deep inside a library."""
 
 from __future__ import annotations
 

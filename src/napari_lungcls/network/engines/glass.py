@@ -99,8 +99,8 @@ class Glass:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What of a tile is not blank.
+class Foreground:
+    """The parts of a tile that are not blank glass.
 
     Attributes
     ----------
@@ -140,8 +140,8 @@ def find_glass(pixels: NDArray[np.generic], tolerance: NDArray[np.float64]) -> G
     return Glass(colour, other)
 
 
-def find_seen(glass: Glass, sight: int, halo: int) -> Seen:
-    """Tell what of a tile must be computed.
+def find_seen(glass: Glass, sight: int, halo: int) -> Foreground:
+    """Find what of a tile must be computed.
 
     Parameters
     ----------
@@ -152,6 +152,7 @@ def find_seen(glass: Glass, sight: int, halo: int) -> Seen:
     halo
         Squares around the tile that are needed only where its own are computed.
     """
+    # Squares of the halo are needed only where a square of the tile itself is computed.
     squares = glass.seen(sight, GRANULE, GRANULE)
     own = np.zeros_like(squares)
     # One square more at the end, whose first cells belong to the tile.
@@ -166,7 +167,7 @@ def find_seen(glass: Glass, sight: int, halo: int) -> Seen:
         return needed(glass.seen(min(block_radius(stage, block), sight), STAGE_STRIDES[stage]))
 
     blocks = {stage: (cells(stage, 1), cells(stage, 2)) for stage in STAGE_STRIDES}
-    return Seen(needed(glass.seen(min(STEM_RADIUS, sight), FINE, FINE)), blocks)
+    return Foreground(needed(glass.seen(min(STEM_RADIUS, sight), FINE, FINE)), blocks)
 
 
 def _extremes(pixels: NDArray[np.generic]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

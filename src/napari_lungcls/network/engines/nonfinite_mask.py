@@ -1,8 +1,8 @@
-"""What a cell cannot know where an image holds no numbers, for libraries that lose NaN.
+"""Which cells see NaN or infinity, for libraries whose layers do not propagate NaN.
 
-A convolution makes NaN of all that sees one, but not every library hands it on: MXNet's ReLU
-and pooling on the CPU make 0 of it, and a hole in an image would be painted as if it were
-tissue. Here the same cells are found by counting.
+A convolution turns everything that sees a NaN into NaN, but MXNet's ReLU and pooling on the CPU
+turn NaN into 0, so a hole in an image would be painted as if it were tissue. Here the same cells
+are found from the receptive fields.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Bools = NDArray[np.bool_]
 
 
 def is_holed(pixels: NDArray[Any]) -> bool:
-    """Tell whether some intensity is no finite number."""
+    """Whether any intensity is NaN or infinite."""
     return pixels.dtype.kind == "f" and not np.isfinite(pixels).all()
 
 
 def filled(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Put 0 in place of every intensity that is no finite number."""
+    """Replace every NaN and infinity by 0."""
     return np.where(np.isfinite(pixels), pixels, 0) if is_holed(pixels) else pixels
 
 
 def blind_points(spec: NetworkSpec, tiles: Tiles) -> dict[int, Bools]:
-    """Tell which points read a cell that sees an intensity that is no finite number.
+    """Find the points that read a cell that sees NaN or infinity.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def blind_points(spec: NetworkSpec, tiles: Tiles) -> dict[int, Bools]:
 
 
 def blind_cells(tile: NDArray[Any], stage: int) -> Bools:
-    """Tell which cells of a stage see a value of the tile `(y, x, 3)` that is none.
+    """Find the cells of a stage that see NaN or infinity in the tile `(y, x, 3)`.
 
     Returns
     -------

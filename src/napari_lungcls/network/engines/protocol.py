@@ -1,8 +1,8 @@
-"""What an engine is: the network on a device, with numpy at its border."""
+"""The interface of an engine: a network on a device that trains, predicts and paints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -10,14 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_lungcls.network.engines.host_painting import Painting
-from napari_lungcls.network.engines.host_painting import Precision as Precision
+from napari_lungcls.errors import InputError
+from napari_lungcls.network.engines.interpolation import Floats, Weights
 from napari_lungcls.network.parameters import PARTS
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.state import State
 from napari_lungcls.network.tiles import Tiles
 
-State = dict[str, NDArray[np.float32]]
-"""Parameters and running statistics under torchvision's names, heads included."""
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+"""The numbers that a backbone computes with; `auto` is the fastest that the device is good at."""
+
+HALO = 64
+"""Level pixels around a tile that are computed and thrown away."""
+
+FINE = (-1, 0)
+"""Stages with so many cells that they are read where a map needs them, and never kept."""
+
+
+class EngineUnavailableError(InputError):
+    """An engine's library is missing or cannot run here; says why, and what to do."""
 
 
 class OptimizerOptions(BaseModel):
@@ -39,12 +50,12 @@ class OptimizerOptions(BaseModel):
     dropout
         Share of the features that the heads do not see.
     freeze
-        Whether the trunk stays as it is, its statistics too, until `thaw`.
+        Whether the backbone stays as it is, its statistics too, until `thaw`.
     fixed_statistics
-        Parts of the trunk (`bn1`, `layer1` …) whose batch normalisation keeps the statistics
+        Parts of the backbone (`bn1`, `layer1` …) whose batch normalisation keeps the statistics
         that it was loaded with: those of weights that come from a file.
     trunk_rate
-        Factor on the learning rate of the trunk; of those parts only that have
+        Factor on the learning rate of the backbone; of those parts only that have
         `fixed_statistics`, where there are any.
     precision
         `auto` is what the device is fastest with at no harm.
@@ -76,18 +87,123 @@ class OptimizerOptions(BaseModel):
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainStep:
     """What one training step saw: the loss before the step, and the logits `(m, classes)`."""
 
     loss: float
     logits: NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class ReadGrid:
+    """Where a stage of one tile is read.
+
+    Attributes
+    ----------
+    stage
+        Of the network.
+    y, x
+        Ascending positions in level pixels, counted from the first pixel behind the halo.
+    out
+        `(len(y), len(x), summed)` on the device; what the stage says is added to it.
+    """
+
+    stage: int
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+    out: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """What one stage contributes at a grid of positions.
+
+    Attributes
+    ----------
+    maps
+        `(rows, columns, summed)` on the device.
+    rows, columns
+        How they are read; None where `maps` holds what is said at the positions.
+    """
+
+    maps: Any
+    rows: Weights | None = None
+    columns: Weights | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and columns of the positions."""
+        if self.rows is None or self.columns is None:
+            rows, columns = self.maps.shape[:2]
+            return int(rows), int(columns)
+        return len(self.rows), len(self.columns)
+
+
+class Painting(Protocol):
+    """A network as it was at one moment, made for painting.
+
+    What it computes stays on its device until `answer` brings a few bytes per cell to numpy.
+    Maps hold what the heads make of cells: `summed` numbers each, see `NetworkSpec`.
+
+    Attributes
+    ----------
+    precision
+        What the backbone computes with: fp32, bf16 or fp16.
+    tile
+        Edge of the tiles that suit it best, in level pixels and without their halo.
+    """
+
+    precision: str
+    tile: int
+
+    def head_maps(
+        self, pixels: NDArray[Any], zoom: int, lattices: Sequence[ReadGrid] = ()
+    ) -> dict[int, Any]:
+        """Project the cells of a tile: stage to `(rows, columns, summed)`, without bias.
+
+        `pixels` is `(y + 2·HALO, x + 2·HALO, 3)` level pixels, `y` and `x` multiples of the
+        deepest stride. Stages that have lattices are read there, at positions in `[0, y)` and
+        `[0, x)`, and not returned; stem and detail always are. For another layer with stride
+        `s` there are `y / s + 1` by `x / s + 1` cells; the first is centred on pixel
+        `(HALO, HALO)`.
+        """
+
+    def zeros(self, shape: tuple[int, ...]) -> Any:
+        """Make a float32 array on the device."""
+
+    def logits(self, terms: Sequence[Term], temperature: float = 1.0) -> Any:
+        """Add up all stages and zooms at a grid of positions, and let the heads decide.
+
+        The result is NaN exactly where a cell that is not finite takes part.
+
+        Returns
+        -------
+        array on the device, (classes, y, x)
+        """
+
+    def to_numpy(self, logits: Any) -> Floats:
+        """Bring logits to numpy."""
+
+    def answer(
+        self, logits: Any, *, probabilities: bool, threshold: float | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
+        """Turn logits `(classes, y, x)` into the cells of a map.
+
+        Returns
+        -------
+        classes : ndarray, (y, x), uint8
+            Code of the likeliest class, or as the threshold says (see `predicted_class`), plus 1; 0
+            where a logit is no number, because the network saw intensities that are none.
+        probabilities : ndarray, (classes, y, x), float16, or None
+            0 for all classes where none is painted.
+        """
+
+
 class Engine(Protocol):
-    """A network that can be trained and asked, whatever library computes it.
+    """A network that can be trained and queried, whatever library computes it.
 
     Tiles are in intensities of the image, any type; the engine normalises them. `load` and
-    `state` speak float32 arrays under the names of the model file, the trunk's torchvision's.
+    `state` speak float32 arrays under the names of the model file, the backbone's torchvision's.
     What is given in another shape is refused with `InputError`, see `checks`.
     """
 
@@ -121,7 +237,7 @@ class Engine(Protocol):
         """
 
     def thaw(self) -> None:
-        """Let the trunk learn from the next step on."""
+        """Let the backbone learn from the next step on."""
 
     def train_step(
         self,
@@ -129,7 +245,7 @@ class Engine(Protocol):
         codes: NDArray[np.int64],
         weights: NDArray[np.float32],
         learning_rate: float,
-    ) -> Step:
+    ) -> TrainStep:
         """Take one step on the weighted mean of the points' cross-entropies."""
 
     def optimizer_state(self) -> State:
@@ -148,7 +264,7 @@ class Engine(Protocol):
         """
 
     def logits(self, tiles: Tiles) -> NDArray[np.float32]:
-        """Answer for points: `(m, classes)` before the softmax."""
+        """Logits of points, `(m, classes)`."""
 
     def features(self, tiles: Tiles) -> dict[int, NDArray[np.float32]]:
         """Return what the heads read: stage to `(m, zooms, channels)`; detail has one zoom."""

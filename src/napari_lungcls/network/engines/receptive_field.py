@@ -1,4 +1,4 @@
-"""How far a cell sees, and whether it sees something."""
+"""Receptive fields: how far a cell sees, and which cells see something."""
 
 from __future__ import annotations
 

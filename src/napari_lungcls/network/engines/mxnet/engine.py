@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,33 +15,35 @@ from napari_lungcls.network.engines.checks import (
     check_tile,
     check_tiles,
 )
-from napari_lungcls.network.engines.host_painting import HostPainting, Painting, Precision
-from napari_lungcls.network.engines.mxnet.devices import (
+from napari_lungcls.network.engines.host_painting import HostPainting
+from napari_lungcls.network.engines.mxnet.heads import PointHeads, read_points
+from napari_lungcls.network.engines.mxnet.net import Body, mx, to_device
+from napari_lungcls.network.engines.mxnet.painting import TilePainter
+from napari_lungcls.network.engines.mxnet.runtime import (
     describe_devices,
     find_gpus,
     resolve_device,
 )
-from napari_lungcls.network.engines.mxnet.dropout import Dropout
-from napari_lungcls.network.engines.mxnet.heads import PointHeads, read_points
-from napari_lungcls.network.engines.mxnet.net import Body, mx, to_device
-from napari_lungcls.network.engines.mxnet.optimizer import Optimizer, is_of_trunk
-from napari_lungcls.network.engines.mxnet.painting import MixedPainting, TilePainter
-from napari_lungcls.network.engines.mxnet.precision import TYPES, LossScale, resolve_precision
-from napari_lungcls.network.engines.mxnet.statistics import STATISTICS, RunningVariances
+from napari_lungcls.network.engines.mxnet.training import (
+    STATISTICS,
+    TYPES,
+    Dropout,
+    LossScale,
+    Optimizer,
+    RunningVariances,
+    is_of_backbone,
+    resolve_precision,
+)
 from napari_lungcls.network.engines.nonfinite_mask import (
     blind_cells,
     blind_points,
     filled,
     is_holed,
 )
-from napari_lungcls.network.engines.protocol import (
-    OptimizerOptions,
-    State,
-    Step,
-)
-from napari_lungcls.network.initial import initial_state
+from napari_lungcls.network.engines.protocol import OptimizerOptions, Painting, Precision, TrainStep
 from napari_lungcls.network.parameters import DETAIL, stage_channels
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.state import State, initial_state
 from napari_lungcls.network.tiles import Tiles
 
 
@@ -110,7 +113,7 @@ class MxnetEngine:
         self._optimizer = Optimizer(options, learning)
 
     def thaw(self) -> None:
-        """Let the trunk learn from the next step on."""
+        """Let the backbone learn from the next step on."""
         self._options = self._options.model_copy(update={"freeze": False})
         if self._optimizer is not None:
             self._optimizer.frozen = False
@@ -121,14 +124,14 @@ class MxnetEngine:
         codes: NDArray[np.int64],
         weights: NDArray[np.float32],
         learning_rate: float,
-    ) -> Step:
+    ) -> TrainStep:
         """Take one step on the weighted mean of the points' cross-entropies."""
         if self._optimizer is None:
             raise RuntimeError("prepare() comes before train_step()")
         check_tiles(self._spec, tiles)
         check_answers(self._spec, len(tiles), codes, weights)
         if is_holed(tiles.pixels):
-            return Step(np.nan, np.full((len(tiles), self._spec.classes), np.nan, np.float32))
+            return TrainStep(np.nan, np.full((len(tiles), self._spec.classes), np.nan, np.float32))
         self._forget_painters()
         images = self._flat(tiles)
         share = self._array(weights / weights.sum())
@@ -139,14 +142,16 @@ class MxnetEngine:
             cells = self._learner().cells(images, frozen=frozen)
             read = read_points(self._spec, cells, tiles)
             logits = self._heads({s: self._dropout(vectors) for s, vectors in read.items()})
-            odds = mx.nd.log_softmax(logits)
+            log_probabilities = mx.nd.log_softmax(logits)
             spread = self._options.label_smoothing
-            losses = (spread - 1) * mx.nd.pick(odds, chosen) - spread * odds.mean(axis=1)
+            losses = (spread - 1) * mx.nd.pick(
+                log_probabilities, chosen
+            ) - spread * log_probabilities.mean(axis=1)
             loss = (losses * share).sum()
         self._scale.step(loss, self._optimizer, learning_rate)
         n, zooms, height, width, _ = tiles.pixels.shape
         variances.unbias(n, zooms, (height, width))
-        return Step(float(loss.asscalar()), logits.asnumpy())
+        return TrainStep(float(loss.asscalar()), logits.asnumpy())
 
     def optimizer_state(self) -> State:
         """Return all that continues the optimiser: moments, step counts, dropout's generator."""
@@ -160,7 +165,7 @@ class MxnetEngine:
         self._dropout.load(state, self.name)
 
     def logits(self, tiles: Tiles) -> NDArray[np.float32]:
-        """Answer for points: `(m, classes)` before the softmax."""
+        """Logits of points, `(m, classes)`."""
         check_tiles(self._spec, tiles)
         if len(tiles) == 0:
             return np.zeros((0, self._spec.classes), np.float32)
@@ -199,10 +204,10 @@ class MxnetEngine:
     def painting(self, precision: Precision = "fp32") -> Painting:
         """Return the network, made for painting."""
         name = resolve_precision(precision, self._context)
-        return HostPainting(self) if name == "fp32" else MixedPainting(self, name)
+        return HostPainting(self, name, partial(self.head_maps, precision=name))
 
     def _learner(self) -> Body:
-        """Return the trunk and detail as the options of training want them."""
+        """Return the backbone and detail as the options of training want them."""
         kind = TYPES[self._precision], tuple(self._options.fixed_statistics)
         if kind not in self._learners:
             self._learners[kind] = Body(self._spec, *kind, like=self._body)
@@ -213,7 +218,7 @@ class MxnetEngine:
         """Return the parameters whose statistics move in training."""
         if not self._options.freeze:
             return self._in_body
-        return {name: each for name, each in self._in_body.items() if not is_of_trunk(name)}
+        return {name: each for name, each in self._in_body.items() if not is_of_backbone(name)}
 
     def _read(self, tiles: Tiles) -> dict[int, Any]:
         """Read what the heads read, outside of training."""

@@ -1,4 +1,4 @@
-"""The convolutions in Gluon: ResNet-18's trunk with torchvision's names, and detail."""
+"""The convolutions in Gluon: ResNet-18's backbone with torchvision's names, and detail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def to_device(array: NDArray[Any], context: Any, dtype: str = "float32") -> Any:
     return mx.nd.ndarray.array(array, ctx=context, dtype=dtype)
 
 
-class Convolution(HybridBlock):  # type: ignore[misc]
+class GluonConvolution(HybridBlock):  # type: ignore[misc]
     """A convolution that keeps the size, with zeros or reflection past the edge.
 
     It takes and gives float32, and keeps its parameters so, whatever it computes in.
@@ -77,7 +77,7 @@ class Convolution(HybridBlock):  # type: ignore[misc]
         return F.cast(x, dtype="float32")
 
 
-class BasicBlock(HybridBlock):  # type: ignore[misc]
+class GluonBasicBlock(HybridBlock):  # type: ignore[misc]
     """Two 3 × 3 convolutions and a shortcut (He et al. 2016, doi 10.1109/CVPR.2016.90)."""
 
     def __init__(
@@ -95,14 +95,14 @@ class BasicBlock(HybridBlock):  # type: ignore[misc]
         how: dict[str, Any] = {"reflect": reflect, "bias": folded, "computing": computing}
         norm: dict[str, Any] = {"folded": folded, "fixed": fixed}
         with self.name_scope():
-            self.conv1 = Convolution(inputs, outputs, 3, stride, **how)
+            self.conv1 = GluonConvolution(inputs, outputs, 3, stride, **how)
             self.bn1 = _normalisation(outputs, **norm)
-            self.conv2 = Convolution(outputs, outputs, 3, 1, **how)
+            self.conv2 = GluonConvolution(outputs, outputs, 3, 1, **how)
             self.bn2 = _normalisation(outputs, **norm)
             self.downsample = None
             if stride != 1:
                 self.downsample = nn.HybridSequential()
-                shortcut = Convolution(inputs, outputs, 1, stride, **how)
+                shortcut = GluonConvolution(inputs, outputs, 1, stride, **how)
                 self.downsample.add(shortcut, _normalisation(outputs, **norm))
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
@@ -112,13 +112,13 @@ class BasicBlock(HybridBlock):  # type: ignore[misc]
         return F.relu(self.bn2(self.conv2(x)) + shortcut)
 
 
-class Trunk(HybridBlock):  # type: ignore[misc]
+class GluonBackbone(HybridBlock):  # type: ignore[misc]
     """ResNet-18 up to its deepest stage that is read, without `fc`.
 
     Parameters
     ----------
     read
-        The stages whose cells are wanted, ascending; those that are none of the trunk's are
+        The stages whose cells are wanted, ascending; those that are none of the backbone's are
         passed over.
     reflect
         What convolutions see past the edge: reflection, or zeros.
@@ -129,7 +129,7 @@ class Trunk(HybridBlock):  # type: ignore[misc]
     fixed
         Parts whose batch normalisation keeps its statistics in training too.
     like
-        Another trunk of the same network, whose parameters this one shares.
+        Another backbone of the same network, whose parameters this one shares.
     """
 
     def __init__(
@@ -140,13 +140,13 @@ class Trunk(HybridBlock):  # type: ignore[misc]
         folded: bool = False,
         computing: str = "float32",
         fixed: Collection[str] = (),
-        like: Trunk | None = None,
+        like: GluonBackbone | None = None,
     ) -> None:
         super().__init__(**_shared(like))
         how: dict[str, Any] = {"reflect": reflect, "computing": computing}
         self._read, self._stages = tuple(read), tuple(range(1, read[-1] + 1))
         with self.name_scope():
-            self.conv1 = Convolution(3, 64, 7, 2, bias=folded, **how)
+            self.conv1 = GluonConvolution(3, 64, 7, 2, bias=folded, **how)
             self.bn1 = _normalisation(64, folded=folded, fixed=STEM[1] in fixed)
             channels = 64
             for stage in self._stages:
@@ -154,7 +154,9 @@ class Trunk(HybridBlock):  # type: ignore[misc]
                 blocks = nn.HybridSequential()
                 for inputs, step in ((channels, stride), (width, 1)):
                     still = part in fixed
-                    blocks.add(BasicBlock(inputs, width, step, folded=folded, fixed=still, **how))
+                    blocks.add(
+                        GluonBasicBlock(inputs, width, step, folded=folded, fixed=still, **how)
+                    )
                 setattr(self, part, blocks)
                 channels = width
 
@@ -179,8 +181,8 @@ def named_parameters(block: Any, prefix: str = "") -> dict[str, Any]:
     }
 
 
-class Detail(HybridBlock):  # type: ignore[misc]
-    """Two small convolutions at every pixel; parameters as those of `Trunk`."""
+class GluonDetail(HybridBlock):  # type: ignore[misc]
+    """Two small convolutions at every pixel; parameters as those of `GluonBackbone`."""
 
     def __init__(
         self,
@@ -188,15 +190,15 @@ class Detail(HybridBlock):  # type: ignore[misc]
         reflect: bool,
         folded: bool = False,
         computing: str = "float32",
-        like: Detail | None = None,
+        like: GluonDetail | None = None,
     ) -> None:
         super().__init__(**_shared(like))
         how: dict[str, Any] = {"reflect": reflect, "bias": folded, "computing": computing}
         c = DETAIL_CHANNELS
         with self.name_scope():
-            self.conv1 = Convolution(3, c, 3, 1, **how)
+            self.conv1 = GluonConvolution(3, c, 3, 1, **how)
             self.bn1 = _normalisation(c, folded=folded)
-            self.conv2 = Convolution(c, c, 3, 1, **how)
+            self.conv2 = GluonConvolution(c, c, 3, 1, **how)
             self.bn2 = _normalisation(c, folded=folded)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
@@ -206,7 +208,7 @@ class Detail(HybridBlock):  # type: ignore[misc]
 
 
 class Body:
-    """The trunk, shared by all zooms, and detail at the finest.
+    """The backbone, shared by all zooms, and detail at the finest.
 
     Parameters
     ----------
@@ -215,7 +217,7 @@ class Body:
     computing
         The type of number that convolutions multiply.
     fixed
-        Parts of the trunk whose batch normalisation keeps its statistics in training too.
+        Parts of the backbone whose batch normalisation keeps its statistics in training too.
     like
         Another body of the same network, whose parameters this one shares.
     """
@@ -229,11 +231,11 @@ class Body:
     ) -> None:
         self._stages, self._zooms = spec.stages, len(spec.zooms)
         how: dict[str, Any] = {"reflect": spec.padding == "reflect", "computing": computing}
-        trunk: Trunk | None = None if like is None else like.trunk
-        self.trunk: Trunk = Trunk(spec.stages, fixed=fixed, like=trunk, **how)
-        self.detail: Detail | None = None
+        backbone: GluonBackbone | None = None if like is None else like.backbone
+        self.backbone: GluonBackbone = GluonBackbone(spec.stages, fixed=fixed, like=backbone, **how)
+        self.detail: GluonDetail | None = None
         if DETAIL in spec.stages:
-            self.detail = Detail(like=None if like is None else like.detail, **how)
+            self.detail = GluonDetail(like=None if like is None else like.detail, **how)
 
     def begin(self, context: Any) -> None:
         """Make the parameters, all 0; a body that is like another has that one's."""
@@ -247,20 +249,20 @@ class Body:
 
     def named_parameters(self) -> dict[str, Any]:
         """Return Gluon's parameters under the names of the model file."""
-        found = named_parameters(self.trunk)
+        found = named_parameters(self.backbone)
         return found if self.detail is None else found | named_parameters(self.detail, "detail.")
 
     def cells(self, images: Any, *, frozen: bool = False) -> dict[int, Any]:
         """Map `(n · zooms, 3, y, x)`, normalised, to the cells of each stage.
 
-        `frozen` leaves the trunk out of what is recorded, so that it neither learns nor
+        `frozen` leaves the backbone out of what is recorded, so that it neither learns nor
         touches its statistics.
         """
         if frozen:
             with mx.autograd.pause():
-                found = self.trunk(images)
+                found = self.backbone(images)
         else:
-            found = self.trunk(images)
+            found = self.backbone(images)
         layers = [stage for stage in self._stages if stage != DETAIL]
         cells = dict(zip(layers, found, strict=True))
         if self.detail is not None:
@@ -271,10 +273,10 @@ class Body:
         return cells
 
     def _blocks(self) -> list[Any]:
-        return [self.trunk] if self.detail is None else [self.trunk, self.detail]
+        return [self.backbone] if self.detail is None else [self.backbone, self.detail]
 
 
-class Painter(HybridBlock):  # type: ignore[misc]
+class FoldedNetwork(HybridBlock):  # type: ignore[misc]
     """The folded network with zeros past the edge, and the heads as 1 × 1 convolutions.
 
     Parameters
@@ -293,7 +295,7 @@ class Painter(HybridBlock):  # type: ignore[misc]
         self,
         spec: NetworkSpec,
         computing: str = "float32",
-        like: Painter | None = None,
+        like: FoldedNetwork | None = None,
         *,
         detail: bool,
     ) -> None:
@@ -302,12 +304,12 @@ class Painter(HybridBlock):  # type: ignore[misc]
         self._summed = spec.summed
         how: dict[str, Any] = {"reflect": False, "folded": True, "computing": computing}
         with self.name_scope():
-            self.trunk = Trunk(spec.stages, **how)
-            self.detail = Detail(**how) if DETAIL in self.stages else None
+            self.backbone = GluonBackbone(spec.stages, **how)
+            self.detail = GluonDetail(**how) if DETAIL in self.stages else None
 
     def hybrid_forward(self, F: Any, images: Any, *heads: Any) -> list[Any]:
         """Map `(1, 3, y, x)` and heads `(summed, channels, 1, 1)` to maps of `stages`."""
-        cells = self.trunk(images)
+        cells = self.backbone(images)
         if self.detail is not None:
             cells = [self.detail(images), *cells]
         return [

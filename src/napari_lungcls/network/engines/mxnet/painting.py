@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.network.engines.host_painting import HostPainting
 from napari_lungcls.network.engines.mxnet.net import (
-    Painter,
+    FoldedNetwork,
     fold,
     mx,
     named_parameters,
     to_device,
 )
-from napari_lungcls.network.heads import Heads
 from napari_lungcls.network.parameters import DETAIL
 from napari_lungcls.network.spec import NetworkSpec
-
-if TYPE_CHECKING:
-    from napari_lungcls.network.engines.mxnet.engine import MxnetEngine
+from napari_lungcls.network.state import Heads
 
 PLANS = 4
 """Shapes of tiles that get memory of their own, a few hundred MB each."""
@@ -59,9 +54,9 @@ class TilePainter:
         computing: str = "float32",
     ) -> None:
         self._spec, self._computing = spec, computing
-        first = Painter(spec, computing, detail=DETAIL in spec.stages)
+        first = FoldedNetwork(spec, computing, detail=DETAIL in spec.stages)
         first.initialize(mx.init.Zero(), ctx=context)
-        parameters = named_parameters(first.trunk)
+        parameters = named_parameters(first.backbone)
         if first.detail is not None:
             parameters |= named_parameters(first.detail, "detail.")
         for name, array in fold(state).items():
@@ -69,7 +64,7 @@ class TilePainter:
         # By whether detail is painted: what paints tiles of any shape.
         self._any_shape = {DETAIL in spec.stages: first}
         if DETAIL in spec.stages and len(spec.zooms) > 1:
-            self._any_shape[False] = Painter(spec, computing, first, detail=False)
+            self._any_shape[False] = FoldedNetwork(spec, computing, first, detail=False)
         for painter in self._any_shape.values():
             painter.hybridize()
         weights = Heads.of(spec, state).weights
@@ -78,7 +73,7 @@ class TilePainter:
             for read, weight in weights.items()
         }
         self._seen: set[Shape] = set()
-        self._planned: dict[Shape, Painter] = {}
+        self._planned: dict[Shape, FoldedNetwork] = {}
 
     def maps(self, images: Any, zoom: int) -> dict[int, NDArray[np.float32]]:
         """Project `(1, 3, y, x)`, normalised, to `(summed, rows, columns)` per stage."""
@@ -92,29 +87,12 @@ class TilePainter:
         for painter in (*self._any_shape.values(), *self._planned.values()):
             painter.hybridize(active=False)
 
-    def _painter(self, tile: Shape, detail: bool) -> Painter:
+    def _painter(self, tile: Shape, detail: bool) -> FoldedNetwork:
         shape, painter = (*tile, detail), self._any_shape[detail]
         returns = shape in self._seen and shape not in self._planned
         if returns and len(self._planned) < PLANS:
-            planned = Painter(self._spec, self._computing, painter, detail=detail)
+            planned = FoldedNetwork(self._spec, self._computing, painter, detail=detail)
             planned.hybridize(static_alloc=True, static_shape=True)
             self._planned[shape] = planned
         self._seen.add(shape)
         return self._planned.get(shape, painter)
-
-
-class MixedPainting(HostPainting):
-    """Painting with convolutions in other numbers than float32.
-
-    Parameters
-    ----------
-    engine
-        The network.
-    precision
-        What they compute in, a key of `mxnet_precision.TYPES`.
-    """
-
-    def __init__(self, engine: MxnetEngine, precision: str) -> None:
-        super().__init__(engine)
-        self.precision = precision
-        self._project = partial(engine.head_maps, precision=precision)

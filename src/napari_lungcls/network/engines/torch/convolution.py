@@ -24,7 +24,7 @@ class Layer:
     Attributes
     ----------
     weight
-        `(outputs, inputs, y, x)`, where the trunk runs, as it can be used at once.
+        `(outputs, inputs, y, x)`, where the backbone runs, as it can be used at once.
     stride
         Its own.
     total

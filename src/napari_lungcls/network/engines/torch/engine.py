@@ -20,31 +20,25 @@ from napari_lungcls.network.engines.checks import (
     check_tiles,
     warn_of_foreign_checkpoint,
 )
-from napari_lungcls.network.engines.host_painting import Painting, Precision
-from napari_lungcls.network.engines.protocol import (
-    OptimizerOptions,
-    State,
-    Step,
-)
+from napari_lungcls.network.engines.protocol import OptimizerOptions, Painting, Precision, TrainStep
 from napari_lungcls.network.engines.torch.net import (
+    Backbone,
     Detail,
     Network,
-    Trunk,
     folded,
     folded_detail,
 )
 from napari_lungcls.network.engines.torch.optimizer import (
     MixedPrecision,
+    chosen,
     laid_out,
     make_optimizer,
     set_rate,
 )
 from napari_lungcls.network.engines.torch.painting import TorchPainting
-from napari_lungcls.network.engines.torch.precision import chosen
-from napari_lungcls.network.heads import Heads
-from napari_lungcls.network.initial import initial_state
 from napari_lungcls.network.parameters import DETAIL
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.state import Heads, State, initial_state
 from napari_lungcls.network.tiles import Tiles
 
 _DROPOUT = "dropout.mt19937"
@@ -65,7 +59,7 @@ class TorchEngine:
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(spec.normalisation.mean, device=self._device)
         self._inverse_std = 1 / torch.tensor(spec.normalisation.std, device=self._device)
-        self._painter: tuple[Trunk, Detail | None, Heads] | None = None
+        self._painter: tuple[Backbone, Detail | None, Heads] | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._options = OptimizerOptions()
         self._mixed = MixedPrecision("fp32", self._device)
@@ -106,14 +100,14 @@ class TorchEngine:
         """Begin training: a fresh optimiser."""
         self._options = options
         self._dropout = torch.Generator().manual_seed(options.seed)
-        self._network.trunk.requires_grad_(not options.freeze)
+        self._network.backbone.requires_grad_(not options.freeze)
         self._mixed = MixedPrecision(options.precision, self._device)
         self._optimizer = make_optimizer(options, self._learning())
 
     def thaw(self) -> None:
-        """Let the trunk learn from the next step on."""
+        """Let the backbone learn from the next step on."""
         self._options = self._options.model_copy(update={"freeze": False})
-        self._network.trunk.requires_grad_(True)
+        self._network.backbone.requires_grad_(True)
 
     def train_step(
         self,
@@ -121,7 +115,7 @@ class TorchEngine:
         codes: NDArray[np.int64],
         weights: NDArray[np.float32],
         learning_rate: float,
-    ) -> Step:
+    ) -> TrainStep:
         """Take one step on the weighted mean of the points' cross-entropies."""
         if self._optimizer is None:
             raise RuntimeError("prepare() comes before train_step()")
@@ -130,10 +124,10 @@ class TorchEngine:
         set_rate(self._optimizer, learning_rate)
         self._painter = None
         self._network.train()
-        trunk = self._network.trunk
-        # A frozen trunk also keeps its BatchNorm statistics.
-        trunk.train(not self._options.freeze)
-        for name, part in trunk.named_children():
+        backbone = self._network.backbone
+        # A frozen backbone also keeps its BatchNorm statistics.
+        backbone.train(not self._options.freeze)
+        for name, part in backbone.named_children():
             if name in self._options.fixed_statistics:
                 part.eval()
         with self._mixed.computing():
@@ -145,12 +139,13 @@ class TorchEngine:
             reduction="none",
             label_smoothing=self._options.label_smoothing,
         )
+        # The weighted mean: points of frequent classes or crowded places may count for less.
         weight = self._tensor(weights)
         loss = (losses * weight).sum() / weight.sum()
         self._optimizer.zero_grad(set_to_none=True)
         self._mixed.step(loss, self._optimizer, self._options.clip_norm)
         self._network.eval()
-        return Step(float(loss.detach()), _numpy(logits))
+        return TrainStep(float(loss.detach()), _numpy(logits))
 
     def optimizer_state(self) -> State:
         """Return all that continues the optimiser: moments, step counts, dropout's generator."""
@@ -183,7 +178,7 @@ class TorchEngine:
         self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
     def logits(self, tiles: Tiles) -> NDArray[np.float32]:
-        """Answer for points: `(m, classes)` before the softmax."""
+        """Logits of points, `(m, classes)`."""
         check_tiles(self._spec, tiles)
         with torch.inference_mode():
             features = self._network.features(*self._inputs(tiles))
@@ -202,14 +197,14 @@ class TorchEngine:
         if self._painter is None:
             detail = self._network.detail
             self._painter = (
-                folded(self._network.trunk),
+                folded(self._network.backbone),
                 None if detail is None else folded_detail(detail),
                 Heads.of(self._spec, self.state()),
             )
-        trunk, detail, heads = self._painter
+        backbone, detail, heads = self._painter
         with torch.inference_mode():
             image = self._normalise(tile[np.newaxis])
-            cells = trunk(image)
+            cells = backbone(image)
             if detail is not None:
                 cells[DETAIL] = detail(image)
             return {

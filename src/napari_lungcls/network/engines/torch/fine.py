@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_lungcls.network.engines.glass import Glass
-from napari_lungcls.network.engines.host_painting import HALO, Lattice, Taps
+from napari_lungcls.network.engines.interpolation import Taps
+from napari_lungcls.network.engines.protocol import HALO, ReadGrid
 from napari_lungcls.network.engines.torch.convolution import Layer
+from napari_lungcls.network.engines.torch.execution import side_by_side
+from napari_lungcls.network.engines.torch.heads import between
 from napari_lungcls.network.engines.torch.net import Detail, folded_detail
-from napari_lungcls.network.engines.torch.reading import between
-from napari_lungcls.network.engines.torch.threads import side_by_side
 from napari_lungcls.network.parameters import DETAIL_CHANNELS
 
 PIECE = 2**12
@@ -52,7 +53,7 @@ class StemPart:
 
     @classmethod
     def of(
-        cls, lattices: Sequence[Lattice], head: Tensor, box: Box, first: tuple[int, int]
+        cls, lattices: Sequence[ReadGrid], head: Tensor, box: Box, first: tuple[int, int]
     ) -> StemPart:
         """Choose what lies in a box of a tile's pixels, halo included.
 
@@ -141,7 +142,7 @@ class TorchDetail:
 
     def read(
         self,
-        lattice: Lattice,
+        lattice: ReadGrid,
         pixels: NDArray[Any],
         scale: tuple[NDArray[np.float64], NDArray[np.float64]],
         glass: Glass,

@@ -1,25 +1,121 @@
-"""ResNet-18 as it is painted: layers that give 0 for blank glass, in any precision."""
+"""ResNet-18 as it is painted: layers that give 0 for blank glass, and skip it where they can."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_lungcls.network.engines.rectangles import Bools, Edges
 from napari_lungcls.network.engines.torch.convolution import MULTIPLE, Layer
-from napari_lungcls.network.engines.torch.memory import Memory, in_pieces
-from napari_lungcls.network.engines.torch.net import BasicBlock, Trunk, folded
-from napari_lungcls.network.engines.torch.sparse_cells import Cells, numbered
+from napari_lungcls.network.engines.torch.execution import Memory, in_pieces
+from napari_lungcls.network.engines.torch.net import Backbone, BasicBlock, folded
+
+Numbers = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class SparseCells:
+    """A tile's cells of one stage, of which the blank ones share one row.
+
+    Attributes
+    ----------
+    values
+        `(n + 1, channels)`; the last row is 0, as blank glass is.
+    numbers
+        `(rows, columns)` the row of each cell.
+    """
+
+    values: Tensor
+    numbers: Numbers
+
+    def around(self, seen: Bools, kernel: int, stride: int) -> Neighbours:
+        """Find the rows that a convolution reads.
+
+        Parameters
+        ----------
+        seen
+            `(rows, columns)` the cells that it makes.
+        kernel, stride
+            Its own. Past the tile's end there is more glass.
+        """
+        numbers = np.pad(self.numbers, kernel // 2, constant_values=len(self.values) - 1)
+        width = numbers.shape[1]
+        first = stride * _places(seen.shape, width)[seen]
+        taps = _places((kernel, kernel), width).ravel()
+        device = self.values.device
+        return Neighbours(
+            *(torch.from_numpy(each).to(device) for each in (numbers.ravel(), first, taps))
+        )
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The rows that a convolution reads for each cell it makes.
+
+    They are looked up piece by piece, by the core that needs them.
+
+    Attributes
+    ----------
+    numbers
+        `(m,)` int32: the row of each cell of a tile with a margin.
+    first
+        `(n,)` int32: where among these the convolution begins for each cell.
+    taps
+        `(kernel²,)` int32: how far from there it reads, row by row of the kernel.
+    """
+
+    numbers: Tensor
+    first: Tensor
+    taps: Tensor
+
+    def __len__(self) -> int:
+        """Count the cells that are made."""
+        return len(self.first)
+
+    def of(self, piece: slice) -> Tensor:
+        """Give the rows for some cells, `(n, kernel²)`, int32."""
+        return self._at(self.first[piece, None] + self.taps)
+
+    def middle(self, piece: slice) -> Tensor:
+        """Give for some cells the row on which the kernel is centred, `(n, 1)`, int32."""
+        return self._at(self.first[piece, None] + self.taps[len(self.taps) // 2])
+
+    def _at(self, places: Tensor) -> Tensor:
+        return self.numbers.index_select(0, places.flatten()).view(places.shape)
+
+
+def _places(shape: tuple[int, ...], width: int) -> Numbers:
+    """Count the places of a corner `(rows, columns)` in a table that is so wide."""
+    down, across = (np.arange(n, dtype=np.int32) for n in shape)
+    return down[:, np.newaxis] * np.int32(width) + across
+
+
+def all_of(values: Tensor, seen: Bools) -> SparseCells:
+    """Take rows, one for each cell of a tile and one more, of which some cells are not blank."""
+    numbers = np.arange(seen.size, dtype=np.int32).reshape(seen.shape)
+    values[-1] = 0
+    return SparseCells(values, np.where(seen, numbers, np.int32(seen.size)))
+
+
+def numbered(values: Tensor, seen: Bools) -> SparseCells:
+    """Take rows for the cells that are not blank, in their order, and one more."""
+    values[-1] = 0
+    numbers = np.full(seen.shape, len(values) - 1, np.int32)
+    numbers[seen] = np.arange(len(values) - 1, dtype=np.int32)
+    return SparseCells(values, numbers)
+
 
 STRIP = 40
 """Rows of the pool that are computed at once."""
 
 ReadStem = Callable[[Tensor, int, Tensor], None]
-"""Reads rows of the stem before its ReLU; see `torch_fine.StemPart.read`."""
+"""Reads rows of the stem before its ReLU; see `fine.StemPart.read`."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +136,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Blank:
-    """A trunk's answer to glass of one colour.
+    """A backbone's answer to glass of one colour.
 
     Attributes
     ----------
@@ -60,16 +156,16 @@ class Blank:
         return (one, two), (three, four)
 
 
-class ShiftedTrunk:
-    """The folded trunk over values of which those of blank glass have been taken away.
+class ShiftedBackbone:
+    """The folded backbone over values of which those of blank glass have been taken away.
 
     Zeros past an edge then stand for more of the same glass, whatever its colour: a piece of
     tissue can be cut out of the glass around it, and nothing is felt of the cut.
 
     Parameters
     ----------
-    trunk
-        The trunk as it was trained.
+    backbone
+        The backbone as it was trained.
     device, dtype
         Where and in what precision it runs.
 
@@ -80,10 +176,10 @@ class ShiftedTrunk:
     is `max(W·d + min(p, 0), −max(p, 0))`.
     """
 
-    def __init__(self, trunk: Trunk, device: torch.device, dtype: torch.dtype) -> None:
-        self.stages = trunk.stages
+    def __init__(self, backbone: Backbone, device: torch.device, dtype: torch.dtype) -> None:
+        self.stages = backbone.stages
         self._device, self._dtype = device, dtype
-        fast = folded(trunk)
+        fast = folded(backbone)
         self._stem = Layer.of(fast.conv1, device, dtype)
         self._blocks = {
             stage: [
@@ -95,7 +191,7 @@ class ShiftedTrunk:
         }
 
     def plain(self) -> Blank:
-        """Shift nothing: past the edges there are zeros, as in the trunk itself."""
+        """Shift nothing: past the edges there are zeros, as in the backbone itself."""
         layers = [self._stem]
         cells = {0: torch.zeros(len(self._stem.bias), device=self._device)}
         for stage in self.stages:
@@ -180,12 +276,12 @@ class ShiftedTrunk:
 
     def chosen(
         self,
-        cells: Cells,
+        cells: SparseCells,
         stage: int,
         blank: Blank,
         seen: tuple[Bools, Bools],
         memory: Memory,
-    ) -> Cells:
+    ) -> SparseCells:
         """Compute some cells of a stage, after each block, from those of the one before.
 
         All others are blank.
@@ -251,8 +347,8 @@ class _Block:
         return result
 
     def run_chosen(
-        self, x: Cells, middle: Shift, last: Shift, seen: Bools, memory: Memory
-    ) -> Cells:
+        self, x: SparseCells, middle: Shift, last: Shift, seen: Bools, memory: Memory
+    ) -> SparseCells:
         """Compute some cells."""
         around = x.around(seen, 3, self.first.stride)
         n, channels = len(around), len(self.first.bias)

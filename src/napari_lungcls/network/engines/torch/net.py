@@ -1,4 +1,4 @@
-"""The network in PyTorch: ResNet-18's trunk, detail at every pixel, and heads."""
+"""The network in PyTorch: ResNet-18's backbone, detail at every pixel, and heads."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ SMALL = 4
 class Convolution(nn.Conv2d):
     """A convolution that computes small maps as one matrix product.
 
-    The deepest maps of a training window have four cells, where oneDNN's convolutions run at a
-    third of the processor's speed, and their gradients at an eighth in bfloat16.
+    The deepest maps of small patches and tiles (64 pixels and less) have four cells, where
+    oneDNN's convolutions run at a third of the processor's speed, and their gradients at an
+    eighth in bfloat16.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class BasicBlock(nn.Module):
         return F.relu(self.bn2(self.conv2(x)) + shortcut, inplace=True)
 
 
-class Trunk(nn.Module):
+class Backbone(nn.Module):
     """ResNet-18 up to its deepest stage that is read, without `fc`."""
 
     def __init__(self, deepest: int = 4) -> None:
@@ -115,7 +116,7 @@ def pad(module: nn.Module, *, reflect: bool) -> None:
 
 
 class Network(nn.Module):
-    """The trunk, shared by all zooms, detail at the finest, and the heads.
+    """The backbone, shared by all zooms, detail at the finest, and the heads.
 
     Its parameters are as they are made; `initial_state` has the numbers to begin with.
     """
@@ -123,7 +124,7 @@ class Network(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.trunk = Trunk(spec.stages[-1])
+        self.backbone = Backbone(spec.stages[-1])
         self.detail = Detail() if DETAIL in spec.stages else None
         pad(self, reflect=spec.padding == "reflect")
         self.heads = nn.ParameterDict(
@@ -163,7 +164,7 @@ class Network(nn.Module):
         """
         zooms = pixels.shape[1]
         flat = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        cells = self.trunk(flat)
+        cells = self.backbone(flat)
         if self.detail is not None:
             finest = pixels[:, 0].contiguous(memory_format=torch.channels_last)
             cells[DETAIL] = self.detail(finest)
@@ -198,7 +199,7 @@ class Network(nn.Module):
 
     def named_arrays(self) -> dict[str, Tensor]:
         """Return views of all parameters and statistics under the names of the model file."""
-        arrays = dict(self.trunk.state_dict(keep_vars=True))
+        arrays = dict(self.backbone.state_dict(keep_vars=True))
         if self.detail is not None:
             arrays |= self.detail.state_dict(prefix="detail.", keep_vars=True)
         for zoom, stage in self.spec.reads:
@@ -243,9 +244,9 @@ def _read(cells: Tensor, image: Tensor, at: Tensor) -> Tensor:
     return upper + corner(below, x, b * (1 - a)) + corner(below, right, b * a)
 
 
-def folded(trunk: Trunk) -> Trunk:
-    """Copy a trunk for painting: BatchNorm folded into the convolutions, zeros past the edge."""
-    fast = copy.deepcopy(trunk).eval()
+def folded(backbone: Backbone) -> Backbone:
+    """Copy a backbone for painting: BatchNorm folded into the convolutions, zeros past the edge."""
+    fast = copy.deepcopy(backbone).eval()
     fast.conv1, fast.bn1 = _fold(fast.conv1, fast.bn1), nn.Identity()
     for block in list(fast.modules()):
         if isinstance(block, BasicBlock):

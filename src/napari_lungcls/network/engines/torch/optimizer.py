@@ -1,4 +1,4 @@
-"""How PyTorch takes a training step: the optimiser, and numbers of lower precision."""
+"""Optimisers, and the precision in which PyTorch trains and paints."""
 
 from __future__ import annotations
 
@@ -10,6 +10,43 @@ from torch import Tensor
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines.protocol import OptimizerOptions, Precision
+
+
+def fastest(device: torch.device) -> str:
+    """Name the precision in which a device runs convolutions fastest: fp32, bf16 or fp16."""
+    if device.type == "cuda":
+        # GPUs before Ampere only imitate bf16.
+        major, _ = torch.cuda.get_device_capability(device)
+        return "bf16" if major >= 8 else "fp16" if major >= 7 else "fp32"
+    if device.type == "cpu" and _multiplies_bf16():
+        return "bf16"
+    return "fp32"
+
+
+def chosen(precision: Precision, device: torch.device) -> str:
+    """Turn `auto` into the fastest precision; refuse one that the device cannot compute in.
+
+    Raises
+    ------
+    InputError
+        When it cannot.
+    """
+    if precision == "auto":
+        return fastest(device)
+    if precision == "fp16" and device.type == "cpu":
+        raise InputError("a CPU does not paint in fp16; use --precision auto, fp32 or bf16")
+    if precision == "bf16" and device.type == "mps":
+        raise InputError("this device does not paint in bf16; use --precision auto, fp32 or fp16")
+    return precision
+
+
+def _multiplies_bf16() -> bool:
+    """Tell whether the CPU has AVX512-BF16 or AMX and torch was built to use them."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    cpu = torch.cpu
+    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
+
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -76,7 +113,7 @@ class MixedPrecision:
 
     def __init__(self, precision: Precision, device: torch.device) -> None:
         self._device = device
-        chosen = _fastest(device) if precision == "auto" else precision
+        chosen = fastest(device) if precision == "auto" else precision
         if chosen == "fp16" and device.type == "cpu":
             raise InputError("--precision fp16 needs a graphics card; use bf16 or fp32")
         if chosen != "fp32" and device.type == "mps":
@@ -98,19 +135,3 @@ class MixedPrecision:
             torch.nn.utils.clip_grad_norm_(learning, clip_norm)
         self._scaler.step(optimizer)
         self._scaler.update()
-
-
-def _fastest(device: torch.device) -> Precision:
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    if device.type == "cpu" and _computes_bf16():
-        return "bf16"
-    return "fp32"
-
-
-def _computes_bf16() -> bool:
-    """Tell whether this processor multiplies bfloat16 numbers, and does not imitate it."""
-    known: dict[str, Any] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # older releases cannot tell
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))

@@ -1,4 +1,4 @@
-"""Painting in PyTorch: the trunk over large tiles, stage by stage, without the blank glass."""
+"""Painting in PyTorch: the backbone over large tiles, stage by stage, without the blank glass."""
 
 from __future__ import annotations
 
@@ -14,27 +14,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_lungcls.images.geometry import STAGE_STRIDES
-from napari_lungcls.network.engines.glass import FINE, GRANULE, Seen, find_glass, find_seen
-from napari_lungcls.network.engines.host_painting import (
-    HALO,
-    Floats,
-    Lattice,
-    Taps,
-    Term,
-    classes_and_probabilities,
-    strips_of,
-)
+from napari_lungcls.network.engines.glass import FINE, GRANULE, Foreground, find_glass, find_seen
+from napari_lungcls.network.engines.host_painting import classes_and_probabilities, strips_of
+from napari_lungcls.network.engines.interpolation import Floats, Taps
+from napari_lungcls.network.engines.protocol import HALO, ReadGrid, Term
 from napari_lungcls.network.engines.receptive_field import STEM_RADIUS, block_radius
 from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts
+from napari_lungcls.network.engines.torch.execution import Memory, share_out, side_by_side
 from napari_lungcls.network.engines.torch.fine import StemPart, TorchDetail
-from napari_lungcls.network.engines.torch.layers import Blank, ReadStem, ShiftedTrunk
-from napari_lungcls.network.engines.torch.memory import Memory
+from napari_lungcls.network.engines.torch.heads import TorchHeads, between
+from napari_lungcls.network.engines.torch.layers import Blank, ReadStem, ShiftedBackbone, all_of
 from napari_lungcls.network.engines.torch.net import Network
-from napari_lungcls.network.engines.torch.reading import TorchHeads, between
-from napari_lungcls.network.engines.torch.sparse_cells import all_of
-from napari_lungcls.network.engines.torch.threads import share_out, side_by_side
-from napari_lungcls.network.heads import Heads
 from napari_lungcls.network.parameters import DETAIL
+from napari_lungcls.network.state import Heads
 
 TILE = 2048
 """Edge of the tiles in level pixels, without their halo."""
@@ -74,7 +66,7 @@ class TorchPainting:
     device
         Where it lies.
     precision
-        What the trunk computes with; heads and sums are float32.
+        What the backbone computes with; heads and sums are float32.
 
     Notes
     -----
@@ -92,7 +84,7 @@ class TorchPainting:
         self._heads = TorchHeads(Heads.of(self._spec, arrays), device)
         self._detail = None
         with torch.no_grad():
-            self._trunk = ShiftedTrunk(network.trunk, device, self._dtype)
+            self._backbone = ShiftedBackbone(network.backbone, device, self._dtype)
             if network.detail is not None:
                 head = self._heads.weights[self._spec.zooms[0], DETAIL]
                 self._detail = TorchDetail(network.detail, head, device, self._dtype)
@@ -102,9 +94,10 @@ class TorchPainting:
         self._spare: list[Memory] = []
 
     def head_maps(
-        self, pixels: NDArray[Any], zoom: int, lattices: Sequence[Lattice] = ()
+        self, pixels: NDArray[Any], zoom: int, lattices: Sequence[ReadGrid] = ()
     ) -> dict[int, Tensor]:
         """Project the cells of a tile; see `Painting`."""
+        # Blank glass is left out where that saves enough; its cells are known from its colour.
         glass = find_glass(pixels, FAINT * self._std).if_worth(HALO)
         stem = [lattice for lattice in lattices if lattice.stage == 0]
         with torch.inference_mode(), self._memory() as memory:
@@ -159,9 +152,9 @@ class TorchPainting:
             classes[blind] = 0
             if not probabilities:
                 return classes.cpu().numpy(), None
-            odds = logits.softmax(dim=0)
-            odds[:, blind] = 0
-            return classes.cpu().numpy(), odds.half().cpu().numpy()
+            values = logits.softmax(dim=0)
+            values[:, blind] = 0
+            return classes.cpu().numpy(), values.half().cpu().numpy()
 
     @contextmanager
     def _memory(self) -> Iterator[Memory]:
@@ -175,10 +168,10 @@ class TorchPainting:
         key = None if colour is None else tuple(colour.tolist())
         if key not in self._blanks:
             if colour is None:
-                self._blanks[key] = self._trunk.plain()
+                self._blanks[key] = self._backbone.plain()
             else:
                 normalised = torch.from_numpy((colour - self._mean) / self._std)
-                self._blanks[key] = self._trunk.blank(normalised)
+                self._blanks[key] = self._backbone.blank(normalised)
             if len(self._blanks) > COLOURS:
                 self._blanks.popitem(last=False)
         return self._blanks[key]
@@ -188,10 +181,11 @@ class TorchPainting:
         pixels: NDArray[Any],
         blank: Blank,
         memory: Memory,
-        stem: Sequence[Lattice],
+        stem: Sequence[ReadGrid],
         zoom: int,
     ) -> Iterator[tuple[int, Told]]:
         """Compute all cells of a tile, stage by stage."""
+        # Stem and layer1 part by part, each part small enough for the cache.
         rows, columns = (n // FINE for n in pixels.shape[:2])
         everywhere = np.ones((rows, columns), np.bool_)
         shape = (pixels.shape[0] // (s := STAGE_STRIDES[1]), pixels.shape[1] // s)
@@ -201,12 +195,12 @@ class TorchPainting:
         def put(part: Part) -> None:
             values = self._cut_out(pixels, self._mean, part[:2], AROUND_FIRST, part[2])
             read = self._stem_part(stem, part, AROUND_FIRST[0], zoom)
-            _place(first, part).copy_(self._trunk.first(values, blank, part[2], read))
+            _place(first, part).copy_(self._backbone.first(values, blank, part[2], read))
 
         self._part_by_part(put, everywhere)
-        for stage in self._trunk.stages:
+        for stage in self._backbone.stages:
             if stage > 1:
-                x = self._trunk.whole(x, stage, blank, memory)
+                x = self._backbone.whole(x, stage, blank, memory)
             # Positions first, as they lie in memory.
             yield stage, (x[0].permute(1, 2, 0).flatten(0, 1), None)
 
@@ -214,13 +208,14 @@ class TorchPainting:
         self,
         pixels: NDArray[Any],
         colour: NDArray[np.float64],
-        seen: Seen,
+        seen: Foreground,
         blank: Blank,
         memory: Memory,
-        stem: Sequence[Lattice],
+        stem: Sequence[ReadGrid],
         zoom: int,
     ) -> Iterator[tuple[int, Told]]:
         """Compute the cells that are not blank, stage by stage."""
+        # One row of memory per cell behind the pool; those of blank squares are never filled.
         wanted = seen.stem.repeat(per := FINE // STAGE_STRIDES[1], 0).repeat(per, 1)
         x = all_of(memory.rows(wanted.size + 1, 64), wanted)
         image = x.values[:-1].view(1, *wanted.shape, 64).permute(0, 3, 1, 2)
@@ -228,16 +223,16 @@ class TorchPainting:
         def put(part: Part) -> None:
             values = self._cut_out(pixels, colour, part[:2], AROUND_STEM)
             read = self._stem_part(stem, (*part[:2], WITHIN), AROUND_STEM[0], zoom)
-            _place(image, part).copy_(self._trunk.stem(values, blank, read))
+            _place(image, part).copy_(self._backbone.stem(values, blank, read))
 
         self._part_by_part(put, seen.stem)
-        for stage in self._trunk.stages:
-            x = self._trunk.chosen(x, stage, blank, seen.blocks[stage], memory)
+        for stage in self._backbone.stages:
+            x = self._backbone.chosen(x, stage, blank, seen.blocks[stage], memory)
             at = torch.from_numpy(np.flatnonzero(seen.blocks[stage][1])).to(self._device)
             yield stage, (x.values[:-1], at)
 
     def _stem_part(
-        self, stem: Sequence[Lattice], part: Part, before: int, zoom: int
+        self, stem: Sequence[ReadGrid], part: Part, before: int, zoom: int
     ) -> ReadStem | None:
         """Say what is read of the stem in a part that is computed with so much before it."""
         if not stem:
@@ -312,7 +307,7 @@ class _Layer:
         self._stride = STAGE_STRIDES[stage]
         self._rows, self._columns = (n // self._stride for n in shape[:2])
 
-    def read(self, lattice: Lattice) -> None:
+    def read(self, lattice: ReadGrid) -> None:
         """Add what the cells say between them, strip by strip."""
         s = self._stride
         y, x = (

@@ -1,4 +1,4 @@
-"""Maps read between their cells, summed, and turned into logits, strip by strip."""
+"""The heads in PyTorch: maps interpolated between their cells, summed, and turned into logits."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_lungcls.network.engines.host_painting import (
-    Taps,
-    Term,
-    Weights,
-    lattice_shape,
-    part_of,
-    strips_of,
-)
-from napari_lungcls.network.engines.torch.threads import side_by_side
-from napari_lungcls.network.heads import Heads
+from napari_lungcls.network.engines.host_painting import strips_of
+from napari_lungcls.network.engines.interpolation import Taps, Weights, part_of
+from napari_lungcls.network.engines.protocol import Term
+from napari_lungcls.network.engines.torch.execution import side_by_side
+from napari_lungcls.network.state import Heads
 
 
 class TorchHeads:
@@ -47,11 +42,11 @@ class TorchHeads:
 
     def logits(self, terms: Sequence[Term], temperature: float) -> Tensor:
         """Sum and decide: `(classes, rows, columns)`; see `Painting.logits`."""
-        rows, columns = lattice_shape(terms)
+        rows, columns = terms[0].shape
         classes = self.summed if self._out is None else len(self._out[1])
         found = torch.empty((classes, rows, columns), device=self._device)
 
-        def decide(some: slice) -> None:
+        def sum_rows(some: slice) -> None:
             total = self._bias.repeat(some.stop - some.start, columns, 1)
             for term in terms:
                 if term.rows is None or term.columns is None:
@@ -69,7 +64,7 @@ class TorchHeads:
             is_cpu = self._device.type == "cpu"
             size = columns * self.summed
             strips = strips_of(rows, size) if is_cpu else [slice(0, rows)]
-            side_by_side(decide, strips, self._device)
+            side_by_side(sum_rows, strips, self._device)
         return found
 
 
