@@ -24,7 +24,7 @@ from napari.layers._source import layer_source
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 
 from napari_lungcls.annotation import read_points
-from napari_lungcls.annotation.recovery import Unfinished
+from napari_lungcls.annotation.autosave import Unfinished
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.label import summary
@@ -153,7 +153,8 @@ class Labelling(RuleBasedStateMachine):
         """Open a new viewer, as after a crash."""
         self.viewer = self.new_viewer()
         self.journals = self.folder / f"journals {self.lives}"
-        self.labeller = session(self.viewer).labeller = Labeller(self.viewer, self.journals)
+        self.labeller = Labeller(self.viewer, self.journals)
+        session(self.viewer)._parts[Labeller] = self.labeller
         self.labeller.problem.connect(self._on_problem)
         self.said: list[str] = []
         self.images = {}
@@ -416,7 +417,7 @@ class Labelling(RuleBasedStateMachine):
         self.viewer.layers.remove(expected.layer)
         self.layers.remove(expected)
         if expected.unsaved and expected.now.rows:
-            # The journal knows files; whether an array is the same nobody can tell.
+            # The autosave knows files; whether an array is the same nobody can tell.
             expected.image = expected.image if expected.image in ON_DISK else "gone"
             self.left.append(expected)
 
@@ -425,12 +426,12 @@ class Labelling(RuleBasedStateMachine):
     def restore(self, number: int, discard: bool) -> None:
         """Take back what was left, or discard it and take that back."""
         # Names of journals are random within a second, and hypothesis wants to repeat a run.
-        entry = self.some(number, sorted(self.labeller.unfinished, key=_content))
+        entry = self.some(number, sorted(self.labeller.recovery.unfinished, key=_content))
         if discard:
-            self.labeller.discard(entry)
-            assert len(self.labeller.unfinished) == len(self.left) - 1
-            (aside,) = self.labeller.discarded
-            self.labeller.take_back(aside)
+            self.labeller.recovery.discard(entry)
+            assert len(self.labeller.recovery.unfinished) == len(self.left) - 1
+            (aside,) = self.labeller.recovery.discarded
+            self.labeller.recovery.take_back(aside)
             return
         layer = self.labeller.restore(entry)
         rows = _rows(layer)
@@ -507,11 +508,11 @@ class Labelling(RuleBasedStateMachine):
                 )
         found = [layer for layer in self.viewer.layers if isinstance(layer, Points)]
         assert len(found) == len(self.layers)
-        assert len(self.labeller.unfinished) == len(self.left)
+        assert len(self.labeller.recovery.unfinished) == len(self.left)
         expected = self.expected
         assert (self.labeller.layer is None) == (expected is None)
         if expected is not None:
-            sheet = self.labeller.sheet
+            sheet = self.labeller.annotation
             assert sheet.scheme == self.labeller.scheme == expected.now.scheme
             assert sheet.unsaved == expected.unsaved
             assert bool(sheet.history.undoable) == bool(expected.past)

@@ -11,8 +11,8 @@ from known_maps import bright_model
 from napari_lungcls.gui import dialogs
 from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.kept import folder, keep, left_behind
-from napari_lungcls.gui.layers import annotation_layer, fill
 from napari_lungcls.gui.paint import PaintMap
+from napari_lungcls.gui.points_layer import annotation_layer, fill
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
 from napari_lungcls.gui.workers import cancel_all

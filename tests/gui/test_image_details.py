@@ -16,10 +16,11 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.channels import choose_colours, colours_of, split, stack_of
 from napari_lungcls.gui.image_details import NONE, UNKNOWN
-from napari_lungcls.gui.layers import annotation_layer, fill, scheme_of
+from napari_lungcls.gui.layers import scheme_of
 from napari_lungcls.gui.maps import map_of
 from napari_lungcls.gui.paint import PaintMap
 from napari_lungcls.gui.pixel_size import pixel_size, set_pixel_size
+from napari_lungcls.gui.points_layer import annotation_layer, fill
 from napari_lungcls.gui.probe.requests import Request, answering
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel

@@ -14,9 +14,11 @@ from napari.layers._source import layer_source
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points, write_points
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui import layers
+from napari_lungcls.gui import layers, points_layer
 from napari_lungcls.gui.image_id import ImageId
 from napari_lungcls.gui.points_follower import PointsFollower
+from napari_lungcls.gui.points_layer import annotation_layer, fill, set_scheme, to_points
+from napari_lungcls.gui.readers import points_reader
 from napari_lungcls.gui.writers import write_points_layer
 from napari_lungcls.images.anything import as_stack
 from napari_lungcls.inference.grid import MapGrid
@@ -46,6 +48,7 @@ def places(draw, ndim=3, turned=True):
         affine[-3:-1, -1] = draw(st.tuples(shifts, shifts))
         affine[-2, -3] = draw(st.floats(-0.5, 0.5))
         place["affine"] = affine
+        place["shear"] = draw(st.tuples(*[st.floats(-0.5, 0.5)] * (ndim * (ndim - 1) // 2)))
     return place
 
 
@@ -72,18 +75,46 @@ def test_foreign_points_lie_where_they_are_seen(here, there, data):
 def test_both_saves_are_equal_byte_for_byte_wherever_the_layers_lie(one, two, three, data):
     viewer = ViewerModel()
     picture = viewer.add_layer(image(**one))
-    layer = layers.annotation_layer(viewer, picture, LUNG)
-    layers.fill(layer, Points.build(data, ["septa"] * len(data), note="a,b"), LUNG)
+    layer = annotation_layer(viewer, picture, LUNG)
+    fill(layer, Points.build(data, ["septa"] * len(data), note="a,b"), LUNG)
     with tempfile.TemporaryDirectory() as folder:
         first, saved, napari_saved = (Path(folder) / f"{n}.lungcls.csv" for n in range(3))
-        write_points(first, layers.core_points(layer, picture))
+        write_points(first, to_points(layer, picture))
         for moved, place in ((picture, two), (layer, three)):
             for name, value in place.items():
                 setattr(moved, name, value)
-        write_points(saved, layers.core_points(layer, picture))
+        write_points(saved, to_points(layer, picture))
         write_points_layer(str(napari_saved), *layer.as_layer_data_tuple()[:2])
         assert first.read_bytes() == saved.read_bytes() == napari_saved.read_bytes()
+        ((where, options, _),) = points_reader(str(saved))(str(saved))
+        again = PointsLayer(where, **options)
         np.testing.assert_array_equal(read_points(saved).coordinates, layer.data)
+        np.testing.assert_array_equal(again.data, layer.data)
+        assert list(again.features["class"]) == list(layer.features["class"])
+        write_points(first, to_points(again))
+        assert first.read_bytes() == saved.read_bytes()
+
+
+@given(places(), places(), st.lists(st.tuples(*[st.floats(-50, 50)] * 3), min_size=1))
+@settings(max_examples=20)
+def test_both_saves_of_points_without_an_image_are_equal_too(one, two, data):
+    viewer = ViewerModel()
+    picture = viewer.add_layer(image(**one))
+    viewer.add_layer(image(**one))
+    layer = viewer.add_layer(PointsLayer(data, ndim=3, features={"n": range(len(data))}, **two))
+    attributes = layer.as_layer_data_tuple()[:2]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(points_layer, "current_viewer", lambda: viewer)
+        ours, napari_saved = (Path(folder) / f"{n}.lungcls.csv" for n in range(2))
+        write_points(ours, to_points(layer, picture))
+        write_points_layer(str(napari_saved), *attributes)
+        assert ours.read_bytes() == napari_saved.read_bytes()
+        viewer.layers[1].translate = viewer.layers[1].translate + 5
+        with pytest.raises(InputError, match="belongs to no image, and several are open"):
+            write_points_layer(str(napari_saved), *attributes)
+        layers.link(viewer, layer, picture)
+        write_points_layer(str(napari_saved), *layer.as_layer_data_tuple()[:2])
+        assert ours.read_bytes() == napari_saved.read_bytes()
 
 
 @given(places(), places(), st.booleans())
@@ -92,7 +123,7 @@ def test_points_follow_their_image(one, two, late):
     viewer = ViewerModel()
     follower = PointsFollower(viewer)
     picture = viewer.add_layer(image(**one))
-    layer = layers.annotation_layer(viewer, picture, LUNG)
+    layer = annotation_layer(viewer, picture, LUNG)
     layer.data = [[1, 2, 3], [0, 30, 40]]
     if late:
         viewer.layers.remove(picture)
@@ -115,7 +146,7 @@ def test_an_image_is_known_by_its_layer_or_file_and_not_by_its_name(tmp_path):
     viewer = ViewerModel()
     with layer_source(path=str(file)):
         first = viewer.add_layer(image())
-    layer = layers.annotation_layer(viewer, first, LUNG)
+    layer = annotation_layer(viewer, first, LUNG)
     first.name = "renamed"
     viewer.add_image(np.zeros((4, 40, 60)), name="lung")
     assert layers.image_of(viewer, layer) is first
@@ -130,7 +161,7 @@ def test_an_image_is_known_by_its_layer_or_file_and_not_by_its_name(tmp_path):
     viewer.layers.clear()
     with layer_source(path=str(file)):
         channels = [viewer.add_layer(image()) for _ in range(2)]
-    layer = layers.annotation_layer(viewer, channels[1], LUNG)
+    layer = annotation_layer(viewer, channels[1], LUNG)
     viewer.layers.remove(channels[1])
     assert layers.waits(viewer, layer)
 
@@ -181,7 +212,7 @@ def test_a_map_lies_on_its_pixels_when_the_pixel_size_was_set_later():
 def test_points_of_another_image_and_waiting_ones_are_refused():
     viewer = ViewerModel()
     first, second = viewer.add_layer(image()), viewer.add_layer(image())
-    layer = layers.annotation_layer(viewer, first, LUNG)
+    layer = annotation_layer(viewer, first, LUNG)
     with pytest.raises(InputError, match=r"belongs to the image 'lung', not to 'lung \[1\]'"):
         layers.positions(layer, second)
     layer.metadata["lungcls"]["image"] = ImageId("lung")
@@ -197,7 +228,7 @@ def test_layers_with_other_axes_are_refused():
 def test_an_annotation_layer_is_empty_in_place_and_in_the_schemes_colours():
     viewer = ViewerModel()
     picture = viewer.add_layer(image(scale=(5, 0.5, 0.5), units=("um",) * 3))
-    layer = layers.annotation_layer(viewer, picture, LUNG)
+    layer = annotation_layer(viewer, picture, LUNG)
     assert viewer.layers[-1] is layer
     assert (layer.ndim, len(layer.data), layer.units) == (3, 0, picture.units)
     assert layers.scheme_of(layer) == LUNG
@@ -211,10 +242,10 @@ def test_an_annotation_layer_is_empty_in_place_and_in_the_schemes_colours():
 def test_points_go_in_and_come_out():
     viewer = ViewerModel()
     picture = viewer.add_layer(image(scale=(5, 0.5, 0.5)))
-    layer = layers.annotation_layer(viewer, picture, LUNG)
+    layer = annotation_layer(viewer, picture, LUNG)
     points = Points.build([[0, 1, 2], [1, 3.25, 4]], ["septa", ""], note=["007", ""])
-    layers.fill(layer, points, LUNG)
-    again = layers.core_points(layer, picture)
+    fill(layer, points, LUNG)
+    again = to_points(layer, picture)
     np.testing.assert_array_equal(again.coordinates, points.coordinates)
     assert list(again.labels) == ["septa", ""]
     assert list(again.column("note")) == ["007", ""]
@@ -223,9 +254,9 @@ def test_points_go_in_and_come_out():
 
 def test_another_scheme_keeps_classes_of_the_same_name():
     viewer = ViewerModel()
-    layer = layers.annotation_layer(viewer, viewer.add_layer(image()), LUNG)
-    layers.fill(layer, Points.build([[0, 1, 2], [0, 3, 4]], ["septa", "duct"]), LUNG)
-    layers.set_scheme(layer, ClassScheme.of_names(["septa", "vessel"]))
+    layer = annotation_layer(viewer, viewer.add_layer(image()), LUNG)
+    fill(layer, Points.build([[0, 1, 2], [0, 3, 4]], ["septa", "duct"]), LUNG)
+    set_scheme(layer, ClassScheme.of_names(["septa", "vessel"]))
     assert list(layer.features["class"].astype(object)) == ["septa", np.nan] or (
         layer.features["class"].isna().tolist() == [False, True]
     )

@@ -21,15 +21,15 @@ from napari_lungcls.annotation import ClassScheme, Points, read_points, write_po
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.gui.layers import scheme_of
+from napari_lungcls.gui.points_layer import belonging, layer_data, suggested
 from napari_lungcls.gui.readers import points_reader
-from napari_lungcls.gui.reading.points import belonging, points_layer, suggested
 from napari_lungcls.gui.writers import write_points_layer
 
 LUNG = ClassScheme.preset("lung")
 
 
 def layer_of(points: Points, **options: object) -> PointsLayer:
-    data, keywords, kind = points_layer(points, **options)
+    data, keywords, kind = layer_data(points, **options)
     assert kind == "points"
     return PointsLayer(data, **keywords)
 
@@ -84,7 +84,7 @@ def test_a_scheme_may_be_given():
     layer = layer_of(points, scheme=ClassScheme.of_names(["a", "b"]))
     assert list(layer.features["class"].cat.categories) == ["a", "b"]
     with pytest.raises(InputError, match="class 'b' is unknown"):
-        points_layer(points, scheme=LUNG)
+        layer_data(points, scheme=LUNG)
 
 
 def test_points_without_classes(tmp_path):

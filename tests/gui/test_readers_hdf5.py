@@ -11,8 +11,8 @@ from qtpy.QtCore import Qt
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.chooser import ImageChooser
+from napari_lungcls.gui.image_layers import WHOLE, image_layer
 from napari_lungcls.gui.readers import image_reader
-from napari_lungcls.gui.reading.images import WHOLE, image_layer
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.readers.hdf5 import SUFFIXES
 from napari_lungcls.images.stack import ImageStack

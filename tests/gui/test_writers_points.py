@@ -9,7 +9,8 @@ from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points, write_points
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.layers import annotation_layer, core_points, fill, positions, scheme_of
+from napari_lungcls.gui.layers import positions, scheme_of
+from napari_lungcls.gui.points_layer import annotation_layer, fill, to_points
 from napari_lungcls.gui.writers import NotSaved
 from plugin_in_napari import NAME, plugin_registered
 
@@ -40,7 +41,7 @@ def test_labels_come_back_as_they_were(viewer, tmp_path):
     viewer.add_image(np.zeros((4, 40, 48)), name="another")
     (again,) = viewer.open(str(path), plugin=NAME)
     np.testing.assert_array_equal(again.data, points.coordinates)
-    assert list(core_points(again).labels) == list(points.labels)
+    assert list(to_points(again).labels) == list(points.labels)
     assert list(again.features["note"]) == list(points.column("note"))
     with pytest.raises(InputError, match="waits for its image"):
         positions(again, image)

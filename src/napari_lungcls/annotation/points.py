@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, cast
@@ -13,7 +13,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import tables
-from napari_lungcls.annotation.columns import CLASS_COLUMN, INDEX_COLUMN, axis_name
+from napari_lungcls.annotation.columns import (
+    CLASS_COLUMN,
+    INDEX_COLUMN,
+    axis_names,
+)
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
@@ -62,7 +66,7 @@ class Points:
             extra = [name for name in self.table.columns if name != INDEX_COLUMN]
             order = [
                 *([INDEX_COLUMN] if INDEX_COLUMN in self.table.columns else []),
-                *(axis_name(axis) for axis in range(self.ndim)),
+                *axis_names(self.ndim),
                 *([CLASS_COLUMN] if self.labels is not None else []),
                 *extra,
             ]
@@ -154,7 +158,7 @@ class Points:
         """
         labels, table, header = self.labels, self.table.copy(), list(self.columns)
         for name, values in columns.items():
-            if name in (axis_name(axis) for axis in range(self.ndim)):
+            if name in axis_names(self.ndim):
                 raise InputError(f"{self.source}: {name} is a coordinate; name the column anew")
             texts = self._texts(name, values)
             if name == CLASS_COLUMN:
@@ -207,7 +211,9 @@ class Points:
         return texts
 
 
-def points_of_features(coordinates: ArrayLike, features: Any, name: str) -> Points:
+def points_of_features(
+    coordinates: ArrayLike, features: Any, name: str, *, rename: bool = False
+) -> Points:
     """Give what a layer of points holds as a table of points.
 
     Parameters
@@ -218,6 +224,9 @@ def points_of_features(coordinates: ArrayLike, features: Any, name: str) -> Poin
         Its features, `class` among them: a data frame, or what makes one.
     name
         Name of the layer, for messages.
+    rename
+        Whether a feature named like a coordinate is renamed to `feature axis-0` and so on; it is
+        refused otherwise.
 
     Raises
     ------
@@ -227,10 +236,43 @@ def points_of_features(coordinates: ArrayLike, features: Any, name: str) -> Poin
     table = pd.DataFrame(features)
     columns = {str(column): table[column].to_numpy(dtype=object) for column in table}
     points = Points.build(coordinates, columns.pop(CLASS_COLUMN, None))
-    clash = {axis_name(axis) for axis in range(points.ndim)} & set(columns)
-    if clash:
-        raise InputError(f"layer {name!r}: rename the feature {min(clash)!r}, a coordinate's name")
+    for taken in set(axis_names(points.ndim)) & set(columns):
+        if not rename:
+            raise InputError(f"layer {name!r}: rename the feature {taken!r}, a coordinate's name")
+        free = f"feature {taken}"
+        while free in columns:
+            free = f"feature {free}"
+        columns[free] = columns.pop(taken)
     return replace(points.with_columns(**columns), source=f"layer {name!r}")
+
+
+def join_points(tables: Sequence[Points]) -> Points:
+    """Put tables below each other; columns that one lacks stay empty there.
+
+    The column `index` counts anew. Points keep their classes if each table has some.
+
+    Raises
+    ------
+    InputError
+        When the coordinates have different numbers of axes.
+    """
+    first = tables[0]
+    for other in tables[1:]:
+        if other.ndim != first.ndim:
+            raise InputError(
+                f"{first.source} has {first.ndim} axes and {other.source} {other.ndim}; points "
+                "in planes and in stacks cannot share a table, so name them one at a time"
+            )
+    coordinates = np.concatenate([points.coordinates for points in tables])
+    texts = pd.concat([points.table for points in tables], ignore_index=True).fillna("")
+    texts[INDEX_COLUMN] = [str(i) for i in range(len(coordinates))]
+    labels = [points.labels for points in tables if points.labels is not None]
+    return Points(
+        coordinates,
+        np.concatenate(labels) if len(labels) == len(tables) else None,
+        texts.astype(object),
+        first.source,
+    )
 
 
 def read_points(path: str | os.PathLike[str]) -> Points:

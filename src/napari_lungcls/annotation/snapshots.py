@@ -1,68 +1,62 @@
-"""What a layer of points holds at one moment: coordinates and every column, unchangeable."""
+"""What a points layer holds at one moment, and the history of such moments for undo."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from napari_lungcls.annotation.columns import CLASS_COLUMN, axis_name
-from napari_lungcls.annotation.points import Points
-
-Cells = NDArray[np.object_]
-"""Values of a column: text, whole numbers, numbers, truth values, and None for missing."""
-
-Positions = NDArray[np.intp]
-"""Places of rows, rising."""
+from napari_lungcls.annotation.columns import CLASS_COLUMN
+from napari_lungcls.annotation.schemes import ClassScheme
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The rows of a points layer at one moment; make it with `build`.
+    """The points of a layer and their classes at one moment; make it with `build`.
 
     Attributes
     ----------
     coordinates
         `(n, ndim)` float64, read-only.
-    columns
-        `(n,)` cells by name, `class` and `source` among them, read-only.
+    features
+        `(n, …)` table of every other column. It is never changed in place. The column `class`
+        holds names, or None where a point has no class.
+    scheme
+        The classes that points can have.
     """
 
     coordinates: NDArray[np.float64]
-    columns: Mapping[str, Cells]
+    features: pd.DataFrame
+    scheme: ClassScheme
 
     @classmethod
-    def build(cls, coordinates: ArrayLike, columns: Mapping[str, Iterable[Any]]) -> Self:
-        """Copy coordinates and columns; NaN and the like become None.
+    def build(
+        cls, coordinates: ArrayLike, features: pd.DataFrame | Mapping[str, Any], scheme: ClassScheme
+    ) -> Self:
+        """Copy coordinates and features.
 
         Raises
         ------
         ValueError
-            When a column is not as long as the coordinates.
+            When there are not as many rows of features as points.
         """
         where = np.array(coordinates, dtype=np.float64)
-        cells = {name: as_cells(values) for name, values in columns.items()}
-        for name, column in cells.items():
-            if len(column) != len(where):
-                raise ValueError(f"column {name!r}: {len(column)} cells for {len(where)} points")
-        return cls.of_arrays(where, cells)
-
-    @classmethod
-    def empty(cls, ndim: int, columns: Iterable[str] = ()) -> Self:
-        """Give the snapshot of a layer without points."""
-        return cls.build(np.empty((0, ndim)), {name: [] for name in columns})
-
-    @classmethod
-    def of_arrays(cls, where: NDArray[np.float64], columns: Mapping[str, Cells]) -> Self:
-        """Take arrays that nobody else will change; their cells must be clean."""
-        for array in (where, *columns.values()):
-            array.setflags(write=False)
-        return cls(where, MappingProxyType(dict(columns)))
+        where.setflags(write=False)
+        table = pd.DataFrame(features).copy()
+        if CLASS_COLUMN in table:
+            # Without categories, so that a class added to the scheme changes no point.
+            labels = table[CLASS_COLUMN].astype(object)
+            table[CLASS_COLUMN] = labels.where(labels.notna(), None)
+        if table.empty:
+            table = table.reindex(range(len(where)))
+        if len(table) != len(where):
+            raise ValueError(f"{len(table)} rows of features for {len(where)} points")
+        return cls(where, table.reset_index(drop=True), scheme)
 
     def __len__(self) -> int:
         """Count the points."""
@@ -74,93 +68,97 @@ class Snapshot:
         return int(self.coordinates.shape[1])
 
     @property
-    def classes(self) -> Cells:
-        """Names of the classes, None where a point has none."""
-        return self.column(CLASS_COLUMN)
+    def classes(self) -> NDArray[np.object_]:
+        """Names of the classes `(n,)`, None where a point has none."""
+        if CLASS_COLUMN not in self.features:
+            return np.full(len(self), None, dtype=object)
+        return self.features[CLASS_COLUMN].to_numpy(dtype=object, copy=True)
 
-    def column(self, name: str) -> Cells:
-        """Give a column; one that is not there has no values."""
-        found = self.columns.get(name)
-        return np.full(len(self), None, dtype=object) if found is None else found
+    def with_classes(self, names: ArrayLike) -> Self:
+        """Give the same points with other classes, `(n,)` names or None."""
+        labels = pd.Series(np.asarray(names, dtype=object), self.features.index, dtype=object)
+        return replace(self, features=self.features.assign(**{CLASS_COLUMN: labels}))
 
-    def rows(self, positions: Positions) -> Snapshot:
-        """Give some rows in their order."""
-        return Snapshot.of_arrays(
-            self.coordinates[positions],
-            {name: column[positions] for name, column in self.columns.items()},
-        )
+    def with_scheme(self, scheme: ClassScheme, renamed: Mapping[str, str] | None = None) -> Self:
+        """Give the points another scheme; `renamed` has the new names of classes by the old."""
+        names = renamed or {}
+        after = self.with_classes([names.get(name, name) for name in self.classes])
+        return replace(after, scheme=scheme)
+
+    def same_points(self, other: Snapshot) -> bool:
+        """Tell whether another snapshot holds the same points in the same order."""
+        return np.array_equal(
+            self.coordinates, other.coordinates, equal_nan=True
+        ) and self.features.equals(other.features)
 
     def same(self, other: Snapshot) -> bool:
-        """Tell whether another snapshot holds the same points in the same order."""
-        return (
-            self.coordinates.shape == other.coordinates.shape
-            and set(self.columns) == set(other.columns)
-            and np.array_equal(self.coordinates, other.coordinates, equal_nan=True)
-            and all(
-                not different(column, other.columns[name]).size
-                for name, column in self.columns.items()
-            )
-        )
-
-    def renamed(self, names: Mapping[str, str]) -> Snapshot:
-        """Give the same points with classes called by their new names."""
-        return self.with_column(CLASS_COLUMN, renamed(self.classes, names))
-
-    def with_column(self, name: str, cells: Cells) -> Snapshot:
-        """Give the same points with another column of this name."""
-        return Snapshot.of_arrays(self.coordinates, {**self.columns, name: cells.copy()})
-
-    def points(self) -> Points:
-        """Give a table of the points; what is missing becomes empty text.
-
-        A column that has a coordinate's name is called `feature axis-0` and so on.
-        """
-        columns: dict[str, Any] = {name: list(column) for name, column in self.columns.items()}
-        labels = columns.pop(CLASS_COLUMN, None)
-        for name in [axis_name(axis) for axis in range(self.ndim)]:
-            if name in columns:
-                free = f"feature {name}"
-                while free in columns:
-                    free = f"feature {free}"
-                columns[free] = columns.pop(name)
-        return Points.build(self.coordinates, labels).with_columns(**columns)
+        """Tell whether points and scheme are the same."""
+        return self.scheme == other.scheme and self.same_points(other)
 
 
-def as_cells(values: Iterable[Any]) -> Cells:
-    """Copy values into an array of cells."""
-    if isinstance(values, pd.Series):
-        kept = values.array
-        values = kept if isinstance(kept, pd.Categorical) else values.astype(object).tolist()
-    if isinstance(values, pd.Categorical):
-        kinds = np.empty(len(values.categories) + 1, dtype=object)
-        kinds[:-1] = [_cell(kind) for kind in values.categories]
-        return np.asarray(kinds[values.codes])
-    # Nearly all cells are text: with 10,000 points the call of a function counts.
-    items = [v if type(v) is str or v is None else _cell(v) for v in values]
-    cells = np.empty(len(items), dtype=object)
-    cells[:] = items
-    return cells
+def describe(before: Snapshot, after: Snapshot) -> str:
+    """Say what leads from one snapshot to the next, for a tooltip: `add 1 point`."""
+    if before.scheme != after.scheme:
+        return "change of the classes"
+    more = len(after) - len(before)
+    if more:
+        return f"{'add' if more > 0 else 'remove'} {_points(abs(more))}"
+    moved = np.count_nonzero((before.coordinates != after.coordinates).any(axis=1))
+    relabelled = np.count_nonzero(before.classes != after.classes)
+    counts = {"move": int(moved), "relabel": int(relabelled)}
+    done = [f"{verb} {_points(count)}" for verb, count in counts.items() if count]
+    return ", ".join(done) or "change of the table"
 
 
-def different(first: Cells, second: Cells) -> Positions:
-    """Give the places where two columns of one length differ; 1, 1.0 and True do differ."""
-    unlike = np.asarray(first != second, dtype=bool)
-    unlike |= np.fromiter(map(type, first), object, len(first)) != np.fromiter(
-        map(type, second), object, len(second)
-    )
-    return np.flatnonzero(unlike)
+def _points(count: int) -> str:
+    return f"{count} point{'' if count == 1 else 's'}"
 
 
-def renamed(cells: Cells, names: Mapping[str, str]) -> Cells:
-    """Give cells in which the keys of `names` are replaced by its values."""
-    found = cells.copy()
-    found[:] = [names.get(cell, cell) if isinstance(cell, str) else cell for cell in cells]
-    return found
+class UndoHistory:
+    """Snapshots to go back and forth between; the oldest are dropped.
+
+    Parameters
+    ----------
+    steps
+        How many steps can be undone at most.
+    cells
+        How many cells of tables are kept at most, all steps together; this bounds memory.
+    """
+
+    def __init__(self, steps: int = 1000, cells: int = 2**24) -> None:
+        self._past: deque[Snapshot] = deque(maxlen=steps)
+        self._future: list[Snapshot] = []
+        self._cells = cells
+
+    def push(self, before: Snapshot) -> None:
+        """Remember what a change started from; what was undone can no longer be redone."""
+        self._past.append(before)
+        self._future.clear()
+        while len(self._past) > 1 and sum(map(_size, self._past)) > self._cells:
+            self._past.popleft()
+
+    def undo(self, now: Snapshot) -> Snapshot | None:
+        """Give the snapshot to go back to, or None; `now` can then be redone."""
+        if not self._past:
+            return None
+        self._future.append(now)
+        return self._past.pop()
+
+    def redo(self, now: Snapshot) -> Snapshot | None:
+        """Give the snapshot to go forward to, or None; `now` can then be undone."""
+        if not self._future:
+            return None
+        self._past.append(now)
+        return self._future.pop()
+
+    def describe_undo(self, now: Snapshot) -> str:
+        """Say what `undo` would take back; empty when there is nothing."""
+        return describe(self._past[-1], now) if self._past else ""
+
+    def describe_redo(self, now: Snapshot) -> str:
+        """Say what `redo` would do again; empty when there is nothing."""
+        return describe(now, self._future[-1]) if self._future else ""
 
 
-def _cell(value: Any) -> str | int | float | bool | None:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
-        return None
-    return value if isinstance(value, str | int | float | bool) else str(value)
+def _size(snapshot: Snapshot) -> int:
+    return len(snapshot) * (snapshot.ndim + len(snapshot.features.columns))

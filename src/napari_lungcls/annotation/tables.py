@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_lungcls.annotation.columns import axis_name
+from napari_lungcls.annotation.columns import AXIS_COLUMN, KNOWN_COLUMNS, axis_name
 from napari_lungcls.annotation.decimals import NUMBER, read_numbers
 from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.annotation.validation import shown
@@ -21,9 +21,6 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.utils.atomic_write import replacing, withheld
 from napari_lungcls.utils.printable import printable
 
-_AXIS = re.compile(r"axis-(0|[1-9][0-9]*)", re.ASCII)
-_KNOWN = ("index", "class", "image", "group", "observer")
-"""Columns that are found in upper and lower case."""
 _SEPARATORS = (",", ";", "\t")
 _SEP_LINE = re.compile(r'"?sep=(?P<separator>[^\r\n"])"?[ \t]*\r?\n', re.IGNORECASE)
 """First line that tells Excel what separates the cells."""
@@ -122,7 +119,7 @@ def axis_columns(path: Path, header: Sequence[str]) -> list[int]:
             f"{path} is a table of {kind} (columns: {shown(', '.join(header))}); save a layer of "
             "points, with the columns axis-0, axis-1 and class"
         )
-    places = {int(m[1]): at for at, name in enumerate(header) if (m := _AXIS.fullmatch(name))}
+    places = {int(m[1]): at for at, name in enumerate(header) if (m := AXIS_COLUMN.fullmatch(name))}
     if not places:
         raise InputError(_no_axes(path, header, folded))
     count = max(places) + 1 if max(places) < len(header) else len(header)
@@ -203,7 +200,7 @@ def _first_row(text: str, separator: str) -> list[str]:
 def _known(name: str) -> str:
     """Write the name of a column that this package knows as it knows it."""
     plain = name.strip().lower()
-    return plain if plain in _KNOWN or _AXIS.fullmatch(plain) else name
+    return plain if plain in KNOWN_COLUMNS or AXIS_COLUMN.fullmatch(plain) else name
 
 
 def _width(cells: Sequence[str]) -> int:
@@ -245,6 +242,8 @@ def number_text(value: float) -> str:
 
 def as_text(value: Any) -> str:
     """Write a value for a cell; None, NaN and pandas' NA become empty."""
+    if type(value) is str:  # Nearly all cells are: with 10,000 points this counts.
+        return value
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     return number_text(value) if type(value) is float else str(value)

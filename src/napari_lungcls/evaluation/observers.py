@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.spatial import cKDTree
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
+from napari_lungcls.annotation.columns import IMAGE_COLUMN, OBSERVER_COLUMN
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.channels import Choice
 from napari_lungcls.images.opening import open_image
@@ -190,11 +191,11 @@ def _observers_in(table: Path) -> list[Observer]:
     points = read_points(table)
     if points.labels is None:
         raise InputError(f"{table} has no column 'class', so there is nothing to compare")
-    written, folder = points.column("image"), Folder(table.parent)
+    written, folder = points.column(IMAGE_COLUMN), Folder(table.parent)
     named = [""] * len(points) if written is None else list(written)
     keys = {name: folder.key(name) if comparable(name) else "" for name in dict.fromkeys(named)}
     images = np.array([keys[name] for name in named], object)
-    column = points.column("observer")
+    column = points.column(OBSERVER_COLUMN)
     forms = [""] * len(points) if column is None else [comparable(name) for name in column]
     if len(set(forms)) > 1 and "" in forms:
         row = points.table.index[forms.index("")]

@@ -11,7 +11,7 @@ from napari.layers import Image, Layer
 from napari.utils.colormaps import CMYBGR, MAGENTA_GREEN
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.layers import _is_straight, _to_world
+from napari_lungcls.gui.layers import is_straight, to_world
 from napari_lungcls.images.anything import as_stack
 from napari_lungcls.images.axes import axis_name
 from napari_lungcls.images.stack import ImageStack
@@ -92,7 +92,7 @@ def companions(viewer: "napari.Viewer", image: Image) -> list[Image]:
     """
     if image.rgb:
         return [image]
-    place = _to_world(image)
+    place = to_world(image)
     return [
         layer
         for layer in viewer.layers
@@ -103,7 +103,7 @@ def companions(viewer: "napari.Viewer", image: Image) -> list[Image]:
             and _shapes(layer) == _shapes(image)
             and layer.dtype == image.dtype
             and layer.units == image.units
-            and np.array_equal(_to_world(layer), place)
+            and np.array_equal(to_world(layer), place)
         )
     ]
 
@@ -200,10 +200,10 @@ def _place_without(layer: Layer, axis: int) -> dict[str, Any]:
         "units": [layer.units[i] for i in kept],
         "axis_labels": _labels_without(layer, kept),
     }
-    if _is_straight(layer):
+    if is_straight(layer):
         return place | {"scale": layer.scale[kept], "translate": layer.translate[kept]}
     both = [*kept, layer.ndim]
-    return place | {"affine": _to_world(layer)[np.ix_(both, both)]}
+    return place | {"affine": to_world(layer)[np.ix_(both, both)]}
 
 
 def _labels_without(layer: Layer, kept: Sequence[int]) -> list[str] | None:

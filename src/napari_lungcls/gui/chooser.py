@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.docks import PLUGIN
+from napari_lungcls.gui.image_layers import file_layers
 from napari_lungcls.gui.parts import heading, note, panel_layout
-from napari_lungcls.gui.reading.images import file_layers
 from napari_lungcls.images.readers.selection import Listed
 
 

@@ -9,8 +9,8 @@ from qtpy.QtCore import QTimer
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.gui.docks import PLUGIN, open_dock
-from napari_lungcls.gui.layers import annotation_layer, fill, set_next_class
 from napari_lungcls.gui.paint.extent import Extent
+from napari_lungcls.gui.points_layer import annotation_layer, fill, set_next_class
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.workers import start_call
 from napari_lungcls.learning.settings import TrainingSettings

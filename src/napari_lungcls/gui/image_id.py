@@ -2,11 +2,11 @@
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from napari.layers import Image
 
-from napari_lungcls.gui.reading.images import is_called
+from napari_lungcls.utils.names import Folder, comparable, path_key
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,25 @@ def find(wanted: ImageId, images: Iterable[Image]) -> Image | None:
         folder = Path(wanted.folder)
         alike = [image for image in images if is_called(image, wanted.called, folder)]
     return alike[0] if len(alike) == 1 else None
+
+
+def is_called(image: Image, name: str, folder: Path) -> bool:
+    """Tell whether an open image is the one that a file calls `name`.
+
+    Parameters
+    ----------
+    image
+        The layer.
+    name
+        The name of a layer, or the path of an image.
+    folder
+        What a relative path begins at.
+    """
+    file = PurePosixPath(comparable(name))
+    if comparable(image.name) in (comparable(name), file.name, file.stem):
+        return True
+    source = image.source.path
+    return source is not None and path_key(str(source)) == Folder(folder).key(name)
 
 
 def image_shape(image: Image) -> tuple[int, ...]:

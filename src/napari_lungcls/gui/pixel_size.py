@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.gui.layers import _is_straight, _to_world, image_of
+from napari_lungcls.gui.layers import image_of, is_straight, to_world
 from napari_lungcls.images.anything import pixel_edges
 from napari_lungcls.images.opening import SUPPORTED, open_image
 from napari_lungcls.images.units import MICROMETRE
@@ -65,7 +65,7 @@ def set_pixel_size(viewer: "napari.Viewer", image: Image, size: float) -> None:
 
 
 def _belonging(viewer: "napari.Viewer", image: Image) -> list[Layer]:
-    place = _to_world(image)
+    place = to_world(image)
     # Layers are compared, not identified: plugins are handed proxies of them.
     return [
         layer
@@ -74,14 +74,14 @@ def _belonging(viewer: "napari.Viewer", image: Image) -> list[Layer]:
         and layer != image
         and layer.ndim == image.ndim
         and layer.units == image.units
-        and (image_of(viewer, layer) == image or np.array_equal(_to_world(layer), place))
+        and (image_of(viewer, layer) == image or np.array_equal(to_world(layer), place))
     ]
 
 
 def _grow(layer: Layer, factor: float) -> None:
     growth = np.ones(layer.ndim)
     growth[-2:] = factor
-    if _is_straight(layer):
+    if is_straight(layer):
         layer.translate = layer.translate * growth
         layer.scale = layer.scale * growth
     else:
@@ -90,5 +90,5 @@ def _grow(layer: Layer, factor: float) -> None:
 
 def _step(layer: Layer) -> float:
     """Give the length of one pixel in the world, whose unit is none of length."""
-    columns = _to_world(layer)[: layer.ndim, layer.ndim - 2 : layer.ndim]
+    columns = to_world(layer)[: layer.ndim, layer.ndim - 2 : layer.ndim]
     return math.sqrt(np.prod(np.linalg.norm(columns, axis=0)))

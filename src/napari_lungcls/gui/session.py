@@ -17,7 +17,6 @@ from napari_lungcls.gui.kept import Kept, left_behind
 from napari_lungcls.gui.points_follower import PointsFollower
 
 if TYPE_CHECKING:
-    from napari_lungcls.gui.label.controller import Labeller
     from napari_lungcls.gui.workers import Job
     from napari_lungcls.model import Model
 
@@ -82,8 +81,6 @@ class Session:
     ----------
     follower
         Keeps points on their images.
-    labeller
-        Labels the points, whether or not a window shows it; made by `labeller_of`.
     """
 
     changed = Signal()
@@ -94,7 +91,6 @@ class Session:
 
     def __init__(self, viewer: "napari.Viewer") -> None:
         self.follower = PointsFollower(viewer)
-        self.labeller: Labeller | None = None
         # The viewer is the key under which this is found, and must be able to go.
         self._viewer = weakref.ref(viewer)
         self._parts: dict[Callable[..., Any], Any] = {}
@@ -108,6 +104,10 @@ class Session:
         if kind not in self._parts:
             self._parts[kind] = kind(cast("napari.Viewer", self._viewer()))
         return cast(T, self._parts[kind])
+
+    def drop_part(self, part: object) -> None:
+        """Forget a part that has ended; asking for its kind makes another."""
+        self._parts = {kind: each for kind, each in self._parts.items() if each is not part}
 
     @property
     def runs(self) -> list[Run]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from napari_lungcls.annotation import write_points
-from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.painted import PaintedMap
 
@@ -66,11 +65,9 @@ def write_points_layer(path: str, data: Any, attributes: dict[str, Any]) -> list
         When the layer has no point, a feature is named like a coordinate, or the file
         cannot be written.
     """
-    name = attributes.get("name", "points")
-    if not len(data):
-        raise InputError(f"layer {name!r} has no points; add some before saving it")
-    points = points_of_features(data, attributes.get("features"), name)
-    return [str(write_points(path, points))]
+    from napari_lungcls.gui.points_layer import points_to_save
+
+    return [str(write_points(path, points_to_save(data, attributes)))]
 
 
 def write_map_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation import Points, read_points
+from napari_lungcls.annotation.columns import IMAGE_COLUMN
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.anything import as_stack
 from napari_lungcls.images.channels import Choice
@@ -116,5 +117,5 @@ def _by_name(
 
 def _names(points: Points) -> NDArray[np.object_] | None:
     """Return the column `image`, if there is one and it says anything."""
-    names = points.column("image")
+    names = points.column(IMAGE_COLUMN)
     return names if names is not None and any(map(comparable, names)) else None

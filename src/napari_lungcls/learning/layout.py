@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.annotation.columns import GROUP_COLUMN
 from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
@@ -17,9 +18,6 @@ from napari_lungcls.images.pixel_size import check_zooms, effective_zooms, size_
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.images.windows import check_inside, plane_indices
 from napari_lungcls.utils.names import comparable, path_key, warn_of_case
-
-GROUP_COLUMN = "group"
-"""Column of a points file that names the animal or slide of each point."""
 
 COMPRESSED = 16
 """Edge of the squares of pixels that JPEG, with halved colours, stores together."""

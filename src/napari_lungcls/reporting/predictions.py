@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from napari_lungcls.annotation import write_points
-from napari_lungcls.annotation.joining import join_points
+from napari_lungcls.annotation.points import join_points
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.at_points import classified_table
 from napari_lungcls.learning.answers import PointAnswers

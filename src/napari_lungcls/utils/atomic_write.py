@@ -84,6 +84,17 @@ def replace_synced(aside: Path, target: Path) -> None:
     os.replace(aside, target)
 
 
+def sync_folder(path: Path) -> None:
+    """Force the names of new and renamed files to the disk, where folders can be opened."""
+    if os.name == "nt":  # pragma: no cover
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def withheld(error: BaseException) -> str | None:
     """Say why a file that is there cannot be opened, and the remedy.
 

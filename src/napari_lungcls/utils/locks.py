@@ -90,6 +90,11 @@ class Claim:
     ----------
     path
         The lock file.
+    patience
+        Seconds to wait for somebody who holds it.
+    heed_others
+        Whether a lock file of another computer counts where the file system has no locks. By
+        default it does not: the process may have been killed, and nobody can tell.
 
     Raises
     ------
@@ -97,12 +102,12 @@ class Claim:
         When another process, or another part of this one, holds it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, patience: float = 0.0, *, heed_others: bool = False) -> None:
+        self.path, self._heed_others = path, heed_others
         while True:
             stream = path.open("a+b")
             try:
-                if self._take(stream):
+                if self._take(stream, patience):
                     break
             except BaseException:
                 stream.close()
@@ -113,15 +118,15 @@ class Claim:
         stream.flush()
         self._stream: IO[bytes] | None = stream
 
-    def _take(self, stream: IO[bytes]) -> bool:
+    def _take(self, stream: IO[bytes], patience: float) -> bool:
         """Lock the file; False when it was removed in the meantime and is to be made again."""
-        got = lock(stream)
+        got = lock(stream, patience)
         stream.seek(0)
         pid, _, host = stream.read(300).decode(errors="replace").partition(" ")
         if got is None:
             # No locks on this file system: believe the process number, on this computer only.
             here = host == socket.gethostname() and pid.isdecimal()
-            got = not (here and is_running(int(pid)))
+            got = not (is_running(int(pid)) if here else host and self._heed_others)
         if not got:
             raise Claimed(f"process {pid} on {host}" if host else "another process")
         with contextlib.suppress(FileNotFoundError):

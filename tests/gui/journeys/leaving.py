@@ -12,7 +12,7 @@ import numpy as np
 from driving import Hands
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.gui.docks import open_dock
-from napari_lungcls.gui.layers import annotation_layer, fill
+from napari_lungcls.gui.points_layer import annotation_layer, fill
 from napari_lungcls.gui.session import session
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import train

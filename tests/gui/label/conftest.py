@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_lungcls.annotation.journal import FOLDER_VARIABLE
+from napari_lungcls.annotation.autosave import FOLDER_VARIABLE
 from napari_lungcls.gui.label.controller import Labeller, labeller_of
 
 

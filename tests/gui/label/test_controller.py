@@ -8,7 +8,7 @@ from napari.layers import Points
 from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_lungcls.annotation import ClassScheme, read_points
-from napari_lungcls.annotation.recovery import replay
+from napari_lungcls.annotation.autosave import SUFFIX, read_autosave
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import ImageId
@@ -21,14 +21,14 @@ from napari_lungcls.gui.train.gather import gather
 
 def classes(labeller: Labeller) -> list[str]:
     shown = [None if c != c else c for c in labeller.layer.features["class"]]
-    assert list(labeller.sheet.points.classes) == shown
+    assert list(labeller.annotation.points.classes) == shown
     return shown
 
 
-def journalled(labeller: Labeller) -> list[tuple[list[float], str]]:
+def on_disk(labeller: Labeller) -> list[tuple[list[float], str]]:
     """Give what a crash at this moment would bring back."""
-    (path,) = labeller.journals_here.glob("*")
-    _, points = replay(path)
+    (path,) = labeller.journals_here.glob(f"*{SUFFIX}")
+    points = read_autosave(path).points
     return list(zip(points.coordinates.tolist(), points.labels, strict=True))
 
 
@@ -58,7 +58,7 @@ def test_a_key_makes_the_layer_and_each_point_keeps_its_class(labeller, viewer):
     for row, name in enumerate(classes(labeller)):
         wanted = transform_color(scheme.colors[scheme.code(name)])[0]
         np.testing.assert_allclose(layer.face_color[row], wanted)
-    assert journalled(labeller) == [([1, 2], "alveoli"), ([3, 4], "duct"), ([5.5, 6.25], "septa")]
+    assert on_disk(labeller) == [([1, 2], "alveoli"), ([3, 4], "duct"), ([5.5, 6.25], "septa")]
     assert dict(summary.counts(labeller)) == {"alveoli": 1, "duct": 1, "septa": 1}
 
 
@@ -74,7 +74,7 @@ def test_selected_points_are_relabelled_and_nothing_else(labeller):
     assert str(layer.mode) == "add"
     assert classes(labeller) == ["duct", "alveoli", "duct"]
     np.testing.assert_allclose(layer.face_color[0], transform_color("#00b386")[0])
-    assert [name for _, name in journalled(labeller)] == ["duct", "alveoli", "duct"]
+    assert [name for _, name in on_disk(labeller)] == ["duct", "alveoli", "duct"]
 
 
 def test_a_selection_does_not_change_the_class_of_the_next_point(labeller):
@@ -99,7 +99,7 @@ def test_everything_is_undone_and_done_again(labeller):
     layer.data = np.array([[30.0, 40.0]])
     layer.add([[7, 8], [9, 9]])
     labeller.add_points([[10, 11]], ["septa"])
-    trail = [journalled(labeller)]
+    trail = [on_disk(labeller)]
     states = [
         ([[30, 40], [7, 8], [9, 9]], ["alveoli"] * 3),
         ([[30, 40]], ["alveoli"]),
@@ -113,12 +113,12 @@ def test_everything_is_undone_and_done_again(labeller):
     for where, names in states:
         labeller.undo()
         assert (layer.data.tolist(), classes(labeller)) == (where, names)
-        assert [name for _, name in journalled(labeller)] == names
-        trail.append(journalled(labeller))
+        assert [name for _, name in on_disk(labeller)] == names
+        trail.append(on_disk(labeller))
     labeller.undo()
     for wanted in reversed(trail[:-1]):
         labeller.redo()
-        assert journalled(labeller) == wanted
+        assert on_disk(labeller) == wanted
     labeller.redo()
     assert layer.data.tolist()[-1] == [10, 11]
     assert layer.features["source"].tolist()[-1] == "model"
@@ -133,19 +133,19 @@ def test_dragging_is_one_step_and_pasting_is_seen(labeller):
     for step in range(4):
         with layer.events.data.blocker():
             layer._move({0}, (10 + step, 10))
-    assert labeller.sheet.points.coordinates[0].tolist() == [1, 2]
+    assert labeller.annotation.points.coordinates[0].tolist() == [1, 2]
     layer._move({0}, (13, 10))
     layer._drag_start = None
     moved = layer.data[0].tolist()
     assert moved != [1, 2]
-    assert journalled(labeller)[0][0] == moved
+    assert on_disk(labeller)[0][0] == moved
     labeller.undo()
     assert layer.data.tolist() == [[1, 2], [3, 4]]
     layer.selected_data = {1}
     layer._copy_data()
     layer._paste_data()
     assert classes(labeller) == ["alveoli", "duct", "duct"]
-    assert len(journalled(labeller)) == 3
+    assert len(on_disk(labeller)) == 3
     labeller.undo()
     assert len(layer.data) == 2
 
@@ -174,12 +174,12 @@ def test_renaming_a_class_renames_its_points_and_is_undone_by_itself(labeller):
     old, new = labeller.scheme, airway(labeller.scheme)
     labeller.set_scheme(new, {"duct": "airway"})
     assert labeller.current == "airway"
-    assert [name for _, name in journalled(labeller)] == ["alveoli", "airway"]
+    assert [name for _, name in on_disk(labeller)] == ["alveoli", "airway"]
     np.testing.assert_allclose(labeller.layer.face_color[1], transform_color("#00b386")[0])
-    assert labeller.sheet.history.undoable.words == "change of the classes"
+    assert labeller.annotation.undo_text == "change of the classes"
     labeller.undo()
     assert (labeller.scheme, classes(labeller)) == (old, ["alveoli", "duct"])
-    assert [name for _, name in journalled(labeller)] == ["alveoli", "duct"]
+    assert [name for _, name in on_disk(labeller)] == ["alveoli", "duct"]
     labeller.undo()
     assert classes(labeller) == ["alveoli"]
     labeller.redo()
@@ -243,7 +243,7 @@ def test_nothing_is_put_outside_the_image(start, journals, place):
     assert (len(layer.data), len(layer.features), layer.selected_data) == (1, 1, set())
     assert len(said) == 3
     labeller.journals_here = journals
-    assert journalled(labeller) == [([-0.5, 79.5], "alveoli")]
+    assert on_disk(labeller) == [([-0.5, 79.5], "alveoli")]
     labeller.undo()
     assert len(layer.data) == 0
     layer.add([3, 3])
@@ -286,8 +286,8 @@ def test_the_user_may_say_which_image_points_belong_to(labeller, viewer):
     assert (labeller.image, labeller.layer) == (b, layer)
     assert layer.data.tolist() == [[1, 2], [60, 70]]
     np.testing.assert_array_equal(layer.scale, (2, 2))
-    (path,) = labeller.journals_here.glob("*")
-    assert replay(path)[0].image == "b"
+    (path,) = labeller.journals_here.glob(f"*{SUFFIX}")
+    assert read_autosave(path).header.image == "b"
     layer.features = layer.features.assign(image=["x", "y"])
     layer.metadata[KEY]["image"] = ImageId("x")
     with pytest.raises(InputError, match="names several images"):
@@ -347,7 +347,7 @@ def test_what_cannot_be_added_changes_nothing(labeller):
     with pytest.raises(InputError, match="shape"):
         labeller.add_points([[1, 2]], ["duct", "duct"])
     assert len(labeller.layer.data) == 0
-    assert not labeller.sheet.unsaved
+    assert not labeller.annotation.unsaved
 
 
 def test_without_an_image_the_remedy_is_told(viewer):

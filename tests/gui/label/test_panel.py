@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QPushButton, QSpinBox
 
 from napari_lungcls.annotation import Points, read_points, write_points
+from napari_lungcls.annotation.autosave import SUFFIX
 from napari_lungcls.gui.label import LabelPoints
 from napari_lungcls.gui.layers import positions
 from napari_lungcls.gui.session import session
@@ -292,7 +293,7 @@ def test_what_a_closed_window_left_is_offered_and_restored(
     add_image(second, (60, 80), {})
     panel = LabelPoints(second)
     second.window.add_dock_widget(panel)
-    assert len(panel.labeller.unfinished) == 1
+    assert len(panel.labeller.recovery.unfinished) == 1
     QApplication.processEvents()
     assert panel.strip.isVisible()
     button(panel, "restore").click()
@@ -318,7 +319,7 @@ def test_what_a_closed_window_left_is_offered_and_restored(
 CLOSING = """
 import napari, numpy
 from qtpy.QtTest import QTest
-from napari_lungcls.annotation.recovery import unfinished
+from napari_lungcls.annotation.autosave import unfinished
 from napari_lungcls.gui.label import LabelPoints
 
 viewer = napari.Viewer()
@@ -399,7 +400,7 @@ def test_a_closed_dock_lets_go_and_another_shows_the_same(shown, journals):
     assert labels(panel) == ["septa", *["alveoli"] * 3, *["duct"] * 3]
     assert button(panel, "class_button_duct").isChecked()
     assert first.findChild(object, "class_count_septa").text() == "1"
-    assert len(list(journals.glob("*"))) == 1
+    assert len(list(journals.glob(f"*{SUFFIX}"))) == 1
     second = reopen(panel)
     for view in (panel, second):
         assert button(view, "class_button_duct").isChecked()
@@ -412,7 +413,7 @@ def test_a_closed_dock_lets_go_and_another_shows_the_same(shown, journals):
     button(panel, "undo").click()
     assert len(labels(panel)) == 6
     gc.collect()
-    assert len(list(journals.glob("*"))) == 1
+    assert len(list(journals.glob(f"*{SUFFIX}"))) == 1
 
 
 @pytest.mark.parametrize("active", ["truth", "map", "foreign labels", "none"])

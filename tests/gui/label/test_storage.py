@@ -1,4 +1,4 @@
-"""Points to files and journals, and back."""
+"""Points to files and autosaves, and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from napari.layers._source import layer_source
 
 from napari_lungcls.annotation import Points, read_points, write_points
-from napari_lungcls.annotation.recovery import unfinished
+from napari_lungcls.annotation.autosave import unfinished
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.label import summary
@@ -49,18 +49,18 @@ def test_saved_points_have_pixels_of_the_image_and_all_columns(start, viewer, tm
     labeller.press("duct")
     labeller.layer.add([[3, 10.25, 20.5]])
     labeller.add_points([[4, 1, 2]], ["septa"])
-    assert labeller.sheet.unsaved
+    assert labeller.annotation.unsaved
     assert "unsaved changes" in summary.total(labeller)
     path = labeller.save(tmp_path / "p.lungcls.csv")
     found = read_points(path)
     assert found.coordinates.tolist() == [[3, 10.25, 20.5], [4, 1, 2]]
     assert list(found.labels) == ["duct", "septa"]
     assert list(found.column("source")) == ["", "model"]
-    assert not labeller.sheet.unsaved
+    assert not labeller.annotation.unsaved
     assert list(journals.glob("*")) == []
     assert "unsaved" not in summary.total(labeller)
     assert summary.proposed_file(labeller) == str(path)
-    # What comes after is journalled with all that the file holds.
+    # What comes after is kept with all that the file holds.
     labeller.layer.add([[0, 0, 0]])
     labeller.close()
     (entry,) = unfinished(journals)
@@ -74,7 +74,7 @@ def test_an_opened_file_is_edited_and_its_columns_are_kept(start, tmp_path, jour
     layer = labeller.open(path)
     assert layer.name == "some points"
     assert labeller.scheme.name == "lung-full"
-    assert not labeller.sheet.unsaved
+    assert not labeller.annotation.unsaved
     labeller.press("septa")
     layer.add([9, 9])
     labeller.save(path)
@@ -102,7 +102,7 @@ def test_a_killed_window_loses_nothing(start, journals, tmp_path):
     ended = subprocess.run([sys.executable, "-c", CRASH], stdout=subprocess.PIPE, timeout=120)
     assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, b"done\n")
     labeller = start((4, 50, 60), scale=(3, 0.5, 0.5))
-    (entry,) = labeller.unfinished
+    (entry,) = labeller.recovery.unfinished
     now = datetime.datetime.fromtimestamp(entry.when)
     assert words(entry, now) == f"20 points on “lung.tif” from {now:%H:%M} were not saved."
     layer = labeller.restore(entry)
@@ -114,8 +114,8 @@ def test_a_killed_window_loses_nothing(start, journals, tmp_path):
     names = [("alveoli", "septa", "duct")[n % 3] for n in range(19)]
     assert layer.features["class"].tolist() == [*names, "duct"]
     np.testing.assert_allclose(layer.scale, (3, 0.5, 0.5))
-    assert labeller.unfinished == []
-    assert labeller.sheet.unsaved
+    assert labeller.recovery.unfinished == []
+    assert labeller.annotation.unsaved
     labeller.close()
     (again,) = unfinished(journals)
     assert len(again.points) == 20
@@ -127,21 +127,21 @@ def test_what_is_discarded_can_be_taken_back(start, journals):
     labeller.press("duct")
     labeller.layer.add([1, 2])
     other = Labeller(labeller.viewer)
-    assert other.unfinished == []
+    assert other.recovery.unfinished == []
     labeller.viewer.layers.remove(labeller.layer)
     assert labeller.layer is None
-    (entry,) = labeller.unfinished
+    (entry,) = labeller.recovery.unfinished
     assert words(entry, datetime.datetime(2001, 1, 1)).startswith("1 point on “lung.tif” from ")
     assert "was not saved" in words(entry, datetime.datetime(2001, 1, 1))
-    labeller.discard(entry)
-    assert labeller.unfinished == []
+    labeller.recovery.discard(entry)
+    assert labeller.recovery.unfinished == []
     with pytest.raises(InputError, match="is gone"):
         other.restore(entry)
     other.close()
-    (aside,) = labeller.discarded
-    labeller.take_back(aside)
-    assert labeller.discarded == {}
-    (again,) = labeller.unfinished
+    (aside,) = labeller.recovery.discarded
+    labeller.recovery.take_back(aside)
+    assert labeller.recovery.discarded == {}
+    (again,) = labeller.recovery.unfinished
     layer = labeller.restore(again)
     assert layer.data.tolist() == [[1, 2]]
 
@@ -157,7 +157,7 @@ def test_a_sample_is_known_again(start, journals):
     with layer_source(sample=("napari-lungcls", "synthetic_stack")):
         again = labeller.viewer.add_image(np.zeros((4, 50, 60), np.uint8), scale=(3, 1, 1))
     labeller.viewer.add_image(np.zeros((4, 50, 60), np.uint8), name="stack")
-    (entry,) = labeller.unfinished
+    (entry,) = labeller.recovery.unfinished
     layer = labeller.restore(entry)
     assert (labeller.image, labeller.layer) == (again, layer)
     assert layer.data.tolist() == [[1, 2, 3]]
@@ -170,11 +170,11 @@ def test_restored_points_are_not_put_on_another_image(start, viewer, journals):
     labeller.layer.add([1, 2, 3])
     viewer.layers.clear()
     assert labeller.image is None
-    (entry,) = labeller.unfinished
+    (entry,) = labeller.recovery.unfinished
     viewer.add_image(np.zeros((4, 20, 20)), name="another", scale=(1, 2, 2))
     labeller.choose_image(labeller.viewer.layers[0])
     layer = labeller.restore(entry)
-    assert labeller.unfinished == []
+    assert labeller.recovery.unfinished == []
     assert (labeller.layer, labeller.waiting()) == (None, [layer])
     labeller.press("septa")
     labeller.layer.add([0, 1, 1])
@@ -216,7 +216,7 @@ def test_a_moved_image_does_not_move_restored_points(start, journals):
     assert entry.points.coordinates.tolist() == [[10, 20], [30, 40]]
 
 
-def test_labelling_goes_on_when_the_journal_cannot_be_written(start, journals, monkeypatch):
+def test_labelling_goes_on_when_nothing_can_be_autosaved(start, journals, monkeypatch):
     labeller = start()
     said: list[str] = []
     labeller.problem.disconnect()
@@ -224,15 +224,14 @@ def test_labelling_goes_on_when_the_journal_cannot_be_written(start, journals, m
     labeller.press("duct")
     labeller.layer.add([1, 2])
     with monkeypatch.context() as patch:
-        journal = labeller.sheet._keeper._journal
-        patch.setattr(journal, "edit", _full_disk)
+        patch.setattr(labeller.annotation._autosave, "write", _full_disk)
         labeller.layer.add([3, 4])
     assert said == ["no space"]
-    assert labeller.sheet.unsaved
+    assert labeller.annotation.unsaved
     labeller.layer.add([5, 6])
     labeller.close()
     assert [len(entry.points) for entry in unfinished(journals)] == [3]
 
 
-def _full_disk(edit: object, scheme: object) -> None:
+def _full_disk(header: object, points: object) -> None:
     raise InputError("no space")

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui import layers
+from napari_lungcls.gui.points_layer import annotation_layer
 from napari_lungcls.gui.probe.controller import LIMIT, Controller
 from napari_lungcls.gui.probe.requests import answering
 from probing import BOX, classes, shown, work
@@ -274,7 +274,7 @@ def test_another_scheme_gets_a_layer_of_its_own_and_the_same_one_does_not(contro
 
 def test_what_is_selected_stays_so_unless_it_is_the_image(controller, model, halves):
     viewer = controller._viewer
-    labels = layers.annotation_layer(viewer, controller.image, model.scheme)
+    labels = annotation_layer(viewer, controller.image, model.scheme)
     controller.click((60, 40))
     work(controller)
     assert viewer.layers.selection.active is labels

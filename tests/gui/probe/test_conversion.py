@@ -10,8 +10,8 @@ from napari.layers import Points as PointsLayer
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui import layers
-from napari_lungcls.gui.label.watch import Watch
+from napari_lungcls.gui.label.layer_events import LayerEvents
+from napari_lungcls.gui.points_layer import annotation_layer, set_scheme, to_points
 from napari_lungcls.gui.session import session
 from probing import BOX, classes, shown, work
 
@@ -30,10 +30,10 @@ class Watcher:
 def labelled(controller) -> PointsLayer:
     """An annotation layer in use, with two labels and a column of its own."""
     viewer = controller._viewer
-    layer = layers.annotation_layer(viewer, controller.image, controller.model.scheme)
+    layer = annotation_layer(viewer, controller.image, controller.model.scheme)
     layer.data = [[1.0, 2], [3, 4]]
     layer.features = {"class": ["dark", "never"], "observer": ["A", "B"]}
-    layers.set_scheme(layer, controller.model.scheme)
+    set_scheme(layer, controller.model.scheme)
     layer.feature_defaults = {"class": "dark", "observer": "C"}
     session(viewer).target = layer
     return layer
@@ -62,14 +62,14 @@ def test_predictions_become_labels_in_one_step(controller, labelled):
 def test_the_label_window_sees_one_edit(controller, labelled):
     controller.rectangle(BOX)
     work(controller)
-    watch, edits = Watch(labelled), []
-    watch.edited.connect(lambda edit, before: edits.append((edit, before)))
+    watch, edits = LayerEvents(labelled, controller.model.scheme), []
+    watch.edited.connect(edits.append)
     watch.next_class("never")
     controller.convert()
     assert len(edits) == 1
-    assert len(edits[0][1]) == 2
+    assert len(edits[0]) == 2
     assert len(watch.snapshot) == 10
-    assert list(watch.snapshot.columns["class"]) == classes(labelled)
+    assert list(watch.snapshot.classes) == classes(labelled)
     assert str(labelled.feature_defaults["class"].iloc[0]) == "never"
     watch.close()
 
@@ -109,7 +109,7 @@ def test_without_an_annotation_layer_one_is_made_and_used_from_then_on(controlle
 
 
 def core_texts(layer: PointsLayer) -> list[tuple[Any, Any]]:
-    points = layers.core_points(layer)
+    points = to_points(layer)
     return list(zip(points.labels, points.column("source"), strict=True))
 
 
@@ -127,7 +127,7 @@ def test_labels_go_where_the_annotation_layer_lies(controller, model):
 
 
 def test_a_class_that_the_target_does_not_know_changes_nothing(controller, labelled):
-    layers.set_scheme(labelled, ClassScheme.of_names(["dark", "never"]))
+    set_scheme(labelled, ClassScheme.of_names(["dark", "never"]))
     controller.rectangle(BOX)
     work(controller)
     with pytest.raises(InputError, match=r"'lung points' has no class bright, only dark, never; "):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_lungcls.gui.layers import annotation_layer, fill
+from napari_lungcls.gui.points_layer import annotation_layer, fill
 from napari_lungcls.gui.train import TrainModel
 from napari_lungcls.gui.workers import cancel_all
 from three_tissues import QUICK, SCHEME, scene

@@ -7,7 +7,8 @@ from napari.layers import Points as PointsLayer
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.layers import class_arguments, fill, place
+from napari_lungcls.gui.layers import place
+from napari_lungcls.gui.points_layer import categories, class_colors, fill
 from napari_lungcls.gui.train.gather import counted, gather, obstacle, warnings
 
 LUNG = ClassScheme.preset("lung")
@@ -25,7 +26,9 @@ def points(
         ndim=picture.ndim,
         name=name,
         **place(picture),
-        **class_arguments([], scheme),
+        features={"class": categories([], scheme)},
+        feature_defaults={"class": scheme.names[0]},
+        **class_colors(scheme),
     )
     where = np.column_stack([np.arange(len(labels)), np.full(len(labels), 7.25)])
     fill(layer, Points.build(where, labels), scheme)

@@ -6,20 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import napari
+import numpy as np
 from napari.layers import Image, Points
-from napari.utils.notifications import show_info
+from napari.utils.notifications import show_info, show_warning
 from numpy.typing import ArrayLike
 from psygnal import Signal
 
-from napari_lungcls.annotation.recovery import Unfinished
+from napari_lungcls.annotation import autosave, read_points
+from napari_lungcls.annotation.autosave import Unfinished
+from napari_lungcls.annotation.columns import IMAGE_COLUMN, MODEL
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
-from napari_lungcls.gui.label import storage
+from napari_lungcls.gui.image_id import ImageId, find, identify, image_shape
+from napari_lungcls.gui.label.annotation_layer import AnnotationLayer
 from napari_lungcls.gui.label.keys import Keyboard
-from napari_lungcls.gui.label.sheet import Sheet
-from napari_lungcls.gui.label.sheets import Sheets
+from napari_lungcls.gui.label.recovery import Recovery
+from napari_lungcls.gui.points_layer import (
+    add_points_layer,
+    annotation_layer,
+    belonging,
+    layer_name,
+    to_points,
+)
 from napari_lungcls.gui.session import session
+from napari_lungcls.images.geometry import is_inside
 
 
 class Labeller:
@@ -29,15 +40,17 @@ class Labeller:
     ----------
     viewer
         The viewer; it is held weakly.
-    journals
-        Folder of the journals; the user's by default.
+    autosaves
+        Folder of autosaved points; the user's by default.
 
     Attributes
     ----------
     said
         What the last key did, where that might not be seen; empty otherwise.
-    discarded
-        Journals that were put aside, and where they are now.
+    annotation
+        The layer that is labelled, with its undo and autosave; None before the first point.
+    recovery
+        Points that earlier windows did not save.
     """
 
     changed = Signal()
@@ -47,37 +60,35 @@ class Labeller:
     problem = Signal(str)
     """One line that the user should see."""
 
-    def __init__(self, viewer: "napari.Viewer", journals: Path | None = None) -> None:
+    def __init__(self, viewer: "napari.Viewer", autosaves: Path | None = None) -> None:
         # Plugins are handed a proxy, whose layers are not the layers that events bring.
         real: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
         self._viewer = weakref.ref(real)
-        self.journals = journals
-        self._sheets = Sheets(journals)
-        self._sheets.changed.connect(self._on_sheet)
-        self._sheets.scheme_changed.connect(self._follow_scheme)
-        self._sheets.problem.connect(self._on_problem)
+        self._autosaves = autosaves
+        self._known: dict[Points, AnnotationLayer] = {}
         self._keys = Keyboard(real, self._on_key, self._on_undo, self._on_redo)
         self._scheme = ClassScheme.preset("lung")
         self._views = 0
         self.image: Image | None = None
-        self.sheet: Sheet | None = None
+        self.annotation: AnnotationLayer | None = None
         self.current = self._scheme.names[0]
         self.said = ""
-        self.unfinished: list[Unfinished] = []
-        self.discarded: dict[Path, Unfinished] = {}
+        self.recovery = Recovery(autosaves)
+        self.recovery.changed.connect(self._on_change)
         shared, dims = session(real), real.dims.events
         self._wired: list[tuple[Any, Any]] = [
             (real.layers.events.removed, self._on_removed),
-            (real.layers.selection.events.active, self._on_active),
+            (real.layers.selection.events.active, self._on_change),
             (dims.point, self._on_dims),
             (dims.order, self._on_dims),
             (dims.ndisplay, self._on_dims),
             (shared.target_changed, self._on_target),
-            (shared.follower.changed, self._on_sheet),
+            (shared.follower.changed, self._on_points),
         ]
         for emitter, slot in self._wired:
             emitter.connect(slot)
-        self.look_for_unfinished()
+        for line in autosave.unreadable(autosaves):
+            show_warning(line)
 
     @property
     def viewer(self) -> "napari.Viewer":
@@ -90,12 +101,12 @@ class Labeller:
     @property
     def layer(self) -> Points | None:
         """The points layer that is labelled."""
-        return None if self.sheet is None else self.sheet.layer
+        return None if self.annotation is None else self.annotation.layer
 
     @property
     def scheme(self) -> ClassScheme:
         """The classes."""
-        return self._scheme if self.sheet is None else self.sheet.scheme
+        return self._scheme if self.annotation is None else self.annotation.scheme
 
     @property
     def open_image(self) -> Image:
@@ -120,8 +131,30 @@ class Labeller:
         return [layer for layer in viewer.layers if layers.waits(viewer, layer) and len(layer.data)]
 
     def attach(self, layer: Points, image: Image) -> None:
-        """Say which image waiting points belong to, and label them; see `storage.attach`."""
-        storage.attach(self, layer, image)
+        """Say which image the points of a waiting layer belong to, and label in it.
+
+        Raises
+        ------
+        InputError
+            When the axes differ, or the points belong to several images.
+        """
+        if IMAGE_COLUMN in layer.features and layer.features[IMAGE_COLUMN].nunique() > 1:
+            raise InputError(
+                f"the column {IMAGE_COLUMN!r} of {layer.name!r} names several images; open a file "
+                "with the points of one"
+            )
+        layers.link(self.viewer, layer, image)
+        self.choose_layer(layer)
+        annotation = self.annotation_of(layer)
+        if annotation.unsaved:
+            # What is on disk names another image.
+            annotation.autosave()
+        inside = np.all(is_inside(layer.data, image_shape(image)), axis=1)
+        if outside := int(np.count_nonzero(~inside)):
+            self.problem.emit(
+                f"{outside} of {len(layer.data)} points lie outside the image {image.name!r}; if "
+                "it is not theirs, remove the layer and open the points again"
+            )
 
     def choose_image(self, image: Image | None) -> None:
         """Label another image, in its first annotation layer if it has one."""
@@ -156,8 +189,8 @@ class Labeller:
                 image = self.open_image
                 layers.link(self.viewer, layer, image)
             self.image = image
-        self.sheet = None if layer is None else self.sheet_of(layer)
-        self._scheme = scheme if self.sheet is None else self.sheet.scheme
+        self.annotation = None if layer is None else self.annotation_of(layer)
+        self._scheme = scheme if self.annotation is None else self.annotation.scheme
         session(self.viewer).target = layer
         self._follow_scheme()
 
@@ -170,16 +203,16 @@ class Labeller:
             When there is no image.
         """
         image = self.open_image
-        layer = layers.annotation_layer(self.viewer, image, self.scheme)
+        layer = annotation_layer(self.viewer, image, self.scheme)
         self.choose_layer(layer)
         return layer
 
     def set_scheme(self, scheme: ClassScheme, renamed: Mapping[str, str] | None = None) -> None:
-        """Use other classes; see `Sheet.set_scheme`."""
+        """Use other classes; see `AnnotationLayer.set_scheme`."""
         self.current = (renamed or {}).get(self.current, self.current)
-        self._scheme = scheme if self.sheet is None else self._scheme
-        if self.sheet is not None:
-            self.sheet.set_scheme(scheme, renamed)
+        self._scheme = scheme if self.annotation is None else self._scheme
+        if self.annotation is not None:
+            self.annotation.set_scheme(scheme, renamed)
         self._follow_scheme()
 
     def press(self, name: str) -> None:
@@ -193,14 +226,14 @@ class Labeller:
         InputError
             When there is no image.
         """
-        if self.sheet is None:
+        if self.annotation is None:
             self.new_points()
-        assert self.sheet is not None
-        layer, selection = self.sheet.layer, self.viewer.layers.selection
+        assert self.annotation is not None
+        layer, selection = self.annotation.layer, self.viewer.layers.selection
         chosen = sorted(int(row) for row in layer.selected_data)
         self.choose_class(name)
         if selection.active is layer and str(layer.mode) == "select" and chosen:
-            count = self.sheet.relabel(chosen, name)
+            count = self.annotation.relabel(chosen, name)
             points = "1 point is" if count == 1 else f"{count:,} points are"
             self._tell(f"{points} {name} now; Ctrl-Z takes that back")
             if count > 1:
@@ -224,16 +257,16 @@ class Labeller:
 
     def undo(self) -> None:
         """Take back what was done last, to points or to classes."""
-        if self.sheet is not None:
-            self.sheet.undo()
+        if self.annotation is not None:
+            self.annotation.undo()
 
     def redo(self) -> None:
         """Do again what was taken back."""
-        if self.sheet is not None:
-            self.sheet.redo()
+        if self.annotation is not None:
+            self.annotation.redo()
 
     def add_points(
-        self, coordinates: ArrayLike, class_names: Sequence[str], source: str = "model"
+        self, coordinates: ArrayLike, class_names: Sequence[str], source: str = MODEL
     ) -> None:
         """Append points in one step that can be undone.
 
@@ -251,41 +284,70 @@ class Labeller:
         InputError
             When there is no image, or a class or the axes do not fit.
         """
-        if self.sheet is None:
+        if self.annotation is None:
             self.new_points()
-        assert self.sheet is not None
-        self.sheet.add(coordinates, class_names, source)
+        assert self.annotation is not None
+        self.annotation.add(coordinates, class_names, source)
 
-    # Files and journals: see `storage`
+    # Files
 
     def open(self, path: Path) -> Points:
-        """Open a points file as a new layer of the image; see `storage.open_points`."""
-        return storage.open_points(self, path)
+        """Open a points file as a new layer of the image.
+
+        Where the file itself names another image, the points go there, or wait for it.
+
+        Raises
+        ------
+        InputError
+            When the file is no points file, or its points have other axes than the image.
+        """
+        image, points = self.open_image, read_points(path)
+        known, images = belonging(points, str(path)), layers.pictures(self.viewer)
+        if not known.called:
+            known = identify(image, images)
+        image = find(known, images) or image
+        if points.ndim != image.ndim:
+            raise InputError(
+                f"{path}: points of {points.ndim} axes, but the image has {image.ndim}; choose "
+                "the image that they belong to"
+            )
+        name = layer_name(str(path))
+        layer = add_points_layer(self.viewer, points, name, self.scheme, known)
+        self._label_new(layer)
+        if self.annotation is not None and self.layer is layer:
+            self.annotation.file = path
+            self.changed.emit()
+        return layer
 
     def save(self, path: Path) -> Path:
-        """Save the points; see `Sheet.save`."""
-        if self.sheet is None:
+        """Save the points; see `AnnotationLayer.save`."""
+        if self.annotation is None:
             raise InputError("there is no point to save; label some first")
-        saved = self.sheet.save(path)
+        saved = self.annotation.save(path)
         self.changed.emit()
         return saved
 
-    def look_for_unfinished(self) -> None:
-        """Look again which journals wait for someone to restore or discard them."""
-        self.unfinished = storage.waiting(self.journals)
-        self.changed.emit()
-
     def restore(self, entry: Unfinished) -> Points:
-        """Make a layer of the points of a journal; see `storage.restore`."""
-        return storage.restore(self, entry)
+        """Make a layer of unfinished points; they are unsaved points of this window at once.
 
-    def discard(self, entry: Unfinished) -> None:
-        """Put a journal aside; see `storage.discard`."""
-        storage.discard(self, entry)
+        If their image is not open, or it cannot be told whether it is, they wait for it.
 
-    def take_back(self, aside: Path) -> None:
-        """Offer a journal again that was put aside; see `storage.take_back`."""
-        storage.take_back(self, aside)
+        Raises
+        ------
+        InputError
+            When another window was faster.
+        """
+        header = entry.header
+        known = ImageId(header.image, header.source, header.shape)
+        try:
+            with autosave.claimed(entry):
+                name = header.layer or "restored points"
+                layer = add_points_layer(self.viewer, entry.points, name, header.scheme, known)
+                self._label_new(layer)
+                self.annotation_of(layer).autosave()
+        finally:
+            self.recovery.look()
+        return layer
 
     def show(self) -> None:
         """Bind the keys: a window has been opened."""
@@ -298,20 +360,21 @@ class Labeller:
         self._keys.switch(self._views > 0)
 
     def close(self) -> None:
-        """End with the viewer; unsaved points stay in their journals."""
+        """End with the viewer; unsaved points stay on disk."""
         for emitter, slot in self._wired:
             emitter.disconnect(slot)
         self._wired = []
         self._keys.switch(False)
-        self._sheets.close()
+        for annotation in self._known.values():
+            annotation.close()
+        self._known = {}
         viewer = self._viewer()
         if viewer is not None:
             shared = session(viewer)
             if self.layer is not None and shared.target is self.layer:
                 shared.target = None
-            if shared.labeller is self:
-                shared.labeller = None
-        self.sheet = None
+            shared.drop_part(self)
+        self.annotation = None
 
     def _fits(self, layer: Any) -> bool:
         if self.image is None or not layers.is_labels(layer) or layer.ndim != self.image.ndim:
@@ -319,9 +382,23 @@ class Labeller:
         free = layers.image_id_of(layer) is None
         return free or layers.image_of(self.viewer, layer) is self.image
 
-    def sheet_of(self, layer: Points) -> Sheet:
-        """Give the sheet of a layer that has an image, made when it is first asked for."""
-        return self._sheets.of(layer, self.scheme)
+    def annotation_of(self, layer: Points) -> AnnotationLayer:
+        """Give the annotation layer of a layer that has an image, made when first asked for."""
+        if layer not in self._known:
+            labels = to_points(layer).labels
+            scheme = (layers.scheme_of(layer) or self.scheme).including(labels)
+            made = self._known[layer] = AnnotationLayer(layer, scheme, self._autosaves)
+            made.changed.connect(self._on_points)
+            made.scheme_changed.connect(self._follow_scheme)
+            made.problem.connect(self._on_problem)
+        return self._known[layer]
+
+    def _label_new(self, layer: Points) -> None:
+        """Label in a layer that was just added, if its image is open."""
+        if layers.waits(self.viewer, layer):
+            self.changed.emit()
+        else:
+            self.choose_layer(layer)
 
     def _tell(self, line: str) -> None:
         self.said = line
@@ -329,8 +406,8 @@ class Labeller:
         self.changed.emit()
 
     def _follow_scheme(self) -> None:
-        if self.sheet is not None:
-            self._scheme = self.sheet.scheme
+        if self.annotation is not None:
+            self._scheme = self.annotation.scheme
         if self.current not in self.scheme.names:
             self.current = self.scheme.names[0]
         self._set_next_class()
@@ -339,8 +416,8 @@ class Labeller:
         self.changed.emit()
 
     def _set_next_class(self) -> None:
-        if self.sheet is not None:
-            self.sheet.next_class(self.current)
+        if self.annotation is not None:
+            self.annotation.next_class(self.current)
 
     def _on_key(self, name: str) -> None:
         self._try(lambda: self.press(name))
@@ -357,15 +434,15 @@ class Labeller:
         except InputError as error:
             self.problem.emit(str(error))
 
-    def _on_sheet(self) -> None:
+    def _on_points(self) -> None:
         self.said = ""
+        self.changed.emit()
+
+    def _on_change(self, event: Any = None) -> None:
         self.changed.emit()
 
     def _on_problem(self, line: str) -> None:
         self.problem.emit(line)
-
-    def _on_active(self, event: Any = None) -> None:
-        self.changed.emit()
 
     def _on_target(self) -> None:
         """Follow when another window or a script names the layer to label."""
@@ -374,22 +451,21 @@ class Labeller:
             self._try(lambda: self.choose_layer(target))
 
     def _on_dims(self, event: Any = None) -> None:
-        if self.sheet is not None and self.sheet.layer.ndim > 2:
+        if self.annotation is not None and self.annotation.layer.ndim > 2:
             self.changed.emit()
 
     def _on_removed(self, event: Any) -> None:
-        gone = self._sheets.drop(event.value)
-        if self.sheet in gone:
-            self.choose_layer(None)
+        gone = self._known.pop(event.value, None)
+        if gone is not None:
+            gone.close()
+            if gone is self.annotation:
+                self.choose_layer(None)
         if event.value is self.image:
             self.choose_image(None)
-        if gone:
-            self.look_for_unfinished()
+        if gone is not None:
+            self.recovery.look()
 
 
 def labeller_of(viewer: "napari.Viewer") -> Labeller:
     """Give the labeller of a viewer, made when it is first asked for."""
-    shared = session(viewer)
-    if shared.labeller is None:
-        shared.labeller = Labeller(viewer)
-    return shared.labeller
+    return session(viewer).part(Labeller)

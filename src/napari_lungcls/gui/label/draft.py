@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
-from napari_lungcls.annotation.palette import free_color, free_key
-from napari_lungcls.annotation.schemes import PRESETS, ClassScheme, Role
+from napari_lungcls.annotation.schemes import PRESETS, ClassScheme, Role, free_color, free_key
 from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError
 

@@ -20,7 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_lungcls.annotation.recovery import Unfinished
+from napari_lungcls.annotation.autosave import Unfinished
+from napari_lungcls.annotation.columns import MODEL
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.dialogs import ask_open, ask_save
 from napari_lungcls.gui.image_details import ImageDetails
@@ -119,7 +120,7 @@ class LabelPoints(QWidget):
 
     # What a window may be asked to do
 
-    def add_points(self, coordinates: Any, class_names: Any, source: str = "model") -> None:
+    def add_points(self, coordinates: Any, class_names: Any, source: str = MODEL) -> None:
         """Append points, in data pixels of the image; see `Labeller.add_points`."""
         self.labeller.add_points(coordinates, class_names, source)
 
@@ -137,7 +138,7 @@ class LabelPoints(QWidget):
 
     def discard(self, entry: Unfinished) -> None:
         """Put points aside that were not saved."""
-        self._try(lambda: self.labeller.discard(entry))
+        self._try(lambda: self.labeller.recovery.discard(entry))
 
     # Parts
 
@@ -208,25 +209,24 @@ class LabelPoints(QWidget):
             return
         if labeller.image is not None and labeller.image is not self.images.layer:
             self.images.choose(labeller.image)
-        self.strip.show_entries(labeller.unfinished, labeller.discarded)
+        self.strip.show_entries(labeller.recovery.unfinished, labeller.recovery.discarded)
         self.waiting.show_layers(labeller.waiting(), pictures(labeller.viewer))
         counts = summary.counts(labeller)
         self.buttons.show_state(labeller.current, counts)
         self._show_layers()
-        history = None if labeller.sheet is None else labeller.sheet.history
-        for button, verb, edit in (
-            (self.undo, "Undo", history and history.undoable),
-            (self.redo, "Redo", history and history.redoable),
+        annotation = labeller.annotation
+        for button, verb, keys, done in (
+            (self.undo, "Undo", "Ctrl-Z", annotation and annotation.undo_text),
+            (self.redo, "Redo", "Ctrl-Shift-Z", annotation and annotation.redo_text),
         ):
-            button.setEnabled(bool(edit))
-            keys = "Ctrl-Z" if button is self.undo else "Ctrl-Shift-Z"
-            button.setToolTip(
-                f"{verb}: {edit.words} ({keys})" if edit else f"Nothing to {verb.lower()}"
-            )
+            button.setEnabled(bool(done))
+            button.setToolTip(f"{verb}: {done} ({keys})" if done else f"Nothing to {verb.lower()}")
         self.new.setEnabled(labeller.image is not None)
         self.open.setEnabled(labeller.image is not None)
         self.buttons.setEnabled(labeller.image is not None)
-        self.save.setEnabled(labeller.sheet is not None and len(labeller.sheet.points) > 0)
+        self.save.setEnabled(
+            labeller.annotation is not None and len(labeller.annotation.points) > 0
+        )
         total = summary.total(labeller)
         self.total.setText(total)
         self.total.setVisible(bool(total))
@@ -265,7 +265,7 @@ class LabelPoints(QWidget):
         self._try(lambda: self.labeller.attach(layer, image))
 
     def _on_take_back(self, aside: Path) -> None:
-        self._try(lambda: self.labeller.take_back(aside))
+        self._try(lambda: self.labeller.recovery.take_back(aside))
 
     def _on_image(self, image: Any) -> None:
         if self._held:

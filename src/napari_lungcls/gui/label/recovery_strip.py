@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_lungcls.annotation.recovery import KEPT_DAYS, Unfinished
+from napari_lungcls.annotation.autosave import KEPT_DAYS, Unfinished
 from napari_lungcls.gui.parts import SPACING, note
 
 
@@ -15,11 +15,10 @@ def words(entry: Unfinished, now: datetime.datetime) -> str:
     """Say what was not saved, as `37 points on "lung.tif" from 14:02 were not saved`."""
     when = datetime.datetime.fromtimestamp(entry.when)
     day = "" if when.date() == now.date() else f"{when.day} {when:%B %Y}, "
-    said = (
+    return (
         f"{counted(entry)} on “{entry.header.image}” from "
         f"{day}{when:%H:%M} {'was' if len(entry.points) == 1 else 'were'} not saved."
     )
-    return f"{said} The journal is damaged after them." if entry.problem else said
 
 
 def counted(entry: Unfinished) -> str:
@@ -29,7 +28,7 @@ def counted(entry: Unfinished) -> str:
 
 
 class RecoveryStrip(QWidget):
-    """One frame for every unfinished journal, with Restore and Discard, and for discarded ones."""
+    """One frame for all unfinished points, with Restore and Discard, and for discarded ones."""
 
     restore = Signal(object)
     discard = Signal(object)
@@ -45,7 +44,7 @@ class RecoveryStrip(QWidget):
     def show_entries(
         self, entries: Sequence[Unfinished], discarded: Mapping[Path, Unfinished]
     ) -> None:
-        """Show these journals in place of those before."""
+        """Show these points in place of those before."""
         shown = [*entries, *discarded]
         if shown == self._shown:
             return
@@ -76,7 +75,7 @@ class RecoveryStrip(QWidget):
     def _frame(self, entry: Unfinished, now: datetime.datetime) -> QFrame:
         frame, restore, discard = QFrame(), QPushButton("Restore"), QPushButton("Discard")
         said = note(words(entry, now))
-        said.setToolTip(entry.problem or f"kept in {entry.path}")
+        said.setToolTip(f"kept in {entry.path}")
         restore.setObjectName("restore")
         restore.setToolTip(f"Bring these points back, on “{entry.header.image}” and no other image")
         discard.setObjectName("discard")

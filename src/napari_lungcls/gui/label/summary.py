@@ -10,33 +10,33 @@ from napari_lungcls.gui.label.controller import Labeller
 
 def counts(labeller: Labeller) -> Counter[str]:
     """Count the points of every class."""
-    return Counter() if labeller.sheet is None else labeller.sheet.counts()
+    return Counter() if labeller.annotation is None else labeller.annotation.counts()
 
 
 def counts_here(labeller: Labeller) -> Counter[str] | None:
     """Count the points in the plane in view; None where the view is not one plane of many."""
-    sheet, dims = labeller.sheet, labeller.viewer.dims
-    if sheet is None or dims.ndisplay == 3 or sheet.layer.ndim <= 2:
+    annotation, dims = labeller.annotation, labeller.viewer.dims
+    if annotation is None or dims.ndisplay == 3 or annotation.layer.ndim <= 2:
         return None
-    first = dims.ndim - sheet.layer.ndim
+    first = dims.ndim - annotation.layer.ndim
     axes = [axis - first for axis in dims.not_displayed if axis >= first]
-    here = layers.from_world(sheet.layer, dims.point)
-    off = np.abs(sheet.points.coordinates[:, axes] - here[axes])
-    return sheet.counts(np.flatnonzero((off <= 0.5).all(axis=1)))
+    here = layers.from_world(annotation.layer, dims.point)
+    off = np.abs(annotation.points.coordinates[:, axes] - here[axes])
+    return annotation.counts(np.flatnonzero((off <= 0.5).all(axis=1)))
 
 
 def total(labeller: Labeller) -> str:
     """Say how many points there are: `37 points, 12 of them in this plane · not saved`."""
-    if labeller.sheet is None:
+    if labeller.annotation is None:
         return ""
     everywhere, here = counts(labeller).total(), counts_here(labeller)
     said = f"{everywhere} point{'' if everywhere == 1 else 's'}"
     if here is not None:
         said += f", {here.total()} in this plane"
-    without = len(labeller.sheet.points) - everywhere
+    without = len(labeller.annotation.points) - everywhere
     if without:
         said += f", {without} without a class"
-    if not labeller.sheet.unsaved:
+    if not labeller.annotation.unsaved:
         return said
     return f"{said} \N{BULLET} unsaved changes"
 
@@ -57,9 +57,9 @@ def hint(labeller: Labeller) -> str:
 
 def proposed_file(labeller: Labeller) -> str:
     """Propose where the points are saved: where they were last, else by the image's name."""
-    sheet = labeller.sheet
-    if sheet is not None and sheet.file is not None:
-        return str(sheet.file)
+    annotation = labeller.annotation
+    if annotation is not None and annotation.file is not None:
+        return str(annotation.file)
     name = "points" if labeller.image is None else labeller.image.name
     kept = "".join(c if c.isalnum() or c in " ._-()" else "_" for c in name).strip()
     return f"{kept or 'points'}.lungcls.csv"

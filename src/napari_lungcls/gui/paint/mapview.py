@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_lungcls.gui.dialogs import ask_folder, ask_open, ask_save
 from napari_lungcls.gui.layers import KEY
+from napari_lungcls.gui.map_files import image_for, layer_name
 from napari_lungcls.gui.maps import (
     HIDDEN,
     SHARES,
@@ -32,7 +33,6 @@ from napari_lungcls.gui.maps import (
 from napari_lungcls.gui.paint.hover import Hover
 from napari_lungcls.gui.paint.legend import Legend
 from napari_lungcls.gui.parts import SPACING, LayerBox, note
-from napari_lungcls.gui.reading.maps import image_for, layer_name
 from napari_lungcls.gui.workers import Job, start, start_call
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.utils.progress import stepwise

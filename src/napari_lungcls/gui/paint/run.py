@@ -14,11 +14,11 @@ from qtpy.QtCore import QTimer
 
 from napari_lungcls.gui.closing import Closing
 from napari_lungcls.gui.docks import in_sight, main_window
+from napari_lungcls.gui.layer_types import LayerData
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import SHARES, UNSAVED, add_layers, is_map, map_layers, quieten
 from napari_lungcls.gui.paint.extent import Look, Plan, position_in_view
 from napari_lungcls.gui.paint.steps import outcome
-from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.session import NamedModel, Run, session
 from napari_lungcls.gui.workers import Job, start
 from napari_lungcls.inference.watching import PaintingStep, painting_steps

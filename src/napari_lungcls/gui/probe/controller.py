@@ -13,6 +13,7 @@ from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import image_shape
+from napari_lungcls.gui.points_layer import POINT_SIZE, annotation_layer
 from napari_lungcls.gui.probe import conversion, predictions, words
 from napari_lungcls.gui.probe.predictions import Origins
 from napari_lungcls.gui.probe.requests import Answers, Request, Requests
@@ -85,7 +86,7 @@ class Controller:
         if not is_inside(where, image_shape(image)).all():
             raise InputError(f"that is outside the image {image.name!r}; click on the image")
         where[:-2] = np.rint(where[:-2])
-        request = Request(image, model, where[np.newaxis], layers.POINT_SIZE, click=True)
+        request = Request(image, model, where[np.newaxis], POINT_SIZE, click=True)
         self.requests.add(request)
         return request
 
@@ -120,7 +121,7 @@ class Controller:
         # In the order of the answers, so that each square is shown as soon as it is answered.
         points = points[by_squares(points)]
         where = np.column_stack([np.tile(leading, (len(points), 1)), points])
-        size = min(layers.POINT_SIZE, 0.4 * self.spacing)
+        size = min(POINT_SIZE, 0.4 * self.spacing)
         request = Request(image, model, where, size, click=False)
         self.requests.add(request)
         return request
@@ -211,7 +212,7 @@ class Controller:
         if target is None or target not in self._viewer.layers:
             scheme = layers.scheme_of(layer)
             assert scheme is not None
-            target = layers.annotation_layer(self._viewer, image, scheme)
+            target = annotation_layer(self._viewer, image, scheme)
             shared.target = target
         else:
             conversion.check(self._viewer, target, image, labels)

@@ -1,22 +1,18 @@
 """Turning predictions into labels: from their layer to an annotation layer. No Qt."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import napari
 import numpy as np
-import pandas as pd
 from napari.layers import Image
 from napari.layers import Points as PointsLayer
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.annotation.columns import CLASS_COLUMN, SOURCE_COLUMN
+from napari_lungcls.annotation.columns import CLASS_COLUMN, MODEL, SOURCE_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
+from napari_lungcls.gui.points_layer import appended, set_scheme
 from napari_lungcls.utils.names import KnownNames
-
-MODEL = "model"
-"""What the column `source` says of labels that no human gave."""
 
 
 def chosen(predictions: PointsLayer) -> list[int]:
@@ -85,8 +81,8 @@ def convert(
     labels = [str(label) for label in predictions.features[CLASS_COLUMN].iloc[list(rows)]]
     before = layers.scheme_of(target)
     scheme = before or ClassScheme.for_labels(labels)
-    features = _extended(target, labels, scheme)
-    defaults = {name: values.iloc[0] for name, values in target.feature_defaults.items()}
+    defaults = {str(name): values.iloc[0] for name, values in target.feature_defaults.items()}
+    features = appended(target.features, defaults, labels, MODEL, scheme)
     events = target.events
     with events.data.blocker(), events.features.blocker(), events.set_data.blocker():
         target.data = np.vstack([target.data, where])
@@ -95,26 +91,6 @@ def convert(
         first = {CLASS_COLUMN: scheme.names[0], SOURCE_COLUMN: ""}
         target.feature_defaults = first | defaults
         if before is None:
-            layers.set_scheme(target, scheme)
+            set_scheme(target, scheme)
     target.data = target.data
     predictions.remove(list(rows))
-
-
-def _extended(target: PointsLayer, labels: Sequence[str], scheme: ClassScheme) -> pd.DataFrame:
-    """Give the features of a layer with rows for new labels at their end."""
-    old, count = target.features, len(labels)
-    defaults = target.feature_defaults
-    columns: dict[str, Any] = {}
-    for name in old:
-        value = defaults[name].iloc[0] if name in defaults and len(defaults) else ""
-        columns[name] = [*old[name], *([value] * count)]
-    classes = list(old[CLASS_COLUMN]) if CLASS_COLUMN in old else [None] * len(old)
-    classes = [None if pd.isna(label) else str(label) for label in classes]
-    columns[CLASS_COLUMN] = layers.categories([*classes, *labels], scheme)
-    sources = list(old[SOURCE_COLUMN]) if SOURCE_COLUMN in old else [""] * len(old)
-    columns[SOURCE_COLUMN] = [*sources, *([MODEL] * count)]
-    features = pd.DataFrame(columns)
-    for name in old:
-        if name not in (CLASS_COLUMN, SOURCE_COLUMN):
-            features[name] = features[name].astype(old[name].dtype)
-    return features

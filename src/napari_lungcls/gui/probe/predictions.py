@@ -14,6 +14,7 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import identify
+from napari_lungcls.gui.points_layer import POINT_SIZE, categories, class_colors
 from napari_lungcls.gui.probe.requests import Request
 from napari_lungcls.network.decision import predicted_class
 
@@ -39,15 +40,15 @@ def make(viewer: "napari.Viewer", image: Image, scheme: ClassScheme) -> PointsLa
     The face shows the class, the edge how sure the network is: white when it is, black when
     it guesses. Squares, as points set by hand are discs.
     """
-    arguments = layers.class_arguments([], scheme)
-    arguments["features"] = _features(np.empty((0, len(scheme)), np.float32), scheme, None)
-    arguments["feature_defaults"] |= dict.fromkeys((CONFIDENCE, *_probability_columns(scheme)), 0.0)
+    defaults = {CLASS_COLUMN: scheme.names[0]} | dict.fromkeys(
+        (CONFIDENCE, *_probability_columns(scheme)), 0.0
+    )
     layer = PointsLayer(
         np.empty((0, image.ndim)),
         ndim=image.ndim,
         name=f"{image.name} predictions",
         symbol="square",
-        size=layers.POINT_SIZE,
+        size=POINT_SIZE,
         border_color=CONFIDENCE,
         border_colormap="gray",
         border_contrast_limits=(1 / len(scheme), 1.0) if len(scheme) > 1 else (0.0, 1.0),
@@ -61,7 +62,9 @@ def make(viewer: "napari.Viewer", image: Image, scheme: ClassScheme) -> PointsLa
             }
         },
         **layers.place(image),
-        **arguments,
+        **class_colors(scheme),
+        features=_features(np.empty((0, len(scheme)), np.float32), scheme, None),
+        feature_defaults=defaults,
     )
     add_quietly(viewer, layer, instead_of=image)
     return layer
@@ -98,7 +101,7 @@ def _features(
 ) -> pd.DataFrame:
     codes = predicted_class(probabilities, threshold)
     columns = {
-        CLASS_COLUMN: layers.categories([scheme.names[code] for code in codes], scheme),
+        CLASS_COLUMN: categories([scheme.names[code] for code in codes], scheme),
         CONFIDENCE: probabilities.max(axis=1, initial=0.0),
     }
     return pd.DataFrame(

@@ -9,12 +9,13 @@ from typing import Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
 
+from napari_lungcls.annotation.columns import GROUP_COLUMN
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.pyramid import BlockCache
 from napari_lungcls.images.stack import stack_dtype
 from napari_lungcls.images.windows import batches, read_windows
-from napari_lungcls.learning.layout import GROUP_COLUMN, Pair, check_pairs
+from napari_lungcls.learning.layout import Pair, check_pairs
 from napari_lungcls.learning.patches.parts import Step
 from napari_lungcls.learning.patches.settings import LARGEST, SMALLEST
 from napari_lungcls.learning.patches.writers import WRITERS, Content

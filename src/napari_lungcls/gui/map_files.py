@@ -4,18 +4,18 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tifffile
+from napari import current_viewer
+from napari.layers import Image
 
-from napari_lungcls.gui.readers import LayerData
-from napari_lungcls.gui.reading.images import is_called, open_images
+from napari_lungcls.gui.image_id import is_called
+from napari_lungcls.gui.layer_types import LayerData
+from napari_lungcls.gui.layers import pictures
+from napari_lungcls.gui.maps import map_layers, open_map
 from napari_lungcls.images.axes import READ_ERRORS
 from napari_lungcls.inference.cells import NAMESPACE
 from napari_lungcls.inference.map_data import MapHeader
-
-if TYPE_CHECKING:
-    from napari.layers import Image
 
 SUFFIXES = (".ome.zarr", ".zarr", ".ome.tif", ".ome.tiff", ".tif", ".tiff")
 
@@ -37,14 +37,13 @@ def read_map_layers(path: str) -> list[LayerData]:
     InputError
         When the map is damaged or newer than this program.
     """
-    from napari_lungcls.gui.maps import map_layers, open_map
-
     painted = open_map(path)
-    image = image_for(painted.header, path, open_images(len(painted.header.shape)))
+    images = pictures(current_viewer(), len(painted.header.shape))
+    image = image_for(painted.header, path, images)
     return map_layers(painted, layer_name(path), image, probabilities=True)
 
 
-def image_for(header: MapHeader, path: str, images: "Sequence[Image]") -> "Image | None":
+def image_for(header: MapHeader, path: str, images: Sequence[Image]) -> Image | None:
     """Find the open image that a map was painted over, by the name that the map remembers.
 
     Parameters

@@ -1,19 +1,14 @@
-"""Images as layers: lazy, in the place that their file states; and open ones found again."""
+"""Images as layers: lazy, in the place that their file states."""
 
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dask.array as da
 import numpy as np
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.readers import LayerData
-from napari_lungcls.images.opening import list_images, open_image
+from napari_lungcls.gui.layer_types import LayerData
+from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.utils.names import Folder, comparable, path_key
-
-if TYPE_CHECKING:
-    from napari.layers import Image
 
 RGB = ("#ff0000", "#00ff00", "#0000ff")
 
@@ -22,44 +17,6 @@ WHOLE = 2**24
 
 TILE = 2048
 """Edge in pixels of the pieces of larger planes, rounded to whole chunks of the file."""
-
-
-def read_image_layers(path: str) -> list[LayerData]:
-    """Open whatever `open_image` opens, or a map that this program painted.
-
-    Of several images in a file the largest is opened, and a window beside the image offers
-    the others. Datasets of HDF5 files only the user can tell apart: there the window comes
-    first.
-
-    Raises
-    ------
-    InputError
-        When the file or folder cannot be used; without a viewer also when it is an HDF5 file
-        with several images.
-    """
-    from napari import current_viewer
-
-    from napari_lungcls.gui.reading.maps import is_ours, read_map_layers
-
-    if is_ours(path):
-        return read_map_layers(path)
-    viewer, found = current_viewer(), list_images(path)
-    taken = next((path + image.choice for image in found if image.taken), path)
-    if viewer is None or len(found) < 2:
-        return file_layers(path if len(found) > 1 else taken)
-
-    from napari.utils.notifications import show_info
-
-    from napari_lungcls.gui.chooser import show_chooser
-
-    show_chooser(viewer, path, found)
-    if taken == path:
-        return []
-    show_info(
-        f"{Path(path).name} holds {len(found)} images. The largest is open; the list beside it "
-        "opens the others."
-    )
-    return file_layers(taken)
 
 
 def file_layers(path: str, part: str = "") -> list[LayerData]:
@@ -151,40 +108,6 @@ def image_layer(stack: ImageStack, part: str = "", colour: Any = None) -> LayerD
     if colour is not None:
         options |= {"colormap": colour, "blending": "additive"}
     return levels if len(levels) > 1 else levels[0], options, "image"
-
-
-def open_images(ndim: int) -> "list[Image]":
-    """List the images of the viewer that have `ndim` axes, painted probabilities left out."""
-    from napari import current_viewer
-    from napari.layers import Image
-
-    from napari_lungcls.gui.layers import KEY
-
-    viewer = current_viewer()
-    return [
-        layer
-        for layer in (viewer.layers if viewer is not None else ())
-        if isinstance(layer, Image) and layer.ndim == ndim and KEY not in layer.metadata
-    ]
-
-
-def is_called(image: "Image", name: str, folder: Path) -> bool:
-    """Tell whether an open image is the one that a file calls `name`.
-
-    Parameters
-    ----------
-    image
-        The layer.
-    name
-        The name of a layer, or the path of an image.
-    folder
-        What a relative path begins at.
-    """
-    file = PurePosixPath(comparable(name))
-    if comparable(image.name) in (comparable(name), file.name, file.stem):
-        return True
-    source = image.source.path
-    return source is not None and path_key(str(source)) == Folder(folder).key(name)
 
 
 def _as_dask(level: Any, ndim: int) -> Any:

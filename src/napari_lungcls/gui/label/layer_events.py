@@ -1,43 +1,41 @@
-"""Seeing every change of a points layer, however it was made, and making changes unseen."""
+"""Noticing every change of a points layer, however it was made, and making changes unnoticed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Points
 from psygnal import Signal
 
 from napari_lungcls.annotation.columns import CLASS_COLUMN, SOURCE_COLUMN
-from napari_lungcls.annotation.edits import Edit, diff
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.annotation.snapshots import Cells, Snapshot
-from napari_lungcls.gui.layers import categories
+from napari_lungcls.annotation.snapshots import Snapshot
+from napari_lungcls.gui.points_layer import categories, set_scheme
 
 
-class Watch:
+class LayerEvents:
     """Compares a layer with what it was, whenever napari says that something happened.
 
     Parameters
     ----------
     layer
         The points layer.
+    scheme
+        Its classes.
     """
 
-    edited = Signal(Edit, Snapshot)
-    """An edit that somebody made, and what was there before it."""
+    edited = Signal(Snapshot)
+    """Somebody changed the points; carries what was there before."""
 
-    def __init__(self, layer: Points) -> None:
+    def __init__(self, layer: Points, scheme: ClassScheme) -> None:
         self.layer = layer
-        self.snapshot = _snapshot(layer)
+        self.snapshot = Snapshot.build(layer.data, layer.features, scheme)
         self._quiet = self._added = False
         self._next: str | None = None
         events = layer.events
         self._wired = (
             (events.data, self._on_data),
             (events.features, self._on_features),
-            # Pasting says nothing but that there is something new to draw.
+            # Pasting emits nothing but that there is something new to draw.
             (events.set_data, self._on_drawn),
             (events.feature_defaults, self._hold_next),
         )
@@ -45,7 +43,7 @@ class Watch:
             emitter.connect(slot)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop listening."""
         for emitter, slot in self._wired:
             emitter.disconnect(slot)
 
@@ -54,68 +52,54 @@ class Watch:
         self._next = name
         self._hold_next()
 
-    def put(self, after: Snapshot, scheme: ClassScheme) -> None:
-        """Make the layer hold the points of a snapshot; `edited` is not emitted."""
-        layer, before = self.layer, self.snapshot
-        defaults = {name: layer.feature_defaults[name].iloc[0] for name in layer.features}
-        kinds = dict(layer.features.dtypes)
-        with self.unseen():
+    def put(self, after: Snapshot) -> None:
+        """Make the layer hold a snapshot, its classes included; `edited` is not emitted."""
+        layer, before, scheme = self.layer, self.snapshot, after.scheme
+        features = after.features.copy()
+        features[CLASS_COLUMN] = categories(list(after.classes), scheme)
+        defaults, self._quiet = self._defaults(), True
+        try:
             if len(after) != len(before):
                 layer.selected_data = set()
             if not np.array_equal(after.coordinates, before.coordinates):
                 layer.data = after.coordinates.copy()
-            layer.features = pd.DataFrame(
-                {
-                    name: categories(list(cells), scheme)
-                    if name == CLASS_COLUMN
-                    else _series(cells, kinds.get(name))
-                    for name, cells in after.columns.items()
-                },
-                index=range(len(after)),
-            )
-            fresh = {name: layer.feature_defaults[name].iloc[0] for name in layer.features}
+            layer.features = features
+            fresh = self._defaults()
             fresh |= {name: value for name, value in defaults.items() if name in fresh}
             if fresh.get(CLASS_COLUMN) not in scheme.names:
                 fresh[CLASS_COLUMN] = scheme.names[0]
             layer.feature_defaults = fresh
+            if scheme != before.scheme:
+                set_scheme(layer, scheme)
+        finally:
+            self._quiet = False
+            self.snapshot = Snapshot.build(layer.data, layer.features, scheme)
         if self._next not in scheme.names:
             self._next = None
         self._hold_next()
 
-    @contextmanager
-    def unseen(self) -> Iterator[None]:
-        """Change the layer inside without an edit being noted."""
-        before, self._quiet = self._quiet, True
-        try:
-            yield
-        finally:
-            self._quiet = before
-            self.snapshot = _snapshot(self.layer)
-
-    def look(self, *, moved: bool = True) -> None:
+    def compare(self, *, moved: bool = True) -> None:
         """Compare now; without `moved`, points are taken to be where they were."""
-        if self._quiet or len(self.layer.features) != len(self.layer.data):
+        layer, before = self.layer, self.snapshot
+        if self._quiet or len(layer.features) != len(layer.data):
             return
-        before = self.snapshot
-        if moved or len(before) != len(self.layer.data):
-            after = _snapshot(self.layer)
-        else:
-            after = Snapshot.build(before.coordinates, _columns(self.layer))
-        edit = diff(before, after)
-        if edit:
+        moved = moved or len(before) != len(layer.data)
+        where = layer.data if moved else before.coordinates
+        after = Snapshot.build(where, layer.features, before.scheme)
+        if not after.same(before):
             self.snapshot = after
-            self.edited.emit(edit, before)
+            self.edited.emit(before)
 
     def _on_data(self, event: Any) -> None:
         action = str(event.action)
         if action in {"added", "removed", "changed"}:
             self._added = action == "added" and not self._quiet
-            self.look()
+            self.compare()
 
     def _on_features(self, event: Any) -> None:
         # While points are dragged this comes with every move of the mouse, and `data`
         # only at the end: a drag is one edit.
-        self.look(moved=False)
+        self.compare(moved=False)
         if self._added:
             self._added = False
             if str(self.layer.mode) == "add":
@@ -130,29 +114,16 @@ class Watch:
         wanted = {CLASS_COLUMN: self._next}
         if SOURCE_COLUMN in layer.features:
             wanted[SOURCE_COLUMN] = ""
-        now = {name: layer.feature_defaults[name].iloc[0] for name in layer.features}
+        now = self._defaults()
         if any(now[name] != value for name, value in wanted.items()):
             before, self._quiet = self._quiet, True
             layer.feature_defaults = now | wanted
             self._quiet = before
 
+    def _defaults(self) -> dict[str, Any]:
+        layer = self.layer
+        return {str(name): layer.feature_defaults[name].iloc[0] for name in layer.features}
+
     def _on_drawn(self, event: Any) -> None:
         if len(self.layer.data) != len(self.snapshot):
-            self.look()
-
-
-def _snapshot(layer: Points) -> Snapshot:
-    return Snapshot.build(layer.data, _columns(layer))
-
-
-def _columns(layer: Points) -> dict[str, "pd.Series[Any]"]:
-    return {str(name): layer.features[name] for name in layer.features}
-
-
-def _series(cells: Cells, kind: Any) -> "pd.Series[Any]":
-    if kind is not None:
-        try:
-            return pd.Series(list(cells), dtype=kind)
-        except (TypeError, ValueError):
-            pass
-    return pd.Series(list(cells), dtype=object)
+            self.compare()

@@ -1,1 +1,0 @@
-"""What each kind of file becomes in napari; `gui.readers` decides by the name."""
