@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_lungcls.annotation import ClassScheme, ClassSpec, Points, read_points, write_points
     from napari_lungcls.errors import InputError, LungclsWarning
-    from napari_lungcls.images.anything import as_stack
-    from napari_lungcls.images.opening import open_image
+    from napari_lungcls.images.opening import as_stack, open_image
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import ImageStack
     from napari_lungcls.inference.painted import PaintedMap
@@ -33,15 +32,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
     "errors": ("InputError", "LungclsWarning"),
-    "imaging.sources": ("open_image",),
-    "imaging.anything": ("as_stack",),
-    "imaging.stack": ("ImageStack",),
+    "images.opening": ("as_stack", "open_image"),
+    "images.stack": ("ImageStack",),
     "learning.checkpoints": ("Checkpoint",),
     "learning.settings": ("TrainingSettings",),
     "model": ("Model", "load"),
     "painting.painted": ("PaintedMap",),
     "painting.stores": ("read_map",),
-    "pairing": ("open_pairs",),
+    "images.pairs": ("open_pairs",),
     "patches": (
         "PatchData",
         "export_patches",

@@ -18,7 +18,7 @@ from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import ImageId
 from napari_lungcls.gui.points_follower import PointsFollower
 from napari_lungcls.gui.writers import write_points_layer
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.inference.grid import MapGrid
 
 LUNG = ClassScheme.preset("lung")

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.document import FORMAT_VERSION, ModelDocument
 from napari_lungcls.network.engines.protocol import State
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.atomic_write import atomic_write
 
 METADATA_KEY = "napari-lungcls"
 SUFFIX = ".safetensors"
@@ -38,7 +38,7 @@ def write_model(
     # Arrays in another order of memory would be written as if they were in C order.
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
     try:
-        with replacing(target) as aside:
+        with atomic_write(target) as aside:
             save_file(arrays, aside, metadata=metadata)
     except (OSError, SafetensorError) as error:
         raise InputError(

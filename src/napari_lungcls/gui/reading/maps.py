@@ -10,7 +10,7 @@ import tifffile
 
 from napari_lungcls.gui.readers import LayerData
 from napari_lungcls.gui.reading.images import is_called, open_images
-from napari_lungcls.images.axes import READ_ERRORS
+from napari_lungcls.images.damage import READ_ERRORS
 from napari_lungcls.inference.cells import NAMESPACE
 from napari_lungcls.inference.header import MapHeader
 
