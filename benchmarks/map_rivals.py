@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import napari_lungcls as lc
-from napari_lungcls.images.geometry import to_level
+from napari_lungcls.images.geometry import to_zoomed
 from napari_lungcls.network.engines.torch.net import Backbone, pad
 
 COARSEST = 32.0
@@ -128,7 +128,7 @@ def _keys() -> list[tuple[int, int]]:
 
 def _corners(position: Any, zoom: int, stage: int) -> tuple[Tensor, Tensor]:
     """Cell before each image position, and how far the position is on the way to the next."""
-    where = torch.from_numpy((to_level(position, zoom) + HALO) / 2 ** (stage + 1))
+    where = torch.from_numpy((to_zoomed(position, zoom) + HALO) / 2 ** (stage + 1))
     return where.long(), (where - where.long()).float()
 
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_lungcls.annotation import ClassScheme, ClassSpec, Points, read_points, write_points
     from napari_lungcls.errors import InputError, LungclsWarning
-    from napari_lungcls.images.anything import as_stack
-    from napari_lungcls.images.opening import open_image
+    from napari_lungcls.images.opening import as_stack, open_image
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import ImageStack
     from napari_lungcls.inference.painted import PaintedMap, read_map
@@ -37,8 +36,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 _HOMES = {
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
     "errors": ("InputError", "LungclsWarning"),
-    "images.opening": ("open_image",),
-    "images.anything": ("as_stack",),
+    "images.opening": ("as_stack", "open_image"),
     "images.stack": ("ImageStack",),
     "learning.checkpoints": ("Checkpoint",),
     "learning.metrics": ("Metrics",),

@@ -22,7 +22,7 @@ from napari_lungcls.model import Model, training
 from napari_lungcls.reporting import Picture, Report, label_picture, write_report
 from napari_lungcls.reporting.runs import history_of, training_facts, validation_of
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
-from napari_lungcls.utils.atomic_write import check_writable, replacing
+from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.progress import exhaust
 
 SETTINGS = TrainingSettings(epochs=9, pretrained="none", seed=1)
@@ -270,7 +270,7 @@ def _write_section(path: Path, section: LungSection) -> None:
         "PhysicalSizeY": section.pixel_size,
         "PhysicalSizeYUnit": "µm",
     }
-    with replacing(path) as aside:
+    with atomic_write(path) as aside:
         tifffile.imwrite(
             aside, section.image, ome=True, photometric="rgb", tile=(256, 256),
             compression="zlib", metadata=metadata,

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.images.pairs import AnyPoints, PathLike, as_pairs
 from napari_lungcls.network.engines import Engine, Precision, State, create_engine
 from napari_lungcls.network.model_file import ModelDocument, read_model, write_model

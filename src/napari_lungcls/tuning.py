@@ -18,7 +18,7 @@ from napari_lungcls.learning.start import rehearse
 from napari_lungcls.learning.training import run_training
 from napari_lungcls.learning.tuning.space import Space
 from napari_lungcls.network.model_file import write_model
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -292,5 +292,5 @@ def _draw(
 
 
 def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_bytes(content)

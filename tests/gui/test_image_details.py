@@ -26,7 +26,7 @@ from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
 from napari_lungcls.gui.train.gather import gather, obstacle
 from napari_lungcls.gui.workers import cancel_all
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.images.stack import ImageStack
 
 RNG = np.random.default_rng(0)

@@ -20,7 +20,7 @@ from napari_lungcls.gui.points_follower import PointsFollower
 from napari_lungcls.gui.points_layer import annotation_layer, fill, set_scheme, to_points
 from napari_lungcls.gui.readers import points_reader
 from napari_lungcls.gui.writers import write_points_layer
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.inference.grid import MapGrid
 
 LUNG = ClassScheme.preset("lung")

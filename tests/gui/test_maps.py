@@ -8,7 +8,7 @@ from napari.layers import Image, Layer
 from known_maps import SLOPE, THRESHOLD, paint
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui import maps
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.painted import PaintedMap
 

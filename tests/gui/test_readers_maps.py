@@ -17,7 +17,7 @@ from napari_lungcls.gui.map_files import layer_name
 from napari_lungcls.gui.maps import map_layers, map_of
 from napari_lungcls.gui.readers import image_reader
 from napari_lungcls.gui.writers import NotSaved, write_map_layer
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.inference.painted import PaintedMap, read_map
 from plugin_in_napari import NAME, plugin_registered
 

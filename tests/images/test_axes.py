@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.axes import LazyView, Opened, arrange, guess_axes
-from napari_lungcls.images.units import micrometres, plausible, square, world
+from napari_lungcls.images.pixel_size import micrometres, plausible, square, world
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.anything import as_stack
 from napari_lungcls.images.channels import Channels
-from napari_lungcls.images.opening import open_image
-from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.opening import as_stack, open_image
+from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
 
 DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
@@ -194,7 +193,7 @@ def test_every_level_of_a_pyramid_and_its_place(tmp_path: Path) -> None:
     wanted = expected(np.moveaxis(image, 0, -1), ((0, 3), (1,), (2,)))
     for level, step in zip(stack.levels, (1, 2, 4), strict=True):
         np.testing.assert_array_equal(np.asarray(level), wanted[::step, ::step])
-    found = Level(stack.plane(), 4).read(2, 3, 5, 6)
+    found = ZoomedPlane(stack.plane(), 4).read(2, 3, 5, 6)
     np.testing.assert_array_equal(found, wanted[8:28:4, 12:36:4])
 
 

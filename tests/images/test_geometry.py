@@ -12,13 +12,13 @@ from napari_lungcls.images.geometry import (
     align_up,
     cell_count,
     interpolation_weights,
-    level_size,
     map_cell,
     map_offset,
     map_positions,
     reflect,
     to_image,
-    to_level,
+    to_zoomed,
+    zoomed_size,
 )
 
 ZOOMS = st.one_of(st.integers(1, 64).map(float), st.floats(0.1, 64))
@@ -28,8 +28,8 @@ STRIDES = st.integers(1, 64)
 
 @given(POSITIONS, ZOOMS)
 def test_to_level_and_to_image_are_inverse(position: float, zoom: float) -> None:
-    assert to_image(to_level(position, zoom), zoom) == pytest.approx(position, abs=1e-6)
-    assert to_level(to_image(position, zoom), zoom) == pytest.approx(position, abs=1e-6)
+    assert to_image(to_zoomed(position, zoom), zoom) == pytest.approx(position, abs=1e-6)
+    assert to_zoomed(to_image(position, zoom), zoom) == pytest.approx(position, abs=1e-6)
 
 
 @given(st.integers(0, 1000), st.integers(1, 64))
@@ -39,19 +39,19 @@ def test_a_level_pixel_is_centred_on_the_pixels_it_averages(index: int, zoom: in
 
 
 def test_at_zoom_1_nothing_moves() -> None:
-    assert to_level([0, 2.5, -3], 1).tolist() == [0, 2.5, -3]
+    assert to_zoomed([0, 2.5, -3], 1).tolist() == [0, 2.5, -3]
 
 
 @given(st.integers(1, 10_000), ZOOMS)
 def test_the_level_covers_the_image(size: int, zoom: float) -> None:
-    count = level_size(size, zoom)
+    count = zoomed_size(size, zoom)
     assert count >= 1
     assert count * zoom >= size * (1 - 1e-8)
     assert count == 1 or (count - 1) * zoom < size
 
 
 def test_a_zoom_that_rounding_made_a_hair_too_small_adds_no_pixel() -> None:
-    assert level_size(300, 0.3 / 0.1) == 100
+    assert zoomed_size(300, 0.3 / 0.1) == 100
 
 
 @given(st.integers(1, 5000), STRIDES)

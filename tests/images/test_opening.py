@@ -12,8 +12,8 @@ import tifffile
 import zarr
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images import source_picture
 from napari_lungcls.images.opening import SUPPORTED, open_image
+from napari_lungcls.images.readers import picture
 
 
 def test_missing(tmp_path):
@@ -64,7 +64,7 @@ def test_a_file_that_another_program_holds_is_not_called_damaged(tmp_path, monke
         (tifffile, "TiffFile"),
         (h5py, "File"),
         (zarr, "open"),
-        (source_picture, "_opened"),
+        (picture, "_opened"),
     ):
         monkeypatch.setattr(owner, what, held)
     with pytest.raises(InputError, match=r"is open in another program; close the other program"):

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images import source_picture
 from napari_lungcls.images.opening import PICTURES, open_image
+from napari_lungcls.images.readers import picture
 from napari_lungcls.images.readers.picture import Picture, decode, describe
 from napari_lungcls.learning.patches.opening import open_patches
 
@@ -302,10 +302,10 @@ def test_exif_that_cannot_be_read_turns_nothing(tmp_path):
 
 def test_the_limit_of_pictures(tmp_path, monkeypatch):
     Image.fromarray(noise(20, 30)).save(tmp_path / "a.png")
-    monkeypatch.setattr(source_picture, "MAX_PIXELS", 599)
+    monkeypatch.setattr(picture, "MAX_PIXELS", 599)
     with pytest.raises(InputError, match=r"30 by 20 pixels.*; convert it to OME-TIFF or OME-Zarr"):
         open_image(tmp_path / "a.png")
-    monkeypatch.setattr(source_picture, "MAX_PIXELS", 600)
+    monkeypatch.setattr(picture, "MAX_PIXELS", 600)
     assert open_image(tmp_path / "a.png").shape == (20, 30)
 
 

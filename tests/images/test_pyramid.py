@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from napari_lungcls.images import levels
-from napari_lungcls.images.pyramid import BlockCache, Level
+from napari_lungcls.images import pyramid
+from napari_lungcls.images.pyramid import BlockCache, ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
 
 RNG = np.random.default_rng(0)
@@ -67,8 +67,8 @@ def reflected(
     return wide[y : y + height, x : x + width]
 
 
-def plane_level(image: NDArray[Any], zoom: float, **options: Any) -> Level:
-    return Level(ImageStack(image, rgb=image.ndim == 3).plane(), zoom, **options)
+def plane_level(image: NDArray[Any], zoom: float, **options: Any) -> ZoomedPlane:
+    return ZoomedPlane(ImageStack(image, rgb=image.ndim == 3).plane(), zoom, **options)
 
 
 @settings(max_examples=60)
@@ -105,8 +105,8 @@ def test_cached_equals_uncached(
 ) -> None:
     image = RNG.integers(0, 255, (height, width), np.uint8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(levels, "BLOCK", block)
-        patch.setattr(levels, "SMALLEST_BLOCK", block)
+        patch.setattr(pyramid, "BLOCK", block)
+        patch.setattr(pyramid, "SMALLEST_BLOCK", block)
         # Room for a few blocks only, so that some are read anew.
         level = plane_level(image, zoom, cache=BlockCache(5 * block**2))
         plain = plane_level(image, zoom)
@@ -118,15 +118,15 @@ def test_cached_equals_uncached(
 
 
 def test_a_cache_serves_what_it_holds_and_forgets_the_oldest() -> None:
-    spy = Spy(RNG.integers(0, 255, (levels.BLOCK * 3, 40), np.uint8))
-    cache = BlockCache(2 * levels.BLOCK * 40)
-    level = Level(ImageStack(spy).plane(), 1, cache)
+    spy = Spy(RNG.integers(0, 255, (pyramid.BLOCK * 3, 40), np.uint8))
+    cache = BlockCache(2 * pyramid.BLOCK * 40)
+    level = ZoomedPlane(ImageStack(spy).plane(), 1, cache)
     for top in (0, 5, 100):
         level.read(top, 0, 10, 10)
     assert len(spy.reads) == 1
-    level.read(levels.BLOCK, 0, 10, 10)
-    level.read(2 * levels.BLOCK, 0, 10, 10)
-    level.read(levels.BLOCK, 0, 10, 10)
+    level.read(pyramid.BLOCK, 0, 10, 10)
+    level.read(2 * pyramid.BLOCK, 0, 10, 10)
+    level.read(pyramid.BLOCK, 0, 10, 10)
     assert len(spy.reads) == 3
     level.read(0, 0, 10, 10)
     assert len(spy.reads) == 4
@@ -136,7 +136,7 @@ def test_one_cache_for_many_images_never_mixes_them() -> None:
     cache = BlockCache()
     for value in range(50):
         # Each stack dies at once; the next may get its place in memory.
-        level = Level(ImageStack(np.full((9, 9), value, np.uint8)).plane(), 1, cache)
+        level = ZoomedPlane(ImageStack(np.full((9, 9), value, np.uint8)).plane(), 1, cache)
         assert (level.read(0, 0, 9, 9) == value).all()
 
 
@@ -176,7 +176,7 @@ def test_grey_has_three_equal_channels_and_alpha_is_dropped(zoom: float) -> None
 
 def test_only_what_is_needed_is_read() -> None:
     spy = Spy(RNG.integers(0, 255, (4, 400, 500), np.uint8))
-    level = Level(ImageStack(spy).plane((2,)), 4)
+    level = ZoomedPlane(ImageStack(spy).plane((2,)), 4)
     level.read(10, 20, 8, 9)
     assert spy.reads == [(2, slice(40, 72), slice(80, 116))]
 
@@ -194,7 +194,7 @@ def test_a_window_costs_little_more_than_it_shows_at_any_zoom(zoom: int) -> None
             return np.zeros(size, np.uint8)
 
     image = Endless()
-    level = Level(ImageStack(image).plane(), zoom, BlockCache())
+    level = ZoomedPlane(ImageStack(image).plane(), zoom, BlockCache())
     first = 50_000 // zoom
     level.read(first, first, 64, 64)
     # Blocks of 512 image pixels, or of 64 level pixels: four of them at worst.
@@ -205,8 +205,8 @@ def test_a_coarse_level_is_read_in_strips(monkeypatch: pytest.MonkeyPatch) -> No
     image = RNG.integers(0, 255, (320, 300), np.uint8)
     whole = plane_level(image, 8).read(0, 0, 40, 38)
     spy = Spy(image)
-    monkeypatch.setattr(levels, "STRIP_BYTES", 300 * 3 * 4 * 8 * 3)
-    found = Level(ImageStack(spy).plane(), 8).read(0, 0, 40, 38)
+    monkeypatch.setattr(pyramid, "STRIP_BYTES", 300 * 3 * 4 * 8 * 3)
+    found = ZoomedPlane(ImageStack(spy).plane(), 8).read(0, 0, 40, 38)
     np.testing.assert_array_equal(found, whole)
     assert max(key[0].stop - key[0].start for key in spy.reads) == 24
     assert spy.pixels == image.size
@@ -221,11 +221,11 @@ def test_dask_computes_only_the_chunks_it_needs() -> None:
 
     image = da.map_blocks(chunk, chunks=((64,) * 8, (64,) * 8), dtype=np.uint8, meta=np.empty(0))
     touched.clear()
-    Level(ImageStack(image).plane(), 2).read(33, 33, 10, 10)
+    ZoomedPlane(ImageStack(image).plane(), 2).read(33, 33, 10, 10)
     assert touched == [(1, 1)]
 
 
-def pyramid(image: NDArray[Any], factors: tuple[int, ...], *, up: bool) -> list[NDArray[Any]]:
+def odd_pyramid(image: NDArray[Any], factors: tuple[int, ...], *, up: bool) -> list[NDArray[Any]]:
     """Make a pyramid whose odd ends are rounded up, or cut off."""
     found = []
     for factor in factors:
@@ -245,10 +245,10 @@ def pyramid(image: NDArray[Any], factors: tuple[int, ...], *, up: bool) -> list[
 )
 def test_the_nearest_pyramid_level_is_used(height: int, width: int, up: bool, zoom: int) -> None:
     image = np.add.outer(np.arange(height) * 2.0, np.arange(width) * 3.0).astype(np.float32)
-    spies = [Spy(array) for array in pyramid(image, (1, 2, 4, 8), up=up)]
+    spies = [Spy(array) for array in odd_pyramid(image, (1, 2, 4, 8), up=up)]
     stack = ImageStack(spies, rgb=False)
     assert stack.factors == (1, 2, 4, 8)
-    level = Level(stack.plane(), zoom)
+    level = ZoomedPlane(stack.plane(), zoom)
     shape = level.shape
     found = level.read(0, 0, *shape)
     assert found.shape == (*shape, 3)
@@ -265,7 +265,7 @@ def test_a_pyramid_cut_off_at_its_ends_still_fills_its_level() -> None:
     fine = np.add.outer(np.arange(401), np.arange(303)).astype(np.float32)
     stack = ImageStack([fine, fine[:400:2, :302:2]], rgb=False)
     for zoom, shape in ((2, (201, 152)), (4, (101, 76)), (3.7, (109, 82))):
-        level = Level(stack.plane(), zoom)
+        level = ZoomedPlane(stack.plane(), zoom)
         assert level.shape == shape
         whole = level.read(0, 0, *shape)
         assert whole.shape == (*shape, 3)
@@ -281,7 +281,7 @@ def test_levels_that_are_shrunk_unevenly_are_left_alone() -> None:
     for other in (image[::2, ::2, ::2], image[:, ::2, :]):
         spy = Spy(other)
         stack = ImageStack([image, spy])
-        found = Level(stack.plane((5,)), 2).read(0, 0, 32, 32)
+        found = ZoomedPlane(stack.plane((5,)), 2).read(0, 0, 32, 32)
         wanted = level_of(image[5][..., None], 2)
         np.testing.assert_allclose(found[..., :1], wanted, atol=0.5001)
         assert not spy.reads
@@ -292,7 +292,7 @@ def test_whole_pixels_are_averaged_where_that_is_possible(
     zoom: float, level: int, factor: float
 ) -> None:
     spies = [Spy(np.zeros((240 // f, 240 // f), np.float32)) for f in (1, 2, 4)]
-    Level(ImageStack(spies, rgb=False).plane(), zoom).read(3, 3, 4, 4)
+    ZoomedPlane(ImageStack(spies, rgb=False).plane(), zoom).read(3, 3, 4, 4)
     assert [bool(spy.reads) for spy in spies] == [i == level for i in range(3)]
     rows = spies[level].reads[0][0]
     assert rows.start == int(3 * factor)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from napari.layers import Image
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.images.stack import ImageStack, stack_dtype
 
 RNG = np.random.default_rng(0)

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.images import tiff_chunks
 from napari_lungcls.images.damage import DamagedInput
 from napari_lungcls.images.opening import open_image
-from napari_lungcls.images.readers.tiff_chunks import StrictChunks
+from napari_lungcls.images.readers import tiff_pixels
+from napari_lungcls.images.readers.tiff_pixels import StrictChunks
 from napari_lungcls.images.stack import ImageStack
 
 RNG = np.random.default_rng(0)
@@ -504,7 +504,7 @@ def test_strips_are_decoded_once_for_a_row_of_tiles(tmp_path, monkeypatch):
         return await plain(self, key, *args, **options)
 
     monkeypatch.setattr(tifffile.zarr.ZarrTiffStore, "get", counted)
-    monkeypatch.setattr(tiff_chunks, "WHOLE", 0)
+    monkeypatch.setattr(tiff_pixels, "WHOLE", 0)
     level = open_image(path).levels[0]
     reads.clear()
     parts = [level[:32, left : left + 64] for left in range(0, 256, 64)]

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import to_image
-from napari_lungcls.images.pyramid import BlockCache, Level
-from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.images.windows import batches, check_inside, plane_indices, read_windows
+from napari_lungcls.images.pyramid import BlockCache, ZoomedPlane, read_windows
+from napari_lungcls.images.stack import ImageStack, check_inside, plane_indices
 
 RNG = np.random.default_rng(0)
 
@@ -57,7 +56,7 @@ def test_at_the_borders_the_reflection_is_seen(data: st.DataObject, zoom: int) -
     stack = ImageStack(image)
     point = np.array([[data.draw(st.floats(-0.5, n - 0.5)) for n in stack.plane_shape]])
     windows, places = read_windows(stack, point, [zoom], 32)
-    level = Level(stack.plane(), zoom)
+    level = ZoomedPlane(stack.plane(), zoom)
     whole = level.read(0, 0, *level.shape)
     wide = np.pad(whole, [(40, 40), (40, 40), (0, 0)], mode="reflect")
     first = (point[0] + 0.5) / zoom - 0.5 - places[0, 0]
@@ -136,13 +135,6 @@ def test_a_window_sits_on_the_pixels_that_geometry_names() -> None:
     point = np.array([[to_image(6, 4), to_image(10, 4)]])
     windows, places = read_windows(ImageStack(image), point, [4], 16)
     assert np.argwhere(windows[0, 0, ..., 0]).tolist() == np.rint(places[0]).tolist()
-
-
-@given(st.integers(0, 50), st.integers(1, 20))
-def test_batches_cut_everything_once(n: int, size: int) -> None:
-    parts = list(batches(n, size))
-    assert [i for part in parts for i in range(part.start, part.stop)] == list(range(n))
-    assert all(0 < part.stop - part.start <= size for part in parts)
 
 
 STACK = ImageStack(np.zeros((4, 20, 30), np.uint8), source="a.tif")

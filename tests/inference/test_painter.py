@@ -21,7 +21,7 @@ from known_network import (
     random_engine,
     read_off,
 )
-from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import Block, MapGrid
 from napari_lungcls.inference.painter import Painter
@@ -333,13 +333,13 @@ def test_coarse_zooms_are_averaged_while_the_finest_is_computed(
 ) -> None:
     spec = make_spec(zooms=(1, 4))
     readers: dict[float, set[str]] = {}
-    read = Level.read
+    read = ZoomedPlane.read
 
-    def noted(self: Level, *place: int) -> Any:
+    def noted(self: ZoomedPlane, *place: int) -> Any:
         readers.setdefault(self.zoom, set()).add(threading.current_thread().name.split("_")[0])
         return read(self, *place)
 
-    monkeypatch.setattr(Level, "read", noted)
+    monkeypatch.setattr(ZoomedPlane, "read", noted)
     image = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
     Model(make_document(spec), random_engine(spec, 3).state(), device="cpu").paint(
         ImageStack(image), 8

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from known_network import STRIDES, make_spec, random_engine, read_off
-from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.tiles import GRID, StageCells, region_cells
 from napari_lungcls.network.engines.host_painting import HostPainting
@@ -45,7 +45,7 @@ def at(cells: StageCells, y: Any, x: Any) -> Any:
 def cells_at(
     engine: Any, zoom: float, y: Any, x: Any, tile: int, painting: Any = None
 ) -> dict[int, StageCells]:
-    level = Level(ImageStack(IMAGE).plane(), zoom)
+    level = ZoomedPlane(ImageStack(IMAGE).plane(), zoom)
     name = 1 if zoom == 1 else 3
     painting = painting or engine.painting()
     painting.tile = tile
@@ -59,7 +59,7 @@ def cells_at(
 def whole(engine: Any, zoom: float) -> dict[int, StageCells]:
     """The level and far around it in a single tile, cut where nothing is felt of its edges."""
     margin = 160
-    level = Level(ImageStack(IMAGE).plane(), zoom)
+    level = ZoomedPlane(ImageStack(IMAGE).plane(), zoom)
     height, width = level.shape
     pixels = level.read(-margin, -margin, height + 2 * margin, width + 2 * margin)
     maps = engine.head_maps(pixels, 1 if zoom == 1 else 3)
@@ -81,7 +81,7 @@ def cut(reference: StageCells, like: StageCells) -> NDArray[np.float32]:
 @pytest.mark.parametrize("zoom", [1, 3, 2.6])
 @pytest.mark.parametrize(("tile", "host"), [(32, False), (96, False), (512, False), (96, True)])
 def test_tiles_are_seamless(zoom: float, tile: int, host: bool) -> None:
-    height, width = Level(ImageStack(IMAGE).plane(), zoom).shape
+    height, width = ZoomedPlane(ImageStack(IMAGE).plane(), zoom).shape
     reference = whole(EXACT, zoom)
     painting = HostPainting(EXACT) if host else EXACT.painting()
     found = cells_at(EXACT, zoom, (-0.5, height), (-0.5, width), tile, painting)
@@ -94,7 +94,7 @@ def test_tiles_are_seamless(zoom: float, tile: int, host: bool) -> None:
 @pytest.mark.parametrize("step", [0.7, 1, 2.5, 4, 23])
 def test_all_stages_are_read_between_their_cells(step: float, tile: int, host: bool) -> None:
     """At positions of any spacing, wherever tiles meet, and at several grids at once."""
-    level = Level(ImageStack(IMAGE).plane(), 1)
+    level = ZoomedPlane(ImageStack(IMAGE).plane(), 1)
     height, width = level.shape
     reference = whole(EXACT, 1)
     y = np.arange(-0.5 + step / 2, height, step)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.geometry import reflect
-from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.augmentation import augmented, crop_edge, reach
 from napari_lungcls.learning.dataset import BLOCK, PointSet, read_point_set
@@ -243,7 +243,7 @@ def test_every_point_is_answered_once_with_tissue_around_it() -> None:
     stack = image(700, 500)
     where = RNG.uniform(-0.5, 499.5, (80, 2))
     points = read([(stack, labelled(where))], SETTINGS)
-    levels = [Level(stack.plane(()), zoom) for zoom in (1, 3)]
+    levels = [ZoomedPlane(stack.plane(()), zoom) for zoom in (1, 3)]
     answered = []
     for rows, tiles in points.answering(everyone(points), 64, 2):
         assert len(tiles.pixels) <= 2
@@ -285,7 +285,7 @@ def test_several_images_keep_the_order_of_their_points() -> None:
         k = own[0]
         where = points.layout.coordinates[crops.rows[k]]
         corner = np.rint(where - crops.places[k, 0]).astype(int)
-        wanted = Level(level[planes[i]]).read(*corner, 16, 16)
+        wanted = ZoomedPlane(level[planes[i]]).read(*corner, 16, 16)
         np.testing.assert_array_equal(crops.pixels[i, 0], wanted)
 
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 import napari_lungcls as lc
 from napari_lungcls.annotation import Points
-from napari_lungcls.images.anything import as_stack
-from napari_lungcls.images.windows import read_windows
+from napari_lungcls.images.opening import as_stack
+from napari_lungcls.images.pyramid import read_windows
 from napari_lungcls.learning.patches.parts import PatchData, Role
 
 FORMATS = {

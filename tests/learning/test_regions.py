@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_lungcls.images.geometry import pixels_of
-from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.regions import Region, free_regions, region_of
 
@@ -25,7 +25,7 @@ def outside(region: Region, shape: tuple[int, int] = SHAPE) -> NDArray[np.float3
     return image
 
 
-def read(level: Level, part: Region) -> NDArray[Any]:
+def read(level: ZoomedPlane, part: Region) -> NDArray[Any]:
     return level.read(part.top, part.left, *part.shape)
 
 
@@ -45,7 +45,7 @@ def boxes(draw: Any, step: int = 1) -> Region:
 def test_level_pixels_of_a_region_read_its_pixels_and_no_others(
     region: Region, zoom: float
 ) -> None:
-    level = Level(ImageStack(outside(region), rgb=False).plane(), zoom)
+    level = ZoomedPlane(ImageStack(outside(region), rgb=False).plane(), zoom)
     part = region.level(zoom, SHAPE)
     assert part.area == 0 or np.isfinite(read(level, part)).all()
     # One level pixel more on any side would read another region: none is left out.
@@ -66,7 +66,7 @@ def test_a_whole_plane_is_all_of_its_level() -> None:
     plane = ImageStack(np.zeros(SHAPE, np.float32), rgb=False).plane()
     for zoom in (1, 3, 0.7, 2.7, 200):
         whole = Region.whole(0, SHAPE).level(zoom, SHAPE)
-        assert whole == Region.whole(0, Level(plane, zoom).shape)
+        assert whole == Region.whole(0, ZoomedPlane(plane, zoom).shape)
 
 
 @settings(max_examples=60)
@@ -83,7 +83,7 @@ def test_lines_between_stored_pixels_part_the_levels_of_a_pyramid(
     stack = ImageStack(levels, rgb=False)
     assert stack.factors == (1, 2, 4, 8)
     part = region.level(zoom, SHAPE)
-    assert part.area == 0 or np.isfinite(read(Level(stack.plane(), zoom), part)).all()
+    assert part.area == 0 or np.isfinite(read(ZoomedPlane(stack.plane(), zoom), part)).all()
 
 
 @settings(max_examples=100)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import napari_lungcls as lc
 from napari_lungcls.errors import InputError
-from napari_lungcls.utils.atomic_write import check_writable, remove_store, replacing, withheld
+from napari_lungcls.utils.atomic_write import atomic_write, check_writable, remove_store
+from napari_lungcls.utils.locks import why_unreadable
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def only(path: Path) -> bool:
 @given(st.binary(max_size=50))
 def test_what_was_written_is_there_and_nothing_else(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("files") / "a.ome.tif"
-    with replacing(path) as aside:
+    with atomic_write(path) as aside:
         assert aside.parent == path.parent
         assert aside.name.endswith(".ome.tif")
         aside.write_bytes(content)
@@ -43,7 +44,7 @@ def test_what_was_written_is_there_and_nothing_else(tmp_path_factory, content):
 
 
 def write_half(path: Path, error: BaseException) -> None:
-    with replacing(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text("half")
         raise error
 
@@ -61,14 +62,14 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(old, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"), replacing(old) as aside:
+    with pytest.raises(OSError, match="No space left"), atomic_write(old) as aside:
         aside.write_text("new")
     assert old.read_text() == "old"
     assert only(old)
 
 
 def test_a_writer_that_removes_and_makes_the_file_anew_is_fine(old):
-    with replacing(old) as aside:
+    with atomic_write(old) as aside:
         aside.unlink()
         aside.write_text("new")
     assert old.read_text() == "new"
@@ -79,7 +80,7 @@ def test_a_writer_that_removes_and_makes_the_file_anew_is_fine(old):
 def test_others_may_read_what_the_mask_allows(tmp_path):
     before = os.umask(0o027)
     try:
-        with replacing(tmp_path / "a.csv") as aside:
+        with atomic_write(tmp_path / "a.csv") as aside:
             aside.write_text("x")
     finally:
         os.umask(before)
@@ -88,7 +89,7 @@ def test_others_may_read_what_the_mask_allows(tmp_path):
 
 def test_a_relative_name_is_beside_the_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with replacing("a.csv") as aside:
+    with atomic_write("a.csv") as aside:
         aside.write_text("x")
     assert only(tmp_path / "a.csv")
 
@@ -97,7 +98,7 @@ def test_a_folder_is_not_replaced(tmp_path):
     (tmp_path / "map.csv").mkdir()
     with (
         pytest.raises(InputError, match="is a folder; give the name of a file"),
-        replacing(tmp_path / "map.csv"),
+        atomic_write(tmp_path / "map.csv"),
     ):
         pytest.fail("the block must not run")
     assert only(tmp_path / "map.csv")
@@ -145,7 +146,7 @@ def test_a_store_is_removed_whole(tmp_path):
     ],
 )
 def test_a_file_that_is_withheld_is_not_called_damaged(error, said):
-    found = withheld(error)
+    found = why_unreadable(error)
     assert (found is None) if said is None else (said in found)
 
 
@@ -182,7 +183,7 @@ def test_an_output_that_another_program_shows(old, monkeypatch):
     monkeypatch.setattr(os, "replace", shown)
     with (
         pytest.raises(InputError, match=r"used by another process\); close the program that"),
-        replacing(old) as aside,
+        atomic_write(old) as aside,
     ):
         aside.write_text("new")
     assert old.read_text() == "old"

@@ -13,7 +13,8 @@ import yaml
 from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
-from napari_lungcls.utils.atomic_write import replacing, withheld
+from napari_lungcls.utils.atomic_write import atomic_write
+from napari_lungcls.utils.locks import why_unreadable
 
 _MAX_BYTES = 1_000_000
 
@@ -59,7 +60,7 @@ def write_document(path: str | os.PathLike[str], data: object, what: str) -> Pat
         text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     else:
         text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-    with replacing(target) as aside:
+    with atomic_write(target) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
     return target
 
@@ -80,7 +81,7 @@ def _read_text(path: Path, what: str) -> str:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the name of the {what} file") from None
     except OSError as error:
-        why = withheld(error) or f"cannot be read ({error.strerror}); choose a {what}"
+        why = why_unreadable(error) or f"cannot be read ({error.strerror}); choose a {what}"
         raise InputError(f"{path} {why}") from error
 
 

@@ -18,7 +18,8 @@ from napari_lungcls.annotation.decimals import NUMBER, read_numbers
 from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
-from napari_lungcls.utils.atomic_write import replacing, withheld
+from napari_lungcls.utils.atomic_write import atomic_write
+from napari_lungcls.utils.locks import why_unreadable
 from napari_lungcls.utils.printable import printable
 
 _SEPARATORS = (",", ";", "\t")
@@ -150,7 +151,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the name of the points file") from None
     except OSError as error:
-        why = withheld(error) or f"cannot be read ({error.strerror}); choose a CSV file"
+        why = why_unreadable(error) or f"cannot be read ({error.strerror}); choose a CSV file"
         raise InputError(f"{path} {why}") from error
     kind = next((kind for start, kind in _OTHERS if data.lstrip().startswith(start)), None)
     if kind is not None:
@@ -257,7 +258,7 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]])
     InputError
         When the file cannot be written.
     """
-    with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
+    with atomic_write(path) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
         for cells in (header, *rows):
             stream.write(printable(",".join(map(_quoted, cells))) + "\n")
     return path

@@ -12,8 +12,8 @@ from napari.utils.colormaps import CMYBGR, MAGENTA_GREEN
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.layers import is_straight, to_world
-from napari_lungcls.images.anything import as_stack
 from napari_lungcls.images.axes import axis_name
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.images.stack import ImageStack
 
 COLOURS = "lungcls-colours"

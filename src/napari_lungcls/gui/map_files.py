@@ -13,7 +13,7 @@ from napari_lungcls.gui.image_id import is_called
 from napari_lungcls.gui.layer_types import LayerData
 from napari_lungcls.gui.layers import pictures
 from napari_lungcls.gui.maps import map_layers, open_map
-from napari_lungcls.images.axes import READ_ERRORS
+from napari_lungcls.images.damage import READ_ERRORS
 from napari_lungcls.inference.cells import NAMESPACE
 from napari_lungcls.inference.map_data import MapHeader
 

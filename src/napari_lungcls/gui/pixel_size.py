@@ -10,9 +10,9 @@ from napari.layers import Image, Labels, Layer
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui.layers import image_of, is_straight, to_world
-from napari_lungcls.images.anything import pixel_edges
 from napari_lungcls.images.opening import SUPPORTED, open_image
-from napari_lungcls.images.units import MICROMETRE
+from napari_lungcls.images.pixel_size import MICROMETRE
+from napari_lungcls.images.readers.arrays import pixel_edges
 
 
 def pixel_size(layer: Layer) -> float | None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-import struct
 import weakref
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,24 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-
-READ_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-)
-"""What the libraries raise while they read a damaged file; each was met by changing bytes."""
+from napari_lungcls.images.damage import READ_ERRORS
 
 MAX_CHUNK = 4 * 2**30
 """Bytes of the largest piece that is read; damaged headers announce terabytes."""
+
+
+_ROWS_FROM_END, _COLUMNS_FROM_END, _SWAPPED = (3, 4, 6, 7), (2, 3, 7, 8), (5, 6, 7, 8)
+"""Values of the tag Orientation (TIFF, EXIF) by which stored rows or columns are shown from
+their end, or rows as columns."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +190,31 @@ def guess_axes(shape: Sequence[int], *, choosing: bool = False) -> tuple[str, ..
     return tuple(names)
 
 
+def upright(
+    order: Sequence[int], orientation: int, rows: int, columns: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Show a picture in its orientation (CIPA DC-008): arguments of a `LazyView` of it.
+
+    Parameters
+    ----------
+    order
+        The axis of the file for each axis of the view, as it is stored.
+    orientation
+        1 to 8; 1 changes nothing.
+    rows, columns
+        Axes of the file that hold the stored rows and columns.
+
+    Returns
+    -------
+    order, flipped
+        As `LazyView` takes them.
+    """
+    swapped = {rows: columns, columns: rows} if orientation in _SWAPPED else {}
+    sides = ((rows, _ROWS_FROM_END), (columns, _COLUMNS_FROM_END))
+    flipped = tuple(axis for axis, values in sides if orientation in values)
+    return tuple(swapped.get(axis, axis) for axis in order), flipped
+
+
 class Opened:
     """Closes a file when the last array that reads from it is gone."""
 
@@ -224,7 +238,9 @@ class LazyView:
     opened
         Kept as long as the view, so that the file stays open.
     dtype
-        What is read becomes this type; by default it keeps its own.
+        Type to convert to; by default the array's own.
+    flipped
+        Axes of `array` that are read from their end.
 
     Raises
     ------
@@ -244,11 +260,12 @@ class LazyView:
         order: Sequence[int] | None = None,
         opened: Opened | None = None,
         dtype: Any = None,
+        flipped: Collection[int] = (),
     ) -> None:
         self.array = array
         self._source = source
         self._order = tuple(order) if order is not None else tuple(range(len(array.shape)))
-        self._opened = opened
+        self._opened, self._flipped = opened, frozenset(flipped)
         self.shape = tuple(int(array.shape[axis]) for axis in self._order)
         self.ndim = len(self.shape)
         self.dtype = np.dtype(array.dtype if dtype is None else dtype).newbyteorder("=")
@@ -266,9 +283,11 @@ class LazyView:
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
-        """Lengths of the pieces the file is stored in, or None."""
+        """Lengths of the chunks in the file; None if unknown or counted from an axis's end."""
         found = _pieces(self.array)
-        return None if found is None else tuple(found[axis] for axis in self._order)
+        if found is None or self._flipped:
+            return None
+        return tuple(found[axis] for axis in self._order)
 
     def __len__(self) -> int:
         """Length of the first axis."""
@@ -299,9 +318,9 @@ class LazyView:
             return np.empty(lengths, self.dtype)
         place: list[int | slice] = [0] * len(self.array.shape)
         for axis, k in zip(self._order, keys, strict=True):
-            place[axis] = k
+            place[axis] = _from_end(k, self.array.shape[axis]) if axis in self._flipped else k
         try:
-            region = np.asarray(self.array[tuple(place)])
+            stored = np.asarray(self.array[tuple(place)])
         except InputError:
             raise
         except READ_ERRORS as error:
@@ -310,8 +329,18 @@ class LazyView:
                 "is damaged or incomplete, copy or export it again"
             ) from error
         in_file = sorted(kept)
+        ends = tuple(i for i, axis in enumerate(in_file) if axis in self._flipped)
+        region: NDArray[Any] = np.flip(stored, ends)
         region = region.transpose([in_file.index(axis) for axis in kept])
         return region.astype(self.dtype, copy=False)
+
+
+def _from_end(key: int | slice, length: int) -> int | slice:
+    """Count an entry of a key from the end of its axis; slices then come in the other order."""
+    if isinstance(key, int):
+        return length - 1 - key
+    entries = range(key.start, key.stop, key.step)
+    return slice(length - 1 - entries[-1], length - entries[0], key.step)
 
 
 def _pieces(array: Any) -> tuple[int, ...] | None:

@@ -23,7 +23,7 @@ STAGE_STRIDES = {stage: 2 ** (stage + 1) for stage in range(-1, 5)}
 Floats = NDArray[np.float64]
 
 
-def to_level(position: ArrayLike, zoom: ArrayLike) -> Floats:
+def to_zoomed(position: ArrayLike, zoom: ArrayLike) -> Floats:
     """Image positions to level positions, at one zoom or at a zoom for each."""
     found: Floats = (np.asarray(position, dtype=np.float64) + 0.5) / np.asarray(zoom) - 0.5
     return found
@@ -34,7 +34,7 @@ def to_image(position: ArrayLike, zoom: float) -> Floats:
     return (np.asarray(position, dtype=np.float64) + 0.5) * zoom - 0.5
 
 
-def level_size(size: int, zoom: float) -> int:
+def zoomed_size(size: int, zoom: float) -> int:
     """Level pixels that cover `size` image pixels; the last may be covered in part."""
     return max(1, math.ceil(size / zoom - 1e-9))
 

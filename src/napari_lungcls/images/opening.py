@@ -1,14 +1,23 @@
-"""Opening an image file of any supported kind as a lazy stack."""
+"""Opening whatever is an image, a file of any supported kind or an object, as a lazy stack."""
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.images.axes import described_axes
 from napari_lungcls.images.channels import Choice
+from napari_lungcls.images.readers.arrays import (
+    layer_stack,
+    named_stack,
+    planes_or_levels,
+    spacings,
+)
 from napari_lungcls.images.readers.hdf5 import SUFFIXES as HDF5
 from napari_lungcls.images.readers.hdf5 import list_hdf5, open_hdf5, split_dataset
 from napari_lungcls.images.readers.openslide import SUFFIXES as SLIDES
@@ -80,6 +89,52 @@ def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> 
     return stack
 
 
+def as_stack(image: Any, *, channels: Choice | None = None, **options: Any) -> ImageStack:
+    """Take anything that is an image: an `ImageStack`, a path, an array, a napari layer.
+
+    Parameters
+    ----------
+    image
+        A numpy, dask, zarr or h5py array, an xarray `DataArray`, an OME-Zarr group, or a list
+        of arrays: of equal planes, which make a stack, or of the levels of a pyramid, finest
+        first. Names of axes count where an object has them, as they do in a file. A napari
+        image layer is recognised by its `data` and `rgb`; its scale and translate are kept,
+        and the lengths of its pixels in the world are the pixel size when its units are
+        lengths.
+    channels
+        What to make of its channels, as for `ImageStack`.
+    **options
+        Passed on to `ImageStack` for arrays and lists of arrays that do not name their axes.
+
+    Raises
+    ------
+    InputError
+        When it is no image, or it is a stack, whose channels have been chosen, or what it
+        says about its axes contradicts itself or the options.
+
+    Examples
+    --------
+    >>> lc.as_stack(np.zeros((5, 64, 64), np.uint8), pixel_size=0.5).shape
+    (5, 64, 64)
+    >>> lc.as_stack(np.zeros((64, 64, 3), np.uint8)).rgb
+    True
+    >>> lc.as_stack(np.zeros((3, 64, 64), np.uint8), channels="0,2,1").rgb
+    True
+    """
+    if isinstance(image, ImageStack):
+        if channels is not None:
+            raise InputError(f"{image.source}: is open; choose its channels where it is opened")
+        return image
+    if isinstance(image, str | os.PathLike):
+        return open_image(Path(image), channels)
+    if hasattr(image, "data") and hasattr(image, "rgb") and hasattr(image, "scale"):
+        return layer_stack(image, channels)
+    named = _described(image, channels, options)
+    if named is not None:
+        return named
+    return ImageStack(planes_or_levels(image), channels=channels, **options)
+
+
 def list_images(path: str | os.PathLike[str]) -> list[Listed]:
     """List the images of a file or folder that may hold several; none for other kinds.
 
@@ -137,3 +192,39 @@ def _open(
     raise InputError(
         f"{source}: images of this kind cannot be read; convert it to one of {', '.join(SUPPORTED)}"
     )
+
+
+def _described(image: Any, channels: Choice | None, options: dict[str, Any]) -> ImageStack | None:
+    """Open an object that may name its axes as its file would be; None when it names none."""
+    zarr, h5py = sys.modules.get("zarr"), sys.modules.get("h5py")
+    dims = getattr(image, "dims", None)
+    name = str(options.get("name") or getattr(image, "name", "") or "image").rpartition("/")[2]
+    source = str(options.get("source") or name)
+    if zarr is not None and isinstance(image, zarr.Array | zarr.Group):
+        from napari_lungcls.images.readers.zarr import zarr_stack
+
+        stack = zarr_stack(image, name, source, channels)
+    elif h5py is not None and isinstance(image, h5py.Dataset):
+        from napari_lungcls.images.readers.hdf5 import hdf5_stack
+
+        stack = hdf5_stack(image, name, source, channels)
+    elif isinstance(dims, tuple | list) and len(dims) == len(getattr(image, "shape", ())):
+        if described_axes(dims, ndim=len(dims), source=source) is None:
+            return None
+        stack = named_stack(image, dims, channels=channels, name=name, source=source,
+                            sizes=spacings(image, dims))  # fmt: skip
+    else:
+        return None
+    rgb = options.get("rgb")
+    if rgb is not None and rgb != stack.rgb:
+        raise InputError(
+            f"{source}: says by its axes that it is {'RGB' if stack.rgb else 'grey'}, and rgb="
+            f"{rgb} says that it is not; leave rgb out, or give the plain array"
+        )
+    unknown = sorted(set(options) - {"rgb", "name", "source", "pixel_size"})
+    if unknown:
+        raise InputError(
+            f"{source}: names its axes itself; leave {', '.join(unknown)} out, or give the plain "
+            "array"
+        )
+    return stack.with_pixel_size(options.get("pixel_size"))

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import Points, read_points
 from napari_lungcls.annotation.columns import IMAGE_COLUMN
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.images.anything import as_stack
 from napari_lungcls.images.channels import Choice
-from napari_lungcls.images.opening import open_image
+from napari_lungcls.images.opening import as_stack, open_image
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.utils.names import Folder, KnownImages, comparable, distinct
 from napari_lungcls.utils.printable import printable

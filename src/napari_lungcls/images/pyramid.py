@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -10,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from napari_lungcls.images.geometry import level_size, reflect, to_image
-from napari_lungcls.images.stack import Plane, stack_dtype
+from napari_lungcls.images.geometry import (
+    reflect,
+    to_image,
+    to_zoomed,
+    window_start,
+    zoomed_size,
+)
+from napari_lungcls.images.stack import ImageStack, Plane, plane_indices, stack_dtype
 
 STRIP_BYTES = 32 * 2**20
 """Bytes of image that are held at once while a coarse level is averaged."""
@@ -23,7 +30,7 @@ SMALLEST_BLOCK = 64
 """Least edge of the blocks in level pixels."""
 
 
-class Level:
+class ZoomedPlane:
     """One plane at one zoom, as an image of its own.
 
     Parameters
@@ -47,7 +54,7 @@ class Level:
         self.zoom = float(zoom)
         self.cache = cache
         height, width = plane.shape
-        self.shape = (level_size(height, zoom), level_size(width, zoom))
+        self.shape = (zoomed_size(height, zoom), zoomed_size(width, zoom))
         self.dtype = stack_dtype(plane.stack.dtype)
         self._source, self._factor = _nearest(plane.stack.factors, self.zoom)
         # Coarse blocks are small: a few windows must not cost a good part of the image.
@@ -184,6 +191,66 @@ class BlockCache:
             while self._bytes > self.limit and len(self._blocks) > 1:
                 _, oldest = self._blocks.popitem(last=False)
                 self._bytes -= oldest.nbytes
+
+
+def read_windows(
+    stack: ImageStack,
+    coordinates: NDArray[np.float64],
+    zooms: Sequence[float],
+    size: int,
+    *,
+    out: NDArray[Any] | None = None,
+    cache: BlockCache | None = None,
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Read a square of level pixels around every point, at every zoom.
+
+    Windows begin at whole level pixels, so nothing is interpolated; where exactly the
+    point lies in its window is returned beside it, at most half a pixel from the middle.
+    Beyond the image's edge its reflection is seen.
+
+    Parameters
+    ----------
+    stack
+        The image.
+    coordinates
+        `(n, ndim)` positions `(…, y, x)` in pixels; the nearest plane is taken.
+    zooms
+        Image pixels per level pixel.
+    size
+        Edge of the windows in level pixels.
+    out
+        Where to put the windows, for example a memory-mapped array; made if not given.
+    cache
+        Blocks kept between calls.
+
+    Returns
+    -------
+    windows : ndarray, (n, zooms, size, size, 3)
+        In the type of the image.
+    places : ndarray, (n, zooms, 2)
+        `(y, x)` of each point in its window, in level pixels.
+    """
+    n = len(coordinates)
+    if out is None:
+        out = np.empty((n, len(zooms), size, size, 3), stack_dtype(stack.dtype))
+    places = np.empty((n, len(zooms), 2))
+    cache = cache or BlockCache()
+    planes = plane_indices(stack, coordinates)
+    for k, zoom in enumerate(zooms):
+        where = to_zoomed(coordinates[:, -2:], zoom)
+        first = window_start(where, size)
+        places[:, k] = where - first
+        for i in _reading_order(planes, first):
+            level = ZoomedPlane(stack.plane(planes[i]), zoom, cache)
+            out[i, k] = level.read(int(first[i, 0]), int(first[i, 1]), size, size)
+    return out, places
+
+
+def _reading_order(planes: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Order points so that neighbours are read together and blocks serve several of them."""
+    blocks = first // BLOCK
+    order: NDArray[np.intp] = np.lexsort((blocks[:, 1], blocks[:, 0], *planes.T[::-1]))
+    return order
 
 
 def _folded_out(region: NDArray[Any], index: NDArray[np.int64], axis: int) -> NDArray[Any]:

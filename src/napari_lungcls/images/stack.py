@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.axes import LazyView, guess_axes
 from napari_lungcls.images.channels import Choice, mix, unmixed
 from napari_lungcls.images.damage import DAMAGE, DamagedInput, damaged_places
+from napari_lungcls.images.geometry import is_inside
 from napari_lungcls.utils.printable import printable
 
 
@@ -118,9 +120,7 @@ class ImageStack:
         self.levels = [level for level, use in zip(self.levels, even, strict=True) if use]
         self.factors = tuple(f for f, use in zip(factors, even, strict=True) if use and f)
         """How many pixels of the finest level one pixel of each level spans."""
-        if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):
-            raise InputError(f"{self.source}: the pixel size must be positive, not {pixel_size}")
-        self.pixel_size = None if pixel_size is None else float(pixel_size)
+        self.pixel_size = None if pixel_size is None else _positive(pixel_size, self.source)
         self.unit = unit
         self.scale = _per_axis(scale, self.ndim, 1.0, "scale")
         self.translate = _per_axis(translate, self.ndim, 0.0, "translate")
@@ -174,17 +174,8 @@ class ImageStack:
         """Return the same image with another pixel size; None changes nothing."""
         if pixel_size is None:
             return self
-        other = ImageStack(
-            self.levels,
-            rgb=self.rgb,
-            pixel_size=pixel_size,
-            scale=self.scale,
-            translate=self.translate,
-            unit=self.unit,
-            name=self.name,
-            source=self.source,
-        )
-        other.path, other.channels, other.turned = self.path, self.channels, self.turned
+        other = copy.copy(self)
+        other.pixel_size = _positive(pixel_size, self.source)
         return other
 
     def each_channel(self) -> list[ImageStack]:
@@ -288,6 +279,43 @@ class Plane:
         return region.astype(stack_dtype(self.stack.dtype), copy=False)
 
 
+def plane_indices(stack: ImageStack, coordinates: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the nearest plane of each point, `(n, ndim − 2)`."""
+    # Half way past the last plane is still on it, but would be rounded to the next.
+    last = np.asarray(stack.leading, np.int64) - 1
+    return np.clip(np.rint(coordinates[:, :-2]).astype(np.int64), 0, last)
+
+
+def check_inside(
+    stack: ImageStack, coordinates: NDArray[np.float64], points: str = "the points"
+) -> None:
+    """Refuse points that are not in the image.
+
+    Raises
+    ------
+    InputError
+        Naming the first point outside, or the wrong number of axes.
+    """
+    if coordinates.ndim != 2:
+        raise InputError(
+            f"{points}: coordinates have the shape (n, {stack.ndim}), one row for each point, "
+            f"not {coordinates.shape}"
+        )
+    if coordinates.shape[1] != stack.ndim:
+        raise InputError(
+            f"{points}: the coordinates have {coordinates.shape[1]} axes, but {stack.source} has "
+            f"{stack.ndim} {stack.shape}; give one coordinate per image axis, without colour"
+        )
+    bad = ~is_inside(coordinates, stack.shape)
+    if (rows := np.flatnonzero(bad.any(axis=1))).size:
+        where = ", ".join(f"{v:g}" for v in coordinates[rows[0]])
+        lie = f"and {rows.size - 1} more lie" if rows.size > 1 else "lies"
+        raise InputError(
+            f"{points}: point {rows[0] + 1} at ({where}) {lie} outside {stack.source}, which has "
+            f"shape {stack.shape}; are the coordinates data pixels (…, y, x) of this image?"
+        )
+
+
 def _as_levels(levels: Any, source: str) -> list[Any]:
     """Wrap one array as a pyramid of one; sort nothing, but insist on finest first."""
     found = list(levels) if isinstance(levels, list | tuple) else [levels]
@@ -321,6 +349,12 @@ def _factor(full: tuple[int, int], small: tuple[int, int]) -> float | None:
     least = max(n / (m + 1) for n, m in zip(full, small, strict=True))
     most = min(n / max(m - 1, 0.5) for n, m in zip(full, small, strict=True))
     return ratio if least <= most else None
+
+
+def _positive(pixel_size: float, source: str) -> float:
+    if not (math.isfinite(pixel_size) and pixel_size > 0):
+        raise InputError(f"{source}: the pixel size must be positive, not {pixel_size}")
+    return float(pixel_size)
 
 
 def _per_axis(

@@ -11,8 +11,7 @@ from scipy.special import softmax
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import map_cell
-from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.images.windows import check_inside, plane_indices
+from napari_lungcls.images.stack import ImageStack, check_inside, plane_indices
 from napari_lungcls.inference.grid import MapGrid
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.network.compatibility import check_image

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.images.damage import DamagedInput, Place
+from napari_lungcls.images.damage import DamagedInput, DamagedRegion
 from napari_lungcls.inference.grid import Block
 
 PIECE = 128
 """Edge in image pixels of the pieces that are painted or left out as a whole."""
 
-Damage = dict[Place, str]
+Damage = dict[DamagedRegion, str]
 """What cannot be read, and why."""
 
 Painted = tuple[NDArray[np.uint8], NDArray[np.float16] | None]

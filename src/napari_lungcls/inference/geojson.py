@@ -16,7 +16,7 @@ from napari_lungcls.inference.cells import class_map_axes
 from napari_lungcls.inference.map_data import MapHeader, blocks
 from napari_lungcls.inference.polygons import polygons
 from napari_lungcls.inference.store_cells import writing
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from napari_lungcls.inference.map_data import MapData
@@ -67,7 +67,7 @@ def write_geojson(
     target = check_geojson(path, overwrite=overwrite)
     with (
         writing(target),
-        replacing(target) as aside,
+        atomic_write(target) as aside,
         aside.open("w", encoding="utf-8", newline="\n") as out,
     ):
         out.write('{"type": "FeatureCollection", "features": [')

@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.images.geometry import STAGE_STRIDES, to_level
-from napari_lungcls.images.pyramid import BlockCache, Level
+from napari_lungcls.images.geometry import STAGE_STRIDES, to_zoomed
+from napari_lungcls.images.pyramid import BlockCache, ZoomedPlane
 from napari_lungcls.images.stack import Plane
 from napari_lungcls.inference.grid import Block, MapGrid
 from napari_lungcls.inference.tiles import Positions, Span, StageCells, region_cells, tile_places
@@ -137,7 +137,7 @@ class Painter:
         # Every zoom adds its terms; the heads sum them once at the end.
         terms: list[list[Term]] = [[] for _ in grids]
         for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
-            levels = [(to_level(y, effective), to_level(x, effective)) for y, x in grids]
+            levels = [(to_zoomed(y, effective), to_zoomed(x, effective)) for y, x in grids]
             sums: list[Any] = []
             if around is not None and self._is_coarse(zoom, effective):
                 cells = self._coarse(plane, zoom, effective, around)
@@ -191,7 +191,7 @@ class Painter:
         for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
             if not self._is_coarse(zoom, effective):
                 area = self._area(plane, (span[0], span[1]), effective)
-                self._begin_to_read(Level(plane, effective), area)
+                self._begin_to_read(ZoomedPlane(plane, effective), area)
 
     def _is_coarse(self, zoom: int, effective: float) -> bool:
         """Tell whether maps of a zoom are made for several blocks; detail is never kept."""
@@ -203,9 +203,9 @@ class Painter:
             is_kept = (plane.index, zoom, span) in self._kept
             if self._is_coarse(zoom, effective) and not is_kept:
                 area = self._area(plane, span, effective, keeps=True)
-                self._begin_to_read(Level(plane, effective, self._averages), area)
+                self._begin_to_read(ZoomedPlane(plane, effective, self._averages), area)
 
-    def _begin_to_read(self, level: Level, area: Area) -> None:
+    def _begin_to_read(self, level: ZoomedPlane, area: Area) -> None:
         # Most areas have one tile only.
         place = next(tile_places(self.painting.tile, *area))
         key = (level.plane.index, level.zoom, place)
@@ -244,7 +244,7 @@ class Painter:
 
         With `shared`, averages are made in large squares, and kept for the next areas.
         """
-        level = Level(plane, effective, self._averages if shared else None)
+        level = ZoomedPlane(plane, effective, self._averages if shared else None)
 
         def read(*place: int) -> NDArray[Any]:
             expected = self._expected.pop((plane.index, effective, place), None)
@@ -271,8 +271,8 @@ class Painter:
             reach, keeps = (self.spec.tile - 1) / 2, True
         sides = []
         for ends, size in zip(span, plane.shape, strict=True):
-            first, last = (float(v) for v in to_level(ends, effective))
-            least, most = (float(v) for v in to_level((0, size - 1), effective))
+            first, last = (float(v) for v in to_zoomed(ends, effective))
+            least, most = (float(v) for v in to_zoomed((0, size - 1), effective))
             wide = min(first, max(first - margin, least)), max(last, min(last + margin, most))
             sides.append((wide[0] - reach, wide[1] + reach + STAGE_STRIDES[0] * keeps))
         return sides[0], sides[1]

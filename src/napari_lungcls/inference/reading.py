@@ -11,7 +11,8 @@ import tifffile
 import zarr
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.axes import READ_ERRORS, LazyView, Opened
+from napari_lungcls.images.axes import LazyView, Opened
+from napari_lungcls.images.damage import READ_ERRORS
 from napari_lungcls.images.readers.zarr import child, open_node
 from napari_lungcls.inference.cells import (
     NAMESPACE,

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_lungcls.images.units import micrometres
+from napari_lungcls.images.pixel_size import micrometres
 from napari_lungcls.inference.cells import (
     NAMESPACE,
     PROBABILITIES,
@@ -25,7 +25,7 @@ from napari_lungcls.inference.record import Record, record_file
 from napari_lungcls.inference.resume import UnfinishedPainting
 from napari_lungcls.inference.store_base import BlockStore
 from napari_lungcls.inference.store_cells import CellArrays
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.printable import printable
 
 TILE = 512
@@ -64,7 +64,7 @@ class TiffStore(BlockStore):
         classes, probabilities = self.cells.classes, self.cells.probabilities
         cells = sum(a.size for a in (classes, probabilities) if a is not None)
         with (
-            replacing(self.target) as aside,
+            atomic_write(self.target) as aside,
             tifffile.TiffWriter(aside, bigtiff=4 * cells > LARGE, ome=True) as tif,
         ):
             options = {"photometric": "palette", "colormap": colormap(header)}

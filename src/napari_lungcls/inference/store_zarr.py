@@ -15,7 +15,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from napari_lungcls.images.units import ngff_name
+from napari_lungcls.images.pixel_size import ngff_name
 from napari_lungcls.inference.cells import (
     NAMESPACE,
     PROBABILITIES,

@@ -100,7 +100,7 @@ def region_cells(
     spec
         Its shape.
     read
-        Reads a region of the image at the zoom, see `Level.read`.
+        Reads a region of the image at the zoom, see `ZoomedPlane.read`.
     zoom
         The network's own name of the zoom.
     span

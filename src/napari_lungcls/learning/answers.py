@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.images.pyramid import read_windows
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.images.windows import read_windows
 from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.network.compatibility import fitting_zooms
 from napari_lungcls.network.decision import predicted_class

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.geometry import middle, reflect, to_image, to_level
-from napari_lungcls.images.pyramid import BlockCache, Level
+from napari_lungcls.images.geometry import middle, reflect, to_image, to_zoomed
+from napari_lungcls.images.pyramid import BlockCache, ZoomedPlane
 from napari_lungcls.images.stack import ImageStack, stack_dtype
 from napari_lungcls.learning.examples import Crops, Side
 from napari_lungcls.learning.layout import Layout, Pair
@@ -170,7 +170,7 @@ class PointSet:
                 at = origins[i]
                 if k:
                     effective = self._plane_zoom(region.plane, zoom)
-                    at = np.rint(to_level(centre, effective) - middle(edge)).astype(int)
+                    at = np.rint(to_zoomed(centre, effective) - middle(edge)).astype(int)
                     first, last = np.reshape(self._rectangle(region, zoom), (2, 2))
                     room = last - first >= edge
                     at = np.where(room, np.clip(at, first, np.maximum(first, last - edge)), at)
@@ -227,7 +227,7 @@ class PointSet:
         """Level positions of all points at all zooms, `(n, zooms, 2)`."""
         pairs = [pair for pair, _ in self.layout.plane_places]
         effective = np.array([self.layout.effective[pair] for pair in pairs])[self.layout.planes]
-        return to_level(self.layout.coordinates[:, np.newaxis], effective[..., np.newaxis])
+        return to_zoomed(self.layout.coordinates[:, np.newaxis], effective[..., np.newaxis])
 
     def _plane_zoom(self, plane: int, zoom: int) -> float:
         """Image pixels per level pixel of a plane; `zoom` numbers the zooms of the layout."""
@@ -264,8 +264,8 @@ def read_point_set(
     for plane, (pair, where) in enumerate(layout.plane_places):
         points = layout.coordinates[layout.planes == plane]
         for k, zoom in enumerate(layout.effective[pair]):
-            level = Level(pairs[pair][0].plane(where), zoom)
-            near = _near(to_level(points, zoom), level.shape, reach)
+            level = ZoomedPlane(pairs[pair][0].plane(where), zoom)
+            near = _near(to_zoomed(points, zoom), level.shape, reach)
             numbers = np.full(near.shape, -1, np.intp)
             numbers[near] = np.arange(len(wanted), len(wanted) + int(near.sum()))
             index[plane, k] = numbers
@@ -278,7 +278,8 @@ def read_point_set(
         pair, where = layout.plane_places[plane]
         stack = pairs[pair][0]
         if (plane, k) != last:
-            level, last = Level(stack.plane(where), layout.effective[pair][k], cache), (plane, k)
+            level = ZoomedPlane(stack.plane(where), layout.effective[pair][k], cache)
+            last = (plane, k)
         blocks[number] = level.read(i * BLOCK, j * BLOCK, BLOCK, BLOCK)
         _check_finite(blocks[number], stack)
         yield number + 1, len(wanted)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TRAINING, VALIDATION = "#2f8fd8", "#e0701a"
+"""Colours of the curves of a training: blue and orange, which everyone can tell apart and which
+stand out from dark and light backgrounds."""
+
 
 @dataclass(frozen=True)
 class EpochRecord:

@@ -15,8 +15,7 @@ from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.pixel_size import check_zooms, effective_zooms, size_remark
-from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.images.windows import check_inside, plane_indices
+from napari_lungcls.images.stack import ImageStack, check_inside, plane_indices
 from napari_lungcls.utils.names import comparable, path_key, warn_of_case
 
 COMPRESSED = 16

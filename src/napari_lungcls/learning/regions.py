@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.images.geometry import level_size, pixels_of, to_level
+from napari_lungcls.images.geometry import pixels_of, to_zoomed, zoomed_size
 
 _ROUNDING = 1e-9
 
@@ -178,6 +178,6 @@ def _level_range(first: int, stop: int, zoom: float, size: int) -> tuple[int, in
         high = math.floor(stop / zoom + _ROUNDING)
     else:
         # Interpolated between the pixels before and after the centre of the level pixel.
-        low = math.ceil(float(to_level(first, zoom)) - _ROUNDING)
-        high = math.floor(float(to_level(stop - 1, zoom)) + _ROUNDING) + 1
-    return (0 if first <= 0 else low), (level_size(size, zoom) if stop >= size else high)
+        low = math.ceil(float(to_zoomed(first, zoom)) - _ROUNDING)
+        high = math.floor(float(to_zoomed(stop - 1, zoom)) + _ROUNDING) + 1
+    return (0 if first <= 0 else low), (zoomed_size(size, zoom) if stop >= size else high)

@@ -21,7 +21,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.atomic_write import atomic_write
 
 FORMAT_VERSION = 2
 """Version of the document; a reader refuses newer ones. Networks of version 1 were trained on
@@ -135,7 +135,7 @@ def write_model(
     # Arrays in another order of memory would be written as if they were in C order.
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
     try:
-        with replacing(target) as aside:
+        with atomic_write(target) as aside:
             save_file(arrays, aside, metadata=metadata)
     except (OSError, SafetensorError) as error:
         raise InputError(

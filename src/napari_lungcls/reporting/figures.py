@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.history import TRAINING, VALIDATION, EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
-from napari_lungcls.palette import TRAINING, VALIDATION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.atomic_write import atomic_write
 
 UNPAINTED = (208, 208, 208)
 
@@ -115,7 +115,7 @@ def write_picture(path: str | os.PathLike[str], picture: NDArray[np.uint8]) -> N
     InputError
         When nothing can be written there.
     """
-    with replacing(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_bytes(png_bytes(picture))
 
 

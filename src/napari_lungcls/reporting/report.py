@@ -22,7 +22,7 @@ from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.reporting import figures, page, pictures, rendering, sections, tables
 from napari_lungcls.reporting.sections import Sections, basis_of
-from napari_lungcls.utils.atomic_write import check_writable, replacing
+from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.printable import printable
 
 if TYPE_CHECKING:
@@ -289,5 +289,5 @@ def _is_ours(index: Path) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_bytes(content)

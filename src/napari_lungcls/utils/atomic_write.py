@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from napari_lungcls.errors import InputError
-
-_IN_USE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EBUSY, errno.ETXTBSY, errno.EDEADLK)
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS)
-_IN_USE_ON_WINDOWS = (32, 33)
-"""ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION."""
-_LOCKED = re.compile(r"unable to lock file|GetLastError\(\) = 3[23]\b")
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -48,7 +40,7 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`, moved there when the block ends well.
 
     After an error nothing is left and an older file stays as it was. The temporary name
@@ -93,37 +85,6 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def withheld(error: BaseException) -> str | None:
-    """Say why a file that is there cannot be opened, and the remedy.
-
-    Parameters
-    ----------
-    error
-        What opening it raised.
-
-    Returns
-    -------
-    str or None
-        The rest of a sentence that begins with the file's name; None when the file itself is
-        at fault, or its name.
-    """
-    if not isinstance(error, OSError):
-        return None
-    # HDF5 puts the numbers of the system into its message.
-    text = str(error)
-    if error.errno in _NO_LOCKS and "lock" in text:
-        return (
-            "lies on a disk that knows no locks; copy it to another disk, or set the environment "
-            "variable HDF5_USE_FILE_LOCKING to FALSE"
-        )
-    shared = getattr(error, "winerror", None) in _IN_USE_ON_WINDOWS or _LOCKED.search(text)
-    if error.errno in _IN_USE or shared or (error.errno == errno.EACCES and os.name == "nt"):
-        return "is open in another program; close the other program, then try again"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "must not be read by this user; change its permissions"
-    return None
 
 
 def _umask() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import sys
 import time
@@ -14,6 +15,12 @@ from typing import IO
 # Windows refuses to read locked bytes: the locked one lies where no file ends.
 _FAR = 1 << 40
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+
+_IN_USE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EBUSY, errno.ETXTBSY, errno.EDEADLK)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS)
+_IN_USE_ON_WINDOWS = (32, 33)
+"""ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION."""
+_LOCKED = re.compile(r"unable to lock file|GetLastError\(\) = 3[23]\b")
 
 
 def lock(stream: IO[bytes], patience: float = 0.0) -> bool | None:
@@ -149,3 +156,34 @@ class Claim:
 
 class Claimed(Exception):
     """Somebody else holds a claim; the message says who."""
+
+
+def why_unreadable(error: BaseException) -> str | None:
+    """Say why a file that is there cannot be opened, and the remedy.
+
+    Parameters
+    ----------
+    error
+        What opening it raised.
+
+    Returns
+    -------
+    str or None
+        The rest of a sentence that begins with the file's name; None when the file itself is
+        at fault, or its name.
+    """
+    if not isinstance(error, OSError):
+        return None
+    # HDF5 puts the numbers of the system into its message.
+    text = str(error)
+    if error.errno in _NO_LOCKS and "lock" in text:
+        return (
+            "lies on a disk that knows no locks; copy it to another disk, or set the environment "
+            "variable HDF5_USE_FILE_LOCKING to FALSE"
+        )
+    shared = getattr(error, "winerror", None) in _IN_USE_ON_WINDOWS or _LOCKED.search(text)
+    if error.errno in _IN_USE or shared or (error.errno == errno.EACCES and os.name == "nt"):
+        return "is open in another program; close the other program, then try again"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "must not be read by this user; change its permissions"
+    return None

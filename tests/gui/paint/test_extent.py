@@ -14,7 +14,7 @@ from napari_lungcls.gui.paint.extent import (
     position_in_view,
     region_in_view,
 )
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.inference.grid import MapGrid
 
 PLACE = {"scale": (2.0, 3.0, 0.5, 0.5), "translate": (5.0, -7.0, 11.0, 13.0)}

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QWidget
 from known_maps import paint
 from napari_lungcls.gui.maps import add_layers, map_layers
 from napari_lungcls.gui.paint.mapview import EMPTY, OFF_MAP, MapView
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 
 PLACE = {"scale": (2.0, 0.5, 0.5), "translate": (3.0, 11.0, 13.0)}
 

@@ -13,7 +13,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.paint import PaintMap
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.workers import cancel_all
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.model import Model
 
 PLACE = {"scale": (2.0, 0.5, 0.5), "translate": (3.0, 11.0, 13.0)}

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_lungcls.gui.train.history import History, Line, epoch_ticks, loss_ceiling
 from napari_lungcls.gui.train.theme import Colours
-from napari_lungcls.palette import TRAINING, VALIDATION
+from napari_lungcls.learning.history import TRAINING, VALIDATION
 
 BETWEEN = 200
 """Milliseconds from one drawing to the next."""

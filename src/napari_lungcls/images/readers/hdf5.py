@@ -11,13 +11,13 @@ import h5py
 import numpy as np
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.axes import READ_ERRORS, Opened
+from napari_lungcls.images.axes import Opened
 from napari_lungcls.images.channels import Choice
+from napari_lungcls.images.damage import reading
+from napari_lungcls.images.pixel_size import micrometres
 from napari_lungcls.images.readers.arrays import named_stack
 from napari_lungcls.images.readers.selection import Listed
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.images.units import micrometres
-from napari_lungcls.utils.atomic_write import withheld
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".ims")
 CACHE_BYTES = 64 * 2**20
@@ -25,6 +25,8 @@ CACHE_BYTES = 64 * 2**20
 _MOST_NAMES = 10
 _IMARIS = "/DataSet/ResolutionLevel 0/"
 """Where Imaris keeps the finest level of an image."""
+
+_DAMAGED = "is a damaged HDF5 file ({}); copy it again"
 
 _WITH_DATASET = re.compile(
     rf"(?P<file>.*(?:{'|'.join(re.escape(s) for s in SUFFIXES)})):(?P<inside>.*)",
@@ -61,15 +63,11 @@ def list_hdf5(path: Path, source: str) -> list[Listed]:
     InputError
         When it is no HDF5 file or damaged.
     """
-    with _file(path, source) as file:
-        try:
-            nodes = [(inside, file[inside]) for inside in _images(file)]
-            return [
-                Listed(f":{inside}", inside, tuple(node.shape), str(node.dtype))
-                for inside, node in nodes
-            ]
-        except READ_ERRORS as error:
-            raise InputError(_damaged(source, error)) from error
+    with _file(path, source) as file, reading(source, _DAMAGED):
+        return [
+            Listed(f":{inside}", inside, tuple(node.shape), str(node.dtype))
+            for inside, node in ((inside, file[inside]) for inside in _images(file))
+        ]
 
 
 def open_hdf5(
@@ -124,12 +122,10 @@ def hdf5_stack(
     InputError
         When it is damaged or no image.
     """
-    try:
+    with reading(source, _DAMAGED):
         tags, labels = _axistags(dataset), [dim.label for dim in dataset.dims]
         sizes = _sizes(dataset)
         array = _without_padding(dataset)
-    except READ_ERRORS as error:
-        raise InputError(_damaged(source, error)) from error
     return named_stack(
         array,
         [axis.get("key", "") for axis in tags],
@@ -143,32 +139,20 @@ def hdf5_stack(
 
 
 def _file(path: Path, source: str) -> h5py.File:
-    try:
+    with reading(source, "is not an HDF5 file that can be read ({}); copy or export it again"):
         return h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
-    except READ_ERRORS as error:
-        if why := withheld(error):
-            raise InputError(f"{source} {why}") from error
-        raise InputError(
-            f"{source}: is not an HDF5 file that can be read ({error}); copy or export it again"
-        ) from error
-
-
-def _damaged(source: str, error: Exception) -> str:
-    return f"{source}: is a damaged HDF5 file ({error}); copy it again"
 
 
 def _dataset(
     file: h5py.File, inside: str | None, chosen: str | None, path: Path, source: str
 ) -> h5py.Dataset:
-    try:
+    with reading(source, _DAMAGED):
         found = _images(file)
         if chosen is not None and chosen.isdecimal() and 1 <= int(chosen) <= len(found):
             inside = found[int(chosen) - 1]
         elif chosen is not None:
             inside = chosen
         node = file.get(inside) if inside is not None else file[found[0]] if found else None
-    except READ_ERRORS as error:
-        raise InputError(_damaged(source, error)) from error
     listed = ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")
     if inside is not None and not isinstance(node, h5py.Dataset):
         raise InputError(

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.axes import READ_ERRORS, LazyView, Opened
+from napari_lungcls.images.axes import LazyView, Opened
 from napari_lungcls.images.channels import Choice
+from napari_lungcls.images.damage import READ_ERRORS
+from napari_lungcls.images.pixel_size import world
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.images.units import world
 
 SUFFIXES = (".mrxs", ".vms", ".vmu", ".svslide", ".scn", ".bif", ".dcm", ".czi")
 """Kinds of slides that are left to OpenSlide; what tifffile reads is read by that."""

@@ -27,11 +27,10 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.axes import READ_ERRORS
+from napari_lungcls.images.axes import LazyView, upright
 from napari_lungcls.images.channels import Choice
-from napari_lungcls.images.readers.orientation import upright
+from napari_lungcls.images.damage import READ_ERRORS, reading
 from napari_lungcls.images.stack import ImageStack, stack_dtype
-from napari_lungcls.utils.atomic_write import withheld
 
 MAX_PIXELS = 2**30
 """Pixels of the largest picture that is decoded, 3 GiB of RGB.
@@ -161,7 +160,9 @@ def decode(path: Path, source: str) -> NDArray[Any]:
             region = plane.read(slice(0, height), slice(0, width))
             return region if region.shape[-1] == 3 else region[..., 0]
         opened = _opened(stream, start, source)
-        pixels = np.ascontiguousarray(upright(opened.pixels(), opened.orientation))
+        stored = opened.pixels()
+        order, flipped = upright(range(stored.ndim), opened.orientation, 0, 1)
+        pixels = np.ascontiguousarray(LazyView(stored, source, order, flipped=flipped)[...])
         found = Picture(pixels.shape[:2], str(pixels.dtype), pixels.ndim == 3)
         if found != opened.picture._replace(turned=False):
             raise ValueError(f"{found} where the header says {opened.picture}")
@@ -171,19 +172,15 @@ def decode(path: Path, source: str) -> NDArray[Any]:
 @contextmanager
 def _reading(path: Path, source: str) -> Iterator[tuple[IO[bytes], bytes]]:
     """Open a file, give its first bytes, and word what goes wrong."""
-    try:
-        with path.open("rb") as stream:
+    with reading(source, "is a damaged image ({}); copy it again", SyntaxError):
+        try:
+            stream = path.open("rb")
+        except FileNotFoundError:
+            raise InputError(f"{source}: there is no such picture; check the name") from None
+        with stream:
             start = stream.read(12)
             stream.seek(0)
             yield stream, start
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{source}: there is no such picture; check the name") from None
-    except (*READ_ERRORS, SyntaxError) as error:
-        if why := withheld(error):
-            raise InputError(f"{source} {why}") from error
-        raise InputError(f"{source}: is a damaged image ({error}); copy it again") from error
 
 
 def _one_plane(path: Path, source: str) -> ImageStack:

@@ -14,15 +14,15 @@ from typing import Literal
 import tifffile
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.images.axes import READ_ERRORS, LazyView, Opened, arrange
+from napari_lungcls.images.axes import LazyView, Opened, arrange, upright
 from napari_lungcls.images.channels import Choice, per_channel
-from napari_lungcls.images.readers.orientation import Turned
+from napari_lungcls.images.damage import reading
+from napari_lungcls.images.pixel_size import micrometres, plausible, world
 from napari_lungcls.images.readers.selection import Candidate, Listed, choose, is_associated
-from napari_lungcls.images.readers.tiff_chunks import hushed, level_pixels
-from napari_lungcls.images.readers.tiff_meaning import PALETTE, intensities, turned
+from napari_lungcls.images.readers.tiff_pixels import PALETTE, hushed, intensities, level_pixels
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.images.units import micrometres, plausible, world
-from napari_lungcls.utils.atomic_write import withheld
+
+_BROKEN = "is not a TIFF image that can be read ({}); copy or export it again"
 
 Sizes = dict[str, float | None]
 """Micrometres per pixel along `x`, `y`, `z`; None or absent when unknown."""
@@ -57,21 +57,9 @@ def open_tiff(
     InputError
         When the file is no TIFF, breaks off, or holds something else than intensities.
     """
-    broken = f"{source}: is not a TIFF image that can be read"
-    with hushed() as heard:
-        try:
-            tif = tifffile.TiffFile(path)
-        except READ_ERRORS as error:
-            why = withheld(error)
-            said = f"{source} {why}" if why else f"{broken} ({error}); copy or export it again"
-            raise InputError(said) from error
-        opened = Opened(tif.close)
-        try:
-            return _opened(tif, path, source, channels, chosen, opened, heard)
-        except InputError:
-            raise
-        except READ_ERRORS as error:
-            raise InputError(f"{broken} ({error}); copy or export it again") from error
+    with hushed() as heard, reading(source, _BROKEN):
+        tif = tifffile.TiffFile(path)
+        return _opened(tif, path, source, channels, chosen, Opened(tif.close), heard)
 
 
 def list_tiff(path: Path, source: str) -> list[Listed]:
@@ -82,21 +70,15 @@ def list_tiff(path: Path, source: str) -> list[Listed]:
     InputError
         When it is no TIFF.
     """
-    with hushed():
-        try:
-            with tifffile.TiffFile(path) as tif:
-                images = _images(tif)
-                candidates = [Candidate(one.name or "", *_plane(one)) for one in images]
-                taken = choose(candidates, None, source, silent=True)
-                return [
-                    Listed(f"#{i + 1}", like.name, tuple(one.shape), str(one.dtype), i == taken)
-                    for i, (one, like) in enumerate(zip(images, candidates, strict=True))
-                    if i == taken or not is_associated(like.name)
-                ]
-        except READ_ERRORS as error:
-            raise InputError(
-                f"{source}: is not a TIFF image that can be read ({error}); copy or export it again"
-            ) from error
+    with hushed(), reading(source, _BROKEN), tifffile.TiffFile(path) as tif:
+        images = _images(tif)
+        candidates = [Candidate(one.name or "", *_plane(one)) for one in images]
+        taken = choose(candidates, None, source, silent=True)
+        return [
+            Listed(f"#{i + 1}", like.name, tuple(one.shape), str(one.dtype), i == taken)
+            for i, (one, like) in enumerate(zip(images, candidates, strict=True))
+            if i == taken or not is_associated(like.name)
+        ]
 
 
 def _opened(
@@ -125,15 +107,16 @@ def _opened(
         intensities(a, level.keyframe, lookup=lookup, source=source)
         for a, level in zip(arrays, levels, strict=True)
     ]
-    if not lookup:
-        arrays = [turned(array, axes, page) for array in arrays]
     if page.photometric == PALETTE and not lookup:
         axes.append("s")
     shape = _without_alpha(axes, arrays[0].shape, page)
     layout = arrange(axes, shape, source, choosing=channels is not None)
+    tag = 1 if lookup else page.tags.valueof("Orientation", 1)
+    orientation = int(tag) if tag in range(2, 9) else 1
+    order, flipped = upright(layout.order, orientation, axes.index("y"), axes.index("x"))
     pixel_size, scale, unit = world(layout.names, _sizes(tif, page, ome), source)
     stack = ImageStack(
-        [LazyView(array, source, layout.order, opened) for array in arrays],
+        [LazyView(array, source, order, opened, flipped=flipped) for array in arrays],
         rgb=layout.rgb,
         pixel_size=pixel_size,
         scale=scale,
@@ -149,7 +132,7 @@ def _opened(
             layout.channels,
         ),
     )
-    stack.turned = any(isinstance(array, Turned) for array in arrays)
+    stack.turned = orientation != 1
     return stack
 
 

@@ -14,13 +14,13 @@ from pydantic import BaseModel, Field, ValidationError
 from zarr.storage import LocalStore
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.axes import READ_ERRORS, Layout, LazyView, arrange, axis_name
+from napari_lungcls.images.axes import Layout, LazyView, arrange, axis_name
 from napari_lungcls.images.channels import Choice, per_channel
+from napari_lungcls.images.damage import READ_ERRORS, reading
+from napari_lungcls.images.pixel_size import MICROMETRE, micrometres, square
 from napari_lungcls.images.readers.arrays import named_stack
 from napari_lungcls.images.readers.selection import Candidate, Listed, choose, is_associated
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.images.units import MICROMETRE, micrometres, square
-from napari_lungcls.utils.atomic_write import withheld
 
 _Node = TypeVar("_Node")
 _HEX = re.compile("[0-9a-fA-F]{6}")
@@ -220,14 +220,8 @@ def open_node(path: Path, source: str) -> zarr.Array[Any] | zarr.Group:
         raise InputError(
             f"{source}: is a folder without zarr metadata; give an image file or a .zarr folder"
         )
-    try:
+    with reading(source, "cannot be opened as zarr ({}); copy or export it again"):
         return zarr.open(LocalStore(path, read_only=True), mode="r", zarr_format=version)
-    except READ_ERRORS as error:
-        if why := withheld(error):
-            raise InputError(f"{source} {why}") from error
-        raise InputError(
-            f"{source}: cannot be opened as zarr ({error}); copy or export it again"
-        ) from error
 
 
 def child(group: zarr.Group, name: str, kind: type[_Node], source: str) -> _Node:

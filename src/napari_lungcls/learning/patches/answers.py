@@ -25,7 +25,7 @@ from napari_lungcls.network.compatibility import colour_remark
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.model_file import ModelDocument
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.printable import printable
 
 BATCH = 128
@@ -171,7 +171,7 @@ def write_predictions(
     columns |= {f"p_{name}": probabilities[:, k] for k, name in enumerate(scheme.names)}
     target = Path(path)
     try:
-        with replacing(target) as aside:
+        with atomic_write(target) as aside:
             pd.DataFrame(columns).to_csv(aside, index=False)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}); free space") from error

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.axes import READ_ERRORS
+from napari_lungcls.images.damage import READ_ERRORS
 from napari_lungcls.images.stack import stack_dtype
 
 RUN_BYTES = 2**21

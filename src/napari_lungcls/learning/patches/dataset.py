@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from napari_lungcls.images.geometry import middle, reflect, window_start
 from napari_lungcls.images.pyramid import BlockCache
-from napari_lungcls.images.windows import batches
 from napari_lungcls.learning.drawing import MIXED_RUNS
 from napari_lungcls.learning.examples import Crops, Side
 from napari_lungcls.learning.patches.parts import PatchData
@@ -64,7 +64,7 @@ class PatchSet:
 
     def answering(self, side: Side, tile: int, batch: int) -> Iterator[tuple[Rows, Tiles]]:
         """Give the middle of each patch; beyond its edges its reflection."""
-        for part in batches(len(side), batch):
+        for part in gen_batches(len(side), batch):
             rows = side.rows[part]
             pixels, places = self._squares(rows, tile)
             yield rows, Tiles(pixels, np.arange(len(rows)), places)
@@ -74,7 +74,7 @@ class PatchSet:
         chosen = side.rows[np.linspace(0, len(side) - 1, min(512, len(side))).astype(int)]
         height, width = self._data.size
         step = max(1, round((len(chosen) * height * width / count) ** 0.5))
-        parts = [self.patches(chosen[p])[:, ::step, ::step] for p in batches(len(chosen), 32)]
+        parts = [self.patches(chosen[p])[:, ::step, ::step] for p in gen_batches(len(chosen), 32)]
         return np.concatenate(parts).reshape(-1, 3).astype(np.float32)
 
     def patches(self, rows: NDArray[np.intp]) -> NDArray[Any]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from napari_lungcls.annotation.columns import GROUP_COLUMN
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.pyramid import BlockCache
+from napari_lungcls.images.pyramid import BlockCache, read_windows
 from napari_lungcls.images.stack import stack_dtype
-from napari_lungcls.images.windows import batches, read_windows
 from napari_lungcls.learning.layout import Pair, check_pairs
 from napari_lungcls.learning.patches.parts import Step
 from napari_lungcls.learning.patches.settings import LARGEST, SMALLEST
@@ -103,7 +103,7 @@ def _patches(
     """Read patches in the order of the points."""
     for stack, points in pairs:
         cache = BlockCache()
-        for rows in batches(len(points), BATCH):
+        for rows in gen_batches(len(points), BATCH):
             if cancelled():
                 raise InputError("the export was cancelled; nothing is left")
             where = points.coordinates[rows]

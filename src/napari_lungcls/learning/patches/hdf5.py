@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.tables import column, read_table
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.axes import READ_ERRORS
+from napari_lungcls.images.damage import READ_ERRORS
 from napari_lungcls.images.readers.hdf5 import CACHE_BYTES
 from napari_lungcls.learning.patches.arrays import ArrayPixels
 from napari_lungcls.learning.patches.labels import as_groups, as_labels, as_names
 from napari_lungcls.learning.patches.parts import Part, Step, role_within
 from napari_lungcls.learning.patches.unpacking import unpacked_gzip
-from napari_lungcls.utils.atomic_write import withheld
+from napari_lungcls.utils.locks import why_unreadable
 
 SUFFIX = re.compile(r"\.(h5|hdf5)(\.gz)?$", re.IGNORECASE)
 _PAIRED = re.compile(r"(?P<stem>.*)_(?P<which>[xy])(?P<suffix>\.(h5|hdf5)(\.gz)?)$", re.IGNORECASE)
@@ -102,7 +102,7 @@ def _open(path: Path, opened: contextlib.ExitStack) -> Generator[Step, None, h5p
     try:
         return opened.enter_context(h5py.File(stream or path, "r", rdcc_nbytes=CACHE_BYTES))
     except READ_ERRORS as error:
-        if why := withheld(error):
+        if why := why_unreadable(error):
             raise InputError(f"{path} {why}") from error
         raise InputError(
             f"{path}: is not an HDF5 file that can be read ({error}); copy it again"

@@ -20,7 +20,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.patches.labels import as_groups, as_numbers
 from napari_lungcls.learning.patches.parts import Part, Step, role_within
 from napari_lungcls.learning.patches.pictures import opened_pictures
-from napari_lungcls.utils.atomic_write import withheld
+from napari_lungcls.utils.locks import why_unreadable
 from napari_lungcls.utils.names import Folder
 
 MANIFEST_SUFFIXES = (".manifest", ".jsonl")
@@ -126,7 +126,7 @@ def _lines(path: Path) -> list[str]:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; check the name") from None
     except OSError as error:
-        why = withheld(error) or f"cannot be read ({error.strerror}); choose a list"
+        why = why_unreadable(error) or f"cannot be read ({error.strerror}); choose a list"
         raise InputError(f"{path} {why}") from error
 
 

@@ -18,7 +18,7 @@ from napari_lungcls.learning.patches.arrays import ArrayPixels, RowFile
 from napari_lungcls.learning.patches.labels import as_groups, as_labels, as_names
 from napari_lungcls.learning.patches.parts import PART_NAMES, Part, Step, role_of, role_within
 from napari_lungcls.learning.patches.unpacking import DAMAGED, unpacked
-from napari_lungcls.utils.atomic_write import withheld
+from napari_lungcls.utils.locks import why_unreadable
 
 _PIXELS = ("x", "images")
 _LABELS = {"x": ("y", "labels"), "images": ("labels", "y")}
@@ -87,7 +87,7 @@ def read_npz(path: Path, *, labelled: bool = True) -> Generator[Step, None, list
     except InputError:
         raise
     except ERRORS as error:
-        if why := withheld(error):
+        if why := why_unreadable(error):
             raise InputError(f"{path} {why}") from error
         raise InputError(
             f"{path}: is not an .npz archive that can be read ({error}); copy it again, and save "

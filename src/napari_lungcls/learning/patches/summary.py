@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
+from sklearn.utils import gen_batches
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.windows import batches
 from napari_lungcls.learning.patches.dataset import PatchSet
 from napari_lungcls.learning.patches.parts import PatchData, Step
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.names import distinct
 
 LOOKED_AT = 4096
@@ -94,7 +94,7 @@ def write_sheet(
             how = Image.Resampling.NEAREST if small else Image.Resampling.BOX
             shown = ImageOps.contain(Image.fromarray(patch), (EDGE, EDGE), how)
             sheet.paste(shown, (GAP + column * (EDGE + GAP), top + TITLE))
-    with replacing(target) as aside:
+    with atomic_write(target) as aside:
         sheet.save(aside, format="PNG")
     return target
 
@@ -104,7 +104,7 @@ def _colour(data: PatchData, words: str) -> Generator[Step, None, dict[str, Any]
     rows = np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).astype(np.intp)
     examples = PatchSet(data, np.zeros(len(data), np.int64))
     sums, squares, n = np.zeros(3), np.zeros(3), 0
-    for chunk in batches(len(rows), TOGETHER):
+    for chunk in gen_batches(len(rows), TOGETHER):
         values = examples.patches(rows[chunk]).reshape(-1, 3).astype(np.float64)
         sums += values.sum(0)
         squares += np.square(values).sum(0)

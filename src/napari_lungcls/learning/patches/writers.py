@@ -29,7 +29,7 @@ from napari_lungcls.learning.patches.manifests import (
     SOURCE,
 )
 from napari_lungcls.learning.patches.parts import Step
-from napari_lungcls.utils.atomic_write import check_writable, replacing
+from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.printable import printable
 
 CHUNK = 32
@@ -118,7 +118,7 @@ def write_npz(out: Path, content: Content, patches: Batches) -> Generator[Step, 
     small = {"y": content.codes.astype(np.uint8), "classes": np.array(content.names)}
     if content.groups is not None:
         small["group"] = np.array(content.groups)
-    with replacing(out) as aside, zipfile.ZipFile(aside, "w", how) as archive:
+    with atomic_write(out) as aside, zipfile.ZipFile(aside, "w", how) as archive:
         with _member(archive, "x") as stream:
             header = {
                 "descr": np.lib.format.dtype_to_descr(content.dtype),
@@ -153,7 +153,7 @@ def write_manifest(
         raise InputError(f"{out}: a manifest ends in {MANIFEST_SUFFIXES[0]}; name it so")
     folder = _listed_folder(out)
     files = yield from _pictures(folder, content, patches)
-    with replacing(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
+    with atomic_write(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
         for row, file in enumerate(files):
             code = int(content.codes[row])
             metadata = {
@@ -176,9 +176,9 @@ def write_list(out: Path, content: Content, patches: Batches) -> Generator[Step,
     folder = _listed_folder(out)
     files = yield from _pictures(folder, content, patches)
     names = out.with_name(out.stem + NAMES_SUFFIX)
-    with replacing(names) as aside:
+    with atomic_write(names) as aside:
         aside.write_text("".join(f"{name}\n" for name in content.names), encoding="utf-8")
-    with replacing(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
+    with atomic_write(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
         for row, file in enumerate(files):
             stream.write(f"{row}\t{content.codes[row]}\t{folder.name}/{file}\n")
     return [out, names, folder]
@@ -256,7 +256,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
 
 def _place(path: Path, target: Path, *, packed: bool) -> None:
     """Move a file to its place, packed where that is asked for."""
-    with replacing(target) as aside:
+    with atomic_write(target) as aside:
         if not packed:
             path.replace(aside)
             return
