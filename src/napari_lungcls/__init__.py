@@ -12,23 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_lungcls.annotation import ClassScheme, ClassSpec, Points, read_points, write_points
     from napari_lungcls.errors import InputError, LungclsWarning
-    from napari_lungcls.images.anything import as_stack
-    from napari_lungcls.images.opening import open_image
+    from napari_lungcls.images.opening import as_stack, open_image
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import ImageStack
-    from napari_lungcls.inference.painted import PaintedMap
-    from napari_lungcls.inference.stores import read_map
+    from napari_lungcls.inference.painted import PaintedMap, read_map
     from napari_lungcls.learning.checkpoints import Checkpoint
     from napari_lungcls.learning.settings import TrainingSettings
-    from napari_lungcls.model import Model, load
-    from napari_lungcls.patches import (
-        PatchData,
-        export_patches,
-        open_patches,
-        patch_training,
-        train_patches,
-    )
-    from napari_lungcls.trainings import train, training
+    from napari_lungcls.model import Model, load, train, training
+    from napari_lungcls.patch_datasets.dataset import PatchData
+    from napari_lungcls.patch_datasets.export import export_patches
+    from napari_lungcls.patch_datasets.opening import open_patches
+    from napari_lungcls.patch_datasets.training import patch_training, train_patches
 
 _HOMES = {
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
@@ -42,13 +36,10 @@ _HOMES = {
     "painting.painted": ("PaintedMap",),
     "painting.stores": ("read_map",),
     "pairing": ("open_pairs",),
-    "patches": (
-        "PatchData",
-        "export_patches",
-        "open_patches",
-        "patch_training",
-        "train_patches",
-    ),
+    "patch_datasets.dataset": ("PatchData",),
+    "patch_datasets.export": ("export_patches",),
+    "patch_datasets.opening": ("open_patches",),
+    "patch_datasets.training": ("patch_training", "train_patches"),
     "trainings": ("train", "training"),
 }
 

@@ -11,23 +11,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 from napari_lungcls.images.pairs import AnyPoints, PathLike, as_pairs
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, Precision, State, create_engine
-from napari_lungcls.network.model_file import read_model, write_model
+from napari_lungcls.network.model_file import ModelDocument, read_model, write_model
 from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from napari_lungcls.inference.grid import Region
-    from napari_lungcls.inference.order import InView
+    from napari_lungcls.inference.grid import InView, Region
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
     from napari_lungcls.learning.answers import PointAnswers
     from napari_lungcls.learning.metrics import Metrics
-    from napari_lungcls.patches import AnyPatches
+    from napari_lungcls.patch_datasets.opening import AnyPatches
 
 
 def _never() -> bool:
@@ -180,9 +178,10 @@ class Model:
             When the image does not suit the model, the output cannot be written, or the
             unfinished painting had another model, image or other settings.
         """
+        from napari_lungcls.gui.workers import Job
         from napari_lungcls.inference.grid import MapGrid
         from napari_lungcls.inference.precision import choose_painting
-        from napari_lungcls.paintings import Cluster, Job, Place, run_job
+        from napari_lungcls.paintings import Cluster, Place, run_job
 
         cluster = None
         if scheduler is not None or workers is not None:
@@ -265,10 +264,35 @@ class Model:
     def classify_patches(
         self, data: AnyPatches, *, progress: Callable[[int, int], None] | None = None
     ) -> NDArray[np.float32]:
-        """Probabilities of the classes for patches, `(n, classes)`; see `patches`."""
-        from napari_lungcls.patches import classify_patches
+        """Probabilities of the classes for patches.
 
-        return classify_patches(self, data, progress=progress)
+        Parameters
+        ----------
+        data
+            Anything that `patch_datasets.opening.as_patches` takes; labels are not needed.
+        progress
+            Called with the patches done and in all.
+
+        Returns
+        -------
+        ndarray, (n, classes), float32
+            In the order of `data.parts`; rows add up to 1.
+
+        Raises
+        ------
+        InputError
+            When model and patches do not go together.
+        """
+        from napari_lungcls.patch_datasets.opening import as_patches
+        from napari_lungcls.patch_datasets.predictions import classify_patches
+
+        patches = as_patches(data, labelled=False)
+        probabilities = np.empty((len(patches), len(self.scheme)), np.float32)
+        for rows, found in classify_patches(self.engine, self.document, patches):
+            probabilities[rows] = found
+            if progress:
+                progress(rows.stop, len(patches))
+        return probabilities
 
     def evaluate_patches(
         self,
@@ -277,10 +301,20 @@ class Model:
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> Metrics:
-        """Compare the model with labelled patches; see `patches`."""
-        from napari_lungcls.patches import evaluate_patches
+        """Compare the model with labelled patches; see `classify_patches`.
 
-        return evaluate_patches(self, data, labels, progress=progress)
+        Raises
+        ------
+        InputError
+            When model, patches and labels do not go together.
+        """
+        from napari_lungcls.learning.metrics import score
+        from napari_lungcls.patch_datasets.opening import as_patches
+
+        patches = as_patches(data, labels)
+        codes = patches.codes(self.scheme)
+        probabilities = self.classify_patches(patches, progress=progress)
+        return score(codes, probabilities, self.scheme.names, self.document.threshold)
 
 
 def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> Model:
