@@ -153,8 +153,8 @@ def _read(args: argparse.Namespace) -> dict[str, float]:
     from napari_lungcls.learning.augmentation import crop_edge
     from napari_lungcls.learning.drawing import draw_epoch
     from napari_lungcls.learning.examples import Side
-    from napari_lungcls.learning.patches.dataset import PatchSet
-    from napari_lungcls.learning.patches.settings import for_patches
+    from napari_lungcls.patch_datasets.dataset import PatchSet
+    from napari_lungcls.patch_datasets.settings import for_patches
 
     data = lc.open_patches(args.file)
     settings = for_patches(lc.TrainingSettings(), data.size, data.source)

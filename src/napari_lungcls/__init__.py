@@ -23,13 +23,10 @@ if TYPE_CHECKING:
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.model import Model, load, train, training
-    from napari_lungcls.patches import (
-        PatchData,
-        export_patches,
-        open_patches,
-        patch_training,
-        train_patches,
-    )
+    from napari_lungcls.patch_datasets.dataset import PatchData
+    from napari_lungcls.patch_datasets.export import export_patches
+    from napari_lungcls.patch_datasets.opening import open_patches
+    from napari_lungcls.patch_datasets.training import patch_training, train_patches
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
@@ -46,13 +43,10 @@ _HOMES = {
     "inference.painted": ("PaintedMap", "read_map"),
     "inference.run": ("PaintingProgress",),
     "images.pairs": ("open_pairs",),
-    "patches": (
-        "PatchData",
-        "export_patches",
-        "open_patches",
-        "patch_training",
-        "train_patches",
-    ),
+    "patch_datasets.dataset": ("PatchData",),
+    "patch_datasets.export": ("export_patches",),
+    "patch_datasets.opening": ("open_patches",),
+    "patch_datasets.training": ("patch_training", "train_patches"),
 }
 
 __all__ = [

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_lungcls.learning.metrics import Metrics
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.settings import TrainingSettings
-    from napari_lungcls.patches import AnyPatches
+    from napari_lungcls.patch_datasets.opening import AnyPatches
 
 logger = logging.getLogger(__name__)
 
@@ -330,10 +330,35 @@ class Model:
     def classify_patches(
         self, data: AnyPatches, *, progress: Callable[[int, int], None] | None = None
     ) -> NDArray[np.float32]:
-        """Probabilities of the classes for patches, `(n, classes)`; see `patches`."""
-        from napari_lungcls.patches import classify_patches
+        """Probabilities of the classes for patches.
 
-        return classify_patches(self, data, progress=progress)
+        Parameters
+        ----------
+        data
+            Anything that `patch_datasets.opening.as_patches` takes; labels are not needed.
+        progress
+            Called with the patches done and in all.
+
+        Returns
+        -------
+        ndarray, (n, classes), float32
+            In the order of `data.parts`; rows add up to 1.
+
+        Raises
+        ------
+        InputError
+            When model and patches do not go together.
+        """
+        from napari_lungcls.patch_datasets.opening import as_patches
+        from napari_lungcls.patch_datasets.predictions import classify_patches
+
+        patches = as_patches(data, labelled=False)
+        probabilities = np.empty((len(patches), len(self.scheme)), np.float32)
+        for rows, found in classify_patches(self.engine, self.document, patches):
+            probabilities[rows] = found
+            if progress:
+                progress(rows.stop, len(patches))
+        return probabilities
 
     def evaluate_patches(
         self,
@@ -342,10 +367,20 @@ class Model:
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> Metrics:
-        """Compare the model with labelled patches; see `patches`."""
-        from napari_lungcls.patches import evaluate_patches
+        """Compare the model with labelled patches; see `classify_patches`.
 
-        return evaluate_patches(self, data, labels, progress=progress)
+        Raises
+        ------
+        InputError
+            When model, patches and labels do not go together.
+        """
+        from napari_lungcls.learning.metrics import score
+        from napari_lungcls.patch_datasets.opening import as_patches
+
+        patches = as_patches(data, labels)
+        codes = patches.codes(self.scheme)
+        probabilities = self.classify_patches(patches, progress=progress)
+        return score(codes, probabilities, self.scheme.names, self.document.threshold)
 
 
 def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> Model:

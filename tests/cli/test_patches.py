@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from napari_lungcls.learning.patches.splits import CAUTION
+from napari_lungcls.patch_datasets.splits import CAUTION
 
 QUICK = ("--epochs", "1", "--batch-size", "32", "--device", "cpu")
 DOCUMENTED = dict(

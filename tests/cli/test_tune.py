@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from napari_lungcls.hyperparameter_search.queue import OWNER, counted
+from napari_lungcls.hyperparameter_search.study import open_storage, open_study
 from napari_lungcls.learning.settings_file import read_settings
-from napari_lungcls.learning.tuning.owners import OWNER
-from napari_lungcls.learning.tuning.queue import counted
-from napari_lungcls.learning.tuning.storage import open_storage, open_study
 from napari_lungcls.network.model_file import read_model
 
 TRIALS = 4

@@ -22,7 +22,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.opening import PICTURES, open_image
 from napari_lungcls.images.readers import picture
 from napari_lungcls.images.readers.picture import Picture, decode, describe
-from napari_lungcls.learning.patches.opening import open_patches
+from napari_lungcls.patch_datasets.opening import open_patches
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* is turned upright")
 

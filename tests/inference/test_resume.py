@@ -147,11 +147,11 @@ SMALLER = ImageStack(np.asarray(STACK.levels[0])[:, :99], source="made")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stride": 2}, "--stride 4"),
-        ({"region": (slice(0, 99), slice(0, 130))}, "another --region"),
-        ({"planes": slice(0, 1)}, "other --planes"),
-        ({"probabilities": False}, "--probabilities"),
-        ({"image": OTHER}, "an image of other content"),
+        ({"stride": 2}, r"another setting stride \(4 before, 2 now\)"),
+        ({"region": (slice(0, 99), slice(0, 130))}, r"another region \(\[\[0, .* now\)"),
+        ({"planes": slice(0, 1)}, r"another planes \(none before, \[0, 1\] now\)"),
+        ({"probabilities": False}, r"another setting probabilities \(True before, False now\)"),
+        ({"image": OTHER}, "other pixels in the images"),
         ({"image": SMALLER}, "another image"),
         ({"model": Model(make_document(RAMP), brightness((1, 1)).state())}, "another model"),
     ],
@@ -172,12 +172,12 @@ def test_other_channels_are_another_job(tmp_path: Path) -> None:
     chosen = [ImageStack(pixels, channels=c, channel_axis=0, source="made") for c in ("1", "0")]
     out = tmp_path / "map.ome.zarr"
     MODEL.paint(chosen[0], out=out, cancelled=some(3))
-    for other in (chosen[1], STACK):
-        with pytest.raises(InputError, match="was begun with --channels 1; resume it with that"):
+    for other, now in ((chosen[1], "0"), (STACK, "none")):
+        with pytest.raises(InputError, match=rf"another channels \(1 before, {now} now\); resume"):
             MODEL.paint(other, out=out, resume=True)
     MODEL.paint(chosen[0], out=out, resume=True)
     MODEL.paint(STACK, out=out, overwrite=True, cancelled=some(3))
-    with pytest.raises(InputError, match="was begun with no --channels; resume it with that"):
+    with pytest.raises(InputError, match=r"another channels \(none before, 1 now\); resume it"):
         MODEL.paint(chosen[0], out=out, resume=True)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from killed_runs import LONG, train_to_the_end
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.training import Trained
@@ -123,6 +124,17 @@ def test_a_run_does_not_go_on_with_anything_else(
         run(
             [scene(seed)], LONG.model_copy(update=changes), checkpoint=Checkpoint(path, resume=True)
         )
+
+
+def test_a_run_does_not_go_on_with_other_pixels_under_the_same_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.checkpoint"
+    asked = iter(range(10_000))
+    run([scene()], LONG, checkpoint=Checkpoint(path), cancelled=lambda: next(asked) > READS + 3)
+    stack, points = scene()
+    other = ImageStack(255 - np.asarray(stack.levels[0]), source="a.tif")
+    assert (other.name, other.shape, other.dtype) == (stack.name, stack.shape, stack.dtype)
+    with pytest.raises(InputError, match="by a run with other pixels in the images; give the same"):
+        run([(other, points)], LONG, checkpoint=Checkpoint(path, resume=True))
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:

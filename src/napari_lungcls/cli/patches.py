@@ -28,7 +28,7 @@ from napari_lungcls.cli.options import (
 from napari_lungcls.cli.patches_data import Attribute, Data, opened
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.checkpoints import SECONDS
-from napari_lungcls.learning.patches.settings import PatchSettings
+from napari_lungcls.patch_datasets.settings import PatchSettings
 
 if TYPE_CHECKING:
     from napari_lungcls.learning.metrics import Metrics
@@ -129,9 +129,9 @@ def predict(
     json: Json = False,
 ) -> None:
     """Write what a model says of patches; they need no class."""
-    from napari_lungcls.learning.patches.answers import write_predictions
     from napari_lungcls.model import load
     from napari_lungcls.network.decision import predicted_class
+    from napari_lungcls.patch_datasets.predictions import write_predictions
 
     check_file(out)
     loaded = load(model, engine=engine, device=device)
@@ -161,7 +161,7 @@ def check_patch_data(data: Sequence[str], command: str, channels: str | None) ->
     InputError
         Naming the option that is missing or has no meaning.
     """
-    from napari_lungcls.learning.patches.opening import is_patch_data
+    from napari_lungcls.patch_datasets.opening import is_patch_data
 
     for path in data:
         if not is_patch_data(path):
@@ -190,7 +190,7 @@ def train_on(
 ) -> None:
     """Train on patches and print what came of it."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.learning.patches.training import run_patches
+    from napari_lungcls.patch_datasets.training import run_patches
 
     chosen = PatchSettings.check(**settings)
     scheme = None if classes is None else ClassScheme.parse(classes)
@@ -220,7 +220,7 @@ def evaluate_on(
     """Evaluate on patches and print the figures."""
     import numpy as np
 
-    from napari_lungcls.learning.patches.answers import PatchAnswers, write_predictions
+    from napari_lungcls.patch_datasets.predictions import PatchAnswers, write_predictions
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.runs import evaluation_report
 

@@ -12,7 +12,7 @@ from napari_lungcls.cli import console
 from napari_lungcls.cli.options import Channels, Classes, Images, Json, Tables, check_file
 
 if TYPE_CHECKING:
-    from napari_lungcls.learning.patches.parts import PatchData
+    from napari_lungcls.patch_datasets.dataset import PatchData
 
 Data = Annotated[
     list[str],
@@ -40,7 +40,7 @@ def info(
 ) -> None:
     """Tell counts, sizes and mean colours of patch data sets."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.learning.patches.summary import summarise, write_sheet
+    from napari_lungcls.patch_datasets.summary import summarise, write_sheet
     from napari_lungcls.utils.progress import exhaust
 
     if sheet is not None:
@@ -76,18 +76,14 @@ def export(
     json: Json = False,
 ) -> None:  # fmt: skip
     """Write a patch around every labelled point."""
-    from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.images.pairs import open_pairs
-    from napari_lungcls.learning.patches.export import exporting
-    from napari_lungcls.learning.patches.parts import scheme_of
+    from napari_lungcls.patch_datasets.export import exporting
     from napari_lungcls.utils.progress import exhaust
 
     pairs = open_pairs(images, points, channels=channels)
-    labels = [name for _, p in pairs if p.labels is not None for name in p.labels]
-    scheme = scheme_of(labels) if classes is None else ClassScheme.parse(classes)
     with console.progress("exporting") as show, console.interruptible() as cancelled:
         run = exporting(
-            pairs, scheme, out, kind=kind, size=size, compress=compress, cancelled=cancelled,  # type: ignore[arg-type]
+            pairs, classes, out, kind=kind, size=size, compress=compress, cancelled=cancelled,  # type: ignore[arg-type]
         )  # fmt: skip
         made = exhaust(run, lambda step: show(*step))
     result = {
@@ -95,7 +91,7 @@ def export(
         "n": made.n,
         "size": size,
         "format": kind,
-        "classes": list(scheme.names),
+        "classes": list(made.scheme.names),
     }
     said = "\n".join(f"  {path}" for path in made.paths)
     console.answer(result, f"{made.n} patches of {size} pixels:\n{said}", as_json=json)
@@ -105,7 +101,7 @@ def opened(
     data: Sequence[str], *, attribute: str | None = None, labelled: bool = True
 ) -> PatchData:
     """Open data sets, with progress."""
-    from napari_lungcls.learning.patches.opening import open_patches
+    from napari_lungcls.patch_datasets.opening import open_patches
 
     with console.progress("opening") as show:
         return open_patches(

@@ -25,7 +25,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from napari_lungcls.learning.tuning.space import Space
+    from napari_lungcls.hyperparameter_search.space import Space
 
 OBJECTIVES = Literal["accuracy", "f1_macro", "auc_ovr"]
 PRUNERS = Literal["median", "hyperband", "none"]
@@ -104,13 +104,12 @@ def tune(
 ) -> None:
     """Search for the settings that learn best; settings that are given are not searched."""
     from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.hyperparameter_search import Request, Search
+    from napari_lungcls.hyperparameter_search.space import read_space
     from napari_lungcls.learning.settings_file import chosen_settings
-    from napari_lungcls.learning.tuning.space import read_space
-    from napari_lungcls.tuning import Request, Search, require_optuna
     from napari_lungcls.utils.progress import exhaust
 
     began = time.perf_counter()
-    require_optuna()
     _check_counts(trials, jobs, timeout)
     _check_places(out, storage)
     chosen = chosen_settings(settings_file, settings)
@@ -173,7 +172,7 @@ def _check_places(out: Path | None, storage: str | None) -> None:
 
 def _search(words: list[str], given: dict[str, Any]) -> Space:
     """Read what to search beyond the space, which must not be settled by another option."""
-    from napari_lungcls.learning.tuning.space import parse_search
+    from napari_lungcls.hyperparameter_search.space import parse_search
 
     added = parse_search(words)
     for name in added.dimensions:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference import record
 from napari_lungcls.inference.cells import UNFINISHED
 from napari_lungcls.inference.grid import MapGrid
@@ -20,12 +19,7 @@ from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.reading import read_document
 from napari_lungcls.inference.record import Order
 from napari_lungcls.network.predictor import Predictor
-
-SAMPLES = 8
-"""Places at which two images are compared."""
-
-SAMPLE_EDGE = 32
-"""Edge of these places in pixels."""
+from napari_lungcls.run_identity import PIXELS, diagonal_samples, difference
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ def describe_job(
     probabilities: bool,
     precision: str = "fp32",
 ) -> dict[str, Any]:
-    """Describe what makes the cells of a map, as JSON.
+    """Describe what makes the cells of a map, as JSON; see `run_identity`.
 
     Of the image a few places are read and hashed: reading all of it would take longer than
     much of a painting. A place that cannot be read is None and equals any other.
@@ -89,34 +83,21 @@ def describe_job(
     stack = grid.stack
     return {
         "model": _model_hash(predictor),
-        "engine": predictor.engine.name,
-        "precision": precision,
         "image": {
             "shapes": [list(level.shape) for level in stack.levels],
             "dtype": stack.dtype.name,
             "rgb": stack.rgb,
         },
         "channels": stack.channels,
-        "pixel_size": stack.pixel_size,
-        "samples": _samples(stack),
-        "stride": grid.stride,
+        "pixel size": stack.pixel_size,
+        PIXELS: diagonal_samples(stack),
         "region": [[s.start, s.stop] for s in (grid.rows, grid.columns)],
         "planes": None if grid.planes is None else [grid.planes.start, grid.planes.stop],
-        "probabilities": probabilities,
+        "setting engine": predictor.engine.name,
+        "setting precision": precision,
+        "setting probabilities": probabilities,
+        "setting stride": grid.stride,
     }
-
-
-_WORDS = {
-    "model": "another model",
-    "engine": "--engine {}",
-    "precision": "--precision {}",
-    "channels": "--channels {}",
-    "image": "another image",
-    "pixel_size": "--pixel-size {}",
-    "stride": "--stride {}",
-    "region": "another --region",
-    "planes": "other --planes",
-}
 
 
 def check_same(
@@ -132,7 +113,7 @@ def check_same(
     InputError
         When model, image or settings differ from those that it was begun with.
     """
-    other = _difference(order.job, job)
+    other = difference(order.job, job)
     if other is None and (order.chunk != chunk or _bare(order.header) != _bare(header)):
         other = "another version of this program"
     if other is not None:
@@ -146,24 +127,6 @@ def _bare(header: MapHeader) -> MapHeader:
     return header.model_copy(update={"provenance": {}})
 
 
-def _difference(old: dict[str, Any], new: dict[str, Any]) -> str | None:
-    """Say what the old job had that the new one has not; None when they are the same."""
-    if old.keys() != new.keys():
-        return "another version of this program"
-    for key, words in _WORDS.items():
-        if old[key] != new[key]:
-            option = words.removesuffix(" {}")
-            return (
-                f"no {option}" if option != words and old[key] is None else words.format(old[key])
-            )
-    pairs = zip(old["samples"], new["samples"], strict=False)
-    if any(a != b for a, b in pairs if a is not None and b is not None):
-        return "an image of other content"
-    if old["probabilities"] != new["probabilities"]:
-        return "--probabilities" if old["probabilities"] else "no --probabilities"
-    return None
-
-
 def _model_hash(predictor: Predictor) -> str:
     """Hash what a model's answers depend on."""
     said = predictor.document.model_dump(
@@ -174,20 +137,3 @@ def _model_hash(predictor: Predictor) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _samples(stack: ImageStack) -> list[str | None]:
-    """Hash places on a diagonal through the stack, from its first corner to its last."""
-    height, width = stack.plane_shape
-    found: list[str | None] = []
-    for at in np.linspace(0, 1, SAMPLES):
-        index = tuple(int(at * (n - 1)) for n in stack.leading)
-        y, x = (int(at * max(0, n - SAMPLE_EDGE)) for n in (height, width))
-        rows = slice(y, min(height, y + SAMPLE_EDGE))
-        try:
-            pixels = stack.plane(index).read(rows, slice(x, min(width, x + SAMPLE_EDGE)))
-        except InputError:
-            found.append(None)
-        else:
-            found.append(hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest())
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -21,6 +20,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.loop import Loop, Standing
 from napari_lungcls.learning.progress import Tally
+from napari_lungcls.run_identity import difference
 from napari_lungcls.utils.atomic_write import replace_synced
 
 SECONDS = 30.0
@@ -101,16 +101,11 @@ class Checkpoint:
         """
         if self.document is None:
             return
-        # As a file gives it back, where tuples are lists.
-        asked = json.loads(json.dumps(fingerprint))
-        for name in sorted(asked.keys() | self.document.fingerprint.keys()):
-            before, now = self.document.fingerprint.get(name), asked.get(name)
-            if before != now:
-                shown = f" ({before} before, {now} now)" if _short(before) and _short(now) else ""
-                raise InputError(
-                    f"{self.path} was written by a run with another {name}{shown}; give the same "
-                    "as then, or start anew without --resume"
-                )
+        if (other := difference(self.document.fingerprint, fingerprint)) is not None:
+            raise InputError(
+                f"{self.path} was written by a run with {other}; give the same as then, or start "
+                "anew without --resume"
+            )
 
     def is_due(self) -> bool:
         """Tell whether it is time to write again."""
@@ -226,7 +221,3 @@ def _standing(found: Mapping[str, Any]) -> Standing:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"the checkpoint is damaged at {error}; start the run anew") from error
-
-
-def _short(value: object) -> bool:
-    return len(str(value)) <= 60

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.learning.augmentation import check_changes
 from napari_lungcls.learning.examples import Examples, Side
-from napari_lungcls.learning.layout import Pair, count_points, density_of
+from napari_lungcls.learning.layout import Layout, Pair, count_points, density_of
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.verdict import check_aim
+from napari_lungcls.network.compatibility import colour_remark
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
 from napari_lungcls.network.model_file import ModelDocument, is_model_file, read_model
 from napari_lungcls.network.parameters import STAGES, backbone_shapes, stage_of
@@ -30,12 +34,17 @@ from napari_lungcls.network.spec import (
     Normalisation,
     Triple,
 )
+from napari_lungcls.run_identity import describe_images, digest
 
 SAMPLE_PIXELS = 2**20
 """Pixels that are looked at to learn how bright and varied the image is."""
 
 SHAPE = ("zooms", "tile", "stages", "hidden", "readout", "padding")
 """Settings that a trained model brings with it."""
+
+
+ANYWHERE = {"engine", "device", "precision"}
+"""Settings that say where a run computes, and may change when it goes on."""
 
 
 @dataclass(frozen=True)
@@ -258,8 +267,75 @@ def normalisation_of(
     return Normalisation(mean=cast(Triple, tuple(mean)), std=cast(Triple, tuple(std)), dtype=dtype)
 
 
+def settings_identity(
+    settings: TrainingSettings, scheme: ClassScheme, searched: Collection[str] = ()
+) -> dict[str, Any]:
+    """Describe how a run learns, for its identity; see `run_identity`.
+
+    Parameters
+    ----------
+    settings
+        Complete; where they say the run computes is left out and may change when it goes on.
+    scheme
+        The classes.
+    searched
+        Settings that differ between the trials of a search.
+    """
+    fixed = settings.model_dump(mode="json", exclude={*ANYWHERE, *searched})
+    return {"classes": list(scheme.names)} | {f"setting {k}": v for k, v in fixed.items()}
+
+
+def points_identity(pairs: Sequence[Pair], layout: Layout) -> dict[str, Any]:
+    """Describe what a run on points learns from, for its identity; see `run_identity`."""
+    return describe_images(pairs) | {
+        "number of points": len(layout),
+        "set of points": digest(layout.coordinates, layout.codes),
+    }
+
+
 def _words(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def begin(
+    settings: TrainingSettings, scheme: ClassScheme, images: Sequence[tuple[str, str, bool]]
+) -> Origin:
+    """Check what can be checked before anything is read, and open what the run starts from.
+
+    Parameters
+    ----------
+    settings
+        As the user gave them.
+    scheme
+        The classes.
+    images
+        Type, name, and whether it has colours, of each image or part.
+
+    Raises
+    ------
+    InputError
+        When settings, classes and images do not go together.
+
+    Warns
+    -----
+    LungclsWarning
+        When the run goes on with a model of colour images on grey ones, or the reverse.
+    """
+    check_aim(settings, scheme)
+    for dtype, source, rgb in images:
+        check_changes(settings, dtype, source, rgb=rgb)
+    origin = open_origin(settings, scheme)
+    if origin.model is not None:
+        for _, source, rgb in images:
+            if line := colour_remark(origin.model[0], source, rgb=rgb):
+                warnings.warn(line, LungclsWarning, stacklevel=2)
+    return origin
+
+
+def common_colours(images: Sequence[tuple[str, str, bool]]) -> bool | None:
+    """Tell whether all images have colours, as `begin` takes them; None if only some do."""
+    found = {rgb for _, _, rgb in images}
+    return found.pop() if len(found) == 1 else None
 
 
 def rehearse(settings: TrainingSettings, classes: int, dtype: str, origin: Origin) -> None:

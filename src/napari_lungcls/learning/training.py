@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +13,20 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.answers import Answers, PointAnswers
 from napari_lungcls.learning.augmentation import reach
-from napari_lungcls.learning.beginning import begin, common_colours, identify
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
-from napari_lungcls.learning.layout import Layout, Pair, place_points
+from napari_lungcls.learning.layout import Pair, place_points
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.runs import Material, Run
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
-from napari_lungcls.learning.start import rehearse
+from napari_lungcls.learning.start import (
+    begin,
+    common_colours,
+    points_identity,
+    rehearse,
+    settings_identity,
+)
 from napari_lungcls.network.engines import State
 from napari_lungcls.network.model_file import ModelDocument
 
@@ -97,7 +101,10 @@ def run_training(
     splits = (
         [split.in_whole_planes(layout)] if split else make_splits(layout, settings, scheme, rng)
     )
-    fingerprint = identify(_described(pairs, layout), settings, scheme, checkpoint)
+    fingerprint: dict[str, Any] = {}
+    if checkpoint is not None:
+        fingerprint = points_identity(pairs, layout) | settings_identity(settings, scheme)
+        checkpoint.check(fingerprint)
     dtype = str(pairs[0][0].dtype)
     rehearse(settings, len(scheme), dtype, origin)
     points = None
@@ -116,16 +123,3 @@ def run_training(
     held = run.held_out()
     answers = PointAnswers.of_rows(pairs, *held, document) if held else None
     return Trained(document, run.state, answers)
-
-
-def _described(pairs: Sequence[Pair], layout: Layout) -> dict[str, Any]:
-    """Tell points and images from others."""
-    hashed = hashlib.sha256(layout.coordinates.tobytes())
-    hashed.update(layout.codes.tobytes())
-    return {
-        "number of points": len(layout),
-        "set of points": hashed.hexdigest(),
-        "images": [
-            [stack.name, list(stack.shape), str(stack.dtype), stack.channels] for stack, _ in pairs
-        ],
-    }

@@ -1,1 +1,0 @@
-"""Search for good settings: the space, the shared study, its trials. Optuna is an extra."""
