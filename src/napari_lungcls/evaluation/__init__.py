@@ -1,1 +1,1 @@
-"""What a model predicts at labelled points, and how well it and observers agree."""
+"""Predictions at labelled points, and agreement between observers and models."""

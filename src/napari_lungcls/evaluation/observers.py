@@ -1,4 +1,4 @@
-"""Observers: whose points are in which file, and where they agree with each other or a model."""
+"""Observers: reading their points, and comparing them with each other and with a model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from napari_lungcls.utils.printable import printable
 
 MODEL = "model"
 _NAMED = 5
-"""Images that a message names."""
+"""Images listed in a message at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Observer:
     Attributes
     ----------
     name
-        Who it is; all of a comparison differ.
+        The observer's name, unique in a comparison.
     points
         With classes.
     images
@@ -57,7 +57,7 @@ class Observer:
 
 
 class Agreement(BaseModel):
-    """How far several observers agree.
+    """Agreement of several observers.
 
     Attributes
     ----------
@@ -66,11 +66,11 @@ class Agreement(BaseModel):
     tolerance
         Largest distance of two points at the same place, in pixels.
     pairs
-        Every two observers.
+        Each pair of observers.
     fleiss
-        All of them, where there are three or more with places in common.
+        All of them, if three or more have labelled the same places.
     model
-        Each observer against a model, if one was asked.
+        Each observer against a model, if there is one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,13 +83,13 @@ class Agreement(BaseModel):
 
 
 def read_observers(tables: Sequence[PathLike]) -> list[Observer]:
-    """Read points files; one whose column `observer` has several names holds several observers.
+    """Read points files; a column `observer` with several names means several observers.
 
     Raises
     ------
     InputError
-        When a file cannot be read, has no classes, leaves the observer of a point open, or
-        there is no observer at all.
+        When a file cannot be read, has no classes, or does not name the observer of a point, or
+        there is no observer.
     """
     found = [each for table in tables for each in _observers_in(Path(table))]
     names = [each.name for each in found]
@@ -107,7 +107,7 @@ def read_observers(tables: Sequence[PathLike]) -> list[Observer]:
 def compare(
     observers: Sequence[Observer], scheme: ClassScheme, tolerance: float, seed: int = 0
 ) -> Agreement:
-    """Compare every two observers, and all of them, at the places that they share.
+    """Compare each pair of observers, and all of them, at the places they share.
 
     Raises
     ------
@@ -154,12 +154,12 @@ def compare_with_model(
     progress: Callable[[int, int], None] | None = None,
     seed: int = 0,
 ) -> Iterator[PairAgreement]:
-    """Compare each observer with a model that answers at that observer's own points.
+    """Compare each observer with a model's predictions at that observer's points.
 
     Raises
     ------
     InputError
-        When a class is unknown to the model, no point lies on the image, or they do not fit.
+        When the model does not know a class, no point is on the image, or they do not fit.
     """
     stack = open_image(Path(image), channels).with_pixel_size(pixel_size)
     here = KnownImages([image])
@@ -211,7 +211,7 @@ def _observers_in(table: Path) -> list[Observer]:
 
 
 def _planes(observers: Sequence[Observer]) -> list[NDArray[np.intp]]:
-    """Give the planes of all images numbers that mean the same for every observer."""
+    """Give each plane of each image the same number for every observer."""
     axes = {each.points.ndim for each in observers}
     if len(axes) > 1:
         first, other = (next(o for o in observers if o.points.ndim == n) for n in sorted(axes)[:2])
@@ -254,7 +254,7 @@ def _apart(a: Observer, b: Observer, tolerance: float) -> str:
 
 
 def _other_images(a: Observer, b: Observer) -> str:
-    """Name the images of two observers who share none, and those that may be the same."""
+    """Word the error for observers without a common image, hinting at likely matches."""
     names = [{posixpath.basename(image) for image in each.images} for each in (a, b)]
     common = sorted(names[0] & names[1])
     near = {name.casefold() for name in names[0]} & {name.casefold() for name in names[1]}
@@ -274,7 +274,7 @@ def _other_images(a: Observer, b: Observer) -> str:
 
 
 def _warn_of_images(a: Observer, b: Observer) -> None:
-    """Name the images that only one of two observers has, when they share others."""
+    """Warn of images that only one of two observers has labelled."""
     said = [
         f"only {one.name} has points on {_listed(alone)}"
         for one, other in ((a, b), (b, a))
@@ -285,7 +285,7 @@ def _warn_of_images(a: Observer, b: Observer) -> None:
 
 
 def _listed(images: Iterable[str]) -> str:
-    """Name a few images, and count the rest."""
+    """List a few images, and count the rest."""
     names = sorted(images)
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

@@ -1,4 +1,4 @@
-"""What a model says at labelled points: what its map says there."""
+"""Predictions of a model at labelled points, as in its map."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def answer_pairs(
     stride: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PointAnswers:
-    """Answer the labelled points of images.
+    """Predict the labelled points of images.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ def answer_pairs(
     pairs
         Images with their points.
     stride
-        Image pixels between the cells of the painted map that is read; exactly at the points if
-        not given.
+        Image pixels between the cells of the map to sample; if not given, the network is
+        evaluated exactly at the points.
     progress
-        Called with the points done and in all.
+        Called with the points done and the total.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which axis of a file is which, and arrays on disk seen with their axes in our order."""
+"""Identifying the axes of an array, and views of arrays with their axes in our order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.damage import READ_ERRORS
 
 MAX_CHUNK = 4 * 2**30
-"""Bytes of the largest piece that is read; damaged headers announce terabytes."""
+"""Bytes of the largest chunk that is read; damaged headers may announce terabytes."""
 
 
 _ROWS_FROM_END, _COLUMNS_FROM_END, _SWAPPED = (3, 4, 6, 7), (2, 3, 7, 8), (5, 6, 7, 8)
@@ -26,7 +26,7 @@ their end, or rows as columns."""
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the axes of a stack are in the file.
+    """Which axis of the file is which axis of the stack.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Layout:
     rgb
         Whether there is a channel axis.
     channels
-        Its length, unless it holds the samples of a pixel's colour; else 0.
+        Its length; 0 if there is none or it holds the colour samples of a pixel.
     """
 
     names: tuple[str, ...]
@@ -58,19 +58,19 @@ _NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in aliases
 
 
 def axis_name(name: object) -> str:
-    """Give the one-letter name of an axis that goes by a usual name, such as `Channel`."""
+    """Return the one-letter name of an axis with a common name such as `Channel`."""
     plain = str(name).strip().lower()
     return _NAMES.get(plain, plain)
 
 
 def described_axes(*descriptions: Sequence[object], ndim: int, source: str) -> list[str] | None:
-    """Name the axes of an array as the file or object itself does.
+    """Return the names of an array's axes as stated by the file or object.
 
     Parameters
     ----------
     *descriptions
-        Names in the order of the array, from every place that has some. One that names
-        neither `y` nor `x` says nothing that helps (`dim_0`, empty labels) and is left out.
+        Names in the order of the array, from every place that states some. Those without `y`
+        and `x` (`dim_0`, empty labels) do not help and are ignored.
     ndim
         Number of axes of the array.
     source
@@ -79,12 +79,12 @@ def described_axes(*descriptions: Sequence[object], ndim: int, source: str) -> l
     Returns
     -------
     list of str or None
-        Lower-case names as `arrange` takes them; None when nothing was said.
+        Lower-case names as `arrange` takes them; None if there are none.
 
     Raises
     ------
     InputError
-        When a description does not fit the array, or two contradict each other.
+        When a description does not fit the array or contradicts another.
     """
     found: list[str] | None = None
     for description in descriptions:
@@ -160,9 +160,9 @@ def _remedy(count: int) -> str:
 
 
 def channel_axis_of(shape: Sequence[int]) -> int | None:
-    """Guess which axis of an array holds channels: the last, or the one before y and x.
+    """Guess which axis of an array holds channels, None if it has only two.
 
-    It is the shorter one; there is none when there are but two axes.
+    It is the last axis or the one before y and x, whichever is shorter.
     """
     if len(shape) < 3:
         return None
@@ -170,7 +170,7 @@ def channel_axis_of(shape: Sequence[int]) -> int | None:
 
 
 def guess_axes(shape: Sequence[int], *, choosing: bool = False) -> tuple[str, ...]:
-    """Name the axes of an array that says nothing about them.
+    """Guess the names of the axes of an array that does not state them.
 
     The last axis is the channel when it has 3 or 4 entries and the two before it are
     longer, or when it has one entry. What comes before `y` and `x` is `z`, then `t`. When
@@ -223,7 +223,7 @@ class Opened:
 
 
 class LazyView:
-    """An array on disk with its axes in another order, read piece by piece.
+    """A lazy view of an array on disk with its axes in another order.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ class LazyView:
         The axis of `array` for each axis of the view; every other axis has one entry or is
         read at its first.
     opened
-        Kept as long as the view, so that the file stays open.
+        Kept alive by the view, so that the file stays open.
     dtype
         Type to convert to; by default the array's own.
     flipped
@@ -245,7 +245,7 @@ class LazyView:
     Raises
     ------
     InputError
-        When the file is stored in pieces above `MAX_CHUNK` bytes.
+        When the file is stored in chunks above `MAX_CHUNK` bytes.
 
     Notes
     -----
@@ -294,7 +294,7 @@ class LazyView:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        """Say what it is without reading it."""
+        """Describe it without reading it."""
         return f"<LazyView {self.shape} {self.dtype} of {self._source}>"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -336,7 +336,7 @@ class LazyView:
 
 
 def _from_end(key: int | slice, length: int) -> int | slice:
-    """Count an entry of a key from the end of its axis; slices then come in the other order."""
+    """Mirror an entry of a key along its axis; what a slice reads is then in reverse order."""
     if isinstance(key, int):
         return length - 1 - key
     entries = range(key.start, key.stop, key.step)
@@ -352,7 +352,7 @@ def _pieces(array: Any) -> tuple[int, ...] | None:
 
 
 def _expand(key: Any, ndim: int) -> list[Any]:
-    """Write a key out with one entry per axis."""
+    """Expand a key to one entry per axis."""
     keys = list(key) if isinstance(key, tuple) else [key]
     dots = [i for i, k in enumerate(keys) if k is Ellipsis]
     if len(dots) > 1 or len(keys) - len(dots) > ndim:
@@ -363,7 +363,7 @@ def _expand(key: Any, ndim: int) -> list[Any]:
 
 
 def _index(key: Any, length: int) -> int | slice:
-    """Check one entry of a key and make it count from the front."""
+    """Check one entry of a key and resolve negative indices."""
     if isinstance(key, slice):
         start, stop, step = key.indices(length)
         if step < 1:

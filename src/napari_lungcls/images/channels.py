@@ -1,4 +1,4 @@
-"""Channels of an image chosen or mixed to grey or three colours, read when they are needed."""
+"""Choosing and mixing channels into grey or RGB, lazily."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.axes import LazyView, channel_axis_of
 
 Choice = str | int | Sequence[int | str | Sequence[int | str]]
-"""Channels as people give them: `"0+3,1,2"`, `2`, `(0, 2, 1)`, `((0, 3), 1, 2)`."""
+"""Channels as the user gives them: `"0+3,1,2"`, `2`, `(0, 2, 1)`, `((0, 3), 1, 2)`."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Channels:
 
     @classmethod
     def parse(cls, given: Choice) -> Channels:
-        """Read what a person gave.
+        """Parse what the user gave.
 
         Raises
         ------
@@ -51,14 +51,14 @@ class Channels:
         return cls(colours)
 
     def numbered(self, count: int, names: Sequence[str], source: str) -> Channels:
-        """Put numbers in the place of names.
+        """Replace channel names by numbers.
 
         Parameters
         ----------
         count
             Channels of the image.
         names
-            What the file calls them, if it does.
+            Their names in the file, if any.
         source
             Names it in errors.
 
@@ -108,20 +108,20 @@ def mix(
     names: Sequence[str],
     source: str,
 ) -> tuple[list[Any], bool, str | None]:
-    """Make a grey or RGB image of the channels of another one, without reading it.
+    """Make a grey or RGB image from the channels of another one, without reading it.
 
     Parameters
     ----------
     levels
         Arrays with the same axes, finest first.
     choice
-        What to make of the channels.
+        Which channels to use.
     rgb
         Whether the last axis holds channels; if None, that or the one before y and x may.
     axis
-        The axis that does, where the caller knows it.
+        That axis, if the caller knows it.
     names
-        What the file calls the channels, if it does.
+        Their names in the file, if any.
     source
         Names the image in errors.
 
@@ -132,7 +132,7 @@ def mix(
     rgb
         Whether they have colours.
     channels
-        What was chosen, in numbers; None where there is nothing to choose.
+        The chosen channels by number; None if there is nothing to choose.
 
     Raises
     ------
@@ -160,32 +160,32 @@ def mix(
 
 
 def per_channel(found: Sequence[str], count: int) -> list[str]:
-    """Give what a file says about each of its channels, empty where it says nothing that fits."""
+    """Return what a file says about each channel; empty strings if it does not fit their number."""
     return list(found) if len(found) == count else [""] * count
 
 
 def unmixed(view: Any) -> Any:
-    """Give the array `(…, channel)` whose channels were mixed; what is not mixed, as it is."""
+    """Return the array `(…, channel)` behind a mixed view; other arrays unchanged."""
     mixed = getattr(view, "array", None)
     return mixed.array if isinstance(mixed, _Mixed) else view
 
 
 def stored(array: Any) -> Any:
-    """Return the array that a view reads from, however many views lie between."""
+    """Return the array that a view ultimately reads from."""
     while isinstance(array, LazyView | _Mixed):
         array = array.array
     return array
 
 
 class _Mixed:
-    """An array `(…, channel)` seen as `(…)` or `(…, 3)`; what a `LazyView` needs of one.
+    """An array `(…, channel)` seen as `(…)` or `(…, 3)`, for use in a `LazyView`.
 
     Parameters
     ----------
     array
         With the channel as its last axis.
     channels
-        Which channels make which colour. Means of whole numbers are rounded.
+        Which channels make which colour. Means of integers are rounded.
     """
 
     def __init__(self, array: LazyView, channels: Channels) -> None:
@@ -211,7 +211,7 @@ class _Mixed:
         return self._mean(front, self._read(front, set(colour)), colour)
 
     def _read(self, front: tuple[int | slice, ...], needed: set[int]) -> dict[int, NDArray[Any]]:
-        """Read channels, those of one piece of the file at once."""
+        """Read channels, those in one chunk of the file at once."""
         read: dict[int, NDArray[Any]] = {}
         for _, group in groupby(sorted(needed), key=lambda c: c // self._together):
             first, *others = group

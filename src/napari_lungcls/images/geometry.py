@@ -1,11 +1,13 @@
-"""The one home of half pixels: where image pixels, level pixels, cells and map cells lie.
+"""Coordinates of image pixels, zoomed pixels, network cells and map cells.
+
+The only module that adds or subtracts half pixels.
 
 All positions are of pixel centres, counted from the centre of the first pixel, which is 0.
 
-- Level pixel `j` at zoom `z` averages image pixels `z·j … z·j + z − 1`; its centre is image
+- Zoomed pixel `j` at zoom `z` averages image pixels `z·j … z·j + z − 1`; its centre is image
   position `(j + 0.5)·z − 0.5`. Zooms may be fractions where the pixel sizes of a model and
   an image differ.
-- Cell `i` of a backbone stage with stride `s` is centred on level pixel `s·i`.
+- Cell `i` of a backbone stage with stride `s` is centred on zoomed pixel `s·i`.
 - Map cell `i` at stride `t` covers image pixels `t·i … t·i + t − 1`; its centre is image
   position `t·i + (t − 1)/2`.
 """
@@ -18,24 +20,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 STAGE_STRIDES = {stage: 2 ** (stage + 1) for stage in range(-1, 5)}
-"""Level pixels between neighbouring cells of a stage: detail, stem, `layer1` … `layer4`."""
+"""Zoomed pixels between neighbouring cells of a stage: detail, stem, `layer1` … `layer4`."""
 
 Floats = NDArray[np.float64]
 
 
 def to_zoomed(position: ArrayLike, zoom: ArrayLike) -> Floats:
-    """Image positions to level positions, at one zoom or at a zoom for each."""
+    """Image positions to zoomed positions, at one zoom or at a zoom for each."""
     found: Floats = (np.asarray(position, dtype=np.float64) + 0.5) / np.asarray(zoom) - 0.5
     return found
 
 
 def to_image(position: ArrayLike, zoom: float) -> Floats:
-    """Level positions to image positions."""
+    """Zoomed positions to image positions."""
     return (np.asarray(position, dtype=np.float64) + 0.5) * zoom - 0.5
 
 
 def zoomed_size(size: int, zoom: float) -> int:
-    """Level pixels that cover `size` image pixels; the last may be covered in part."""
+    """Zoomed pixels that cover `size` image pixels; the last may be covered in part."""
     return max(1, math.ceil(size / zoom - 1e-9))
 
 
@@ -50,7 +52,7 @@ def map_positions(first: int, count: int, stride: int) -> Floats:
 
 
 def map_offset(stride: int) -> float:
-    """Return by how many image pixels a map's first cell is shifted from the first pixel."""
+    """Image pixels from the first pixel's centre to the first map cell's centre."""
     return middle(stride)
 
 
@@ -73,18 +75,18 @@ def window_start(position: ArrayLike, size: int) -> NDArray[np.int64]:
 
 
 def is_inside(position: ArrayLike, size: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which positions lie on one of `size` pixels, their outer halves included."""
+    """Return which positions lie on one of `size` pixels, including the outer half pixels."""
     where, count = np.asarray(position, dtype=np.float64), np.asarray(size)
     return np.isfinite(where) & (where >= -0.5) & (where <= count - 0.5)
 
 
 def pixels_of(coordinates: ArrayLike) -> NDArray[np.int64]:
-    """Return the pixel that each point lies on; the outer halves of a plane's ends included."""
+    """Return the pixel that each point lies on, including the outer half pixels of a plane."""
     return np.maximum(np.ceil(np.asarray(coordinates, dtype=np.float64) - 0.5), 0).astype(np.int64)
 
 
 def interpolation_weights(position: ArrayLike, count: int) -> NDArray[np.float32]:
-    """Linear interpolation between cells as a matrix; positions beyond the ends are held.
+    """Linear interpolation between cells as a matrix; positions beyond the ends are clamped.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ def interpolation_weights(position: ArrayLike, count: int) -> NDArray[np.float32
     Returns
     -------
     ndarray, (n, count), float32
-        Rows add up to 1 and have at most two entries that are not 0.
+        Rows sum to 1 and have at most two nonzero entries.
     """
     where = np.clip(np.atleast_1d(np.asarray(position, dtype=np.float64)), 0, count - 1)
     distance = np.abs(where[:, np.newaxis] - np.arange(count))
@@ -104,7 +106,7 @@ def interpolation_weights(position: ArrayLike, count: int) -> NDArray[np.float32
 
 
 def reflect(index: ArrayLike, size: int) -> NDArray[np.int64]:
-    """Fold indices beyond the ends back inside, without repeating the edge (… 2 1 0 1 2 …)."""
+    """Reflect indices beyond the ends back inside, without repeating the edge (… 2 1 0 1 2 …)."""
     period = max(1, 2 * (size - 1))
     folded = np.mod(np.asarray(index, dtype=np.int64), period)
     return np.minimum(folded, period - folded) if size > 1 else np.zeros_like(folded)

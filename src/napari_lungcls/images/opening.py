@@ -1,4 +1,4 @@
-"""Opening whatever is an image, a file of any supported kind or an object, as a lazy stack."""
+"""Opening files, arrays and layers as lazy stacks."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ PICTURES = (
     ".pbm", ".pnm",
 )  # fmt: skip
 SUPPORTED = (*TIFF, *PICTURES, ".zarr", *HDF5, *SLIDES)
-"""Suffixes that `open_image` knows, in lower case."""
+"""Suffixes that `open_image` supports, in lower case."""
 
 logger = logging.getLogger(__name__)
 
 
 def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> ImageStack:
-    """Open an image; only its metadata is read, its pixels when they are asked for.
+    """Open an image; only its metadata is read, and pixels on demand.
 
-    Pictures such as PNG and JPEG are the exception: they are one plane and are decoded here,
-    whole. The first bytes tell them and TIFF apart, whatever the file is called.
+    Pictures such as PNG and JPEG are the exception: they have one plane, which is decoded at
+    once. They and TIFF are recognised by their first bytes, whatever the file is called.
 
     Parameters
     ----------
@@ -47,16 +47,16 @@ def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> 
         A TIFF, OME-TIFF (with or without pyramid), SVS or NDPI file, a slide that OpenSlide
         reads (with the extra `slides`), a picture (one of `PICTURES`), a folder that is an
         OME-Zarr image or a zarr array, or an HDF5 file, of which `file.h5:/path/to/dataset`
-        names one dataset. Of a file with several images the largest is taken, and said;
-        `file.tif#2` or `file.tif#NAME` takes another.
+        names one dataset. Of several images in a file the largest is taken, with a
+        warning; `file.tif#2` or `file.tif#NAME` takes another.
     channels
-        What to make of its channels, by number or as the file names them, as for
-        `ImageStack`. Without it an image is grey or has three colours.
+        Which channels to use, by number or by their names in the file, as for `ImageStack`.
+        Without it the image must be grey or have three colours.
 
     Returns
     -------
     ImageStack
-        With pixel size, scale and translation in µm where the file states them.
+        With pixel size, scale and translation in µm if the file states them.
 
     Raises
     ------
@@ -90,16 +90,15 @@ def open_image(path: str | os.PathLike[str], channels: Choice | None = None) -> 
 
 
 def as_stack(image: Any, *, channels: Choice | None = None, **options: Any) -> ImageStack:
-    """Take anything that is an image: an `ImageStack`, a path, an array, a napari layer.
+    """Take anything that is an image: an `ImageStack`, a path, an array or a napari layer.
 
     Parameters
     ----------
     image
         A numpy, dask, zarr or h5py array, an xarray `DataArray`, an OME-Zarr group, or a list
         of arrays: of equal planes, which make a stack, or of the levels of a pyramid, finest
-        first. Names of axes count where an object has them, as they do in a file. A napari
-        image layer is recognised by its `data` and `rgb`; its scale and translate are kept,
-        and the lengths of its pixels in the world are the pixel size when its units are
+        first. Names of axes are used if the object has them. Of a napari image layer, scale
+        and translate are kept, and its pixel size in the world is used if its units are
         lengths.
     channels
         What to make of its channels, as for `ImageStack`.
@@ -136,9 +135,9 @@ def as_stack(image: Any, *, channels: Choice | None = None, **options: Any) -> I
 
 
 def list_images(path: str | os.PathLike[str]) -> list[Listed]:
-    """List the images of a file or folder that may hold several; none for other kinds.
+    """List the images of a file or folder that may hold several; empty for other kinds.
 
-    Pictures that only go with the image of a slide, such as its label, are left out.
+    Pictures that only accompany a slide, such as its label, are left out.
 
     Raises
     ------
@@ -195,7 +194,7 @@ def _open(
 
 
 def _described(image: Any, channels: Choice | None, options: dict[str, Any]) -> ImageStack | None:
-    """Open an object that may name its axes as its file would be; None when it names none."""
+    """Open an object that names its axes as if it were a file; None if it names none."""
     zarr, h5py = sys.modules.get("zarr"), sys.modules.get("h5py")
     dims = getattr(image, "dims", None)
     name = str(options.get("name") or getattr(image, "name", "") or "image").rpartition("/")[2]

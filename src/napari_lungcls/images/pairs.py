@@ -1,4 +1,4 @@
-"""Bringing images and points files together."""
+"""Images with their points."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def open_pairs(
         One points file for each image, in the same order, or one file whose column
         `image` names them, relative to the file.
     pixel_size
-        Micrometres per pixel, in place of what the images say.
+        Micrometres per pixel, overriding what the images say.
     channels
-        What to make of the channels of the images, as `open_image` takes it.
+        Which channels of the images to use, as for `open_image`.
 
     Raises
     ------

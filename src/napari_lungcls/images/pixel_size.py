@@ -1,4 +1,4 @@
-"""Pixel sizes: as files state them, in micrometres, and where a model and an image differ."""
+"""Pixel sizes: reading them from files, and comparing those of a model and an image."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ TOLERANCE = 0.02
 """Relative difference of pixel sizes below which an image is not resampled."""
 
 LARGEST_RATIO = 64.0
-"""Ratio of pixel sizes beyond which one of the two must be wrong."""
+"""Ratio of pixel sizes above which one of them must be wrong."""
 
 
 def effective_zooms(
     zooms: Sequence[int], model_pixel_size: float | None, stack: ImageStack
 ) -> tuple[float, ...]:
-    """Zooms at which an image shows what the model was trained to see.
+    """Zooms at which an image looks to the model as its training images did.
 
     A model trained at 0.5 µm per pixel that looks at an image of 0.25 µm per pixel shrinks
     it by a further factor of two: its zooms 1 and 4 become 2 and 8 on that image.
@@ -56,12 +56,12 @@ def effective_zooms(
     Returns
     -------
     tuple of float
-        Pixels of this image per level pixel.
+        Pixels of this image per zoomed pixel.
 
     Raises
     ------
     InputError
-        When the sizes are so different that one must be wrong.
+        When the sizes differ so much that one must be wrong.
     """
     if model_pixel_size is None or stack.pixel_size is None:
         return tuple(float(z) for z in zooms)
@@ -77,7 +77,7 @@ def effective_zooms(
 
 
 def size_remark(model_pixel_size: float | None, stack: ImageStack) -> str:
-    """Say what is assumed or done about the pixel size of an image; empty when it fits.
+    """Describe what is assumed or done about the pixel size of an image; empty if it fits.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def common_pixel_size(stacks: Iterable[ImageStack]) -> float | None:
 
 
 def check_zooms(zooms: Sequence[int], effective: Sequence[float], stack: ImageStack) -> None:
-    """Refuse zooms at which the image has fewer pixels than a few cells.
+    """Raise an error for zooms at which the image would be too small.
 
     Raises
     ------
@@ -135,9 +135,9 @@ def check_zooms(zooms: Sequence[int], effective: Sequence[float], stack: ImageSt
 
 
 def micrometres(unit: str | None) -> float | None:
-    """Give the micrometres in one `unit` of length, or None when it is no such unit.
+    """Return the micrometres in one `unit` of length, or None if it is no unit of length.
 
-    Capitals, plurals and a final dot do not matter.
+    Case, plurals and a final dot are ignored.
     """
     if unit is None:
         return None
@@ -147,29 +147,29 @@ def micrometres(unit: str | None) -> float | None:
 
 
 def ngff_name(unit: str) -> str | None:
-    """Give the name of a unit of length as OME-Zarr spells it, or None for no length."""
+    """Return the OME-Zarr name of a unit of length, or None if it is no unit of length."""
     factor = micrometres(unit)
     return None if factor is None else _NAMES[factor][0]
 
 
 def plausible(pixel_size: float) -> bool:
-    """Tell whether a resolution that nobody vouches for can be that of a microscope.
+    """Return whether a resolution from an unreliable source can be that of a microscope.
 
-    The tags of TIFF are filled by every program that saves a picture. What lies between
-    5 nm and 20 µm is believed. Print defaults, 72 to 1200 dots per inch, are 353 µm to
-    21 µm and are not.
+    Every program that saves a picture fills the resolution tags of TIFF. Values from 5 nm to
+    20 µm are accepted. Print defaults, 72 to 1200 dots per inch, are 353 µm to 21 µm and are
+    rejected.
     """
     return _PLAUSIBLE[0] <= pixel_size <= _PLAUSIBLE[1]
 
 
 def square(y: float | None, x: float | None, source: str) -> float | None:
-    """Give the one pixel size of a plane, or None when it is unknown.
+    """Return a single pixel size for a plane, or None if it is unknown.
 
     Parameters
     ----------
     y, x
         Micrometres per pixel along each axis; None, not finite or not positive is unknown.
-        One of them known stands for both.
+        If only one is known, it is used for both.
     source
         Names the file in the warning.
 
@@ -195,7 +195,7 @@ def square(y: float | None, x: float | None, source: str) -> float | None:
 def world(
     axes: Sequence[str], sizes: dict[str, float | None], source: str
 ) -> tuple[float | None, tuple[float, ...], str]:
-    """Turn what a file says about sizes into what an `ImageStack` wants to know.
+    """Convert the sizes in a file into arguments of `ImageStack`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Planes at a zoom: area averages, read region by region from the nearest pyramid level."""
+"""Planes at a zoom: area averages, read region by region from the best pyramid level."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from napari_lungcls.images.geometry import (
 from napari_lungcls.images.stack import ImageStack, Plane, plane_indices, stack_dtype
 
 STRIP_BYTES = 32 * 2**20
-"""Bytes of image that are held at once while a coarse level is averaged."""
+"""Bytes of image held in memory at once while averaging."""
 
 BLOCK = 512
-"""Edge of the blocks that a cache keeps, in pixels of the pyramid level that is read."""
+"""Edge of the cached blocks, in pixels of the pyramid level that is read."""
 
 SMALLEST_BLOCK = 64
-"""Least edge of the blocks in level pixels."""
+"""Smallest edge of the cached blocks, in zoomed pixels."""
 
 
 class ZoomedPlane:
-    """One plane at one zoom, as an image of its own.
+    """One plane seen at one zoom, readable like an image of its own.
 
     Parameters
     ----------
     plane
         The plane at full resolution.
     zoom
-        Image pixels per level pixel; not necessarily an integer (see `geometry`).
+        Image pixels per zoomed pixel; not necessarily an integer (see `geometry`).
     cache
-        Keeps averaged blocks for reads that come back to the same places; for points, not
-        for painting, which reads everything once.
+        Keeps averaged blocks for repeated reads of the same places, as around points; painting
+        reads everything once and needs none.
 
     Notes
     -----
     Values keep the type of the image: averages of integers are rounded, as in the pyramid
-    of a multiscale file, so that windows and painted tiles see the same numbers.
+    of a multiscale file, so that windows and painted tiles see the same values.
     """
 
     def __init__(self, plane: Plane, zoom: float = 1.0, cache: BlockCache | None = None) -> None:
@@ -57,18 +57,18 @@ class ZoomedPlane:
         self.shape = (zoomed_size(height, zoom), zoomed_size(width, zoom))
         self.dtype = stack_dtype(plane.stack.dtype)
         self._source, self._factor = _nearest(plane.stack.factors, self.zoom)
-        # Coarse blocks are small: a few windows must not cost a good part of the image.
+        # Coarse blocks are small: reading a few windows must not mean reading most of the image.
         self.block = int(max(SMALLEST_BLOCK, BLOCK // max(1.0, self._factor)))
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
-        """Read a region; where it leaves the image, the image is reflected.
+        """Read a region; the image is reflected at its edges.
 
         Parameters
         ----------
         top, left
-            First level pixel, possibly negative.
+            First zoomed pixel, possibly negative.
         height, width
-            Size in level pixels.
+            Size in zoomed pixels.
 
         Returns
         -------
@@ -107,7 +107,7 @@ class ZoomedPlane:
 
     def _block(self, i: int, j: int) -> NDArray[Any]:
         assert self.cache is not None
-        # The stack itself, not its id: another stack may get that when this one is gone.
+        # The stack itself and not its id, which may be reused once the stack is gone.
         key = (self.plane.stack, self.plane.index, self.zoom, i, j)
         block = self.cache.get(key)
         if block is None:
@@ -119,7 +119,7 @@ class ZoomedPlane:
         return block
 
     def _average(self, r0: int, r1: int, c0: int, c1: int) -> NDArray[Any]:
-        """Average a region inside the level, strip by strip."""
+        """Average a region inside the plane, strip by strip."""
         factor = self._factor
         limits = self._source_shape()
         if factor == 1 and r1 <= limits[0] and c1 <= limits[1]:
@@ -143,7 +143,7 @@ class ZoomedPlane:
         return _as_type(np.concatenate(strips), self.dtype)
 
     def _whole_average(self, r0: int, r1: int, c0: int, c1: int, n: int) -> NDArray[Any]:
-        """Average squares of `n` × `n` whole numbers: sums are exact, and much faster."""
+        """Average squares of `n` × `n` integers: exact sums, and much faster."""
         small = np.uint16 if self.dtype == np.uint8 and n <= 256 else np.uint32
         step = max(1, STRIP_BYTES // ((c1 - c0) * n * n * 3 * 4))
         out = np.empty((r1 - r0, c1 - c0, 3 if self.plane.stack.rgb else 1), self.dtype)
@@ -152,7 +152,7 @@ class ZoomedPlane:
             stop = min(r1, start + step)
             source = self.plane.read(slice(start * n, stop * n), columns, self._source)
             lines = source.reshape(stop - start, n, -1).sum(axis=1, dtype=small)
-            # numpy adds up long rows many values at a time, so the columns are turned into rows.
+            # numpy sums long rows with vector instructions, so transpose columns into rows.
             turned = lines.reshape((stop - start) * (c1 - c0), -1).T.copy()
             squares = turned.reshape(n, out.shape[2], -1).sum(axis=0, dtype=np.uint64)
             means = np.rint(squares / n**2).astype(out.dtype)
@@ -202,11 +202,11 @@ def read_windows(
     out: NDArray[Any] | None = None,
     cache: BlockCache | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Read a square of level pixels around every point, at every zoom.
+    """Read a square window around every point, at every zoom.
 
-    Windows begin at whole level pixels, so nothing is interpolated; where exactly the
-    point lies in its window is returned beside it, at most half a pixel from the middle.
-    Beyond the image's edge its reflection is seen.
+    Windows start at whole zoomed pixels, so nothing is interpolated. The exact place of each
+    point in its window is returned as well; it is at most half a pixel from the middle. The
+    image is reflected at its edges.
 
     Parameters
     ----------
@@ -215,11 +215,11 @@ def read_windows(
     coordinates
         `(n, ndim)` positions `(…, y, x)` in pixels; the nearest plane is taken.
     zooms
-        Image pixels per level pixel.
+        Image pixels per zoomed pixel.
     size
-        Edge of the windows in level pixels.
+        Edge of the windows in zoomed pixels.
     out
-        Where to put the windows, for example a memory-mapped array; made if not given.
+        Array to fill, for example memory-mapped; allocated if not given.
     cache
         Blocks kept between calls.
 
@@ -228,7 +228,7 @@ def read_windows(
     windows : ndarray, (n, zooms, size, size, 3)
         In the type of the image.
     places : ndarray, (n, zooms, 2)
-        `(y, x)` of each point in its window, in level pixels.
+        `(y, x)` of each point in its window, in zoomed pixels.
     """
     n = len(coordinates)
     if out is None:
@@ -247,14 +247,14 @@ def read_windows(
 
 
 def _reading_order(planes: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Order points so that neighbours are read together and blocks serve several of them."""
+    """Sort points so that neighbours are read together and share cached blocks."""
     blocks = first // BLOCK
     order: NDArray[np.intp] = np.lexsort((blocks[:, 1], blocks[:, 0], *planes.T[::-1]))
     return order
 
 
 def _folded_out(region: NDArray[Any], index: NDArray[np.int64], axis: int) -> NDArray[Any]:
-    """Take `index` along an axis; where it counts up, as it mostly does, whole lines at once."""
+    """Take `index` along an axis; consecutive runs, the common case, are copied as one slice."""
     count = region.shape[axis]
     if len(index) == count and (index == np.arange(count)).all():
         return region
@@ -271,10 +271,10 @@ def _folded_out(region: NDArray[Any], index: NDArray[np.int64], axis: int) -> ND
 
 
 def _nearest(factors: tuple[float, ...], zoom: float) -> tuple[int, float]:
-    """Choose the pyramid level to average from, and the factor that is left to average.
+    """Choose the pyramid level to average from, and the remaining factor.
 
-    Among the levels that are not coarser than the zoom the coarsest one wins, and of those
-    an integer factor, which averages whole pixels, before a fraction.
+    The coarsest level that is not coarser than the zoom wins; levels with an integer factor,
+    which averages whole pixels, are preferred over those with a fraction.
     """
     usable = [(i, zoom / f) for i, f in enumerate(factors) if f <= zoom * (1 + 1e-9)]
     if not usable:
@@ -285,16 +285,16 @@ def _nearest(factors: tuple[float, ...], zoom: float) -> tuple[int, float]:
 
 
 def _resampling(first: int, stop: int, factor: float, limit: int) -> tuple[csr_array, int]:
-    """Weights that turn source pixels into level pixels `first … stop − 1` along one axis.
+    """Weights that turn source pixels into zoomed pixels `first … stop − 1` along one axis.
 
-    Shrinking (factor ≥ 1) weighs each source pixel by its overlap with the level pixel;
-    enlarging interpolates linearly between pixel centres. Where a pyramid was cut off at
-    its end, its last pixel also stands for what is missing.
+    Shrinking (factor ≥ 1) weights each source pixel by its overlap with the zoomed pixel;
+    enlarging interpolates linearly between pixel centres. If the pyramid level was cropped,
+    its last pixel also fills the missing part.
 
     Returns
     -------
     weights
-        Sparse (stop − first, source pixels), rows adding up to 1.
+        Sparse (stop − first, source pixels), with rows that sum to 1.
     start
         The source pixel of the first column.
     """

@@ -1,4 +1,4 @@
-"""One shape for every image: a lazy stack of planes, plain or multiscale, grey or RGB."""
+"""Every image as a lazy stack of planes, plain or multiscale, grey or RGB."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ImageStack:
     ----------
     levels
         The array, or a list of arrays for a multiscale image, finest first. Anything with
-        `shape`, `dtype` and numpy slicing: numpy, dask, zarr, h5py. Levels that are shrunk
-        along other axes than y and x, or unevenly, are left out.
+        `shape`, `dtype` and numpy slicing: numpy, dask, zarr, h5py. Levels that are
+        downsampled along other axes than y and x, or unevenly, are ignored.
     rgb
         Whether the last axis holds colours. By default it does when it has 3 or 4 entries
         and the two axes before it are larger, as napari guesses; one entry is a grey image.
@@ -41,18 +41,18 @@ class ImageStack:
     name, source
         What to call the image in messages and layers, and where it came from.
     channels
-        What to make of channels, of which there may then be any number: `"2"` is one of them
-        as grey, `"0,2,1"` are three as red, green and blue, of `"0,1"` blue is black, and in
-        `"0+3,1,2"` red is the mean of two. Numbers and sequences of them do as well.
+        Which of any number of channels to use: `"2"` takes one as grey, `"0,2,1"` three as red,
+        green and blue; with `"0,1"` blue is black, and with `"0+3,1,2"` red is the mean of two.
+        Numbers and sequences of numbers work as well.
     channel_axis
         The axis of the arrays that holds them. By default the last with `rgb`; where that is
         not given, the last or the one before y and x, whichever is shorter.
     channel_names
-        What they are called, where `channels` may name them.
+        Their names, by which `channels` may refer to them.
     axis_names
-        Names of the axes without the channel, such as `("z", "y", "x")`, where they are known.
+        Names of the axes without the channel, such as `("z", "y", "x")`, if known.
     channel_colours
-        Colours that a viewer is to show them in, such as `#00ff00`; empty where unknown.
+        Colours in which a viewer shows them, such as `#00ff00`; empty if unknown.
 
     Raises
     ------
@@ -90,11 +90,11 @@ class ImageStack:
         self.levels = _as_levels(levels, self.source)
         self._check_axes()
         self.channel_names, self.channel_colours = tuple(channel_names), tuple(channel_colours)
-        """Of all channels of the file, whichever were chosen; empty for colours of pixels."""
+        """For all channels of the file, whichever were chosen; empty for RGB images."""
         self.axis_names = tuple(axis_names)
-        """Of the axes without the channel; empty where nobody has named them."""
+        """Names of the axes without the channel; empty if unknown."""
         self.channels: str | None = None
-        """Which channels of the file these are, in numbers; None when all are."""
+        """The chosen channels of the file, by number; None if all are used."""
         if channels is not None:
             self.levels, rgb, self.channels = mix(
                 self.levels,
@@ -125,9 +125,9 @@ class ImageStack:
         self.scale = _per_axis(scale, self.ndim, 1.0, "scale")
         self.translate = _per_axis(translate, self.ndim, 0.0, "translate")
         self.turned = False
-        """Whether its planes are stored in another position than they are shown, as by EXIF."""
+        """Whether the stored pixels were rotated or mirrored for display, as EXIF may ask for."""
         self.path: str | None = None
-        """Where another process finds the same image, with its `channels`; None for no file."""
+        """Where another process can open the same image (with `channels`); None if in memory."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -179,7 +179,7 @@ class ImageStack:
         return other
 
     def each_channel(self) -> list[ImageStack]:
-        """Give a grey image of each channel of the file, whichever were chosen here."""
+        """Return a grey image of each channel of the file, whichever were chosen here."""
         levels = [unmixed(level) for level in self.levels]
         found = []
         for i in range(len(self.channel_names)):
@@ -281,7 +281,7 @@ class Plane:
 
 def plane_indices(stack: ImageStack, coordinates: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the nearest plane of each point, `(n, ndim − 2)`."""
-    # Half way past the last plane is still on it, but would be rounded to the next.
+    # Up to half a step past the last plane counts as on it, but would round to the next.
     last = np.asarray(stack.leading, np.int64) - 1
     return np.clip(np.rint(coordinates[:, :-2]).astype(np.int64), 0, last)
 
@@ -289,7 +289,7 @@ def plane_indices(stack: ImageStack, coordinates: NDArray[np.float64]) -> NDArra
 def check_inside(
     stack: ImageStack, coordinates: NDArray[np.float64], points: str = "the points"
 ) -> None:
-    """Refuse points that are not in the image.
+    """Raise an error for points outside the image.
 
     Raises
     ------
@@ -317,7 +317,7 @@ def check_inside(
 
 
 def _as_levels(levels: Any, source: str) -> list[Any]:
-    """Wrap one array as a pyramid of one; sort nothing, but insist on finest first."""
+    """Wrap a single array as a pyramid of one level; check that the finest comes first."""
     found = list(levels) if isinstance(levels, list | tuple) else [levels]
     if not found or not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in found):
         raise InputError(
@@ -336,10 +336,10 @@ def _as_levels(levels: Any, source: str) -> list[Any]:
 
 
 def _factor(full: tuple[int, int], small: tuple[int, int]) -> float | None:
-    """Tell by how much a level of a pyramid is shrunk; None if unevenly.
+    """Return the downsampling factor of a pyramid level; None if it is uneven.
 
     Odd sizes are rounded up or down when a pyramid is made: 4447 and 2223 rows mean 2. Of
-    the whole numbers that explain both sizes a power of two is the likeliest.
+    the integers that explain both sizes, a power of two is the most likely.
     """
     ratio = max(n / m for n, m in zip(full, small, strict=True))
     powers = [2**i for i in range(max(full).bit_length())]

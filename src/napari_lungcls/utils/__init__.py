@@ -1,1 +1,1 @@
-"""Small helpers that know nothing of images, points or models."""
+"""Helpers that are independent of images, points and models."""

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever finds half of one: aside first, then renamed."""
+"""Writing files atomically: to a temporary file first, which is then renamed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from napari_lungcls.errors import InputError
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
-    """Find out before the work starts whether `path` can be written after it.
+    """Check before a long job whether its output can be written to `path`.
 
     Parameters
     ----------
     path
-        The file or folder that is to be made. Its parent folders are not created here.
+        The file or folder to be written. Its parent folders are not created.
 
     Raises
     ------
     InputError
-        When the folder does not exist, is no folder, or must not be written to.
+        When the parent folder does not exist, is not a folder, or is not writable.
     """
     target = Path(path)
     parent = target.absolute().parent
@@ -41,10 +41,10 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path`, moved there when the block ends well.
+    """Yield a temporary path next to `path`, and move it there if the block succeeds.
 
-    After an error nothing is left and an older file stays as it was. The temporary name
-    keeps the suffix, because many libraries choose a format by it.
+    After an error the temporary file is removed and an older file stays as it was. The
+    temporary name keeps the suffix, by which many libraries choose the format.
     """
     target = check_writable(path)
     if target.is_dir():
@@ -60,7 +60,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         try:
             replace_synced(aside, target)
         except PermissionError as error:
-            # Windows does not replace a table that Excel shows.
+            # Windows does not replace a table that is open in Excel.
             raise InputError(
                 f"{target}: cannot be written ({error.strerror}); close the program that has it "
                 "open, or choose another output"
@@ -70,7 +70,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def replace_synced(aside: Path, target: Path) -> None:
-    """Move a complete file to its place; its content is on the disk before its name is."""
+    """Move a complete file into place, with its contents flushed to disk first."""
     with aside.open("rb+") as stream:
         os.fsync(stream.fileno())
     os.replace(aside, target)
@@ -94,5 +94,5 @@ def _umask() -> int:
 
 
 def remove_store(path: Path) -> None:
-    """Remove a folder-like store that this package began and did not finish."""
+    """Remove an unfinished folder store that this package created."""
     shutil.rmtree(path, ignore_errors=True)

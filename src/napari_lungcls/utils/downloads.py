@@ -1,4 +1,4 @@
-"""Published files: where they are, what they must hash to, and how they get into the cache."""
+"""Downloading published files into a cache, verified by their hashes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 from napari_lungcls.errors import InputError
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes that have come and the bytes in all (0 when the server hides it)."""
+"""Called with the bytes received and the total (0 if the server does not tell)."""
 
 CACHE_VARIABLE = "LUNGCLS_CACHE"
 OFFLINE_VARIABLE = "LUNGCLS_OFFLINE"
-"""Set to anything, nothing is downloaded; what lies in the cache is used."""
+"""If set, nothing is downloaded; only cached files are used."""
 
 TIMEOUT = 30.0
-"""Seconds that a server has to answer."""
+"""Seconds to wait for a server."""
 _CHUNK = 1 << 18
 
 
@@ -37,7 +37,7 @@ class Published:
     url
         Where it is.
     sha256
-        What it must hash to; a file that does not is never read.
+        Its SHA-256; a file with another hash is never read.
     """
 
     stem: ClassVar[str] = "file"
@@ -47,7 +47,7 @@ class Published:
 
     @property
     def file_name(self) -> str:
-        """Name in the cache; the hash in it keeps the files of two sources apart."""
+        """Name in the cache; includes part of the hash to distinguish sources."""
         suffix = PurePosixPath(urlsplit(self.url).path).suffix
         return f"{self.stem}-{self.sha256[:8]}{suffix}"
 
@@ -56,7 +56,7 @@ Source = TypeVar("Source", bound=Published)
 
 
 def cache_folder() -> Path:
-    """Give the folder for downloads: `$LUNGCLS_CACHE`, else the user's cache."""
+    """Return the folder for downloads: `$LUNGCLS_CACHE`, else the user's cache."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
@@ -66,7 +66,7 @@ def cache_folder() -> Path:
 
 
 def is_cached(sources: Sequence[Published], cache: Path | None = None) -> bool:
-    """Tell whether one of `sources` lies in the cache, so that nothing need be downloaded."""
+    """Return whether one of `sources` is cached, so that no download is needed."""
     folder = cache or cache_folder()
     return any((folder / source.file_name).is_file() for source in sources)
 
@@ -79,22 +79,22 @@ def fetch(
     progress: Progress | None = None,
     timeout: float = TIMEOUT,
 ) -> tuple[Path, Source]:
-    """Find one of `sources` in the cache, or download the first that can be had.
+    """Find one of `sources` in the cache, or download the first one available.
 
     Parameters
     ----------
     sources
-        The files, all equally good, in the order in which they are tried.
+        Equivalent files, in the order in which to try them.
     what
         Names them in errors, such as `the weights`.
     remedy
-        What to do when none can be had: a sentence for the error.
+        What to do if none is available: a sentence for the error.
     cache
         Where downloads are kept; `cache_folder()` when not given.
     progress
-        Told about every piece that arrives.
+        Called for every chunk received.
     timeout
-        Seconds that a server has to answer.
+        Seconds to wait for a server.
 
     Returns
     -------
@@ -104,8 +104,8 @@ def fetch(
     Raises
     ------
     InputError
-        When nothing is cached and no source can be had, or the cache cannot be written.
-        A download whose hash is wrong is removed.
+        When nothing is cached and no source is available, or the cache is not writable.
+        A download with a wrong hash is removed.
     """
     folder = cache_folder() if cache is None else cache
     for source in sources:
@@ -146,7 +146,7 @@ def _is_whole(path: Path, source: Published) -> bool:
 def _download(source: Published, folder: Path, progress: Progress | None, timeout: float) -> Path:
     import pooch
 
-    # What goes wrong is said by the caller, and progress by the bar.
+    # Errors are reported by the caller, and progress by the bar.
     pooch.get_logger().setLevel("WARNING")
     bar = False if progress is None else _Bar(progress)
     path = pooch.retrieve(
@@ -160,7 +160,7 @@ def _download(source: Published, folder: Path, progress: Progress | None, timeou
 
 
 def _reason(error: Exception, folder: Path) -> str:
-    """Say in a few words what pooch or requests mean by a long message."""
+    """Summarise the long messages of pooch and requests."""
     if isinstance(error, PermissionError):
         return f"cannot write in {folder}"
     response = getattr(error, "response", None)
@@ -172,7 +172,7 @@ def _reason(error: Exception, folder: Path) -> str:
 
 
 class _Bar:
-    """Make a plain callback look like the progress bar that pooch drives."""
+    """Adapt a callback to the progress bar interface of pooch."""
 
     def __init__(self, progress: Progress) -> None:
         self.total = 0
@@ -180,14 +180,14 @@ class _Bar:
         self._progress = progress
 
     def update(self, size: int) -> None:
-        """Count a piece; pooch counts the last, shorter one as a full one."""
+        """Count a chunk; pooch counts the last, shorter one as a full one."""
         self._done += size
         if self.total:
             self._done = min(self._done, self.total)
         self._progress(self._done, self.total)
 
     def reset(self) -> None:
-        """Begin again at nothing: pooch does so to report the exact total once more."""
+        """Restart from 0: pooch does so to report the exact total at the end."""
         self._done = 0
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Locks of files that the system drops when a process dies, however it dies."""
+"""File locks that the system releases when a process dies, however it dies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-# Windows refuses to read locked bytes: the locked one lies where no file ends.
+# Windows refuses to read locked bytes, so lock one far beyond the end of any file.
 _FAR = 1 << 40
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
@@ -31,12 +31,12 @@ def lock(stream: IO[bytes], patience: float = 0.0) -> bool | None:
     stream
         The file.
     patience
-        Seconds to wait for somebody who only looks whether the file is locked.
+        Seconds to wait for a process that only checks whether the file is locked.
 
     Returns
     -------
     bool or None
-        Whether it is ours now; None where the file system has no locks.
+        Whether the lock was acquired; None if the file system does not support locks.
     """
     until = time.monotonic() + patience
     while (got := _try(stream)) is False and time.monotonic() < until:
@@ -71,7 +71,7 @@ else:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process of this number exists, for where there are no locks."""
+    """Return whether a process exists, for file systems without locks."""
     if pid <= 0:
         return False
     if sys.platform == "win32":  # pragma: no cover - os.kill would end the process there
@@ -88,10 +88,10 @@ def is_running(pid: int) -> bool:
 
 
 class Claim:
-    """A lock file that says that one process alone works on something.
+    """A lock file by which one process claims something for itself.
 
-    It goes when the work ends. After a process that was killed the file stays, but locks
-    nobody out.
+    It is removed when the work ends. If the process is killed, the file stays but no longer
+    blocks others.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Claim:
         stream.seek(0)
         pid, _, host = stream.read(300).decode(errors="replace").partition(" ")
         if got is None:
-            # No locks on this file system: believe the process number, on this computer only.
+            # No locks on this file system: rely on the process number, on this computer only.
             here = host == socket.gethostname() and pid.isdecimal()
             got = not (is_running(int(pid)) if here else host and self._heed_others)
         if not got:
@@ -141,11 +141,11 @@ class Claim:
         return False
 
     def release(self) -> None:
-        """Let others in; a second call does nothing."""
+        """Release the claim; a second call does nothing."""
         if self._stream is None:
             return
         if sys.platform != "win32":
-            # While it is locked: whoever opened the same file finds out that it is gone.
+            # Remove it while it is locked, so that whoever waits for it notices that it is gone.
             self.path.unlink(missing_ok=True)
         self._stream.close()
         if sys.platform == "win32":  # pragma: no cover - open files cannot be removed there
@@ -155,11 +155,11 @@ class Claim:
 
 
 class Claimed(Exception):
-    """Somebody else holds a claim; the message says who."""
+    """Another process holds the claim; the message says which."""
 
 
 def why_unreadable(error: BaseException) -> str | None:
-    """Say why a file that is there cannot be opened, and the remedy.
+    """Explain why an existing file cannot be opened, with the remedy.
 
     Parameters
     ----------
@@ -169,12 +169,12 @@ def why_unreadable(error: BaseException) -> str | None:
     Returns
     -------
     str or None
-        The rest of a sentence that begins with the file's name; None when the file itself is
-        at fault, or its name.
+        The rest of a sentence that begins with the file's name; None if the file itself or its
+        name is at fault.
     """
     if not isinstance(error, OSError):
         return None
-    # HDF5 puts the numbers of the system into its message.
+    # HDF5 puts the error numbers of the system into its message.
     text = str(error)
     if error.errno in _NO_LOCKS and "lock" in text:
         return (

@@ -1,4 +1,4 @@
-"""How much memory this process has used, and large arrays that need not stay in it."""
+"""Memory use of this process, and large arrays in temporary files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_lungcls.errors import InputError
 
 SCRATCH_BYTES = 256 * 2**20
-"""Arrays above this lie in a temporary file, which the system can take out of memory."""
+"""Larger arrays are put in a temporary file, which the system can page out."""
 
 
 def peak_memory_mb() -> float:
@@ -33,9 +33,9 @@ def peak_memory_mb() -> float:
 
 
 def give_back() -> None:
-    """Hand memory that is free, but kept for later, back to the system where that can be asked.
+    """Return freed memory to the system, where possible.
 
-    glibc keeps what each thread has freed: in time more than what is in use.
+    glibc keeps the memory that each thread has freed, in time more than is in use.
     """
     if (trim := _trim()) is not None:
         trim(0)
@@ -56,19 +56,19 @@ def scratch(
     remedy: str = "use a larger stride, fewer planes, no probabilities, or write to a file with "
     "--out",
 ) -> NDArray[Any]:
-    """Make an array of zeros; a large one lies in a file that goes when the array goes.
+    """Make an array of zeros; a large one is in a file that is deleted with the array.
 
     Parameters
     ----------
     shape, dtype
         Of the array.
     remedy
-        What to do when there is no room.
+        What to do if there is not enough disk space.
 
     Raises
     ------
     InputError
-        When the disk has no room for it.
+        When there is not enough disk space.
     """
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
@@ -81,5 +81,5 @@ def scratch(
         )
     with tempfile.TemporaryFile(prefix="lungcls-") as file:
         file.truncate(size)
-        # The mapping keeps the nameless file; with the last array its space is free again.
+        # The mapping keeps the unnamed file alive; its space is freed with the last array.
         return np.memmap(file, kind, mode="r+", shape=shape)

@@ -1,4 +1,4 @@
-"""Names of images, groups and classes: when two of them are the same."""
+"""Comparing names of images, groups and classes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _WINDOWS_ROOT = re.compile(r"^/(?=[A-Za-z]:/)")
 
 @functools.lru_cache(maxsize=2**14)
 def comparable(name: str) -> str:
-    """Give the form in which names are compared; the spelling of the user is kept elsewhere.
+    """Return the form in which names are compared.
 
-    Slashes go forward, spaces around the name and around its slashes go, and composed and
-    decomposed letters become the same (Unicode's NFC). Upper and lower case differ.
+    Backslashes become slashes, spaces around the name and around slashes are removed, and
+    letters are composed (Unicode's NFC). Case is kept.
     """
     text = unicodedata.normalize("NFC", printable(name)).replace("\\", "/")
     return "/".join(_stripped(part) for part in _stripped(text).split("/"))
@@ -35,14 +35,14 @@ def _stripped(text: str) -> str:
 
 
 class KnownNames:
-    """Names that others are looked up in, in whatever spelling.
+    """Names in which others can be looked up, however they are spelled.
 
     Parameters
     ----------
     names
-        As their owner spells them; the first of several that are the same counts.
+        The known names; of equal ones the first counts.
     what
-        One of them, for warnings, such as ``class``.
+        What a name stands for, for warnings, such as ``class``.
     """
 
     def __init__(self, names: Iterable[str], what: str) -> None:
@@ -56,14 +56,14 @@ class KnownNames:
                 self._folded.setdefault(key.casefold(), []).append(place)
 
     def place(self, name: str, source: str = "") -> int | None:
-        """Find a name; one that differs only by case is taken with a warning if it is the only.
+        """Find a name; a unique one that differs only by case is taken, with a warning.
 
         Parameters
         ----------
         name
-            As it is spelled elsewhere.
+            The name to look up.
         source
-            Where, for the warning.
+            Where it comes from, for the warning.
         """
         key = comparable(name)
         if key in self._places:
@@ -81,7 +81,7 @@ class KnownNames:
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """Give each name once, in the order and spelling in which it first occurs."""
+    """Return each name once, in the order and spelling of its first occurrence."""
     first: dict[str, str] = {}
     for name in names:
         first.setdefault(comparable(name), name)
@@ -89,16 +89,16 @@ def distinct(names: Iterable[str]) -> list[str]:
 
 
 def warn_of_case(names: Iterable[str], what: str, source: str) -> None:
-    """Warn when two names differ only by case, and so count as two.
+    """Warn if names differ only by case, and so count as different.
 
     Parameters
     ----------
     names
         In any number and order.
     what
-        What they name, in the plural, such as ``groups``.
+        What they stand for, in the plural, such as ``groups``.
     source
-        Where they stand.
+        Where they come from.
     """
     seen: dict[str, str] = {}
     for name in distinct(dict.fromkeys(names)):
@@ -113,12 +113,12 @@ def warn_of_case(names: Iterable[str], what: str, source: str) -> None:
 
 
 class Folder:
-    """A folder in which files are found as tables and lists name them, from any system.
+    """A folder in which files are found by their names in tables from any system.
 
     Parameters
     ----------
     path
-        Where relative names begin.
+        The folder to which relative names refer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -126,10 +126,10 @@ class Folder:
         self._listed: dict[Path, dict[str, str]] = {}
 
     def find(self, name: str) -> Path:
-        """Give the path that `name` means: the file so spelled, else one of the same name.
+        """Return the path of `name`: the file spelled exactly so, else one with an equal name.
 
-        Names with a `file://` are understood. Without any such file the path is given as it
-        would be.
+        `file://` URLs are understood. If there is no such file, the path it would have is
+        returned.
         """
         exact = self.path / name
         if os.path.lexists(exact):
@@ -145,7 +145,7 @@ class Folder:
         return found
 
     def key(self, name: str) -> str:
-        """Give the whole path of what `name` means, in the form in which images are compared."""
+        """Return the full path of `name`, in the form in which images are compared."""
         return path_key(self.find(name))
 
     def _child(self, folder: Path, part: str) -> Path:
@@ -161,7 +161,7 @@ class Folder:
 
 
 class KnownImages:
-    """Images that tables are about, by their paths.
+    """Images to which tables refer, by their paths.
 
     Parameters
     ----------
@@ -175,13 +175,13 @@ class KnownImages:
         self._known = KnownNames(self._keys, "image")
 
     def given_twice(self) -> int | None:
-        """Give the place of the first image that has been given before."""
+        """Return the position of the first image that is given twice."""
         return next((i for i, key in enumerate(self._keys) if key in self._keys[:i]), None)
 
     def place(self, name: str, folder: Folder, source: str = "") -> int | None:
-        """Say which of the images a table in `folder` calls `name`; None for another image.
+        """Return which image a table in `folder` means by `name`; None if it is another one.
 
-        One that differs only by case is taken with a warning, if it is no other file.
+        One that differs only by case is taken, with a warning, unless it is another file.
         """
         path = folder.find(name)
         key = path_key(path)
@@ -194,12 +194,12 @@ class KnownImages:
 
 
 def _same_file(path: Path, other: str) -> bool:
-    """Tell whether two names mean the same file, as on a disk that does not mind case."""
+    """Return whether two names are the same file, as on a case-insensitive disk."""
     return os.path.exists(other) and os.path.samefile(path, other)
 
 
 def path_key(path: str | os.PathLike[str]) -> str:
-    """Give the whole path of a file in the form in which images are compared."""
+    """Return the full path of a file in the form in which images are compared."""
     try:
         whole = os.path.realpath(path)
     except (OSError, ValueError):

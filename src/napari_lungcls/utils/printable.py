@@ -1,4 +1,4 @@
-"""Names as every file and terminal can hold them."""
+"""Names that every file and terminal can represent."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import re
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BYTES = range(0xDC80, 0xDD00)
-"""What Python decodes bytes 0x80 to 0xFF of a file name to that are no UTF-8 (PEP 383)."""
+"""How Python decodes bytes of file names that are not UTF-8 (PEP 383)."""
 
 
 def printable(name: str | os.PathLike[str]) -> str:
-    r"""Write a name so that every file and terminal in UTF-8 can hold it.
+    r"""Return a name that every UTF-8 file and terminal can represent.
 
-    Bytes of a file name that are no UTF-8 become `%` and two digits: `schnitt_%E4.tif`. All
-    other names stay as they are.
+    Bytes of a file name that are not UTF-8 become `%` and two digits: `schnitt_%E4.tif`. All
+    other names are unchanged.
     """
     text = os.fspath(name)
     if _SURROGATE.search(text) is None:
         return text
     with contextlib.suppress(UnicodeEncodeError):
-        # Where the system's own encoding is ASCII, UTF-8 comes as such bytes too.
+        # If the system's encoding is ASCII, UTF-8 also arrives as such bytes.
         text = os.fspath(name).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return _SURROGATE.sub(_escaped, text)
 

@@ -1,4 +1,4 @@
-"""Running jobs that yield progress and return a result."""
+"""Running generators that yield progress and return a result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def exhaust(run: Generator[P, None, R], progress: Callable[[P], None] | None = None) -> R:
-    """Run a generator to its end, pass on what it yields, and return what it returns."""
+    """Run a generator to its end, reporting what it yields, and return its return value."""
     while True:
         try:
             step = next(run)
@@ -31,7 +31,7 @@ def stepwise(
     Parameters
     ----------
     call
-        Takes the callback for steps done and in all; runs in a thread of its own.
+        Takes a callback for the steps done and the total; runs in its own thread.
     """
     reports: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
     with ThreadPoolExecutor(1, "lungcls-steps") as pool:

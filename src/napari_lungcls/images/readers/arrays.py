@@ -1,4 +1,4 @@
-"""Arrays and layers in memory, which may or may not name their axes, as images."""
+"""Reader of arrays and napari layers, with or without named axes."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def named_stack(
     sizes: dict[str, float | None] | None = None,
     opened: Opened | None = None,
 ) -> ImageStack:
-    """Make an image of an array and the names of its axes.
+    """Make an image from an array and the names of its axes.
 
     Parameters
     ----------
     array
         Anything with `shape`, `dtype` and indexing by whole numbers and slices.
     *descriptions
-        Names of its axes, from every place that may have some, else None; where none says
-        which axis is which, `guess_axes` does.
+        Names of its axes, or None, from every place that may state them. If none does, they
+        are guessed by `guess_axes`.
     channels
-        What to make of its channels, as for `ImageStack`.
+        Which channels to use, as for `ImageStack`.
     name, source
-        What to call it in layers and in messages.
+        Its name in layers and in messages.
     sizes
         Micrometres per pixel along some of `x`, `y`, `z`.
     opened
@@ -46,7 +46,7 @@ def named_stack(
     Raises
     ------
     InputError
-        When the names do not fit the array or contradict each other, or it is no image.
+        When the names do not fit the array or contradict each other, or it is not an image.
     """
     shape, choosing = tuple(array.shape), channels is not None
     said = [names for names in descriptions if isinstance(names, list | tuple)]
@@ -86,7 +86,7 @@ def spacings(image: Any, dims: Sequence[Any]) -> dict[str, float | None]:
 
 
 def planes_or_levels(image: Any) -> Any:
-    """Make a stack of a list of equal planes; a pyramid is left as it is.
+    """Stack a list of equal planes; leave a pyramid as it is.
 
     Raises
     ------

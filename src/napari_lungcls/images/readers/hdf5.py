@@ -1,4 +1,4 @@
-"""One dataset of an HDF5 file as an image: `file.h5:/path/to/dataset`."""
+"""Reader of HDF5: one dataset as an image, `file.h5:/path/to/dataset`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_lungcls.images.stack import ImageStack
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".ims")
 CACHE_BYTES = 64 * 2**20
-"""Decompressed chunks that HDF5 keeps per dataset; its default, 1 MiB, holds hardly one."""
+"""Cache of decompressed chunks per dataset; the default of HDF5, 1 MiB, barely holds one."""
 _MOST_NAMES = 10
 _IMARIS = "/DataSet/ResolutionLevel 0/"
 """Where Imaris keeps the finest level of an image."""
@@ -79,8 +79,8 @@ def open_hdf5(
 ) -> ImageStack:
     """Open one dataset of a file, which stays open while the image is in use.
 
-    Axes are taken from the attribute `axistags` of ilastik or from dimension labels, else
-    guessed; voxel sizes from what `_sizes` knows.
+    Axes come from the attribute `axistags` of ilastik or from dimension labels, and are
+    otherwise guessed; see `_sizes` for voxel sizes.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def open_hdf5(
     source
         Names it in messages.
     channels
-        What to make of its channels, as for `ImageStack`.
+        Which channels to use, as for `ImageStack`.
     chosen
         Number of the dataset among the images of the file, counted from 1, in place of its
         path.
@@ -115,12 +115,12 @@ def hdf5_stack(
     channels: Choice | None = None,
     opened: Opened | None = None,
 ) -> ImageStack:
-    """Take an open dataset as an image; the parameters are those of `open_hdf5`.
+    """Make an image from an open dataset; see `open_hdf5` for the parameters.
 
     Raises
     ------
     InputError
-        When it is damaged or no image.
+        When it is damaged or not an image.
     """
     with reading(source, _DAMAGED):
         tags, labels = _axistags(dataset), [dim.label for dim in dataset.dims]
@@ -167,9 +167,9 @@ def _dataset(
 
 
 def _images(file: h5py.File) -> list[str]:
-    """Give the paths of all datasets of numbers with two or more axes.
+    """Return the paths of all numeric datasets with two or more axes.
 
-    Of a pyramid by Imaris only the finest level is an image.
+    Of a pyramid by Imaris only the finest level counts.
     """
     found: list[str] = []
 
@@ -183,7 +183,7 @@ def _images(file: h5py.File) -> list[str]:
 
 
 def _axistags(dataset: h5py.Dataset) -> list[dict[str, Any]]:
-    """Read what vigra and ilastik say about each axis; nothing where they did not write it."""
+    """Read what vigra and ilastik write about each axis; empty if they did not."""
     try:
         axes = json.loads(dataset.attrs["axistags"])["axes"]
         return [dict(axis) for axis in axes]
@@ -224,7 +224,7 @@ def _ilastik_sizes(dataset: h5py.Dataset) -> dict[str, float | None]:
 
 
 def _imaris_sizes(dataset: h5py.Dataset) -> dict[str, float | None]:
-    """Divide the extent that Imaris states by the pixels that it has at full resolution."""
+    """Divide the extent stated by Imaris by the number of pixels at full resolution."""
     info = dataset.file.get("DataSetInfo/Image")
     if not str(dataset.name).startswith(_IMARIS) or info is None:
         return {}
@@ -243,7 +243,7 @@ def _imaris_sizes(dataset: h5py.Dataset) -> dict[str, float | None]:
 
 
 def _text(value: Any) -> str:
-    """Give an attribute as text; Imaris writes an array of single letters."""
+    """Return an attribute as text; Imaris writes an array of single characters."""
     if isinstance(value, np.ndarray):
         return b"".join(np.atleast_1d(value).astype("S1")).decode("utf-8", "replace")
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
@@ -261,7 +261,7 @@ class _Cropped:
 
 
 def _without_padding(dataset: h5py.Dataset) -> Any:
-    """Leave out what Imaris appends to fill whole chunks: it is no part of the image."""
+    """Crop the padding that Imaris adds to fill whole chunks."""
     if not str(dataset.name).startswith(_IMARIS) or dataset.ndim != 3:
         return dataset
     try:

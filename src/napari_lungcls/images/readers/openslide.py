@@ -1,4 +1,4 @@
-"""Slides of scanners whose files only OpenSlide reads: MIRAX, Hamamatsu VMS, Sakura and others."""
+"""Reader of slides that only OpenSlide supports: MIRAX, Hamamatsu VMS, Sakura and others."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from napari_lungcls.images.pixel_size import world
 from napari_lungcls.images.stack import ImageStack
 
 SUFFIXES = (".mrxs", ".vms", ".vmu", ".svslide", ".scn", ".bif", ".dcm", ".czi")
-"""Kinds of slides that are left to OpenSlide; what tifffile reads is read by that."""
+"""Formats left to OpenSlide; those that tifffile supports are read by tifffile."""
 
 TILE = 256
-"""Edge of the pieces to read by, where the file does not say how it is tiled."""
+"""Edge of the tiles to read if the file does not state its own."""
 
 
 def open_slide(path: Path, source: str, channels: Choice | None = None) -> ImageStack:
-    """Open a slide with its pyramid; pixels are decoded when they are asked for.
+    """Open a slide with its pyramid; pixels are decoded on demand.
 
-    What the scanner left out is filled with the slide's background colour, white unless the
-    file says otherwise.
+    Areas that were not scanned get the slide's background colour, white unless the file says
+    otherwise.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def open_slide(path: Path, source: str, channels: Choice | None = None) -> Image
     source
         Names the file in messages.
     channels
-        What to make of its colours, as for `ImageStack`.
+        Which colours to use, as for `ImageStack`.
 
     Raises
     ------
@@ -109,7 +109,7 @@ class SlideLevel:
 
         rows, columns = (_slice(k) for k in key[:2])
         height, width = rows.stop - rows.start, columns.stop - columns.start
-        # A place is asked for in pixels of the finest level.
+        # OpenSlide takes the position in pixels of the finest level.
         shrunk = self._slide.level_downsamples[self._level]
         place = (round(columns.start * shrunk), round(rows.start * shrunk))
         try:

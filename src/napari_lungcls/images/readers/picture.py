@@ -1,8 +1,7 @@
-"""Pictures (PNG, JPEG, BMP, WebP, GIF, PNM): one plane each, decoded whole, for images and patches.
+"""Reader of pictures (PNG, JPEG, BMP, WebP, GIF, PNM): one plane each, decoded as a whole.
 
-Everything that shows or classifies a picture goes through `describe` and `decode`, so that a
-file has the same pixels as an image, as a patch and in napari. A TIFF is handed on to its
-reader.
+All code that shows or classifies a picture uses `describe` and `decode`, so that a file has the
+same pixels as an image, as a patch and in napari. TIFF files are passed on to their reader.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ from napari_lungcls.images.stack import ImageStack, stack_dtype
 MAX_PIXELS = 2**30
 """Pixels of the largest picture that is decoded, 3 GiB of RGB.
 
-Pillow warns at 89 million pixels, less than a section at 0.5 µm has. Its limit is a global
-of the process, so its classes for the formats are called directly, past that limit.
+Pillow warns at 89 million pixels, fewer than a section has at 0.5 µm. That limit is global, so
+the classes of the formats are called directly to bypass it.
 """
 
 READ = "PNG, JPEG, BMP, WebP, GIF, PPM, PGM or PBM"
@@ -58,23 +57,23 @@ _REFUSED = (
     (4, b"ftyp", "HEIC or AVIF"),
     (0, b"8BPS", "Photoshop"),
 )
-"""Kinds that are known and not read: where their mark is, the mark, and the name."""
+"""Formats that are recognised but not supported: offset, signature and name."""
 
 _GREY = ("1", "L", "LA", "La")
 _COLOURS = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa")
 _ORIENTATION = 0x0112
-"""The tag of EXIF that says how the camera was held."""
+"""The EXIF tag for the orientation of the camera."""
 
 
 class Picture(NamedTuple):
-    """What the header of a picture says of it, once it is turned upright."""
+    """What the header says about a picture, after it is turned upright."""
 
     size: tuple[int, int]
     """Height and width."""
     dtype: str
     rgb: bool
     turned: bool = False
-    """Whether it is stored in another position than it is shown."""
+    """Whether it is stored in another orientation than it is shown."""
 
 
 class _Opened(NamedTuple):
@@ -86,9 +85,9 @@ class _Opened(NamedTuple):
 
 
 def open_picture(path: Path, source: str, channels: Choice | None = None) -> ImageStack:
-    """Decode a picture, told by its first bytes and not by its name.
+    """Decode a picture, recognised by its first bytes and not by its name.
 
-    The dots per inch of such a file say nothing about the specimen: the pixel size is unknown.
+    The dots per inch in such a file say nothing about the specimen: the pixel size is unknown.
 
     Parameters
     ----------
@@ -97,7 +96,7 @@ def open_picture(path: Path, source: str, channels: Choice | None = None) -> Ima
     source
         Names the file in messages.
     channels
-        What to make of its channels, as for `ImageStack`.
+        Which channels to use, as for `ImageStack`.
 
     Raises
     ------
@@ -113,7 +112,7 @@ def open_picture(path: Path, source: str, channels: Choice | None = None) -> Ima
 
 
 def told_by_content(path: Path) -> Literal["tiff", "picture"] | None:
-    """Tell whether a file begins as a TIFF or as a picture of another kind."""
+    """Tell by the first bytes whether a file is a TIFF or another picture."""
     try:
         with path.open("rb") as stream:
             start = stream.read(12)
@@ -125,12 +124,12 @@ def told_by_content(path: Path) -> Literal["tiff", "picture"] | None:
 
 
 def describe(path: Path, source: str) -> Picture:
-    """Say how large a picture is and what it holds, without decoding it.
+    """Return the size and type of a picture without decoding it.
 
     Raises
     ------
     InputError
-        When it is no picture that is read, is damaged, moves, has several pages or other
+        When it is not a supported picture, is damaged, animated, has several pages, other
         colours than grey and RGB, or more than `MAX_PIXELS` pixels.
     """
     with _reading(path, source) as (stream, start):
@@ -144,9 +143,8 @@ def describe(path: Path, source: str) -> Picture:
 def decode(path: Path, source: str) -> NDArray[Any]:
     """Decode a picture upright as grey `(y, x)` or RGB `(y, x, 3)`.
 
-    1-, 2- and 4-bit grey is scaled to 0 … 255, 16 bits stay 16 bits, palettes become the
-    colours they stand for, and transparency is dropped: a pixel has the colour that is stored
-    under it.
+    1-, 2- and 4-bit grey is scaled to 0 … 255, 16 bits stay 16 bits, palettes are
+    resolved, and transparency is dropped: a pixel keeps the colour stored under it.
 
     Raises
     ------
@@ -171,7 +169,7 @@ def decode(path: Path, source: str) -> NDArray[Any]:
 
 @contextmanager
 def _reading(path: Path, source: str) -> Iterator[tuple[IO[bytes], bytes]]:
-    """Open a file, give its first bytes, and word what goes wrong."""
+    """Open a file, yield it with its first bytes, and translate errors."""
     with reading(source, "is a damaged image ({}); copy it again", SyntaxError):
         try:
             stream = path.open("rb")
@@ -224,7 +222,7 @@ def _pillow_class(start: bytes) -> type[ImageFile] | None:
 
 
 def _png(stream: IO[bytes], source: str) -> _Opened:
-    """Read a PNG with libpng: Pillow cuts its 16-bit colours to 8 bits."""
+    """Read a PNG with libpng: Pillow truncates 16-bit colours to 8 bits."""
     stream.seek(len(_PNG))
     exif = b""
     header = None
@@ -251,13 +249,13 @@ def _png(stream: IO[bytes], source: str) -> _Opened:
             return found[..., 0]
         return found[..., :3] if found.ndim == 3 else found
 
-    # Bits of the type of colour: 1 for a palette, 2 for colours, 4 for transparency.
+    # Bits of the colour type: 1 for a palette, 2 for colours, 4 for transparency.
     picture = Picture((height, width), "uint16" if bits == 16 else "uint8", bool(colour & 2))
     return _Opened(picture, _orientation(exif), pixels)
 
 
 def _pillow(kind: type[ImageFile], stream: IO[bytes], source: str) -> _Opened:
-    """Read what Pillow reads without a loss."""
+    """Read what Pillow reads losslessly."""
     try:
         opened = kind(stream)
     except SyntaxError as error:
@@ -293,7 +291,7 @@ def _pillow(kind: type[ImageFile], stream: IO[bytes], source: str) -> _Opened:
 
 
 def _most(picture: ImageFile) -> int:
-    """Give the intensity that a PNM file calls white; 255 for other formats."""
+    """Return the intensity of white in a PNM file; 255 for other formats."""
     if not isinstance(picture, PpmImagePlugin.PpmImageFile) or picture.mode == "F":
         return 255
     how = picture.tile[0].args
@@ -309,7 +307,7 @@ def _animated(source: str, frames: int) -> InputError:
 
 
 def _orientation(exif: bytes) -> int:
-    """Find how a picture has to be turned; 1, not at all, where EXIF does not say."""
+    """Return the orientation that EXIF states; 1, as stored, if it states none."""
     if not exif:
         return 1
     tags = Image.Exif()

@@ -1,4 +1,4 @@
-"""Which of several images of one file is meant, and `file#2`, by which another one is chosen."""
+"""Choosing one of several images in a file, as in `file#2`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ASSOCIATED = re.compile(
     r"(?<![^\W_])(thumb(nail)?s?|macro|labels?|overview|barcode|slide ?preview|mask)(?![^\W_])",
     re.I,
 )
-"""Names of pictures that scanners put beside the image of a slide."""
+"""Names of pictures that scanners add to the image of a slide."""
 
 _MOST_NAMES = 10
 
@@ -41,13 +41,13 @@ class Listed(NamedTuple):
     Attributes
     ----------
     choice
-        What is put behind the path of the file to open it: `#2`, or `:/inside`.
+        Suffix to the path of the file that opens it: `#2`, or `:/inside`.
     name
         As the file calls it; may be empty.
     shape, dtype
-        Of the array as it is stored.
+        Of the stored array.
     taken
-        Whether it is opened when nobody chooses.
+        Whether it is opened by default.
     """
 
     choice: str
@@ -58,14 +58,14 @@ class Listed(NamedTuple):
 
 
 def is_associated(name: str) -> bool:
-    """Tell by its name whether a picture only goes with the image of a slide."""
+    """Tell by its name whether a picture only accompanies a slide."""
     return _ASSOCIATED.search(name) is not None
 
 
 def split_choice(path: str) -> tuple[str, str | None]:
-    """Split `file.tif#2` into the file and what is chosen of it, a number or a name.
+    """Split `file.tif#2` into the file and the chosen image, a number or a name.
 
-    A `#` that is part of the name of an existing file is no choice.
+    A `#` in the name of an existing file does not count.
     """
     if os.path.exists(path):
         return path, None
@@ -76,24 +76,24 @@ def split_choice(path: str) -> tuple[str, str | None]:
 def choose(
     images: Sequence[Candidate], chosen: str | None, source: str, *, silent: bool = False
 ) -> int:
-    """Tell which image of a file is meant: the one chosen, else the largest.
+    """Return which image of a file to open: the chosen one, else the largest.
 
     Parameters
     ----------
     images
         All images of the file, in its order; at least one.
     chosen
-        Number of an image, counted from 1, or its name; None if nobody has chosen.
+        Number of an image, counted from 1, or its name; None for the default.
     source
         Names the file in messages, without the choice.
     silent
-        Whether the others are such as every file of its kind has, and not worth a word.
+        Whether not to warn about other images, because every file of its kind has them.
 
     Returns
     -------
     int
-        Its position in `images`. Thumbnails, macros and labels, told by their names, are
-        taken only when they are chosen or there is nothing else.
+        Its position in `images`. Thumbnails, macros and labels, recognised by their names, are
+        only taken when chosen or when there is nothing else.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def choose(
     Warns
     -----
     LungclsWarning
-        With the image that was taken and those that were left, when nobody has chosen.
+        Names the image that was taken and the others, if none was chosen.
     """
     if chosen is not None:
         return _find(images, chosen, source)

@@ -1,4 +1,4 @@
-"""TIFF, OME-TIFF, ImageJ and slide scanner files, opened without reading their pixels."""
+"""Reader of TIFF, OME-TIFF, ImageJ and slide scanner files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Sizes = dict[str, float | None]
 """Micrometres per pixel along `x`, `y`, `z`; None or absent when unknown."""
 
 _PRINTED = ("inch", "inches", "in", '"', "cm")
-"""Units that programs write for printing, whatever the picture shows."""
+"""Units that programs write for printing, whatever the image shows."""
 
 
 def open_tiff(
@@ -36,10 +36,10 @@ def open_tiff(
 ) -> ImageStack:
     """Open an image of a TIFF file, with its pyramid levels.
 
-    Tiles and strips are decoded when they are asked for, and contiguous pixels are mapped
-    into memory. Pixel sizes come from OME-XML, ImageJ or Aperio descriptions, or from the
-    resolution tags where they are plausible for a microscope. Where pages, files of a set or
-    tiles are missing or cut off, reading them is an error.
+    Tiles and strips are decoded on demand, and contiguous pixels are memory-mapped. Pixel
+    sizes come from OME-XML, ImageJ or Aperio descriptions, or from the resolution tags if they
+    are plausible for a microscope. Reading pages, files of a set or tiles that are missing or
+    truncated raises an error.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def open_tiff(
     source
         Names the file in messages.
     channels
-        What to make of its channels, as for `ImageStack`.
+        Which channels to use, as for `ImageStack`.
     chosen
         Number or name of the image in the file; by default the largest, as in `choose`.
 
     Raises
     ------
     InputError
-        When the file is no TIFF, breaks off, or holds something else than intensities.
+        When the file is not a TIFF, is truncated, or holds something other than intensities.
     """
     with hushed() as heard, reading(source, _BROKEN):
         tif = tifffile.TiffFile(path)
@@ -63,12 +63,12 @@ def open_tiff(
 
 
 def list_tiff(path: Path, source: str) -> list[Listed]:
-    """List the images of a TIFF file, without those that only go with a slide.
+    """List the images of a TIFF file, without those that only accompany a slide.
 
     Raises
     ------
     InputError
-        When it is no TIFF.
+        When it is not a TIFF.
     """
     with hushed(), reading(source, _BROKEN), tifffile.TiffFile(path) as tif:
         images = _images(tif)
@@ -124,7 +124,7 @@ def _opened(
         name=path.name.split(".")[0] or path.name,
         source=source,
         channels=channels,
-        # Pages that nobody named are called i or q.
+        # tifffile calls unnamed pages i or q.
         axis_names=() if {"i", "q"} & set(layout.names) else layout.names,
         channel_names=per_channel(_ome_channels(ome, "Name"), layout.channels),
         channel_colours=per_channel(
@@ -137,14 +137,14 @@ def _opened(
 
 
 def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
-    """Give the series of a file that are images of their own, not reductions or masks."""
+    """Return the series of a file that are images, not downsampled copies or masks."""
     found = [series for series in tif.series if series.ndim >= 2]
     own = [s for s in found if not (s.keyframe.is_reduced or s.keyframe.is_mask)]
     return own or found or list(tif.series)
 
 
 def _is_slide(tif: tifffile.TiffFile) -> bool:
-    """Tell whether a file is a scanner's, where thumbnails and labels go without saying."""
+    """Return whether a scanner wrote the file, so that thumbnails and labels are expected."""
     return bool(tif.is_svs or tif.is_ndpi or tif.is_scn or tif.is_bif or tif.is_philips)
 
 
@@ -159,10 +159,10 @@ def _check_whole(
     source: str,
     heard: Sequence[logging.LogRecord],
 ) -> None:
-    """Refuse a file whose list of pages breaks off; say what else was not understood.
+    """Raise an error if the list of pages is truncated; warn of metadata that cannot be used.
 
-    Where the file says how many pages there are, those that are missing are damage, and found
-    when they are read. Of a plain TIFF nobody knows how many there should be.
+    If the file states the number of pages, missing ones are found when they are read. For a
+    plain TIFF the number is unknown.
     """
     number, handle = len(tif.pages), tif.filehandle
     handle.seek(tif.pages.next_page_offset or 0)
@@ -186,7 +186,7 @@ def _check_whole(
 
 
 def _absent(tif: tifffile.TiffFile, path: Path) -> str:
-    """Say what is wrong with pixels that are missing: perhaps a file of the set."""
+    """Word the error for missing pixels, naming missing files of an OME-TIFF set."""
     files = dict.fromkeys(re.findall(r'FileName="([^"]+)"', tif.ome_metadata or ""))
     missing = [name for name in files if not (path.parent / os.path.basename(name)).exists()]
     if not missing:
@@ -198,7 +198,7 @@ def _absent(tif: tifffile.TiffFile, path: Path) -> str:
 def _without_alpha(
     axes: Sequence[str], shape: Sequence[int], page: tifffile.TiffPage
 ) -> tuple[int, ...]:
-    """Give the lengths of the axes; grey with alpha counts as grey."""
+    """Return the lengths of the axes; grey with alpha counts as grey."""
     lengths = list(shape)
     alpha = tuple(page.extrasamples)[:1] in ((1,), (2,))
     if alpha and "s" in axes and lengths[axes.index("s")] == 2:
@@ -209,7 +209,7 @@ def _without_alpha(
 def _sizes(
     tif: tifffile.TiffFile, page: tifffile.TiffPage, ome: ElementTree.Element | None
 ) -> Sizes:
-    """Find the pixel size in the first place that states one."""
+    """Return the pixel size from the first source that states one."""
     stated = {} if ome is None else {a: _ome_size(ome.attrib, a.upper()) for a in "xyz"}
     for found in (stated, _imagej_sizes(tif, page), _aperio_sizes(page)):
         if found.get("x"):
@@ -221,7 +221,7 @@ def _sizes(
 
 
 def _believed(x: float | None, y: float | None) -> Sizes:
-    """Take a resolution that nobody vouches for if a microscope may have it."""
+    """Accept a resolution from an unreliable source if it is plausible for a microscope."""
     believed = x is not None and y is not None and plausible(x) and plausible(y)
     return {"x": x, "y": y} if believed else {}
 
@@ -251,7 +251,7 @@ def _imagej_colours(tif: tifffile.TiffFile) -> list[str]:
 def _ome_pixels(
     tif: tifffile.TiffFile, series: tifffile.TiffPageSeries
 ) -> ElementTree.Element | None:
-    """Find what OME-XML says about an image: of those of its name, one of its size."""
+    """Find the OME-XML of an image, by position or else by name and size."""
     if not tif.ome_metadata:
         return None
     try:
@@ -288,7 +288,7 @@ def _ome_size(attributes: dict[str, str], axis: str) -> float | None:
 
 
 def _product(size: object, unit: float | None) -> float | None:
-    """Multiply a number that a file gives with its unit; what is no number is unknown."""
+    """Multiply a number from a file by its unit; None if it is not a number."""
     try:
         return None if size is None or unit is None else float(str(size)) * unit
     except ValueError:

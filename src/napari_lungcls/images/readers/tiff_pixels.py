@@ -1,4 +1,4 @@
-"""Pixels of a TIFF: tiles and strips, where missing ones are errors, turned into intensities."""
+"""Pixels of a TIFF: reading tiles and strips, and converting them to intensities."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from zarr.core.buffer import BufferPrototype
 
 REMEMBERED = 128 * 2**20
-"""Bytes of decoded strips that are kept; one strip is kept whatever its size."""
+"""Bytes of decoded strips to cache; one strip is kept whatever its size."""
 
 WHOLE = 2**18
-"""Bytes of a page that is decoded in one piece and kept, such as a patch."""
+"""Bytes up to which a page, such as a patch, is decoded as a whole and kept."""
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 
-# What decodes to RGB by itself: JPEG in all its spellings, JPEG 2000, WebP, JPEG XL and XR, PNG.
+# Compressions that decode to RGB: JPEG in all its spellings, JPEG 2000, WebP, JPEG XL and XR, PNG.
 _DECODED_TO_RGB = {6, 7, 34892, 33007, 34712, 33005, 50001, 50002, 52546, 22610, 34934, 34933}
 _APERIO_YCBCR = 33003
 
@@ -42,7 +42,7 @@ _heard: ContextVar[list[logging.LogRecord] | None] = ContextVar("heard", default
 
 
 def _keep(record: logging.LogRecord) -> bool:
-    """Collect what tifffile logs while `hushed` is open; all else goes its usual way."""
+    """Collect what tifffile logs inside `hushed`; pass on all other records."""
     records = _heard.get()
     if records is None:
         return True
@@ -55,10 +55,10 @@ logging.getLogger("tifffile").addFilter(_keep)
 
 @contextlib.contextmanager
 def hushed() -> Iterator[list[logging.LogRecord]]:
-    """Collect what tifffile has to say about a file, in place of logging it.
+    """Collect what tifffile logs about a file instead of showing it.
 
-    Its lines ("missing data are zeroed") speak to programmers. What matters of them to a user
-    is said by whoever opens the file. Other code that uses tifffile is not affected.
+    Its messages ("missing data are zeroed") are for programmers; the reader reports what
+    matters to the user. Other code that uses tifffile is not affected.
     """
     records: list[logging.LogRecord] = []
     token = _heard.set(records)
@@ -69,10 +69,10 @@ def hushed() -> Iterator[list[logging.LogRecord]]:
 
 
 class StrictChunks(WrapperStore[Store]):
-    """A store of decoded chunks in which a chunk that is not there is an error.
+    """A store of decoded chunks that raises an error for missing chunks.
 
-    tifffile's store gives nothing for a page or tile that is missing, which zarr turns into
-    zeros. A zero is a black pixel, and a network has an opinion about black pixels.
+    For a missing page or tile tifffile's store returns nothing, which zarr turns into zeros:
+    black pixels that the network would classify.
 
     Parameters
     ----------
@@ -81,12 +81,11 @@ class StrictChunks(WrapperStore[Store]):
     broken
         Chunks that are cut off, by key, each with what is wrong.
     absent
-        What is wrong with the others that are missing; None leaves them to zarr, which fills
-        them.
+        What is wrong with other chunks that are missing; if None, zarr fills them.
     remember
-        Bytes of chunks to keep in memory. A strip spans the whole width of an image: without
-        memory, each tile along a row would decode the same strips again, sixty times for a
-        slide 30 000 pixels wide.
+        Bytes of chunks to cache. A strip spans the whole width of an image: without a cache
+        every tile along a row would decode the same strips again, sixty times for a slide
+        that is 30,000 pixels wide.
     """
 
     def __init__(
@@ -106,12 +105,12 @@ class StrictChunks(WrapperStore[Store]):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Give a value, from memory where it is there; zarr's own thread calls this.
+        """Return a value, from the cache if possible; called in zarr's own thread.
 
         Raises
         ------
         InputError
-            For a chunk that the file does not have, or not whole.
+            For a chunk that is missing or truncated.
         """
         if byte_range is not None:
             return await super().get(key, prototype, byte_range)
@@ -122,7 +121,7 @@ class StrictChunks(WrapperStore[Store]):
             raise InputError(self._broken[key])
         try:
             value = await super().get(key, prototype)
-        except IndexError:  # The list of pages breaks off before this one.
+        except IndexError:  # The list of pages ends before this one.
             value = None
         if value is None:
             if self._absent is not None and key.replace(".", "").isdecimal():
@@ -141,7 +140,7 @@ class StrictChunks(WrapperStore[Store]):
 
 
 class HushedArray:
-    """A zarr array of a TIFF that is read without tifffile's log; what a `LazyView` needs."""
+    """A zarr array of a TIFF, read without tifffile's log messages."""
 
     def __init__(self, array: zarr.Array[Any]) -> None:
         self.array = array
@@ -154,14 +153,14 @@ class HushedArray:
 
 
 class WholePage:
-    """A small page that is decoded in one piece, which costs a sixth of doing it by zarr.
+    """A small page that is decoded as a whole, six times faster than through zarr.
 
-    Where that fails, its chunks are read one by one, so that those that are whole are not lost.
+    If that fails, its chunks are read one by one, so that intact ones are not lost.
 
     Parameters
     ----------
     level
-        A level of one page of which no chunk is missing.
+        A level of one page with no missing chunks.
     by_chunks
         Opens it as an array that is read chunk by chunk.
     """
@@ -173,7 +172,7 @@ class WholePage:
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Lengths of the pieces that are read."""
+        """Lengths of the chunks that are read."""
         found: tuple[int, ...] = getattr(self._array, "chunks", self.shape)
         return found
 
@@ -189,10 +188,9 @@ class WholePage:
 
 
 def level_pixels(level: tifffile.TiffPageSeries, path: Path, source: str, absent: str) -> Any:
-    """Give the pixels of one level as an array that is read when it is indexed.
+    """Return the pixels of one level as a lazy array.
 
-    Contiguous pixels are mapped into memory, tiles and strips are decoded when they are
-    asked for.
+    Contiguous pixels are memory-mapped; tiles and strips are decoded on demand.
 
     Parameters
     ----------
@@ -203,12 +201,12 @@ def level_pixels(level: tifffile.TiffPageSeries, path: Path, source: str, absent
     source
         Names the file in errors.
     absent
-        What to say about pixels that are missing, with what to do.
+        The message for missing pixels, with the remedy.
 
     Raises
     ------
     InputError
-        When the file is cut off and its chunks cannot be told apart.
+        When the file is truncated and its chunks cannot be told apart.
     """
     broken = _broken(level, source)
     offset = level.dataoffset if level.transform is None and not level.is_multifile else None
@@ -230,16 +228,16 @@ def level_pixels(level: tifffile.TiffPageSeries, path: Path, source: str, absent
 
 
 def _broken(level: tifffile.TiffPageSeries, source: str) -> dict[str, str]:
-    """Find the chunks of a level that lie, in part, behind the end of their file.
+    """Find the chunks of a level that extend beyond the end of their file.
 
     Returns
     -------
     dict
-        Per key of tifffile's store, what is wrong.
+        What is wrong, by the key in tifffile's store.
     """
     keyframe, contiguous = level.keyframe, level.dataoffset is not None
     pages: list[Any] = []
-    with contextlib.suppress(IndexError):  # The list of pages breaks off.
+    with contextlib.suppress(IndexError):  # The list of pages is truncated.
         pages.extend(level.pages)
     found: dict[tuple[int, int], int] = {}
     for number, page in enumerate(pages):
@@ -276,16 +274,16 @@ def _broken(level: tifffile.TiffPageSeries, source: str) -> dict[str, str]:
 
 
 class Converted:
-    """An array whose numbers are turned into intensities while they are read.
+    """An array whose values are converted to intensities as they are read.
 
     Parameters
     ----------
     array
-        Anything with `shape`, `dtype` and indexing by whole numbers and slices.
+        Anything with `shape`, `dtype` and indexing by integers and slices.
     convert
-        Works on a region of any shape, and adds a last axis where there are `colours`.
+        Converts a region of any shape; adds a last axis if there are `colours`.
     dtype
-        Of what it gives.
+        Of its result.
     colours
         Length of the axis that it adds; 0 if it adds none.
     """
@@ -307,16 +305,16 @@ class Converted:
 
 
 def intensities(array: Any, page: tifffile.TiffPage, *, lookup: bool, source: str) -> Any:
-    """Turn the numbers of a level into intensities: 0 is black, 8 bits or more.
+    """Convert the values of a level to intensities: 0 is black, 8 bits or more.
 
     Parameters
     ----------
     array
-        The numbers as they are stored.
+        The values as stored.
     page
         Says what they mean.
     lookup
-        Whether a palette is but a look-up table over intensities, as ImageJ and OME have it.
+        Whether a palette is only a lookup table for display, as in ImageJ and OME files.
     source
         Names the file in errors.
 
@@ -324,12 +322,12 @@ def intensities(array: Any, page: tifffile.TiffPage, *, lookup: bool, source: st
     -------
     array
         Grey of 1 to 7 bits spans 0 to 255, MinIsWhite is inverted, palettes become RGB (a
-        last axis). All else stays as it is.
+        last axis). Everything else is unchanged.
 
     Raises
     ------
     InputError
-        When they are no intensities: CMYK, Lab, complex numbers and others.
+        When they are not intensities: CMYK, Lab, complex numbers and others.
     """
     kind = int(page.photometric)
     dtype = np.dtype(array.dtype)
@@ -372,7 +370,7 @@ def _palette(array: Any, page: tifffile.TiffPage, source: str) -> Converted:
     colours = page.colormap
     if colours is None or colours.ndim != 2 or len(colours) != 3:
         raise InputError(f"{source}: has palette colours without a palette; save it as RGB")
-    # TIFF keeps them in 16 bits, made of 8 by every program.
+    # Stored as 16 bits, but written from 8-bit colours by every program.
     table = np.ascontiguousarray((colours >> 8).astype(np.uint8).T)
 
     def look_up(indices: NDArray[Any]) -> NDArray[Any]:

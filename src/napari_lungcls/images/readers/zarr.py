@@ -1,4 +1,4 @@
-"""OME-Zarr 0.1 to 0.5 and plain zarr arrays, opened without reading their pixels."""
+"""Reader of OME-Zarr 0.1 to 0.5 and plain zarr arrays."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Dataset(BaseModel):
 
 
 class Multiscale(BaseModel):
-    """What NGFF says about a multiscale image; https://ngff.openmicroscopy.org/0.4."""
+    """Metadata of a multiscale image; https://ngff.openmicroscopy.org/0.4."""
 
     axes: list[Axis | str] | None = None
     datasets: list[Dataset] = Field(min_length=1)
@@ -63,7 +63,7 @@ def open_zarr(
 ) -> ImageStack:
     """Open an image in a zarr store: a multiscale group, or one plain array.
 
-    The positions of the first level hold for the image; units of length become micrometres.
+    The transformations of the first level apply to the image; lengths become micrometres.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def open_zarr(
     source
         Names it in messages.
     channels
-        What to make of its channels, as for `ImageStack`.
+        Which channels to use, as for `ImageStack`.
     chosen
         Number or name of an image, where bioformats2raw has put several into a store or a
         well has several fields; by default the largest, as in `choose`.
@@ -80,7 +80,7 @@ def open_zarr(
     Raises
     ------
     InputError
-        When there is no image, or its metadata or codecs cannot be used.
+        When there is no image, or its metadata or codecs are not supported.
     """
     return zarr_stack(open_node(path, source), path.name, source, channels, chosen)
 
@@ -92,7 +92,7 @@ def zarr_stack(
     channels: Choice | None = None,
     chosen: str | None = None,
 ) -> ImageStack:
-    """Take an open zarr array or group as an image; the parameters are those of `open_zarr`."""
+    """Make an image from an open array or group; see `open_zarr` for the parameters."""
     name = name.split(".")[0] or name
     if isinstance(node, zarr.Array):
         return _plain(node, name, source, channels)
@@ -117,12 +117,12 @@ def zarr_stack(
 
 
 def list_zarr(path: Path, source: str) -> list[Listed]:
-    """List the images that a zarr store keeps beside each other; none where it is one itself.
+    """List the images of a zarr store that holds several; empty if it is a single image.
 
     Raises
     ------
     InputError
-        When it is no zarr store, or damaged.
+        When it is not a zarr store, or is damaged.
     """
     node = open_node(path, source)
     if isinstance(node, zarr.Array) or multiscale(node, source) is not None:
@@ -142,7 +142,7 @@ def list_zarr(path: Path, source: str) -> list[Listed]:
 
 @dataclass(frozen=True)
 class _Image:
-    """One image of a collection: its group, what the group says, and its name and size."""
+    """One image of a collection: its group, metadata, name and size."""
 
     group: zarr.Group
     described: Multiscale
@@ -150,7 +150,7 @@ class _Image:
 
 
 def _collection(node: zarr.Group, source: str) -> list[_Image]:
-    """List the images that bioformats2raw, or a well of a plate, keeps in one group."""
+    """List the images in a group by bioformats2raw or in a well of a plate."""
     attributes = ome_attributes(node)
     well = attributes.get("well")
     names: list[str] = []
@@ -177,7 +177,7 @@ def _collection(node: zarr.Group, source: str) -> list[_Image]:
 
 
 def _image_names(node: zarr.Group) -> list[str]:
-    """Read the names of images from the OME-XML that bioformats2raw puts beside them."""
+    """Read the names of images from the OME-XML that bioformats2raw writes."""
     store = node.store
     if not isinstance(store, LocalStore):
         return []
@@ -190,7 +190,7 @@ def _image_names(node: zarr.Group) -> list[str]:
 
 
 def _inside(node: zarr.Group) -> list[str]:
-    """List what is in a group, readable or not."""
+    """List the members of a group, readable or not."""
     if isinstance(node.store, LocalStore):
         return sorted(p.name for p in (node.store.root / node.path).iterdir() if p.is_dir())
     return sorted(node.keys())
@@ -204,7 +204,7 @@ def _wells(node: zarr.Group) -> list[str]:
 
 
 def ome_attributes(group: zarr.Group) -> dict[str, Any]:
-    """Give what NGFF says about a group: since version 0.5 it stands under `ome`."""
+    """Return the OME-Zarr metadata of a group, which is under `ome` since version 0.5."""
     attributes = group.attrs.asdict()
     ome = attributes.get("ome", attributes)
     return ome if isinstance(ome, dict) else {}
@@ -225,7 +225,7 @@ def open_node(path: Path, source: str) -> zarr.Array[Any] | zarr.Group:
 
 
 def child(group: zarr.Group, name: str, kind: type[_Node], source: str) -> _Node:
-    """Give the array or group of that name inside a group."""
+    """Return a member of a group, which must be of type `kind`."""
     try:
         node = group[name]
     except READ_ERRORS as error:
@@ -238,12 +238,12 @@ def child(group: zarr.Group, name: str, kind: type[_Node], source: str) -> _Node
 
 
 def multiscale(group: zarr.Group, source: str) -> Multiscale | None:
-    """Give what the group says about its pyramid, or None when it says nothing.
+    """Return the metadata of a group's pyramid, or None if it has none.
 
     Raises
     ------
     InputError
-        When it says something that is not understood.
+        When the metadata is not valid.
     """
     described = ome_attributes(group).get("multiscales")
     if described is None:
@@ -261,7 +261,7 @@ def multiscale(group: zarr.Group, source: str) -> Multiscale | None:
 
 
 def _plain(array: zarr.Array[Any], name: str, source: str, channels: Choice | None) -> ImageStack:
-    """Open an array without a pyramid; xarray and zarr 3 may have named its axes."""
+    """Open a plain array, whose axes xarray or zarr 3 may have named."""
     return named_stack(
         array,
         array.attrs.get("_ARRAY_DIMENSIONS"),
@@ -302,7 +302,7 @@ def _pyramid(
 
 
 def _channels(group: zarr.Group, key: str) -> list[str]:
-    """Read what OME-Zarr says about each channel, if it does."""
+    """Read an attribute of each channel from the `omero` metadata, if present."""
     omero = ome_attributes(group).get("omero")
     channels = omero.get("channels") if isinstance(omero, dict) else None
     if not isinstance(channels, list):
@@ -311,10 +311,10 @@ def _channels(group: zarr.Group, key: str) -> list[str]:
 
 
 def _axes(described: Multiscale, ndim: int, source: str) -> list[Axis]:
-    """Give all axes, by the names that `arrange` knows; up to 0.2 they were t, c, z, y, x.
+    """Return all axes with names that `arrange` knows; up to 0.2 they were t, c, z, y, x.
 
-    Where NGFF gives a type, the type counts: the axis of type channel is `c`, whatever its
-    name, and the last axes of type space are z, y, x.
+    Types take precedence over names: the axis of type channel is `c`, and the last axes of
+    type space are z, y, x.
     """
     if described.axes is None:
         return [Axis(name=name) for name in "tczyx"[-ndim:]]
@@ -338,7 +338,7 @@ def _axes(described: Multiscale, ndim: int, source: str) -> list[Axis]:
 
 
 def _transformation(described: Multiscale, ndim: int, source: str) -> tuple[Any, Any]:
-    """Compose what leads from the first level's pixels to the world: scale, translation."""
+    """Compose scale and translation from the first level's pixels to world coordinates."""
     scale, translate = np.ones(ndim), np.zeros(ndim)
     steps = [*described.datasets[0].transformations, *described.transformations]
     for step in steps:
@@ -359,7 +359,7 @@ def _transformation(described: Multiscale, ndim: int, source: str) -> tuple[Any,
 def _world(
     axes: list[Axis], layout: Layout, scale: Any, translate: Any, source: str
 ) -> dict[str, Any]:
-    """Put scale and translation into micrometres and into the order of the stack."""
+    """Convert scale and translation to micrometres, in the order of the stack's axes."""
     order = layout.order[: len(layout.names)]
     units = [micrometres(axes[i].unit) for i in order]
     known = units[-1] is not None and units[-2] is not None
