@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points, write_points
 from napari_lungcls.errors import InputError
+from napari_lungcls.humanize import percent
 from napari_lungcls.images.geometry import map_positions
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model
+from napari_lungcls.model import Model, training
 from napari_lungcls.reporting import Picture, Report, label_picture, write_report
 from napari_lungcls.reporting.runs import history_of, training_facts, validation_of
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
-from napari_lungcls.trainings import training
-from napari_lungcls.utils.atomic_write import check_writable, replacing
+from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.progress import exhaust
 
 SETTINGS = TrainingSettings(epochs=9, pretrained="none", seed=1)
@@ -226,9 +226,9 @@ def _report(
 ) -> Report:
     classes = np.asarray(painted.classes)
     facts = {
-        "accuracy of the map, all cells": f"{100 * painted_accuracy(painted, truth):.1f} %",
+        "accuracy of the map, all cells": percent(painted_accuracy(painted, truth)),
         **{
-            f"share of {name}": f"{100 * found:.1f} %, exactly {100 * exact:.1f} %: "
+            f"share of {name}": f"{percent(found)}, exactly {percent(exact)}: "
             f"{100 * (found - exact):+.1f} points"
             for name, (found, exact) in shares_of(painted, truth).items()
         },
@@ -271,7 +271,7 @@ def _write_section(path: Path, section: LungSection) -> None:
         "PhysicalSizeY": section.pixel_size,
         "PhysicalSizeYUnit": "µm",
     }
-    with replacing(path) as aside:
+    with atomic_write(path) as aside:
         tifffile.imwrite(
             aside, section.image, ome=True, photometric="rgb", tile=(256, 256),
             compression="zlib", metadata=metadata,

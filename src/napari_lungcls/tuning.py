@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.hyperparameter_search.space import Space
 from napari_lungcls.images.pairs import open_pairs
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.settings_file import write_settings
 from napari_lungcls.learning.start import rehearse
 from napari_lungcls.learning.training import run_training
-from napari_lungcls.learning.tuning.space import Space
 from napari_lungcls.network.model_file import write_model
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.utils.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
-    from napari_lungcls.learning.tuning.storage import Pruner
-    from napari_lungcls.learning.tuning.task import Objective, Task
-    from napari_lungcls.learning.tuning.worker import TuningProgress, Worker
+    from napari_lungcls.hyperparameter_search.study import Pruner
+    from napari_lungcls.hyperparameter_search.worker import TuningProgress, Worker
+    from napari_lungcls.learning.metrics import Objective
+    from napari_lungcls.learning.tuning.task import Task
 
 JOURNAL = "study.journal"
 """The study in the folder of results, where no other storage is named."""
@@ -123,8 +124,7 @@ class Search:
 
     def __init__(self, request: Request) -> None:
         require_optuna()
-        from napari_lungcls.learning.tuning.joining import join_study
-        from napari_lungcls.learning.tuning.storage import speaking_of
+        from napari_lungcls.hyperparameter_search.study import join_study, speaking_of
         from napari_lungcls.learning.tuning.task import Task
 
         self.request = request
@@ -164,8 +164,8 @@ class Search:
         InputError
             When images or the storage cannot be read any more.
         """
-        from napari_lungcls.learning.tuning.processes import run_in_processes
-        from napari_lungcls.learning.tuning.storage import speaking_of
+        from napari_lungcls.hyperparameter_search.process_pool import run_in_processes
+        from napari_lungcls.hyperparameter_search.study import speaking_of
 
         with speaking_of(self.request.where):
             worker = self._worker()
@@ -176,8 +176,8 @@ class Search:
 
     def counts(self) -> dict[str, Any]:
         """Return how many trials there are, and how they ended."""
-        from napari_lungcls.learning.tuning.outcome import ended
-        from napari_lungcls.learning.tuning.storage import speaking_of
+        from napari_lungcls.hyperparameter_search.outcome import ended
+        from napari_lungcls.hyperparameter_search.study import speaking_of
 
         with speaking_of(self.request.where):
             return {"study": self.study.study_name} | ended(self.study)
@@ -202,8 +202,9 @@ class Search:
         InputError
             When no trial was completed, or the folder cannot be written.
         """
-        from napari_lungcls.learning.tuning.outcome import importance, outcome, trials_csv
-        from napari_lungcls.learning.tuning.storage import speaking_of
+        from napari_lungcls.hyperparameter_search.outcome import importance, trials_csv
+        from napari_lungcls.hyperparameter_search.study import speaking_of
+        from napari_lungcls.learning.tuning.outcome import outcome
 
         task, study, out = self.task, self.study, self.request.out
         assert out is not None
@@ -226,8 +227,8 @@ class Search:
         )
 
     def _worker(self) -> Worker:
-        from napari_lungcls.learning.tuning.queue import Queue
-        from napari_lungcls.learning.tuning.worker import Worker
+        from napari_lungcls.hyperparameter_search.queue import Queue
+        from napari_lungcls.hyperparameter_search.worker import Worker
 
         first = self.task.space.values(self.task.base)
         queue = Queue(self.study, self.task.space, first, self.request.trials)
@@ -244,7 +245,7 @@ def _draw(
     out: Path, values: list[tuple[int, float]], objective: str, shares: dict[str, float]
 ) -> None:
     """Draw what can be drawn; figures of an earlier call that cannot any more are removed."""
-    from napari_lungcls.reporting.rendering import png_of, svg_file, svg_of
+    from napari_lungcls.reporting.figures import png_of, svg_file, svg_of
     from napari_lungcls.reporting.searches import history_figure, importance_figure
 
     numbers, heights = zip(*values, strict=True)
@@ -262,5 +263,5 @@ def _draw(
 
 
 def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_bytes(content)

@@ -12,9 +12,9 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.learning.calibration import Calibration, fit_calibration
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
-from napari_lungcls.reporting import curves, rendering
+from napari_lungcls.reporting import curves, figures
 from napari_lungcls.reporting.mistakes import worst_mistakes
 from napari_lungcls.reporting.runs import evaluation_report, training_report
 
@@ -35,12 +35,12 @@ def sample(n: int = 60) -> tuple[PointAnswers, Calibration]:
     codes = np.arange(n) % 3
     logits = rng.normal(0, 2, (n, 3)) + 2 * np.eye(3)[codes]
     found = fit_calibration(logits, codes)
-    odds = softmax(logits / found.temperature, axis=1).astype(np.float32)
+    probabilities = softmax(logits / found.temperature, axis=1).astype(np.float32)
     image = ImageStack(rng.integers(0, 300, (150, 200, 3), dtype=np.uint16), rgb=True)
     names = np.array(LUNG.names, object)
     points = Points.build(rng.uniform(0, 149, (n, 2)), names[codes])
     pairs = [(image, points)]
-    return PointAnswers(codes, odds, LUNG, found.temperature, pairs=pairs), found
+    return PointAnswers(codes, probabilities, LUNG, found.temperature, pairs=pairs), found
 
 
 def document(found: Calibration, answers: PointAnswers, **split: object) -> ModelDocument:
@@ -123,4 +123,4 @@ def test_counts_and_notes_fit_any_number_of_classes(count: int) -> None:
     title = drawn.texts[0].get_window_extent()
     assert title.x1 <= drawn.bbox.x1
     assert title.y0 > drawn.axes[0].get_window_extent().y1
-    assert rendering.svg_of(drawn, "x")
+    assert figures.svg_of(drawn, "x")

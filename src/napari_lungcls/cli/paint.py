@@ -22,7 +22,8 @@ from napari_lungcls.cli.options import (
     check_new,
 )
 from napari_lungcls.errors import InputError
-from napari_lungcls.network.engines.host_painting import Precision
+from napari_lungcls.humanize import percent
+from napari_lungcls.network.engines.protocol import Precision
 
 if TYPE_CHECKING:
     from napari_lungcls.inference.damage import Damage
@@ -140,7 +141,7 @@ def paint(
         "geojson": None if geojson is None or stopped else str(geojson),
         "damaged": as_json(steps.damage),
     }
-    shares = ", ".join(f"{name} {console.percent(share)}" for name, share in fractions.items())
+    shares = ", ".join(f"{name} {percent(share)}" for name, share in fractions.items())
     console.answer(
         result,
         f"{pixels / 1e6:.3g} megapixels in {seconds:.1f} s: {shares}\nmap: {out}",

@@ -27,11 +27,11 @@ from napari_lungcls.cli.options import (
 )
 from napari_lungcls.cli.patches_data import Attribute, Data, opened
 from napari_lungcls.errors import InputError
+from napari_lungcls.humanize import percent
 from napari_lungcls.learning.checkpoints import SECONDS
-from napari_lungcls.learning.patches.settings import PatchSettings
+from napari_lungcls.patch_datasets.settings import PatchSettings
 
 if TYPE_CHECKING:
-    from napari_lungcls.learning.metrics import Metrics
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.training import Trained
     from napari_lungcls.model import Model
@@ -131,17 +131,19 @@ def predict(
     """Write what a model says of patches; they need no class."""
     from napari_lungcls.learning.patches.answers import write_predictions
     from napari_lungcls.model import load
-    from napari_lungcls.network.decision import decide
+    from napari_lungcls.network.decision import predicted_class
 
     check_file(out)
     loaded = load(model, engine=engine, device=device)
     patches = opened(data, attribute=attribute, labelled=False).only(part)  # type: ignore[arg-type]
     with console.progress("predicting") as show:
-        odds = loaded.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
+        probabilities = loaded.classify_patches(
+            patches, progress=lambda d, t: show(d, t, "patches")
+        )
     threshold = loaded.document.threshold
-    write_predictions(out, patches, odds, loaded.scheme, threshold)
+    write_predictions(out, patches, probabilities, loaded.scheme, threshold)
     names = loaded.scheme.names
-    counts = np.bincount(decide(odds, threshold), minlength=len(names))
+    counts = np.bincount(predicted_class(probabilities, threshold), minlength=len(names))
     result = {
         "out": str(out),
         "n": len(patches),
@@ -159,7 +161,7 @@ def check_patch_data(data: Sequence[str], command: str, channels: str | None) ->
     InputError
         Naming the option that is missing or has no meaning.
     """
-    from napari_lungcls.learning.patches.opening import is_patch_data
+    from napari_lungcls.patch_datasets.opening import is_patch_data
 
     for path in data:
         if not is_patch_data(path):
@@ -188,7 +190,7 @@ def train_on(
 ) -> None:
     """Train on patches and print what came of it."""
     from napari_lungcls.annotation import ClassScheme
-    from napari_lungcls.learning.patches.training import run_patches
+    from napari_lungcls.patch_datasets.training import run_patches
 
     chosen = PatchSettings.check(**settings)
     scheme = None if classes is None else ClassScheme.parse(classes)
@@ -218,7 +220,9 @@ def evaluate_on(
     """Evaluate on patches and print the figures."""
     import numpy as np
 
-    from napari_lungcls.learning.patches.answers import PatchAnswers, write_predictions
+    from napari_lungcls.learning.metrics import summary
+    from napari_lungcls.learning.patches.answers import write_predictions
+    from napari_lungcls.patch_datasets.predictions import PatchAnswers
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.runs import evaluation_report
 
@@ -229,19 +233,19 @@ def evaluate_on(
     patches = opened(data, attribute=attribute).only(part)  # type: ignore[arg-type]
     codes = patches.codes(model.scheme)
     with console.progress("evaluating") as show:
-        odds = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
+        probabilities = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
     threshold = model.document.threshold
     answers = PatchAnswers(
-        codes, odds, model.scheme, model.document.temperature, threshold,
+        codes, probabilities, model.scheme, model.document.temperature, threshold,
         data=patches, rows=np.arange(len(patches)),
     )  # fmt: skip
     metrics = answers.metrics()
     if predictions is not None:
-        write_predictions(predictions, patches, odds, model.scheme, threshold)
+        write_predictions(predictions, patches, probabilities, model.scheme, threshold)
     if report is not None:
         facts = {"model": str(path), "patches": patches.source}
         evaluation_report(report, model.document, metrics, facts, answers)
-    console.answer(metrics.model_dump(mode="json"), _figures(metrics), as_json=as_json)
+    console.answer(metrics.model_dump(mode="json"), summary(metrics, "patches"), as_json=as_json)
 
 
 def _words(result: dict[str, Any]) -> list[str]:
@@ -250,23 +254,8 @@ def _words(result: dict[str, Any]) -> list[str]:
         if result[part] is not None:
             lines.append(
                 f"accuracy on {result[f'n_{part}']} patches {said}: "
-                f"{console.percent(result[part]['accuracy'])} (balanced "
-                f"{console.percent(result[part]['balanced_accuracy'])}), split "
+                f"{percent(result[part]['accuracy'])} (balanced "
+                f"{percent(result[part]['balanced_accuracy'])}), split "
                 f"{WAYS[result['split_by']]}"
             )
     return [*lines, *result["cautions"]]
-
-
-def _figures(metrics: Metrics) -> str:
-    return "\n".join(
-        [
-            f"{metrics.n} patches: accuracy {console.percent(metrics.accuracy)}, balanced "
-            f"{console.percent(metrics.balanced_accuracy)}, macro F1 "
-            f"{console.percent(metrics.f1_macro)}, AUC {console.percent(metrics.auc_ovr)}",
-            *(
-                f"  {name}: precision {console.percent(c.precision)}, recall "
-                f"{console.percent(c.recall)}, F1 {console.percent(c.f1)}, {c.support} patches"
-                for name, c in metrics.per_class.items()
-            ),
-        ]
-    )

@@ -22,12 +22,12 @@ from napari_lungcls.cli.options import (
     with_settings,
 )
 from napari_lungcls.errors import InputError
+from napari_lungcls.learning.metrics import Objective, headlines
 from napari_lungcls.learning.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from napari_lungcls.learning.tuning.space import Space
+    from napari_lungcls.hyperparameter_search.space import Space
 
-OBJECTIVES = Literal["accuracy", "f1_macro", "auc_ovr"]
 PRUNERS = Literal["median", "hyperband", "none"]
 
 
@@ -63,7 +63,7 @@ def tune(
             "--objective",
             metavar="NAME",
             help="what trials are judged by, on the validation points: "
-            + ", ".join(get_args(OBJECTIVES)),
+            + ", ".join(get_args(Objective)),
         ),
     ] = "accuracy",
     pruner: Annotated[
@@ -104,9 +104,10 @@ def tune(
 ) -> None:
     """Search for the settings that learn best; settings that are given are not searched."""
     from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.hyperparameter_search.search import Search
+    from napari_lungcls.hyperparameter_search.space import read_space
     from napari_lungcls.learning.settings_file import chosen_settings
-    from napari_lungcls.learning.tuning.space import read_space
-    from napari_lungcls.tuning import Request, Search, require_optuna
+    from napari_lungcls.tuning import Request, require_optuna
     from napari_lungcls.utils.progress import exhaust
 
     began = time.perf_counter()
@@ -128,7 +129,7 @@ def tune(
         pixel_size=pixel_size,
         channels=channels,
         study=study,
-        objective=one_of("--objective", objective, OBJECTIVES),
+        objective=one_of("--objective", objective, Objective),
         pruner=one_of("--pruner", pruner, PRUNERS),
         trials=trials,
         timeout=timeout,
@@ -173,7 +174,7 @@ def _check_places(out: Path | None, storage: str | None) -> None:
 
 def _search(words: list[str], given: dict[str, Any]) -> Space:
     """Read what to search beyond the space, which must not be settled by another option."""
-    from napari_lungcls.learning.tuning.space import parse_search
+    from napari_lungcls.hyperparameter_search.space import parse_search
 
     added = parse_search(words)
     for name in added.dimensions:
@@ -202,8 +203,6 @@ def _text(result: dict[str, Any]) -> str:
     if test := result["test"]:
         lines.append(
             f"trained anew with these settings, on {test['n']} test points that the search has "
-            f"not seen: accuracy {console.percent(test['accuracy'])}, balanced "
-            f"{console.percent(test['balanced_accuracy'])}, macro F1 "
-            f"{console.percent(test['f1_macro'])}"
+            f"not seen: {headlines(test)}"
         )
     return "\n".join([*lines, f"settings: {result['settings']}", f"model: {result['model']}"])

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
+from cachetools import FIFOCache, LRUCache
 from numpy.typing import NDArray
 
-from napari_lungcls.images.geometry import STAGE_STRIDES, to_level
-from napari_lungcls.images.pyramid import BlockCache, Level
+from napari_lungcls.images.geometry import STAGE_STRIDES, to_zoomed
+from napari_lungcls.images.pyramid import BlockCache, ZoomedPlane
 from napari_lungcls.images.stack import Plane
 from napari_lungcls.inference.grid import Block, MapGrid
-from napari_lungcls.inference.tiles import Cells, Positions, Span, region_cells, tile_places
+from napari_lungcls.inference.tiles import Positions, Span, region_cells, tile_places
 from napari_lungcls.network.engines import Painting
-from napari_lungcls.network.engines.host_painting import Term
+from napari_lungcls.network.engines.protocol import Term
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.synthetic.lattice import Cells
+from napari_lungcls.utils.memory import byte_cache
 
 KEPT_BYTES = 32 * 2**20
 """Bytes of coarse levels, and of their maps, that are kept for the next blocks."""
@@ -69,9 +71,12 @@ class Painter:
         self.threshold = threshold
         self._plane: Plane | None = None
         self._averages = BlockCache(KEPT_BYTES)
-        self._kept: OrderedDict[object, list[Cells]] = OrderedDict()
+        self._kept: LRUCache[object, list[Cells]] = byte_cache(
+            KEPT_BYTES, lambda maps: sum(cells.values.nbytes for cells in maps)
+        )
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lungcls-read")
-        self._expected: OrderedDict[object, Future[NDArray[Any]]] = OrderedDict()
+        # Prefetched tiles that nobody asked for are dropped, oldest first.
+        self._expected: FIFOCache[object, Future[NDArray[Any]]] = FIFOCache(2 * len(zooms))
 
     def logits(
         self,
@@ -110,7 +115,7 @@ class Painter:
         Parameters
         ----------
         margin
-            Level pixels around the grids, as far as the image goes, that are computed with
+            ZoomedPlane pixels around the grids, as far as the image goes, that are computed with
             them, for the sake of what the deepest cells see.
         """
         self._turn_to(plane)
@@ -120,7 +125,7 @@ class Painter:
         span = (_extent(rows), _extent(columns))
         terms: list[list[Term]] = [[] for _ in grids]
         for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
-            levels = [(to_level(y, effective), to_level(x, effective)) for y, x in grids]
+            levels = [(to_zoomed(y, effective), to_zoomed(x, effective)) for y, x in grids]
             sums: list[Any] = []
             if around is not None and self._is_coarse(zoom, effective):
                 cells = self._coarse(plane, zoom, effective, around)
@@ -174,7 +179,7 @@ class Painter:
         for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
             if not self._is_coarse(zoom, effective):
                 area = self._area(plane, (span[0], span[1]), effective)
-                self._begin_to_read(Level(plane, effective), area)
+                self._begin_to_read(ZoomedPlane(plane, effective), area)
 
     def _is_coarse(self, zoom: int, effective: float) -> bool:
         """Tell whether maps of a zoom are made for several blocks; detail is never kept."""
@@ -186,17 +191,14 @@ class Painter:
             is_kept = (plane.index, zoom, span) in self._kept
             if self._is_coarse(zoom, effective) and not is_kept:
                 area = self._area(plane, span, effective, keeps=True)
-                self._begin_to_read(Level(plane, effective, self._averages), area)
+                self._begin_to_read(ZoomedPlane(plane, effective, self._averages), area)
 
-    def _begin_to_read(self, level: Level, area: Area) -> None:
+    def _begin_to_read(self, level: ZoomedPlane, area: Area) -> None:
         # Mostly the first tile is all there is.
         place = next(tile_places(self.painting.tile, *area))
         key = (level.plane.index, level.zoom, place)
         if key not in self._expected:
             self._expected[key] = self._reader.submit(level.read, *place)
-        # What nobody came for is forgotten.
-        while len(self._expected) > 2 * len(self.zooms):
-            self._expected.popitem(last=False)
 
     def __enter__(self) -> Self:
         """Paint."""
@@ -227,7 +229,7 @@ class Painter:
 
         With `shared`, averages are made in large squares, and kept for the next areas.
         """
-        level = Level(plane, effective, self._averages if shared else None)
+        level = ZoomedPlane(plane, effective, self._averages if shared else None)
 
         def read(*place: int) -> NDArray[Any]:
             expected = self._expected.pop((plane.index, effective, place), None)
@@ -254,8 +256,8 @@ class Painter:
             reach, keeps = (self.spec.tile - 1) / 2, True
         sides = []
         for ends, size in zip(span, plane.shape, strict=True):
-            first, last = (float(v) for v in to_level(ends, effective))
-            least, most = (float(v) for v in to_level((0, size - 1), effective))
+            first, last = (float(v) for v in to_zoomed(ends, effective))
+            least, most = (float(v) for v in to_zoomed((0, size - 1), effective))
             wide = min(first, max(first - margin, least)), max(last, min(last + margin, most))
             sides.append((wide[0] - reach, wide[1] + reach + STAGE_STRIDES[0] * keeps))
         return sides[0], sides[1]
@@ -263,18 +265,11 @@ class Painter:
     def _coarse(self, plane: Plane, zoom: int, effective: float, span: Area) -> list[Cells]:
         """Give the maps of a span, which were computed before or are kept now."""
         key = (plane.index, zoom, span)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        else:
+        if (cells := self._kept.get(key)) is None:
             area = self._area(plane, span, effective, keeps=True)
             cells, _ = self._region(plane, zoom, effective, area, None, shared=True)
             self._kept[key] = cells
-            while len(self._kept) > 1 and self._bytes() > KEPT_BYTES:
-                self._kept.popitem(last=False)
-        return self._kept[key]
-
-    def _bytes(self) -> int:
-        return sum(cells.values.nbytes for maps in self._kept.values() for cells in maps)
+        return cells
 
 
 def _extent(sides: Sequence[NDArray[np.float64]]) -> Span:

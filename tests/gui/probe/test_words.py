@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from napari_lungcls.gui.probe.words import many_answers, one_answer, percent, too_many
+from napari_lungcls.gui.probe.words import many_answers, one_answer, too_many
 
 NAMES = ("alveoli", "septa", "duct")
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [
-        (0, "0 %"),
-        (0.0001, "<1 %"),
-        (0.004999, "<1 %"),
-        (0.005001, "1 %"),
-        (0.93, "93 %"),
-        (0.994, "99 %"),
-        (0.9951, ">99 %"),
-        (1, "100 %"),
-    ],
-)
-def test_percentages_are_whole_and_round_nothing_away(share, text):
-    assert percent(share) == text
-
-
 def test_one_answer_names_the_class_and_its_rivals_by_rank():
-    odds = np.array([0.05, 0.93, 0.02], np.float32)
-    assert one_answer(odds, NAMES) == "septa, 93 % sure (alveoli 5 %, duct 2 %)"
+    probabilities = np.array([0.05, 0.93, 0.02], np.float32)
+    assert one_answer(probabilities, NAMES) == "septa, 93 % sure (alveoli 5 %, duct 2 %)"
 
 
 def test_a_threshold_decides_and_the_probability_is_told_as_it_is():
-    odds = np.array([0.7, 0.3], np.float32)
-    assert one_answer(odds, ("air", "tissue"), 0.2) == "tissue, 30 % sure (air 70 %)"
-    assert many_answers(odds[np.newaxis], ("air", "tissue"), 0.2) == "1 point: 100 % tissue"
+    probabilities = np.array([0.7, 0.3], np.float32)
+    assert one_answer(probabilities, ("air", "tissue"), 0.2) == "tissue, 30 % sure (air 70 %)"
+    assert (
+        many_answers(probabilities[np.newaxis], ("air", "tissue"), 0.2) == "1 point: 100 % tissue"
+    )
 
 
 def test_one_class_has_no_rivals():
@@ -43,14 +27,14 @@ def test_one_class_has_no_rivals():
 
 
 def test_of_many_classes_the_likeliest_are_named():
-    odds = np.array([0.1, 0.4, 0.05, 0.3, 0.15], np.float32)
-    assert one_answer(odds, "abcde") == "b, 40 % sure (d 30 %, e 15 %, a 10 %)"
+    probabilities = np.array([0.1, 0.4, 0.05, 0.3, 0.15], np.float32)
+    assert one_answer(probabilities, "abcde") == "b, 40 % sure (d 30 %, e 15 %, a 10 %)"
 
 
 def test_many_answers_share_out_and_leave_absent_classes_out():
-    odds = np.eye(3, dtype=np.float32)[[0] * 122 + [1] * 99]
-    assert many_answers(odds, NAMES) == "221 points: 55 % alveoli, 45 % septa"
-    assert many_answers(odds[:1], NAMES) == "1 point: 100 % alveoli"
+    probabilities = np.eye(3, dtype=np.float32)[[0] * 122 + [1] * 99]
+    assert many_answers(probabilities, NAMES) == "221 points: 55 % alveoli, 45 % septa"
+    assert many_answers(probabilities[:1], NAMES) == "1 point: 100 % alveoli"
     assert many_answers(np.eye(6, dtype=np.float32), "abcdef") == (
         "6 points: 17 % a, 17 % b, 17 % c, 17 % d, 2 more classes"
     )

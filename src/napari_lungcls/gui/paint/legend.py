@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QWidge
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui.parts import SPACING, color_icon
+from napari_lungcls.humanize import percent
 
 NAME_WIDTH = 90
 """Pixels that the name of a class may take; longer ones are cut, the tooltip has them whole."""
@@ -63,7 +64,7 @@ class Legend(QWidget):
         self.names: list[QToolButton] = []
         self.shares: list[QLabel] = []
         self.bars: list[Bar] = []
-        self.odds: list[QLabel] = []
+        self.probabilities: list[QLabel] = []
         self._scheme: ClassScheme | None = None
 
     def set_scheme(self, scheme: ClassScheme | None, hidden: frozenset[int] = frozenset()) -> None:
@@ -85,20 +86,20 @@ class Legend(QWidget):
             return
         known = shares if shares is not None and any(shares.values()) else None
         for name, label in zip(self._scheme.names, self.shares, strict=True):
-            label.setText("" if known is None else f"{100 * known[name]:.1f} %")
+            label.setText("" if known is None else percent(known[name]))
 
-    def set_odds(self, odds: Sequence[float] | None) -> None:
+    def set_odds(self, probabilities: Sequence[float] | None) -> None:
         """Show the probabilities under the cursor; nothing where there are none."""
-        for code, (bar, label) in enumerate(zip(self.bars, self.odds, strict=True)):
-            bar.value = 0.0 if odds is None else float(odds[code])
-            label.setText("" if odds is None else f"{100 * float(odds[code]):.0f} %")
+        for code, (bar, label) in enumerate(zip(self.bars, self.probabilities, strict=True)):
+            bar.value = 0.0 if probabilities is None else float(probabilities[code])
+            label.setText("" if probabilities is None else percent(probabilities[code], 0))
 
     def _build(self, scheme: ClassScheme | None) -> None:
         while (item := self._grid.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
                 old.hide()
                 old.deleteLater()
-        self.names, self.shares, self.bars, self.odds = [], [], [], []
+        self.names, self.shares, self.bars, self.probabilities = [], [], [], []
         if scheme is None:
             return
         for column, text in ((0, "Class"), (1, "Share"), (2, "At cursor")):
@@ -109,7 +110,7 @@ class Legend(QWidget):
             self._add_row(code + 1, spec.name, spec.color)
 
     def _add_row(self, row: int, name: str, color: str) -> None:
-        button, share, bar, odds = QToolButton(), QLabel(), Bar(color), QLabel()
+        button, share, bar, probabilities = QToolButton(), QLabel(), Bar(color), QLabel()
         metrics = button.fontMetrics()
         button.setIcon(color_icon(color))
         button.setText(f" {metrics.elidedText(name, Qt.TextElideMode.ElideRight, NAME_WIDTH)}")
@@ -121,15 +122,15 @@ class Legend(QWidget):
         share.setToolTip("Share of the painted cells, not corrected")
         bar.setToolTip(f"Probability of {name} under the cursor")
         share.setMinimumWidth(share.fontMetrics().horizontalAdvance("100.0 %"))
-        odds.setMinimumWidth(odds.fontMetrics().horizontalAdvance("100 %"))
-        for label in (share, odds):
+        probabilities.setMinimumWidth(probabilities.fontMetrics().horizontalAdvance("100 %"))
+        for label in (share, probabilities):
             label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        for column, widget in enumerate((button, share, bar, odds)):
+        for column, widget in enumerate((button, share, bar, probabilities)):
             self._grid.addWidget(widget, row, column)
         self.names.append(button)
         self.shares.append(share)
         self.bars.append(bar)
-        self.odds.append(odds)
+        self.probabilities.append(probabilities)
 
     def _show_hidden(self) -> None:
         """Leave the square of a hidden class empty."""

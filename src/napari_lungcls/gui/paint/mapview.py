@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_lungcls.gui.dialogs import ask_folder, ask_open, ask_save
 from napari_lungcls.gui.layers import KEY
+from napari_lungcls.gui.map_files import image_for
 from napari_lungcls.gui.maps import (
     HIDDEN,
     SHARES,
@@ -32,8 +33,9 @@ from napari_lungcls.gui.maps import (
 from napari_lungcls.gui.paint.hover import Hover
 from napari_lungcls.gui.paint.legend import Legend
 from napari_lungcls.gui.parts import SPACING, LayerBox, note
-from napari_lungcls.gui.reading.maps import image_for, layer_name
+from napari_lungcls.gui.reading.maps import layer_name
 from napari_lungcls.gui.workers import Job, start, start_call
+from napari_lungcls.humanize import percent
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.utils.progress import stepwise
 
@@ -208,11 +210,11 @@ class MapView(QWidget):
             self.under.setText(OFF_MAP)
             self.legend.set_odds(None)
             return
-        code, odds = found
+        code, probabilities = found
         name = painted.scheme.names[code]
-        known = "" if odds is None else f", {100 * float(odds[code]):.0f} %"
+        known = "" if probabilities is None else f", {percent(probabilities[code], 0)}"
         self.under.setText(f"Under the cursor: {name}{known}")
-        self.legend.set_odds(odds)
+        self.legend.set_odds(probabilities)
 
     def _on_hidden(self, hidden: frozenset[int]) -> None:
         layer, painted = self.layer, map_of(self.layer)

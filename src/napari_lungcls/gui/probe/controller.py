@@ -17,9 +17,10 @@ from napari_lungcls.gui.probe import conversion, predictions, words
 from napari_lungcls.gui.probe.predictions import Origins
 from napari_lungcls.gui.probe.requests import Answers, Request, Requests
 from napari_lungcls.gui.session import session
+from napari_lungcls.humanize import count
 from napari_lungcls.images.geometry import is_inside
 from napari_lungcls.inference.at_points import by_squares
-from napari_lungcls.inference.point_grid import Lattice
+from napari_lungcls.synthetic.lattice import Lattice
 
 if TYPE_CHECKING:
     from napari_lungcls.model import Model
@@ -127,18 +128,22 @@ class Controller:
 
     def show(self, request: Request, answers: Answers) -> None:
         """Show the answers that have come since the last time; none if it was undone."""
-        new = answers.odds[len(request.odds) : answers.done]
+        new = answers.probabilities[len(request.probabilities) : answers.done]
         if not len(new) or request not in self.requests:
             return
         layer = self._layer(request)
         predictions.append(layer, request, new)
         self._origins[layer].claim(request, len(new))
-        request.odds = answers.odds[: answers.done].copy()
+        request.probabilities = answers.probabilities[: answers.done].copy()
 
     def finish(self, request: Request) -> str:
         """End a request, and say what was found."""
         self.requests.finish(request)
-        found, asked, names = request.odds, len(request.coordinates), request.model.scheme.names
+        found, asked, names = (
+            request.probabilities,
+            len(request.coordinates),
+            request.model.scheme.names,
+        )
         threshold = request.model.document.threshold
         if not len(found):
             return "cancelled"
@@ -180,10 +185,10 @@ class Controller:
         for request in self._asked():
             self.requests.remove(request)
         layer = self.predictions()
-        count = 0 if layer is None else len(layer.data)
-        if layer is not None and count:
-            layer.remove(list(range(count)))
-        return f"{words.points(count)} removed"
+        n = 0 if layer is None else len(layer.data)
+        if layer is not None and n:
+            layer.remove(list(range(n)))
+        return f"{count(n, 'point')} removed"
 
     def convert(self) -> str:
         """Turn predictions, the selected ones or all, into labels of the annotation layer.
@@ -213,7 +218,7 @@ class Controller:
             conversion.check(self._viewer, target, image, labels)
             layers.link(self._viewer, target, image)
         conversion.convert(layer, rows, image, target)
-        return f"{words.points(len(rows))} moved to {target.name!r}"
+        return f"{count(len(rows), 'point')} moved to {target.name!r}"
 
     def _forget(self, event: Any) -> None:
         """Let go of what belonged to a layer that was closed."""

@@ -5,26 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.hyperparameter_search.space import Space, default_space
 from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.augmentation import check_changes, reach
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, place_points
+from napari_lungcls.learning.metrics import Objective
 from napari_lungcls.learning.runs import Material
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
 from napari_lungcls.learning.start import SHAPE, Origin, open_origin
 from napari_lungcls.learning.tuning.dimensions import AUGMENTATION
-from napari_lungcls.learning.tuning.space import Space, default_space
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
-
-Objective = Literal["accuracy", "f1_macro", "auc_ovr"]
 
 TEST_FRACTION = 0.2
 """Share of the points for the test part, where the user does not say."""

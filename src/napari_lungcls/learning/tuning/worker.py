@@ -12,19 +12,19 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.hyperparameter_search.queue import NOTE, Queue, end, owning
+from napari_lungcls.hyperparameter_search.study import Rungs
 from napari_lungcls.learning.dataset import PointSet
+from napari_lungcls.learning.metrics import HEADLINES
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.runs import Run
-from napari_lungcls.learning.tuning.owners import owning
-from napari_lungcls.learning.tuning.queue import NOTE, Queue, end
-from napari_lungcls.learning.tuning.rungs import Rungs
 from napari_lungcls.learning.tuning.task import Task
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.model_file import ModelDocument
 
 POLL = 0.5
 """Seconds between two looks at the trials of other processes."""
 
-FIGURES = ("accuracy", "balanced_accuracy", "f1_macro", "auc_ovr")
+FIGURES = tuple(metric.name for metric in HEADLINES)
 """What a trial remembers of its validation."""
 
 

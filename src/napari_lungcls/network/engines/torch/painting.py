@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from cachetools import FIFOCache
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_lungcls.images.geometry import STAGE_STRIDES
-from napari_lungcls.network.engines.glass import FINE, GRANULE, Seen, find_glass, find_seen
-from napari_lungcls.network.engines.host_painting import (
-    HALO,
-    Floats,
-    Lattice,
-    Taps,
-    Term,
-    classes_and_probabilities,
-    strips_of,
-)
+from napari_lungcls.learning.answers import Seen
+from napari_lungcls.network.engines.glass import FINE, GRANULE, find_glass, find_seen
+from napari_lungcls.network.engines.host_painting import classes_and_probabilities, strips_of
+from napari_lungcls.network.engines.interpolation import Floats, Taps
+from napari_lungcls.network.engines.protocol import HALO, Term
 from napari_lungcls.network.engines.receptive_field import STEM_RADIUS, block_radius
 from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts
+from napari_lungcls.network.engines.torch.execution import Memory, share_out, side_by_side
 from napari_lungcls.network.engines.torch.fine import StemPart, TorchDetail
-from napari_lungcls.network.engines.torch.layers import Blank, ReadStem, ShiftedTrunk
-from napari_lungcls.network.engines.torch.memory import Memory
+from napari_lungcls.network.engines.torch.heads import TorchHeads, between
+from napari_lungcls.network.engines.torch.layers import Blank, ReadStem, ShiftedTrunk, all_of
 from napari_lungcls.network.engines.torch.net import Network
-from napari_lungcls.network.engines.torch.reading import TorchHeads, between
-from napari_lungcls.network.engines.torch.sparse_cells import all_of
-from napari_lungcls.network.engines.torch.threads import share_out, side_by_side
-from napari_lungcls.network.heads import Heads
 from napari_lungcls.network.parameters import DETAIL
+from napari_lungcls.network.state import Heads
+from napari_lungcls.synthetic.lattice import Lattice
 
 TILE = 2048
 """Edge of the tiles in level pixels, without their halo."""
@@ -98,7 +92,7 @@ class TorchPainting:
                 self._detail = TorchDetail(network.detail, head, device, self._dtype)
         self._mean = np.asarray(self._spec.normalisation.mean)
         self._std = np.asarray(self._spec.normalisation.std)
-        self._blanks: OrderedDict[tuple[float, ...] | None, Blank] = OrderedDict()
+        self._blanks: FIFOCache[tuple[float, ...] | None, Blank] = FIFOCache(COLOURS)
         self._spare: list[Memory] = []
 
     def head_maps(
@@ -159,9 +153,9 @@ class TorchPainting:
             classes[blind] = 0
             if not probabilities:
                 return classes.cpu().numpy(), None
-            odds = logits.softmax(dim=0)
-            odds[:, blind] = 0
-            return classes.cpu().numpy(), odds.half().cpu().numpy()
+            probabilities = logits.softmax(dim=0)
+            probabilities[:, blind] = 0
+            return classes.cpu().numpy(), probabilities.half().cpu().numpy()
 
     @contextmanager
     def _memory(self) -> Iterator[Memory]:
@@ -179,8 +173,6 @@ class TorchPainting:
             else:
                 normalised = torch.from_numpy((colour - self._mean) / self._std)
                 self._blanks[key] = self._trunk.blank(normalised)
-            if len(self._blanks) > COLOURS:
-                self._blanks.popitem(last=False)
         return self._blanks[key]
 
     def _all(
