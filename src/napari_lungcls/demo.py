@@ -23,6 +23,7 @@ from napari_lungcls.reporting import Picture, Report, label_picture, write_repor
 from napari_lungcls.reporting.runs import history_of, training_facts, validation_of
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
 from napari_lungcls.utils.atomic_write import atomic_write, check_writable
+from napari_lungcls.utils.humanize import percent
 from napari_lungcls.utils.progress import exhaust
 
 SETTINGS = TrainingSettings(epochs=9, pretrained="none", seed=1)
@@ -225,9 +226,9 @@ def _report(
 ) -> Report:
     classes = np.asarray(painted.classes)
     facts = {
-        "accuracy of the map, all cells": f"{100 * painted_accuracy(painted, truth):.1f} %",
+        "accuracy of the map, all cells": percent(painted_accuracy(painted, truth)),
         **{
-            f"share of {name}": f"{100 * found:.1f} %, exactly {100 * exact:.1f} %: "
+            f"share of {name}": f"{percent(found)}, exactly {percent(exact)}: "
             f"{100 * (found - exact):+.1f} points"
             for name, (found, exact) in shares_of(painted, truth).items()
         },

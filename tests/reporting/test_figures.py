@@ -16,7 +16,7 @@ from PIL import Image
 
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.metrics import Metrics, score
-from napari_lungcls.reporting import figures, rendering
+from napari_lungcls.reporting import figures
 
 
 def metrics_of(counts: list[list[int]], names: list[str]) -> Metrics:
@@ -131,27 +131,27 @@ def test_curves_without_validation(epochs: int) -> None:
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_ran_away_is_still_drawn(loss: float) -> None:
     figure = figures.curves_figure([record(1), record(2, loss=loss)])
-    assert rendering.png_of(figure).startswith(b"\x89PNG")
+    assert figures.png_of(figure).startswith(b"\x89PNG")
 
 
 def test_svg_is_one_well_formed_element_and_repeatable() -> None:
     metrics = metrics_of([[1, 2], [3, 4]], ["--><b>", "$x$ & y"])
-    svgs = [rendering.svg_of(figures.confusion_figure(metrics, {}), "m") for _ in range(2)]
+    svgs = [figures.svg_of(figures.confusion_figure(metrics, {}), "m") for _ in range(2)]
     assert svgs[0] == svgs[1]
     assert "<!--" not in svgs[0]
     ids = re.findall(r'\bid="([^"]+)"', svgs[0])
     assert len(set(ids)) == len(ids) > 10
     assert all(name.startswith("m-") for name in ids)
     assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', svgs[0])) <= set(ids)
-    inline = rendering.svg_inline(svgs[0], 'a "quoted" <figure>')
+    inline = figures.svg_inline(svgs[0], 'a "quoted" <figure>')
     assert figures.INK not in inline
     assert ET.fromstring(inline).get("aria-label") == 'a "quoted" <figure>'
-    ET.fromstring(rendering.svg_file(svgs[0]))
+    ET.fromstring(figures.svg_file(svgs[0]))
 
 
 def test_png_is_on_white_and_sharp_enough() -> None:
     figure = figures.confusion_figure(metrics_of([[5]], ["a"]), {})
-    image = Image.open(io.BytesIO(rendering.png_of(figure))).convert("RGB")
+    image = Image.open(io.BytesIO(figures.png_of(figure))).convert("RGB")
     assert image.getpixel((0, 0)) == (255, 255, 255)
     assert min(image.size) > 300
 
@@ -159,8 +159,8 @@ def test_png_is_on_white_and_sharp_enough() -> None:
 def test_names_in_any_script_are_drawn_without_a_warning() -> None:
     names = ["肺胞", "$\\frac{", "سبخة"]
     figure = figures.confusion_figure(metrics_of(np.ones((3, 3), int).tolist(), names), {})
-    assert rendering.svg_of(figure, "m")
-    assert rendering.png_of(figure)
+    assert figures.svg_of(figure, "m")
+    assert figures.png_of(figure)
 
 
 def test_neither_pyplot_nor_global_settings_are_touched() -> None:
@@ -168,9 +168,9 @@ def test_neither_pyplot_nor_global_settings_are_touched() -> None:
         "import sys, napari_lungcls.reporting as r; assert 'matplotlib' not in sys.modules\n"
         "import matplotlib; before = matplotlib.rcParams.copy(); backend = matplotlib.get_backend\n"
         "from napari_lungcls.learning.metrics import score; import numpy as np\n"
-        "from napari_lungcls.reporting import figures, rendering\n"
+        "from napari_lungcls.reporting import figures\n"
         "f = figures.confusion_figure(score([0, 1], np.eye(2), ['a', 'b']), {})\n"
-        "rendering.png_of(f); rendering.svg_of(f, 'm')\n"
+        "figures.png_of(f); figures.svg_of(f, 'm')\n"
         "assert matplotlib.rcParams.copy() == before\n"
         "print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
     )
@@ -185,8 +185,8 @@ def test_the_users_style_does_not_reach_the_figures(style: str) -> None:
 
     def inks() -> set[str]:
         svgs = (
-            rendering.svg_of(figures.confusion_figure(metrics, {}), "m"),
-            rendering.svg_of(figures.curves_figure(history), "c"),
+            figures.svg_of(figures.confusion_figure(metrics, {}), "m"),
+            figures.svg_of(figures.curves_figure(history), "c"),
         )
         return set(re.findall(r"#[0-9a-f]{6}\b", "".join(svgs)))
 

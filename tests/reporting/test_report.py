@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.annotation.schemes import ClassScheme, ClassSpec
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics, score
 from napari_lungcls.reporting import Picture, Report, check_report_folder, write_report
-from napari_lungcls.reporting.page import PageParts, PagePicture, html_page
+from napari_lungcls.reporting.report import Content, PagePicture, html_page
 
 LUNG = ClassScheme.preset("lung")
 METRICS = score([0, 0, 1, 2, 2], np.eye(3)[[0, 1, 1, 2, 2]], LUNG.names)
@@ -263,13 +264,12 @@ def test_no_text_can_become_markup(title: str, fact: str, value: str, note: str,
         {**METRICS.model_dump(), "per_class": {name: METRICS.per_class["duct"]}}
     )
     shown = PagePicture(name, note, "data:image/png;base64,", "p.png")
-    page = Reader(
-        html_page(
-            PageParts(
-                title, {fact: value}, metrics, "", "", [shown], [note], {name: "#010203"}, [name]
-            )
-        )
+    scheme = ClassScheme.model_construct(
+        classes=(ClassSpec.model_construct(name=name, color="#010203"),)
     )
+    report = Report(title, {fact: value}, metrics, notes=[note], scheme=scheme)
+    content = Content({name: b""}, {"confusion": Markup()}, [shown])
+    page = Reader(html_page(report, content))
     assert page.open == []
     assert "i" not in {tag for tag, _ in page.elements}
     assert {title, fact, value, note, name} <= set(page.texts)

@@ -14,7 +14,7 @@ from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.learning.calibration import Calibration, fit_calibration
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
-from napari_lungcls.reporting import curves, rendering
+from napari_lungcls.reporting import curves, figures
 from napari_lungcls.reporting.mistakes import worst_mistakes
 from napari_lungcls.reporting.runs import evaluation_report, training_report
 
@@ -123,4 +123,4 @@ def test_counts_and_notes_fit_any_number_of_classes(count: int) -> None:
     title = drawn.texts[0].get_window_extent()
     assert title.x1 <= drawn.bbox.x1
     assert title.y0 > drawn.axes[0].get_window_extent().y1
-    assert rendering.svg_of(drawn, "x")
+    assert figures.svg_of(drawn, "x")

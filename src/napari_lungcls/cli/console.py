@@ -159,8 +159,3 @@ def _in_other_characters(error: UnicodeError) -> tuple[str | bytes, int]:
     failed = error.object[error.start : error.end]
     plain = printable("".join(_PLAIN.get(character, character) for character in failed))
     return plain.encode("ascii", "backslashreplace").decode("ascii"), error.end
-
-
-def percent(value: float | None) -> str:
-    """Write a share for people; a dash where it is not defined."""
-    return "–" if value is None else f"{100 * value:.1f} %"

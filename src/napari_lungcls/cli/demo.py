@@ -11,6 +11,7 @@ import typer
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import Json
 from napari_lungcls.errors import InputError
+from napari_lungcls.utils.humanize import percent
 
 
 def demo(
@@ -38,9 +39,9 @@ def demo(
         "share_errors": {name: round(off, 2) for name, off in found.share_errors.items()},
     }
     text = (
-        f"map of an unseen section: {console.percent(found.painted_accuracy)} of its cells "
+        f"map of an unseen section: {percent(found.painted_accuracy)} of its cells "
         f"right, shares at most {max(map(abs, found.share_errors.values())):.1f} points off; "
-        f"validation points: {console.percent(found.val_accuracy)}; "
+        f"validation points: {percent(found.val_accuracy)}; "
         f"{found.seconds:.0f} s\nreport: {found.report}"
     )
     console.answer(result, text, as_json=json)

@@ -49,6 +49,7 @@ def evaluate(
     """Compare a model with labelled points, or patches, that it has not seen."""
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import check_inside
+    from napari_lungcls.learning.metrics import summary
     from napari_lungcls.model import load
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.predictions import write_predictions
@@ -93,16 +94,4 @@ def evaluate(
             },
             answers,
         )
-    text = "\n".join(
-        [
-            f"{metrics.n} points: accuracy {console.percent(metrics.accuracy)}, balanced "
-            f"{console.percent(metrics.balanced_accuracy)}, macro F1 "
-            f"{console.percent(metrics.f1_macro)}, AUC {console.percent(metrics.auc_ovr)}",
-            *(
-                f"  {name}: precision {console.percent(c.precision)}, recall "
-                f"{console.percent(c.recall)}, F1 {console.percent(c.f1)}, {c.support} points"
-                for name, c in metrics.per_class.items()
-            ),
-        ]
-    )
-    console.answer(metrics.model_dump(mode="json"), text, as_json=json)
+    console.answer(metrics.model_dump(mode="json"), summary(metrics, "points"), as_json=json)

@@ -23,6 +23,7 @@ from napari_lungcls.cli.options import (
 )
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines.protocol import Precision
+from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
     from napari_lungcls.inference.damage import Damage
@@ -140,7 +141,7 @@ def paint(
         "geojson": None if geojson is None or stopped else str(geojson),
         "damaged": as_json(steps.damage),
     }
-    shares = ", ".join(f"{name} {console.percent(share)}" for name, share in fractions.items())
+    shares = ", ".join(f"{name} {percent(share)}" for name, share in fractions.items())
     console.answer(
         result,
         f"{pixels / 1e6:.3g} megapixels in {seconds:.1f} s: {shares}\nmap: {out}",

@@ -29,9 +29,9 @@ from napari_lungcls.cli.patches_data import Attribute, Data, opened
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.checkpoints import SECONDS
 from napari_lungcls.patch_datasets.settings import PatchSettings
+from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
-    from napari_lungcls.learning.metrics import Metrics
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.training import Trained
     from napari_lungcls.model import Model
@@ -220,6 +220,7 @@ def evaluate_on(
     """Evaluate on patches and print the figures."""
     import numpy as np
 
+    from napari_lungcls.learning.metrics import summary
     from napari_lungcls.patch_datasets.predictions import PatchAnswers, write_predictions
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.runs import evaluation_report
@@ -243,7 +244,7 @@ def evaluate_on(
     if report is not None:
         facts = {"model": str(path), "patches": patches.source}
         evaluation_report(report, model.document, metrics, facts, answers)
-    console.answer(metrics.model_dump(mode="json"), _figures(metrics), as_json=as_json)
+    console.answer(metrics.model_dump(mode="json"), summary(metrics, "patches"), as_json=as_json)
 
 
 def _words(result: dict[str, Any]) -> list[str]:
@@ -252,23 +253,8 @@ def _words(result: dict[str, Any]) -> list[str]:
         if result[part] is not None:
             lines.append(
                 f"accuracy on {result[f'n_{part}']} patches {said}: "
-                f"{console.percent(result[part]['accuracy'])} (balanced "
-                f"{console.percent(result[part]['balanced_accuracy'])}), split "
+                f"{percent(result[part]['accuracy'])} (balanced "
+                f"{percent(result[part]['balanced_accuracy'])}), split "
                 f"{WAYS[result['split_by']]}"
             )
     return [*lines, *result["cautions"]]
-
-
-def _figures(metrics: Metrics) -> str:
-    return "\n".join(
-        [
-            f"{metrics.n} patches: accuracy {console.percent(metrics.accuracy)}, balanced "
-            f"{console.percent(metrics.balanced_accuracy)}, macro F1 "
-            f"{console.percent(metrics.f1_macro)}, AUC {console.percent(metrics.auc_ovr)}",
-            *(
-                f"  {name}: precision {console.percent(c.precision)}, recall "
-                f"{console.percent(c.recall)}, F1 {console.percent(c.f1)}, {c.support} patches"
-                for name, c in metrics.per_class.items()
-            ),
-        ]
-    )

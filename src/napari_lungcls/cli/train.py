@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from napari_lungcls.cli import console, patches
+from napari_lungcls.cli import patches
 from napari_lungcls.cli.learn import Kind, Places, learn
 from napari_lungcls.cli.options import (
     Channels,
@@ -23,6 +23,7 @@ from napari_lungcls.cli.options import (
 )
 from napari_lungcls.learning.checkpoints import SECONDS
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
     from napari_lungcls.learning.progress import TrainingProgress
@@ -85,20 +86,19 @@ def _words(result: dict[str, Any]) -> list[str]:
     if val is not None:
         lines.append(
             f"accuracy on {val['n']} points it has not seen: "
-            f"{console.percent(val['accuracy'])} (balanced "
-            f"{console.percent(val['balanced_accuracy'])})"
+            f"{percent(val['accuracy'])} (balanced "
+            f"{percent(val['balanced_accuracy'])})"
         )
         if lost := result["n_buffered"]:
             lines.append(f"{lost} points lie in no region of the split and were left out")
     elif not result["n_val"]:
         lines.append("no points were kept for validation")
     for number, fold in enumerate(split.get("folds", ()), 1):
-        lines.append(f"  fold {number}: {console.percent(fold['accuracy'])}")
+        lines.append(f"  fold {number}: {percent(fold['accuracy'])}")
     if result["test"] is not None:
         test = result["test"]
         lines.append(
-            f"accuracy on {test['n']} test points, looked at once: "
-            f"{console.percent(test['accuracy'])}"
+            f"accuracy on {test['n']} test points, looked at once: {percent(test['accuracy'])}"
         )
     if result["n_final"]:
         lines.append(f"then trained on all {result['n_final']} points; the figures are the split's")

@@ -22,12 +22,12 @@ from napari_lungcls.cli.options import (
     with_settings,
 )
 from napari_lungcls.errors import InputError
+from napari_lungcls.learning.metrics import Objective, headlines
 from napari_lungcls.learning.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from napari_lungcls.hyperparameter_search.space import Space
 
-OBJECTIVES = Literal["accuracy", "f1_macro", "auc_ovr"]
 PRUNERS = Literal["median", "hyperband", "none"]
 
 
@@ -63,7 +63,7 @@ def tune(
             "--objective",
             metavar="NAME",
             help="what trials are judged by, on the validation points: "
-            + ", ".join(get_args(OBJECTIVES)),
+            + ", ".join(get_args(Objective)),
         ),
     ] = "accuracy",
     pruner: Annotated[
@@ -127,7 +127,7 @@ def tune(
         pixel_size=pixel_size,
         channels=channels,
         study=study,
-        objective=one_of("--objective", objective, OBJECTIVES),
+        objective=one_of("--objective", objective, Objective),
         pruner=one_of("--pruner", pruner, PRUNERS),
         trials=trials,
         timeout=timeout,
@@ -201,8 +201,6 @@ def _text(result: dict[str, Any]) -> str:
     if test := result["test"]:
         lines.append(
             f"trained anew with these settings, on {test['n']} test points that the search has "
-            f"not seen: accuracy {console.percent(test['accuracy'])}, balanced "
-            f"{console.percent(test['balanced_accuracy'])}, macro F1 "
-            f"{console.percent(test['f1_macro'])}"
+            f"not seen: {headlines(test)}"
         )
     return "\n".join([*lines, f"settings: {result['settings']}", f"model: {result['model']}"])

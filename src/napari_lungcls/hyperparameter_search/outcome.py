@@ -17,7 +17,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.hyperparameter_search.queue import NOTE, counted
 from napari_lungcls.hyperparameter_search.space import Space
 from napari_lungcls.hyperparameter_search.worker import FIGURES
-from napari_lungcls.reporting.rendering import png_of, svg_file, svg_of
+from napari_lungcls.reporting.figures import png_of, svg_file, svg_of
 from napari_lungcls.reporting.searches import history_figure, importance_figure
 from napari_lungcls.utils.atomic_write import atomic_write
 

@@ -16,9 +16,10 @@ from napari_lungcls.hyperparameter_search.process_pool import run_in_processes
 from napari_lungcls.hyperparameter_search.queue import Queue
 from napari_lungcls.hyperparameter_search.space import Space
 from napari_lungcls.hyperparameter_search.study import Pruner, join_study, speaking_of
-from napari_lungcls.hyperparameter_search.task import Objective, Task
+from napari_lungcls.hyperparameter_search.task import Task
 from napari_lungcls.hyperparameter_search.worker import TuningProgress, Worker
 from napari_lungcls.images.pairs import open_pairs
+from napari_lungcls.learning.metrics import Objective
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.settings_file import write_settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.augmentation import check_changes, reach
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.layout import Layout, Pair, place_points
+from napari_lungcls.learning.metrics import Objective
 from napari_lungcls.learning.runs import Material
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
@@ -28,8 +29,6 @@ from napari_lungcls.learning.start import (
 )
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 from napari_lungcls.run_identity import digest
-
-Objective = Literal["accuracy", "f1_macro", "auc_ovr"]
 
 TEST_FRACTION = 0.2
 """Share of the points for the test part, where the user does not say."""

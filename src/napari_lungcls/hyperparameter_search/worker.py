@@ -16,6 +16,7 @@ from napari_lungcls.hyperparameter_search.queue import NOTE, Queue, end, owning
 from napari_lungcls.hyperparameter_search.study import Rungs
 from napari_lungcls.hyperparameter_search.task import Task
 from napari_lungcls.learning.dataset import PointSet
+from napari_lungcls.learning.metrics import HEADLINES
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.runs import Run
 from napari_lungcls.network.model_file import ModelDocument
@@ -23,7 +24,7 @@ from napari_lungcls.network.model_file import ModelDocument
 POLL = 0.5
 """Seconds between two looks at the trials of other processes."""
 
-FIGURES = ("accuracy", "balanced_accuracy", "f1_macro", "auc_ovr")
+FIGURES = tuple(metric.name for metric in HEADLINES)
 """What a trial remembers of its validation."""
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -19,6 +19,7 @@ from napari_lungcls.images.geometry import (
     zoomed_size,
 )
 from napari_lungcls.images.stack import ImageStack, Plane, plane_indices, stack_dtype
+from napari_lungcls.utils.memory import byte_cache
 
 STRIP_BYTES = 32 * 2**20
 """Bytes of image held in memory at once while averaging."""
@@ -169,28 +170,18 @@ class BlockCache:
     """The most recently used blocks of levels, up to a number of bytes; threads may share it."""
 
     def __init__(self, limit: int = 256 * 2**20) -> None:
-        self.limit = limit
         self._lock = Lock()
-        self._blocks: OrderedDict[object, NDArray[Any]] = OrderedDict()
-        self._bytes = 0
+        self._blocks: LRUCache[object, NDArray[Any]] = byte_cache(limit, lambda b: b.nbytes)
 
     def get(self, key: object) -> NDArray[Any] | None:
         """Return the block, now the most recent one, or None."""
         with self._lock:
-            block = self._blocks.get(key)
-            if block is not None:
-                self._blocks.move_to_end(key)
-            return block
+            return self._blocks.get(key)
 
     def put(self, key: object, block: NDArray[Any]) -> None:
         """Keep a block and let the oldest go."""
         with self._lock:
-            before = self._blocks.pop(key, None)
             self._blocks[key] = block
-            self._bytes += block.nbytes - (0 if before is None else before.nbytes)
-            while self._bytes > self.limit and len(self._blocks) > 1:
-                _, oldest = self._blocks.popitem(last=False)
-                self._bytes -= oldest.nbytes
 
 
 def read_windows(

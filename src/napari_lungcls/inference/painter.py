@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
+from cachetools import FIFOCache, LRUCache
 from numpy.typing import NDArray
 
 from napari_lungcls.images.geometry import STAGE_STRIDES, to_zoomed
@@ -19,6 +19,7 @@ from napari_lungcls.network.engines import Painting
 from napari_lungcls.network.engines.protocol import Term
 from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.utils.memory import byte_cache
 
 KEPT_BYTES = 32 * 2**20
 """Bytes of coarse levels, and of their maps, that are kept for the next blocks."""
@@ -70,10 +71,13 @@ class Painter:
         self.threshold = threshold
         self._plane: Plane | None = None
         self._averages = BlockCache(KEPT_BYTES)
-        self._kept: OrderedDict[object, list[StageCells]] = OrderedDict()
+        self._kept: LRUCache[object, list[StageCells]] = byte_cache(
+            KEPT_BYTES, lambda maps: sum(cells.values.nbytes for cells in maps)
+        )
         # One thread reads the next block's pixels while this one's are computed.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lungcls-read")
-        self._expected: OrderedDict[object, Future[NDArray[Any]]] = OrderedDict()
+        # Prefetched tiles that nobody asked for are dropped, oldest first.
+        self._expected: FIFOCache[object, Future[NDArray[Any]]] = FIFOCache(2 * len(zooms))
 
     @classmethod
     def of(
@@ -126,7 +130,7 @@ class Painter:
         Parameters
         ----------
         margin
-            Level pixels around the grids, as far as the image goes, that are computed with
+            ZoomedPlane pixels around the grids, as far as the image goes, that are computed with
             them, for the sake of what the deepest cells see.
         """
         self._turn_to(plane)
@@ -211,9 +215,6 @@ class Painter:
         key = (level.plane.index, level.zoom, place)
         if key not in self._expected:
             self._expected[key] = self._reader.submit(level.read, *place)
-        # Drop unused prefetched tiles.
-        while len(self._expected) > 2 * len(self.zooms):
-            self._expected.popitem(last=False)
 
     def __enter__(self) -> Self:
         """Paint."""
@@ -280,18 +281,11 @@ class Painter:
     def _coarse(self, plane: Plane, zoom: int, effective: float, span: Area) -> list[StageCells]:
         """Give the maps of a span, which were computed before or are kept now."""
         key = (plane.index, zoom, span)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        else:
+        if (cells := self._kept.get(key)) is None:
             area = self._area(plane, span, effective, keeps=True)
             cells, _ = self._region(plane, zoom, effective, area, None, shared=True)
             self._kept[key] = cells
-            while len(self._kept) > 1 and self._bytes() > KEPT_BYTES:
-                self._kept.popitem(last=False)
-        return self._kept[key]
-
-    def _bytes(self) -> int:
-        return sum(cells.values.nbytes for maps in self._kept.values() for cells in maps)
+        return cells
 
 
 def _extent(sides: Sequence[NDArray[np.float64]]) -> Span:

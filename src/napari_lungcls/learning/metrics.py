@@ -1,8 +1,14 @@
-"""How good predictions are: the usual figures of classification."""
+"""How good predictions are: the usual metrics of classification, and one table of them.
+
+`METRICS` says how each is computed and how people are told about it; the command line, the
+report and the search for settings read it. A new metric is a field of `Metrics` and a row there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +21,7 @@ from napari_lungcls.learning.reliability import (
     negative_log_likelihood,
 )
 from napari_lungcls.network.decision import predicted_class
+from napari_lungcls.utils.humanize import percent
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid")
 
@@ -104,6 +111,137 @@ class Metrics(BaseModel):
     classes: list[str]
 
 
+class Scored(NamedTuple):
+    """What metrics are computed from.
+
+    Attributes
+    ----------
+    codes
+        True classes, `(n,)`.
+    scores
+        `(n, k)` float64.
+    sure
+        Whether the scores are probabilities.
+    confusion
+        Counts `(k, k)`: rows are the truth, columns the predictions.
+    classes
+        The `k` classes, in the order of their codes.
+    """
+
+    codes: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    sure: bool
+    confusion: NDArray[np.int64]
+    classes: list[ClassMetrics]
+
+    def mean(self, name: str, among: NDArray[np.bool_] | None = None) -> float | None:
+        """Average a metric over the classes in which it is defined, or some of those."""
+        chosen = [True] * len(self.classes) if among is None else among
+        classes = (each for each, is_in in zip(self.classes, chosen, strict=True) if is_in)
+        values = [getattr(each, name) for each in classes]
+        known = [value for value in values if value is not None]
+        return float(np.mean(known)) if known else None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of a set of points.
+
+    Attributes
+    ----------
+    name
+        The field of `Metrics`.
+    title
+        What people call it, as within a sentence.
+    note
+        What it is, in a few words.
+    compute
+        Gives it, or None where it is not defined.
+    headline
+        Whether reports, commands and tables of trials show it.
+    """
+
+    name: str
+    title: str
+    note: str
+    compute: Callable[[Scored], float | None]
+    headline: bool = True
+
+
+METRICS = (
+    Metric(
+        "accuracy",
+        "accuracy",
+        "share of points that are right",
+        lambda s: float(np.trace(s.confusion) / len(s.codes)),
+    ),
+    Metric(
+        "balanced_accuracy",
+        "balanced accuracy",
+        "mean recall",
+        lambda s: s.mean("recall", s.confusion.sum(axis=1) > 0),
+    ),
+    Metric(
+        "f1_macro",
+        "macro F1",
+        "mean over classes",
+        lambda s: s.mean("f1", (s.confusion.sum(axis=0) > 0) | (s.confusion.sum(axis=1) > 0)),
+    ),
+    Metric("auc_ovr", "AUC", "one class against the rest", lambda s: s.mean("auc")),
+    Metric(
+        "ece",
+        "expected calibration error",
+        "15 bins of equal width",
+        lambda s: expected_calibration_error(s.scores, s.codes) if s.sure else None,
+        headline=False,
+    ),
+    Metric(
+        "nll",
+        "negative log likelihood",
+        "mean, in nats",
+        lambda s: negative_log_likelihood(s.scores, s.codes) if s.sure else None,
+        headline=False,
+    ),
+)
+
+HEADLINES = tuple(metric for metric in METRICS if metric.headline)
+"""The metrics that people see; all are shares, and the larger the better."""
+
+CLASS_METRICS = {"precision": "precision", "recall": "recall", "f1": "F1"}
+"""Titles of the shares of each class that people see, by the field of `ClassMetrics`."""
+
+Objective = Literal["accuracy", "f1_macro", "auc_ovr"]
+"""Metrics by which settings can be searched; none can be too large."""
+
+
+def headlines(values: Mapping[str, Any]) -> str:
+    """Write metrics of a set of points in a line: `accuracy 95.7 %, balanced accuracy …`.
+
+    Parameters
+    ----------
+    values
+        `Metrics` as a dictionary.
+    """
+    return ", ".join(f"{metric.title} {percent(values[metric.name])}" for metric in HEADLINES)
+
+
+def summary(metrics: Metrics, noun: str) -> str:
+    """Write metrics for people, the last lines about each class.
+
+    Parameters
+    ----------
+    metrics
+        What to write.
+    noun
+        What was classified: points or patches.
+    """
+    lines = [f"{metrics.n} {noun}: {headlines(metrics.model_dump())}"]
+    for name, row in metrics.per_class.items():
+        shares = (f"{title} {percent(getattr(row, key))}" for key, title in CLASS_METRICS.items())
+        lines.append(f"  {name}: {', '.join(shares)}, {row.support} {noun}")
+    return "\n".join(lines)
+
+
 def score(
     codes: ArrayLike,
     probabilities: ArrayLike,
@@ -147,31 +285,25 @@ def score(
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=labels, zero_division=0
     )
-    in_truth = support > 0
-    sure = are_probabilities(values)
-    areas = [_areas(truth == code, values[:, code]) for code in labels]
-    occurs = in_truth | (confusion.sum(axis=0) > 0)
-    return Metrics(
-        n=len(truth),
-        accuracy=float(np.trace(confusion) / len(truth)),
-        balanced_accuracy=float(recall[in_truth].mean()),
-        f1_macro=float(f1[occurs].mean()),
-        auc_ovr=_mean([auc for auc, _ in areas]),
-        ece=expected_calibration_error(values, truth) if sure else None,
-        nll=negative_log_likelihood(values, truth) if sure else None,
-        per_class={
-            name: ClassMetrics(
-                precision=float(precision[code]),
-                recall=float(recall[code]),
-                f1=float(f1[code]),
-                support=int(support[code]),
-                auc=areas[code][0],
-                average_precision=areas[code][1],
-            )
-            for code, name in enumerate(names)
-        },
-        confusion=confusion.tolist(),
-        classes=list(names),
+    classes = [
+        ClassMetrics(
+            precision=float(precision[code]),
+            recall=float(recall[code]),
+            f1=float(f1[code]),
+            support=int(support[code]),
+            **_areas(truth == code, values[:, code]),
+        )
+        for code in labels
+    ]
+    scored = Scored(truth, values, are_probabilities(values), confusion, classes)
+    return Metrics.model_validate(
+        {
+            "n": len(truth),
+            **{metric.name: metric.compute(scored) for metric in METRICS},
+            "per_class": dict(zip(names, classes, strict=True)),
+            "confusion": confusion.tolist(),
+            "classes": list(names),
+        }
     )
 
 
@@ -193,17 +325,13 @@ def _checked(
     return truth.astype(np.int64), values
 
 
-def _areas(
-    positive: NDArray[np.bool_], scores: NDArray[np.float64]
-) -> tuple[float | None, float | None]:
-    """Give the areas under a class's ROC and precision-recall curves."""
+def _areas(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, float]:
+    """Give the areas under a class's ROC and precision-recall curves, where there are any."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     if positive.all() or not positive.any():
-        return None, None
-    return float(roc_auc_score(positive, scores)), float(average_precision_score(positive, scores))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+        return {}
+    return {
+        "auc": float(roc_auc_score(positive, scores)),
+        "average_precision": float(average_precision_score(positive, scores)),
+    }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.utils.humanize import percent
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class TrainingProgress:
         if self.loss is not None:
             said += f", loss {self.loss:.3f}"
         if self.record is not None and self.record.val_accuracy is not None:
-            said += f", validation {100 * self.record.val_accuracy:.1f} %"
+            said += f", validation {percent(self.record.val_accuracy)}"
         return said
 
 

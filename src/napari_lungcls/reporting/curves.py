@@ -10,6 +10,7 @@ import numpy as np
 from napari_lungcls.learning.discrimination import ClassCurves
 from napari_lungcls.learning.reliability import ReliabilityBin
 from napari_lungcls.reporting.figures import INK, NO_COLOR, add_note, short, style
+from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +149,7 @@ def counts_figure(
         total, most = max(1, sum(numbers)), max(1, *numbers)
         for place, number in zip(places, numbers, strict=True):
             axes.text(
-                number + 0.02 * most, place, f"{number} ({100 * number / total:.0f} %)",
+                number + 0.02 * most, place, f"{number} ({percent(number / total, 0)})",
                 va="center", ha="left", color=INK, fontsize=9,
             )  # fmt: skip
         axes.set(xlim=(0, 1.32 * most), ylim=(len(names) - 0.5, -0.5))

@@ -13,6 +13,7 @@ from napari_lungcls.learning.answers import Answers
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import Normalisation
 from napari_lungcls.reporting.figures import INK, NO_COLOR, short
+from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,8 +115,8 @@ def gallery_figure(
             axes.imshow(picture, interpolation="nearest")
         head = grid[row, first]
         texts = (
-            (f"{short(mistake.answer)} {100 * mistake.p_answer:.0f} %", mistake.answer, 13),
-            (f"{short(mistake.truth)} {100 * mistake.p_truth:.0f} %", mistake.truth, 2),
+            (f"{short(mistake.answer)} {percent(mistake.p_answer, 0)}", mistake.answer, 13),
+            (f"{short(mistake.truth)} {percent(mistake.p_truth, 0)}", mistake.truth, 2),
         )
         for (text, name, up), said in zip(texts, ("said", "is"), strict=True):
             head.annotate(

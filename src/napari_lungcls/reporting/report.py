@@ -1,4 +1,8 @@
-"""What a report says, and writing it into a folder."""
+"""Reports: a folder with a page that needs no other file, and its figures and tables beside it.
+
+Figures are drawn in `figures`, `curves` and `mistakes`, tables are written in `tables`; the page is
+the template `templates/report.html`, which escapes every text.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +11,47 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.answers import Answers
-from napari_lungcls.learning.calibration import Calibration
+from napari_lungcls.learning.calibration import Calibration, at_temperature
+from napari_lungcls.learning.discrimination import ClassCurves, class_curves
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.intervals import wilson
-from napari_lungcls.learning.metrics import Metrics
+from napari_lungcls.learning.metrics import CLASS_METRICS, HEADLINES, Metrics
+from napari_lungcls.learning.reliability import (
+    error_by_chance,
+    expected_calibration_error,
+    reliability,
+)
 from napari_lungcls.network.model_file import ModelDocument
-from napari_lungcls.reporting import figures, page, pictures, rendering, sections, tables
-from napari_lungcls.reporting.sections import Sections, basis_of
+from napari_lungcls.reporting import curves, figures, mistakes, pictures, tables
 from napari_lungcls.utils.atomic_write import atomic_write, check_writable
+from napari_lungcls.utils.humanize import percent
 from napari_lungcls.utils.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+GENERATOR = '<meta name="generator" content="napari-lungcls">'
+"""In the head of every page, by which a later report recognises an earlier one."""
+
 INDEX = "index.html"
-_FIXED = tuple(
-    f"{name}.{suffix}"
-    for name, suffixes in (
-        ("confusion", ("csv", "svg", "png")),
-        ("per_class", ("csv",)),
-        ("history", ("csv",)),
-        ("learning_curves", ("svg", "png")),
-        ("reliability", ("csv", "svg", "png")),
-        ("roc", ("csv", "svg", "png")),
-        ("precision_recall", ("csv", "svg", "png")),
-        ("one_vs_rest", ("csv",)),
-        ("class_counts", ("csv", "svg", "png")),
-        ("mistakes", ("csv", "svg", "png")),
-    )
-    for suffix in suffixes
+_FIGURES = (
+    *("confusion", "learning_curves", "reliability", "roc"),
+    *("precision_recall", "class_counts", "mistakes"),
+)
+_TABLES = ("per_class", "history", "one_vs_rest", *(n for n in _FIGURES if n != "learning_curves"))
+_FIXED = (
+    *(f"{name}.{suffix}" for name in _FIGURES for suffix in ("svg", "png")),
+    *(f"{name}.csv" for name in _TABLES),
 )
 _SHOWN_SIDE = 800
 
@@ -129,6 +137,55 @@ class Report:
         return dict(zip(self.scheme.names, self.scheme.colors, strict=True))
 
 
+class PagePicture(NamedTuple):
+    """A picture as the page shows it: `source` is a data address, `file` lies beside it."""
+
+    name: str
+    caption: str
+    source: str
+    file: str
+
+
+@dataclass
+class Content:
+    """What belongs to a report beside its own words.
+
+    Attributes
+    ----------
+    files
+        Content by name.
+    figures
+        Elements of the page, by the name of their files.
+    pictures
+        As the page shows them.
+    calibration
+        Says how far probabilities can be trusted.
+    curves
+        Of each class against the rest.
+    worst, note
+        Mistakes with pictures, and what is to be said above them; None if nobody looked.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    figures: dict[str, Markup] = field(default_factory=dict)
+    pictures: list[PagePicture] = field(default_factory=list)
+    calibration: str = ""
+    curves: Sequence[ClassCurves] = ()
+    worst: Sequence[mistakes.Mistake] | None = None
+    note: str = ""
+
+    def add_figure(self, name: str, drawn: Figure, description: str) -> None:
+        """Keep a figure as SVG and PNG, and as an element of the page."""
+        svg = figures.svg_of(drawn, name)
+        self.files[f"{name}.svg"] = figures.svg_file(svg).encode("utf-8")
+        self.files[f"{name}.png"] = figures.png_of(drawn)
+        self.figures[name] = Markup(figures.svg_inline(svg, description))
+
+    def add_table(self, name: str, text: str) -> None:
+        """Keep a table."""
+        self.files[f"{name}.csv"] = printable(text).encode("utf-8")
+
+
 def check_report_folder(directory: str | os.PathLike[str]) -> Path:
     """Find out, before the work whose report it will be, whether a folder can take it.
 
@@ -173,62 +230,91 @@ def write_report(directory: str | os.PathLike[str], report: Report) -> Path:
         When the folder cannot take a report; see `check_report_folder`.
     """
     folder = check_report_folder(directory)
-    made = Sections()
-    files = made.files
-    confusion, curves = _add_figures(files, report)
-    _add_sections(made, report)
-    shown = _add_pictures(files, report.pictures)
-    text = page.html_page(
-        page.PageParts(
-            title=report.title,
-            facts=report.facts,
-            metrics=report.metrics,
-            confusion=confusion,
-            curves=curves,
-            pictures=shown,
-            notes=report.notes,
-            colors=report.colors,
-            files=list(files),
-            sections=made.html,
-        )
-    )
+    content = _content(report)
+    text = html_page(report, content)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot make the folder {folder} ({error.strerror}); give another one"
         ) from error
-    for name, content in files.items():
-        _write(folder / name, content)
+    for name, data in content.files.items():
+        _write(folder / name, data)
     index = folder / INDEX
-    stale = [name for name in _FIXED if name not in files] if index.exists() else []
+    stale = [name for name in _FIXED if name not in content.files] if index.exists() else []
     _write(index, printable(text).encode("utf-8"))
     for name in stale:
         (folder / name).unlink(missing_ok=True)
     return index
 
 
-def _add_figures(files: dict[str, bytes], report: Report) -> tuple[str, str]:
-    """Put figures and tables among the files; give the figures as parts of the page."""
-    confusion = curves = ""
+def html_page(report: Report, content: Content) -> str:
+    """Write the page; sections without content are left out."""
+    environment = Environment(
+        loader=PackageLoader("napari_lungcls.reporting"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["initial"] = lambda text: text[:1].upper() + text[1:]
+    environment.filters["percent"] = percent
+    environment.filters["png_address"] = lambda array: pictures.data_uri(pictures.png_bytes(array))
+    metrics = report.metrics
+    return environment.get_template("report.html").render(
+        report=report,
+        content=content,
+        generator=Markup(GENERATOR),
+        headlines=HEADLINES,
+        class_metrics=CLASS_METRICS,
+        interval=() if metrics is None else wilson(metrics.accuracy, metrics.n),
+        no_color=figures.NO_COLOR,
+    )
+
+
+def basis_of(document: ModelDocument) -> str:
+    """Say what takes from the worth of every figure on the validation points."""
+    return " ".join(document.split.get("cautions", []))
+
+
+def _content(report: Report) -> Content:
+    """Draw the figures, write the tables, make the pictures."""
+    content, answers = Content(), report.answers
     if report.metrics is not None:
-        files["confusion.csv"] = tables.confusion_csv(report.metrics).encode("utf-8")
-        files["per_class.csv"] = tables.per_class_csv(report.metrics).encode("utf-8")
-        low, high = wilson(report.metrics.accuracy, report.metrics.n)
-        note = (
-            f"{report.metrics.n} points. Accuracy {report.metrics.accuracy:.3f}, 95 % Wilson "
-            f"interval {low:.3f} to {high:.3f}. {report.basis}"
-        ).strip()
-        drawn = figures.confusion_figure(report.metrics, report.colors, note)
-        confusion = _add_figure(files, "confusion", drawn, "Confusion matrix")
+        _add_metrics(content, report.metrics, report)
     if report.history:
-        files["history.csv"] = tables.history_csv(report.history).encode("utf-8")
+        content.add_table("history", tables.history_csv(report.history))
         counted = {name: sum(numbers) for name, numbers in report.counts.items()}
         drawn = figures.curves_figure(
             report.history, _learning_note(report, counted), counted.get("validation")
         )
-        curves = _add_figure(files, "learning_curves", drawn, "Loss and accuracy by epoch")
-    return confusion, curves
+        content.add_figure("learning_curves", drawn, "Loss and accuracy by epoch")
+    if report.calibration is not None:
+        _add_calibration(content, report.calibration, report.basis)
+    elif answers is not None:
+        _add_reliability(content, answers, report.basis)
+    if answers is not None:
+        _add_curves(content, answers, report)
+    if report.counts and report.scheme is not None:
+        names = report.scheme.names
+        content.add_table("class_counts", tables.counts_csv(report.counts, names))
+        drawn = curves.counts_figure(report.counts, names, report.colors)
+        content.add_figure("class_counts", drawn, "Points of each class in each part")
+    if answers is not None and report.document is not None:
+        _add_mistakes(content, answers, report.document, report)
+    _add_pictures(content, report.pictures)
+    return content
+
+
+def _add_metrics(content: Content, metrics: Metrics, report: Report) -> None:
+    content.add_table("confusion", tables.confusion_csv(metrics))
+    content.add_table("per_class", tables.per_class_csv(metrics))
+    low, high = wilson(metrics.accuracy, metrics.n)
+    note = (
+        f"{metrics.n} points. Accuracy {metrics.accuracy:.3f}, 95 % Wilson interval {low:.3f} to "
+        f"{high:.3f}. {report.basis}"
+    ).strip()
+    drawn = figures.confusion_figure(metrics, report.colors, note)
+    content.add_figure("confusion", drawn, "Confusion matrix")
 
 
 def _learning_note(report: Report, counted: Mapping[str, int]) -> str:
@@ -245,45 +331,104 @@ def _learning_note(report: Report, counted: Mapping[str, int]) -> str:
     return f"{said}{basis}".strip()
 
 
-def _add_sections(made: Sections, report: Report) -> None:
-    """Put what follows the accuracy onto the page."""
-    answers, colors = report.answers, report.colors
-    if report.calibration is not None:
-        sections.add_calibration(made, report.calibration, report.basis)
-    elif answers is not None:
-        sections.add_reliability(made, answers, report.basis)
-    if answers is not None:
-        sections.add_curves(made, answers, colors, report.basis)
-    if report.counts and report.scheme is not None:
-        sections.add_counts(made, report.counts, report.scheme.names, colors)
-    if answers is not None and report.document is not None:
-        sections.add_mistakes(made, answers, report.document, colors, report.basis)
+def _add_calibration(content: Content, calibration: Calibration, basis: str) -> None:
+    """Add what temperature scaling did on the validation points, cross-fitted."""
+    shown = [("before", calibration.before), ("after", calibration.after)]
+    content.calibration = (
+        f"Temperature {calibration.temperature:.3g}, fitted on {calibration.n} validation points. "
+        f"Expected calibration error {calibration.ece_before:.3f} before and "
+        f"{calibration.ece_after:.3f} after; a perfectly calibrated model would show about "
+        f"{calibration.ece_by_chance:.3f} on as many points. “After” is cross-fitted: each point "
+        "is answered at a temperature that was found without it."
+    )
+    _add_diagram(content, shown, f"{calibration.n} validation points", basis)
 
 
-def _add_figure(files: dict[str, bytes], name: str, figure: Figure, description: str) -> str:
-    svg = rendering.svg_of(figure, name)
-    files[f"{name}.svg"] = rendering.svg_file(svg).encode("utf-8")
-    files[f"{name}.png"] = rendering.png_of(figure)
-    return rendering.svg_inline(svg, description)
+def _add_reliability(content: Content, answers: Answers, basis: str) -> None:
+    """Add how sure and how right the answers are, without and with the model's temperature."""
+    probabilities, n = answers.probabilities, len(answers)
+    error, chance = (
+        expected_calibration_error(probabilities, answers.codes),
+        error_by_chance(probabilities),
+    )
+    after = ("answers", reliability(probabilities, answers.codes))
+    content.calibration = (
+        f"Expected calibration error {error:.3f}; a perfectly calibrated model would show about "
+        f"{chance:.3f} on as many {answers.noun}."
+    )
+    shown = [after]
+    if answers.temperature != 1:
+        raw = at_temperature(probabilities, 1 / answers.temperature)
+        plain = expected_calibration_error(raw, answers.codes)
+        shown = [("before", reliability(raw, answers.codes)), ("after", after[1])]
+        own = f"{answers.temperature:.3g}"
+        content.calibration += f" Without the model's temperature of {own} it would be {plain:.3f}."
+    _add_diagram(content, shown, f"{n} {answers.noun}", basis)
 
 
-def _add_pictures(files: dict[str, bytes], shown: Sequence[Picture]) -> list[page.PagePicture]:
-    parts = []
+def _add_diagram(
+    content: Content, shown: Sequence[curves.Labelled], points: str, basis: str
+) -> None:
+    note = f"{points}; bars are 95 % Wilson intervals. {basis}".strip()
+    content.add_table("reliability", tables.reliability_csv(shown))
+    drawn = curves.reliability_figure(shown, note)
+    content.add_figure("reliability", drawn, "Reliability diagram")
+
+
+def _add_curves(content: Content, answers: Answers, report: Report) -> None:
+    """Add ROC and precision-recall curves of each class against the rest."""
+    drawn = class_curves(answers.codes, answers.probabilities, answers.scheme.names)
+    if not drawn:
+        return
+    content.curves = drawn
+    content.add_table("one_vs_rest", tables.one_vs_rest_csv(drawn))
+    content.add_table("roc", tables.roc_csv(drawn))
+    content.add_table("precision_recall", tables.precision_recall_csv(drawn))
+    note = (
+        f"{len(answers)} {answers.noun}, each class against the rest; in brackets 95 % intervals. "
+        f"{report.basis}"
+    ).strip()
+    content.add_figure("roc", curves.roc_figure(drawn, report.colors, note), "ROC curves")
+    content.add_figure(
+        "precision_recall",
+        curves.precision_recall_figure(drawn, report.colors, note),
+        "Precision-recall curves",
+    )
+
+
+def _add_mistakes(
+    content: Content, answers: Answers, document: ModelDocument, report: Report
+) -> None:
+    """Add the worst mistakes with the tissue around them."""
+    found = mistakes.worst_mistakes(answers, document)
+    content.add_table("mistakes", tables.mistakes_csv(found))
+    content.worst = [mistake for mistake in found if mistake.pictures]
+    if not found:
+        return
+    zooms = document.network.zooms
+    content.note = (
+        f"The {len(content.worst)} worst of {len(found)} mistakes in {len(answers)} "
+        f"{answers.noun}; the tissue at zoom {', '.join(map(str, zooms))}. {report.basis}"
+    ).strip()
+    drawn = mistakes.gallery_figure(content.worst, zooms, report.colors, content.note)
+    content.add_figure("mistakes", drawn, "Mistakes")
+
+
+def _add_pictures(content: Content, shown: Sequence[Picture]) -> None:
     for number, picture in enumerate(shown, start=1):
         slug = re.sub(r"[^a-z0-9]+", "-", picture.name.lower()).strip("-")[:40]
         name = f"picture-{number}-{slug}.png" if slug else f"picture-{number}.png"
-        files[name] = pictures.png_bytes(picture.array)
+        content.files[name] = pictures.png_bytes(picture.array)
         small = pictures.png_bytes(pictures.downsample_picture(picture.array, _SHOWN_SIDE))
-        parts.append(
-            page.PagePicture(picture.name, picture.caption, pictures.data_uri(small), name)
+        content.pictures.append(
+            PagePicture(picture.name, picture.caption, pictures.data_uri(small), name)
         )
-    return parts
 
 
 def _is_ours(index: Path) -> bool:
     try:
         with index.open("rb") as stream:
-            return page.GENERATOR.encode("ascii") in stream.read(4096)
+            return GENERATOR.encode("ascii") in stream.read(4096)
     except OSError:
         return False
 

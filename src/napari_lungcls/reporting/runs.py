@@ -14,8 +14,7 @@ from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.parameters import STAGE_NAMES
-from napari_lungcls.reporting.report import Report, write_report
-from napari_lungcls.reporting.sections import basis_of
+from napari_lungcls.reporting.report import Report, basis_of, write_report
 
 
 def history_of(document: ModelDocument) -> list[EpochRecord]:

@@ -7,16 +7,36 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import DTypeLike, NDArray
 
 from napari_lungcls.errors import InputError
 
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
 SCRATCH_BYTES = 256 * 2**20
 """Larger arrays are put in a temporary file, which the system can page out."""
+
+
+def byte_cache(limit: int, size: Callable[[V], int]) -> LRUCache[K, V]:
+    """Make a cache that keeps the most recently used values, up to a number of bytes.
+
+    The newest value is kept even if it alone exceeds `limit`. Threads that share the cache need
+    a lock.
+
+    Parameters
+    ----------
+    limit
+        Bytes in all.
+    size
+        Gives the bytes of a value.
+    """
+    return LRUCache(limit, getsizeof=lambda value: min(limit, size(value)))
 
 
 def peak_memory_mb() -> float:

@@ -5,7 +5,7 @@ import pytest
 
 from known_maps import BRIGHTNESS
 from known_network import make_document
-from napari_lungcls.gui.paint.steps import cells, outcome, percent, size
+from napari_lungcls.gui.paint.steps import cells, outcome
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.watching import painting_steps
 from napari_lungcls.model import Model
@@ -58,20 +58,6 @@ def test_words_say_how_it_ended():
     assert sum(last.shares.values()) == pytest.approx(1)
 
 
-def test_numbers_read_well():
-    assert [percent(v) for v in (0, 0.001, 0.37, 0.999, 1)] == [
-        "0 %",
-        "under 1 %",
-        "37 %",
-        "99 %",
-        "100 %",
-    ]
+def test_a_map_is_told_in_cells():
     assert cells((1, 512, 1024)) == "512 × 1,024 cells"
     assert cells((2, 10, 5, 6)) == "5 × 6 cells in 20 planes"
-    assert [size(n) for n in (12, 3400, 5_310_000, 12_345_000_000, 10**13)] == [
-        "12 bytes",
-        "3.4 kB",
-        "5.31 MB",
-        "12.3 GB",
-        "10,000 GB",
-    ]

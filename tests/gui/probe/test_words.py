@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from napari_lungcls.gui.probe.words import many_answers, one_answer, percent, too_many
+from napari_lungcls.gui.probe.words import many_answers, one_answer, too_many
 
 NAMES = ("alveoli", "septa", "duct")
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [
-        (0, "0 %"),
-        (0.0001, "<1 %"),
-        (0.004999, "<1 %"),
-        (0.005001, "1 %"),
-        (0.93, "93 %"),
-        (0.994, "99 %"),
-        (0.9951, ">99 %"),
-        (1, "100 %"),
-    ],
-)
-def test_percentages_are_whole_and_round_nothing_away(share, text):
-    assert percent(share) == text
 
 
 def test_one_answer_names_the_class_and_its_rivals_by_rank():

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pytest
 
 from known_network import make_document, make_spec
 from napari_lungcls.errors import InputError
@@ -68,14 +67,6 @@ def test_without_validation_it_says_how_to_get_a_figure():
 def test_a_cancelled_run_says_what_it_offers():
     said = words.result(document([epoch(1, 0.8), epoch(2, 0.7)]), 10, cancelled=True)
     assert said.endswith("Cancelled after epoch 2 of 10, 8 s. Keep the network of epoch 1?")
-
-
-@pytest.mark.parametrize(
-    ("duration", "text"),
-    [(0.31, "0.3 s"), (42, "42 s"), (59.7, "1 min 0 s"), (185, "3 min 5 s"), (7260, "2 h 1 min")],
-)
-def test_durations(duration, text):
-    assert words.seconds(duration) == text
 
 
 def test_proposed_values_become_remedies():

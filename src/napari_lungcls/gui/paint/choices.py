@@ -27,13 +27,14 @@ from napari_lungcls.gui.paint.extent import (
     position_in_view,
     region_in_view,
 )
-from napari_lungcls.gui.paint.steps import cells, size
+from napari_lungcls.gui.paint.steps import cells
 from napari_lungcls.gui.parts import SPACING, LayerBox, note, redden
 from napari_lungcls.gui.session import NamedModel
 from napari_lungcls.gui.wording import in_window
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MAX_STRIDE
 from napari_lungcls.network.compatibility import fitting_zooms, remarks
+from napari_lungcls.utils.humanize import size
 
 DEFAULT_STRIDE = 4
 NO_MODEL = "No model yet: train one, or load one from a file."

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QWidge
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui.parts import SPACING, color_icon
+from napari_lungcls.utils.humanize import percent
 
 NAME_WIDTH = 90
 """Pixels that the name of a class may take; longer ones are cut, the tooltip has them whole."""
@@ -85,15 +86,13 @@ class Legend(QWidget):
             return
         known = shares if shares is not None and any(shares.values()) else None
         for name, label in zip(self._scheme.names, self.shares, strict=True):
-            label.setText("" if known is None else f"{100 * known[name]:.1f} %")
+            label.setText("" if known is None else percent(known[name]))
 
     def set_probabilities(self, probabilities: Sequence[float] | None) -> None:
         """Show the probabilities under the cursor; nothing where there are none."""
         for code, (bar, label) in enumerate(zip(self.bars, self.probabilities, strict=True)):
             bar.value = 0.0 if probabilities is None else float(probabilities[code])
-            label.setText(
-                "" if probabilities is None else f"{100 * float(probabilities[code]):.0f} %"
-            )
+            label.setText("" if probabilities is None else percent(probabilities[code], 0))
 
     def _build(self, scheme: ClassScheme | None) -> None:
         while (item := self._grid.takeAt(0)) is not None:

@@ -35,6 +35,7 @@ from napari_lungcls.gui.paint.legend import Legend
 from napari_lungcls.gui.parts import SPACING, LayerBox, note
 from napari_lungcls.gui.workers import Job, start, start_call
 from napari_lungcls.inference.painted import PaintedMap
+from napari_lungcls.utils.humanize import percent
 from napari_lungcls.utils.progress import stepwise
 
 NO_MAP = "no map is open"
@@ -210,7 +211,7 @@ class MapView(QWidget):
             return
         code, probabilities = found
         name = painted.scheme.names[code]
-        known = "" if probabilities is None else f", {100 * float(probabilities[code]):.0f} %"
+        known = "" if probabilities is None else f", {percent(probabilities[code], 0)}"
         self.under.setText(f"Under the cursor: {name}{known}")
         self.legend.set_probabilities(probabilities)
 

@@ -15,12 +15,12 @@ from napari_lungcls.gui.paint.choices import Choices
 from napari_lungcls.gui.paint.mapview import MapView
 from napari_lungcls.gui.paint.run import PaintingRun
 from napari_lungcls.gui.paint.scroll import Scroll
-from napari_lungcls.gui.paint.steps import percent
 from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout
 from napari_lungcls.gui.probe import ProbeBox
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.workers import Job
 from napari_lungcls.inference.watching import PaintingStep
+from napari_lungcls.utils.humanize import percent
 
 START_TIP = "Paint the chosen planes; what is in view comes first"
 
@@ -114,7 +114,7 @@ class PaintMap(QWidget):
         self.caution.say([*self.choices.remarks(), *self.painting.warnings])
 
     def _on_progress(self, step: PaintingStep) -> None:
-        words = f"{percent(step.visited)} painted"
+        words = f"{percent(step.visited, 0)} painted"
         self.run_bar.report(step.done, step.total, words, step.remaining)
 
     def _on_choices(self) -> None:

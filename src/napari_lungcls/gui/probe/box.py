@@ -20,6 +20,7 @@ from napari_lungcls.gui.probe.controls import Controls
 from napari_lungcls.gui.probe.pointer import Corners, Pointer
 from napari_lungcls.gui.probe.requests import Answers, Request, answering
 from napari_lungcls.gui.workers import start
+from napari_lungcls.utils.humanize import count
 
 if TYPE_CHECKING:
     from napari_lungcls.model import Model
@@ -119,11 +120,9 @@ class ProbeBox(QWidget):
         except InputError as error:
             self._say(str(error))
             return
-        count = len(lattice)
-        over = count > LIMIT
-        self._say(
-            words.too_many(count, LIMIT, lattice.coarser(LIMIT)) if over else words.points(count)
-        )
+        n = len(lattice)
+        over = n > LIMIT
+        self._say(words.too_many(n, LIMIT, lattice.coarser(LIMIT)) if over else count(n, "point"))
 
     def _ask(self, ask: Callable[[], Request]) -> None:
         try:
@@ -153,7 +152,7 @@ class ProbeBox(QWidget):
     def _classifying(self, request: Request) -> str:
         waiting = self._controller.requests.waiting
         behind = f"; {waiting} more waiting" if waiting else ""
-        return f"classifying {words.points(len(request.coordinates))}…{behind}"
+        return f"classifying {count(len(request.coordinates), 'point')}…{behind}"
 
     def _on_progress(self, request: Request, answers: Answers) -> None:
         if request not in self._controller.requests:

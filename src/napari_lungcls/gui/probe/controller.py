@@ -21,6 +21,7 @@ from napari_lungcls.gui.session import session
 from napari_lungcls.images.geometry import is_inside
 from napari_lungcls.inference.at_points import by_squares
 from napari_lungcls.inference.point_grid import PointGrid
+from napari_lungcls.utils.humanize import count
 
 if TYPE_CHECKING:
     from napari_lungcls.model import Model
@@ -185,10 +186,10 @@ class Controller:
         for request in self._asked():
             self.requests.remove(request)
         layer = self.predictions()
-        count = 0 if layer is None else len(layer.data)
-        if layer is not None and count:
-            layer.remove(list(range(count)))
-        return f"{words.points(count)} removed"
+        n = 0 if layer is None else len(layer.data)
+        if layer is not None and n:
+            layer.remove(list(range(n)))
+        return f"{count(n, 'point')} removed"
 
     def convert(self) -> str:
         """Turn predictions, the selected ones or all, into labels of the annotation layer.
@@ -218,7 +219,7 @@ class Controller:
             conversion.check(self._viewer, target, image, labels)
             layers.link(self._viewer, target, image)
         conversion.convert(layer, rows, image, target)
-        return f"{words.points(len(rows))} moved to {target.name!r}"
+        return f"{count(len(rows), 'point')} moved to {target.name!r}"
 
     def _forget(self, event: Any) -> None:
         """Let go of what belonged to a layer that was closed."""

@@ -6,23 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.network.decision import predicted_class
+from napari_lungcls.utils.humanize import count, percent
 
 MOST_NAMED = 4
 """Classes named in a line; more would not be read."""
-
-
-def percent(share: float) -> str:
-    """Write a share as a whole percentage; what is neither nothing nor all does not look so."""
-    if 0 < share < 0.005:
-        return "<1 %"
-    if 0.995 <= share < 1:
-        return ">99 %"
-    return f"{share:.0%}".replace("%", " %")
-
-
-def points(count: int) -> str:
-    """Write a number of points: `1 point`, `12,000 points`."""
-    return "1 point" if count == 1 else f"{count:,} points"
 
 
 def one_answer(
@@ -41,9 +28,9 @@ def one_answer(
     """
     first = int(predicted_class(probabilities, threshold))
     rest = [k for k in np.argsort(-probabilities, kind="stable") if k != first]
-    others = [f"{names[k]} {percent(float(probabilities[k]))}" for k in rest[: MOST_NAMED - 1]]
+    others = [f"{names[k]} {percent(probabilities[k], 0)}" for k in rest[: MOST_NAMED - 1]]
     more = f" ({', '.join(others)})" if others else ""
-    return f"{names[first]}, {percent(float(probabilities[first]))} sure{more}"
+    return f"{names[first]}, {percent(probabilities[first], 0)} sure{more}"
 
 
 def many_answers(
@@ -62,15 +49,15 @@ def many_answers(
     """
     counts = np.bincount(predicted_class(probabilities, threshold), minlength=len(names))
     order = [k for k in np.argsort(-counts, kind="stable") if counts[k]]
-    parts = [f"{percent(counts[k] / len(probabilities))} {names[k]}" for k in order[:MOST_NAMED]]
+    parts = [f"{percent(counts[k] / len(probabilities), 0)} {names[k]}" for k in order[:MOST_NAMED]]
     if len(order) > MOST_NAMED:
         parts.append(f"{len(order) - MOST_NAMED} more classes")
-    return f"{points(len(probabilities))}: {', '.join(parts)}"
+    return f"{count(len(probabilities), 'point')}: {', '.join(parts)}"
 
 
-def too_many(count: int, limit: int, spacing: int) -> str:
+def too_many(points: int, limit: int, spacing: int) -> str:
     """Say that a grid is too fine, and what to do: `spacing` pixels would be coarse enough."""
     return (
-        f"{points(count)} are more than the {limit:,} that one rectangle may have; set the "
-        f"spacing to {spacing} px or more, or drag a smaller rectangle"
+        f"{count(points, 'point')} are more than the {limit:,} that one rectangle may have; set "
+        f"the spacing to {spacing} px or more, or drag a smaller rectangle"
     )

@@ -13,8 +13,8 @@ from qtpy.QtWidgets import (
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui.parts import color_icon
 from napari_lungcls.gui.train.theme import FALSE, TRUE, Colours, mixed, readable_on
-from napari_lungcls.gui.train.words import count, percent
 from napari_lungcls.learning.metrics import Metrics
+from napari_lungcls.utils.humanize import count, percent
 
 ROW, COLUMN, RECALL = 24, 26, 60
 PLAIN = """

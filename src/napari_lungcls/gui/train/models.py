@@ -13,8 +13,8 @@ from napari_lungcls.gui.model_choice import ModelChoice
 from napari_lungcls.gui.opening import open_model
 from napari_lungcls.gui.parts import SPACING, note
 from napari_lungcls.gui.session import session
-from napari_lungcls.gui.train.words import count
 from napari_lungcls.gui.workers import Job, start_call
+from napari_lungcls.utils.humanize import count
 
 SUFFIX = ".safetensors"
 FILTER = f"Models (*{SUFFIX})"

@@ -13,6 +13,7 @@ from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.utils.humanize import count, duration, percent
 
 NO_FIGURE = (
     "There is no honest figure of its accuracy, because every point was trained on. Set the "
@@ -77,25 +78,6 @@ def kept_epoch_of(document: ModelDocument) -> int | None:
     return kept_epoch(document.history, int(document.split.get("validation", 0)))
 
 
-def seconds(duration: float) -> str:
-    """Write a duration: `42 s`, `3 min 5 s`."""
-    whole = round(duration)
-    if whole < 60:
-        return f"{whole} s" if whole >= 1 else f"{duration:.1f} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def percent(share: float) -> str:
-    """Write a share with one digit after the point: `95.6 %`."""
-    return f"{100 * share:.1f} %"
-
-
-def count(n: int, singular: str) -> str:
-    """Write a number of things: `1 point`, `3 points`."""
-    return f"{n} {singular}" if n == 1 else f"{n} {singular}s"
-
-
 def remedies(refusal: InputError) -> tuple[Remedy, ...]:
     """Find the values of settings that a refusal of the core proposes."""
     proposed = dict(refusal.remedies)
@@ -152,7 +134,7 @@ def _run(document: ModelDocument, planned: int | None, *, cancelled: bool) -> st
     ran = len(document.history)
     if not ran:
         return ""
-    took = seconds(sum(float(record.get("seconds", 0)) for record in document.history))
+    took = duration(sum(float(record.get("seconds", 0)) for record in document.history))
     epoch = kept_epoch_of(document)
     of = f" of {planned}" if planned and planned > ran else ""
     which = f"epoch {epoch}" if epoch else "the last epoch"

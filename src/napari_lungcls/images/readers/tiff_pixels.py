@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -13,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 import zarr
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import WrapperStore
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.damage import READ_ERRORS
+from napari_lungcls.utils.memory import byte_cache
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
@@ -98,9 +99,7 @@ class StrictChunks(WrapperStore[Store]):
         super().__init__(store)
         self._broken = broken or {}
         self._absent = absent
-        self._limit = remember
-        self._kept: OrderedDict[str, Buffer] = OrderedDict()
-        self._bytes = 0
+        self._kept: LRUCache[str, Buffer] = byte_cache(remember, len)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -114,9 +113,8 @@ class StrictChunks(WrapperStore[Store]):
         """
         if byte_range is not None:
             return await super().get(key, prototype, byte_range)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        if (kept := self._kept.get(key)) is not None:
+            return kept
         if key in self._broken:
             raise InputError(self._broken[key])
         try:
@@ -127,16 +125,9 @@ class StrictChunks(WrapperStore[Store]):
             if self._absent is not None and key.replace(".", "").isdecimal():
                 raise InputError(self._absent)
             return None
-        if self._limit and key not in self._kept:
-            self._remember(key, value)
+        if self._kept.maxsize:
+            self._kept[key] = value
         return value
-
-    def _remember(self, key: str, value: Buffer) -> None:
-        self._kept[key] = value
-        self._bytes += len(value)
-        while self._bytes > self._limit and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= len(oldest)
 
 
 class HushedArray:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from cachetools import FIFOCache
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -90,7 +90,7 @@ class TorchPainting:
                 self._detail = TorchDetail(network.detail, head, device, self._dtype)
         self._mean = np.asarray(self._spec.normalisation.mean)
         self._std = np.asarray(self._spec.normalisation.std)
-        self._blanks: OrderedDict[tuple[float, ...] | None, Blank] = OrderedDict()
+        self._blanks: FIFOCache[tuple[float, ...] | None, Blank] = FIFOCache(COLOURS)
         self._spare: list[Memory] = []
 
     def head_maps(
@@ -172,8 +172,6 @@ class TorchPainting:
             else:
                 normalised = torch.from_numpy((colour - self._mean) / self._std)
                 self._blanks[key] = self._backbone.blank(normalised)
-            if len(self._blanks) > COLOURS:
-                self._blanks.popitem(last=False)
         return self._blanks[key]
 
     def _all(
