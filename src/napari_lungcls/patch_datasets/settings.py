@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     # Measured for points only.
     "trunk_rate": 1.0,
     "label_smoothing": 0.0,
+    "dropout": 0.3,
     # Sets of patches are large, and compared by their own parts.
     "final": "none",
 }
