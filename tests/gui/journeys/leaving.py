@@ -8,14 +8,14 @@ import sys
 
 import napari
 import numpy as np
+from napari_lungcls.gui.points_layer import annotation_layer, fill
 
 from driving import Hands
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.gui.docks import open_dock
-from napari_lungcls.gui.layers import annotation_layer, fill
 from napari_lungcls.gui.session import session
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.trainings import train
+from napari_lungcls.model import train
 from plugin_in_napari import plugin_registered
 
 SCHEME = ClassScheme.of_names(["bright", "dark"])
@@ -53,7 +53,7 @@ def leave(pixels: np.ndarray, points: Points, model: object, seconds: float) -> 
     painting.choices.stride_box.setValue(1)
     painting.start()
     hands.settle(seconds)
-    assert training.job is not None
+    assert training.training.job is not None
     hands.window.close()
 
 

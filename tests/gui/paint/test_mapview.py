@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QWidget
 from known_maps import paint
 from napari_lungcls.gui.maps import add_layers, map_layers
 from napari_lungcls.gui.paint.mapview import EMPTY, OFF_MAP, MapView
-from napari_lungcls.images.anything import as_stack
+from napari_lungcls.images.opening import as_stack
 
 PLACE = {"scale": (2.0, 0.5, 0.5), "translate": (3.0, 11.0, 13.0)}
 
@@ -38,8 +38,8 @@ def shares_of(view):
     return [label.text() for label in view.legend.shares]
 
 
-def odds_of(view):
-    return [label.text() for label in view.legend.odds]
+def shown_probabilities(view):
+    return [label.text() for label in view.legend.probabilities]
 
 
 def test_without_a_map_it_says_what_to_do(view):
@@ -80,12 +80,12 @@ def test_the_cursor_tells_class_and_probabilities(view, viewer, painted, image, 
     put(viewer, painted, image)
     viewer.dims.set_current_step(0, 1)
     viewer.cursor.position = tuple(image.data_to_world((1, 9, 13)))
-    qtbot.waitUntil(lambda: view.under.text() == "Under the cursor: class 1, 75 %")
-    assert odds_of(view) == ["25 %", "75 %"]
-    assert [bar.value for bar in view.legend.bars] == [0.25, 0.75]
+    qtbot.waitUntil(lambda: view.under.text() == "At the cursor: class 1, 75 %")
+    assert shown_probabilities(view) == ["25 %", "75 %"]
+    assert [bar.value() for bar in view.legend.bars] == [25, 75]
     viewer.cursor.position = tuple(image.data_to_world((1, -20, 13)))
     qtbot.waitUntil(lambda: view.under.text() == OFF_MAP)
-    assert odds_of(view) == ["", ""]
+    assert shown_probabilities(view) == ["", ""]
 
 
 def test_the_cursor_tells_the_class_alone_where_no_probabilities_were_kept(
@@ -96,8 +96,8 @@ def test_the_cursor_tells_the_class_alone_where_no_probabilities_were_kept(
     bare.classes[:] = 1
     put(viewer, bare, image)
     viewer.cursor.position = tuple(image.data_to_world((0, 9, 13)))
-    qtbot.waitUntil(lambda: view.under.text() == "Under the cursor: class 0")
-    assert odds_of(view) == ["", ""]
+    qtbot.waitUntil(lambda: view.under.text() == "At the cursor: class 0")
+    assert shown_probabilities(view) == ["", ""]
 
 
 @pytest.mark.parametrize("name", ["result.ome.zarr", "result.ome.tif"])
@@ -124,8 +124,8 @@ def test_a_saved_map_opens_with_the_same_place_colours_and_values(
     for value, color in colors.items():
         np.testing.assert_array_equal(again.colormap.color_dict[value], color)
     for k, spec in enumerate(painted.scheme.classes):
-        odds = viewer.layers[f"result: {spec.name}"]
-        np.testing.assert_array_equal(odds.data, painted.probabilities[k])
+        probabilities = viewer.layers[f"result: {spec.name}"]
+        np.testing.assert_array_equal(probabilities.data, painted.probabilities[k])
 
 
 def test_what_cannot_be_saved_or_opened_is_said_in_one_line(

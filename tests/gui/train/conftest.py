@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from napari_lungcls.gui.points_layer import annotation_layer, fill
 from qtpy.QtWidgets import QApplication
 
-from napari_lungcls.gui.layers import annotation_layer, fill
 from napari_lungcls.gui.train import TrainModel
 from napari_lungcls.gui.workers import cancel_all
 from three_tissues import QUICK, SCHEME, scene
@@ -51,8 +51,8 @@ def train(window: TrainModel, qtbot: Any) -> Callable[[], None]:
         # Points are counted a little later than they come.
         qtbot.waitUntil(window.run.start_button.isEnabled)
         window.run.start_button.click()
-        assert window.job is not None
-        qtbot.waitUntil(lambda: window.job is None, timeout=60_000)
+        assert window.training.job is not None
+        qtbot.waitUntil(lambda: window.training.job is None, timeout=60_000)
         QApplication.processEvents()
 
     return run

@@ -11,8 +11,8 @@ from napari.layers import Points as PointsLayer
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
-from napari_lungcls.gui.label.watch import Watch
 from napari_lungcls.gui.session import session
+from napari_lungcls.learning.tuning.owners import Watch
 from probing import BOX, classes, shown, work
 
 
