@@ -5,7 +5,7 @@ import pytest
 
 from known_maps import BRIGHTNESS
 from known_network import make_document
-from napari_lungcls.gui.paint.steps import cells, outcome, percent, size
+from napari_lungcls.gui.messages import cells, painting_result, percent, size
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.watching import painting_steps
 from napari_lungcls.model import Model
@@ -48,22 +48,24 @@ def test_without_confidence_none_is_kept():
 
 def test_words_say_how_it_ended():
     _, last = steps_of(stack())
-    assert outcome(last, 1.25) == "Painted 8 × 8 cells in 3 planes in 1.2\N{NO-BREAK SPACE}s."
+    assert (
+        painting_result(last, 1.25) == "Painted 8 × 8 cells in 3 planes in 1.2\N{NO-BREAK SPACE}s."
+    )
     asked = iter([False, True])
     _, last = steps_of(stack(), cancelled=lambda: next(asked))
-    assert outcome(last, 1) == "Cancelled: 33 % painted. The layer keeps what is there."
+    assert painting_result(last, 1) == "Cancelled: 33 % painted; the layer keeps this part."
     with pytest.warns(UserWarning, match="NaN"):
         _, last = steps_of(stack(blind=True))
-    assert outcome(last, 1).endswith("64 cells see no valid pixels and stay empty.")
+    assert painting_result(last, 1).endswith("64 cells without valid pixels were left empty.")
     assert sum(last.shares.values()) == pytest.approx(1)
 
 
 def test_numbers_read_well():
     assert [percent(v) for v in (0, 0.001, 0.37, 0.999, 1)] == [
         "0 %",
-        "under 1 %",
+        "<1 %",
         "37 %",
-        "99 %",
+        ">99 %",
         "100 %",
     ]
     assert cells((1, 512, 1024)) == "512 × 1,024 cells"
