@@ -70,7 +70,7 @@ def classify(viewer: napari.Viewer, shown: Demonstration) -> None:
     hands = Hands(viewer)
     viewer.layers[f"{shown.image.name} map"].visible = False
     viewer.layers[f"{shown.image.name} points"].visible = False
-    hands.click("probe_mode")
+    hands.click("predict_mode")
     plane = viewer.dims.current_step[0]
     hands.drag(*(shown.image.data_to_world((plane, y, x)) for y, x in ((150, 120), (330, 380))))
     name = f"{shown.image.name} predictions"
@@ -90,10 +90,10 @@ def main() -> None:
     show(viewer, "Train", shown.train.run, shown.train.outcome)
     take(viewer, "train")
     show(viewer, "Paint")
-    until(lambda: not shown.paint.busy)
+    until(lambda: not shown.paint.painting.busy)
     take(viewer, "paint")
     classify(viewer, shown)
-    show(viewer, "Paint", shown.paint.probe)
+    show(viewer, "Paint", shown.paint.point_prediction)
     take(viewer, "classify")
     cancel_all()
     viewer.close()

@@ -12,9 +12,9 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
-from napari_lungcls.gui.probe import ProbeBox
-from napari_lungcls.gui.probe.controller import Controller
-from napari_lungcls.gui.probe.requests import answering
+from napari_lungcls.gui.point_prediction import PointPredictionPanel
+from napari_lungcls.gui.point_prediction.controller import Controller
+from napari_lungcls.gui.point_prediction.requests import predict
 
 LEFT, RIGHT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.NoButton
 
@@ -26,7 +26,7 @@ def work(controller: Controller) -> list[str]:
     """Answer all that waits, and give what is said."""
     said = []
     while (request := controller.requests.next()) is not None:
-        for answers in answering(request, lambda: False):
+        for answers in predict(request, lambda: False):
             controller.show(request, answers)
         said.append(controller.finish(request))
     return said
@@ -101,7 +101,7 @@ def button(box: QWidget, name: str) -> QPushButton:
     return found
 
 
-def wait_until_idle(qtbot: Any, box: ProbeBox) -> None:
+def wait_until_idle(qtbot: Any, box: PointPredictionPanel) -> None:
     qtbot.waitUntil(lambda: box._controller.requests.running is None, timeout=20_000)
 
 

@@ -104,17 +104,17 @@ def test_keep_lets_a_training_end_and_the_next_session_offers_its_network(
     window = cross(viewer)
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=20_000)
     assert len(answer.said) == 1
-    assert "the training that runs (epoch " in answer.said[0]
-    assert "its best network so far counts as a model" in answer.said[0]
+    assert "the training in progress (epoch " in answer.said[0]
+    assert "its best network counts as a model" in answer.said[0]
     (path,) = folder().glob("*.safetensors")
     assert len(load(path).document.history) >= 2
     later = make_napari_viewer_proxy(show=True)
     again, paint = TrainModel(later), PaintMap(later)
     for widget, name in ((again, "Train"), (paint, "Paint")):
         later.window.add_dock_widget(widget, name=name)
-    assert again.models.current.text().startswith("1 model of an earlier session not saved")
+    assert again.models.current.text().startswith("1 unsaved model from an earlier session")
     for box in (again.models.choice, paint.choices.model_box):
-        assert box.itemText(1) == f"{path.stem} (kept, not saved)"
+        assert box.itemText(1) == f"{path.stem} (not saved)"
     box = again.models.choice
     box.setCurrentIndex(1)
     box.activated.emit(1)
@@ -148,7 +148,7 @@ def test_save_all_writes_models_and_maps_into_one_folder(
     session(viewer).add(bright_model(), "lung 16:43")
     viewer.add_image(np.full((64, 64), 100, np.float32), name="lung")
     paint.start()
-    qtbot.waitUntil(lambda: not paint.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not paint.painting.busy, timeout=30_000)
     monkeypatch.setattr(dialogs.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
     answer("save")
     window = cross(viewer)

@@ -26,8 +26,8 @@ def test_the_stack_its_points_a_model_and_a_map(make_napari_viewer, qtbot):
         viewer = make_napari_viewer(show=True)
         shown = Demonstration(viewer, QUICK, per_class=8)
         qtbot.waitUntil(lambda: hasattr(shown, "paint"), timeout=90_000)
-        qtbot.waitUntil(lambda: shown.paint.busy, timeout=10_000)
-        qtbot.waitUntil(lambda: not shown.paint.busy, timeout=90_000)
+        qtbot.waitUntil(lambda: shown.paint.painting.busy, timeout=10_000)
+        qtbot.waitUntil(lambda: not shown.paint.painting.busy, timeout=90_000)
     assert session(viewer).current is not None
     points = viewer.layers["synthetic lung stack points"]
     assert shown.label.labeller.layer is points

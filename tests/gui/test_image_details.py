@@ -14,17 +14,23 @@ from known_maps import bright_model
 from known_maps import paint as known_map
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.channels import choose_colours, colours_of, split, stack_of
 from napari_lungcls.gui.image_details import NONE, UNKNOWN
+from napari_lungcls.gui.image_layer import (
+    choose_colours,
+    colours_of,
+    pixel_size,
+    set_pixel_size,
+    split,
+    stack_of,
+)
 from napari_lungcls.gui.layers import scheme_of
 from napari_lungcls.gui.maps import map_of
 from napari_lungcls.gui.paint import PaintMap
-from napari_lungcls.gui.pixel_size import pixel_size, set_pixel_size
+from napari_lungcls.gui.point_prediction.requests import PointRequest, predict
 from napari_lungcls.gui.points_layer import annotation_layer, fill
-from napari_lungcls.gui.probe.requests import Request, answering
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
-from napari_lungcls.gui.train.gather import gather, obstacle
+from napari_lungcls.gui.train.pairs import gather, obstacle
 from napari_lungcls.gui.workers import cancel_all
 from napari_lungcls.images.opening import as_stack
 from napari_lungcls.images.stack import ImageStack
@@ -166,9 +172,9 @@ def test_an_axis_of_channels_is_no_stack_of_planes(viewer, paint, train, qtbot):
     details = paint.choices.details
     assert "'c' holds channels" in details.words.text()
     assert "c77700" in details.words.styleSheet()
-    assert "3 channels, which are no planes" in paint.choices._problem
+    assert "3 channels, not planes" in paint.choices._problem
     assert "split it into one layer" in obstacle([(image, None)])
-    with pytest.raises(InputError, match="split it into one layer for each channel"):
+    with pytest.raises(InputError, match="split it into one layer per channel"):
         stack_of(image)
     qtbot.mouseClick(details.split_button, Qt.MouseButton.LeftButton)
     seen()
@@ -186,7 +192,7 @@ def test_short_stacks_are_asked_about_and_long_ones_not(viewer, paint, train):
     details = (paint.choices.details, train.pairs.rows[0].details)
     viewer.add_image(CHANNELS, name="three")
     for each in details:
-        assert each.words.text() == "The first axis is taken for planes. Does it hold channels?"
+        assert each.words.text() == "The first axis is taken as planes. Are these channels?"
         assert not each.words.isHidden()
     viewer.add_image(np.zeros((8, 60, 80)), name="eight")
     named = viewer.add_image(CHANNELS, name="named", axis_labels=("z", "y", "x"))
@@ -291,22 +297,22 @@ def test_training_painting_and_clicks_see_the_chosen_channels(viewer, paint, qtb
     seen()
     mixed = ImageStack(np.moveaxis(planes[::-1], 0, -1), rgb=True)
 
-    ((stack, _),) = gather([(layers[0], labelled)]).pairs
+    ((stack, _),), _ = gather([(layers[0], labelled)])
     assert stack.channels == "c,b,a"
     np.testing.assert_array_equal(
         stack.plane().read(slice(0, 64), slice(0, 80)),
         mixed.plane().read(slice(0, 64), slice(0, 80)),
     )
     qtbot.mouseClick(paint.run_bar.start_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not paint.busy, timeout=30_000)
-    painted = map_of(paint.layers[-1])
+    qtbot.waitUntil(lambda: not paint.painting.busy, timeout=30_000)
+    painted = map_of(paint.painting.layers[-1])
     np.testing.assert_array_equal(painted.classes, known_map(mixed).classes)
     assert (painted.classes != known_map(ImageStack(planes[0])).classes).any()
     assert painted.header.provenance["channels"] == "c,b,a"
 
     where = np.array([[20.0, 30.0], [40.0, 10.0]])
-    request = Request(layers[0], bright_model(), where, 10.0, click=False)
-    *_, answers = answering(request, lambda: False)
-    expected = Request(mixed, bright_model(), where, 10.0, click=False)
-    *_, known = answering(expected, lambda: False)
-    np.testing.assert_allclose(answers.probabilities, known.probabilities)
+    request = PointRequest(layers[0], bright_model(), where, 10.0, click=False)
+    *_, answers = predict(request, lambda: False)
+    expected = PointRequest(mixed, bright_model(), where, 10.0, click=False)
+    *_, known = predict(expected, lambda: False)
+    np.testing.assert_allclose(answers, known)

@@ -40,5 +40,5 @@ def test_what_a_killed_process_left_half_written_is_not_offered():
 def test_a_folder_that_cannot_be_written_is_said(tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("LUNGCLS_MODELS", str(tmp_path / "file"))
-    with pytest.raises(InputError, match="the model cannot be kept there"):
+    with pytest.raises(InputError, match="the model could not be kept here"):
         keep(bright_model())

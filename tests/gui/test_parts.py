@@ -5,7 +5,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_lungcls.gui import parts
+from napari_lungcls.gui import messages, parts
 from napari_lungcls.gui.session import session
 
 
@@ -89,7 +89,7 @@ def test_the_run_bar_goes_through_a_run(qtbot):
     ],
 )
 def test_time_in_words(seconds, words):
-    assert parts.remaining(seconds) == words
+    assert messages.remaining(seconds) == words
 
 
 def test_a_session_belongs_to_its_viewer(viewer):

@@ -42,7 +42,7 @@ def test_devices(device):
     ("name", "value", "words"),
     [
         ("engine", "caffe", "there is no engine 'caffe'; choose from torch"),
-        ("device", "gpu", "there is no device 'gpu'; give auto, cpu, cuda, cuda:1 or mps"),
+        ("device", "gpu", "there is no device 'gpu'; use auto, cpu, cuda, cuda:1 or mps"),
         ("device", "cuda:x", "there is no device"),
         ("device", 3, "there is no device"),
         ("folder", "/absent/folder", "there is no folder /absent/folder"),

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.chooser import ImageChooser
-from napari_lungcls.gui.image_layers import WHOLE, image_layer
+from napari_lungcls.gui.image_files import WHOLE, image_layer
 from napari_lungcls.gui.readers import image_reader
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.readers.hdf5 import SUFFIXES

@@ -23,8 +23,7 @@ from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.channels import may_be_channels
-from napari_lungcls.gui.pixel_size import pixel_size
+from napari_lungcls.gui.image_layer import may_be_channels, pixel_size
 from napari_lungcls.images.axes import LazyView
 from napari_lungcls.images.opening import as_stack, open_image
 from plugin_in_napari import NAME, plugin_registered

@@ -1,4 +1,4 @@
-"""A window that lists the images of a file and opens those that are chosen."""
+"""A dock widget that lists the images of a file and opens the chosen ones."""
 
 import os
 from collections.abc import Sequence
@@ -21,41 +21,41 @@ from qtpy.QtWidgets import (
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.docks import PLUGIN
-from napari_lungcls.gui.image_layers import file_layers
+from napari_lungcls.gui.image_files import file_layers
 from napari_lungcls.gui.parts import heading, note, panel_layout
 from napari_lungcls.images.readers.selection import Listed
 
 
 class ImageChooser(QWidget):
-    """The images of one file, of which some are to be opened.
+    """Lists the images of one file, and opens the chosen ones.
 
     Parameters
     ----------
     viewer
-        Where they are opened.
+        The viewer to open them in.
     path
         The file.
     images
-        What is in it.
+        The images in the file.
 
     Attributes
     ----------
     table : QTreeWidget
-        One row for each image.
+        One row per image.
     open_button, close_button : QPushButton
-        Open what is chosen, or nothing; either closes the window.
+        Open the chosen images, or none; both close the list.
     """
 
     def __init__(self, viewer: "napari.Viewer", path: str, images: Sequence[Listed]) -> None:
         super().__init__()
         self.setObjectName("lungcls_image_chooser")
         self._viewer, self._path = viewer, path
-        # The layers of HDF5 files are called after the dataset anyway.
+        # Layers from HDF5 files are named after the dataset anyway.
         self._names = {i.choice: "" if i.choice[0] == ":" else i.name or i.choice for i in images}
         self.table = _table_of(images)
         self.open_button, self.close_button = QPushButton("Open"), QPushButton("Close")
-        self.open_button.setToolTip("Open the chosen images as layers; only what is seen is read")
-        self.close_button.setToolTip("Close this list and open nothing")
+        self.open_button.setToolTip("Open the chosen images as layers")
+        self.close_button.setToolTip("Close this list without opening an image")
         self._build()
         self.table.itemSelectionChanged.connect(self._on_selection)
         self.table.itemDoubleClicked.connect(self.open_chosen)
@@ -65,12 +65,12 @@ class ImageChooser(QWidget):
 
     @property
     def chosen(self) -> list[str]:
-        """What was chosen, as it is put behind the path of the file."""
+        """The chosen images, as suffixes to the path of the file."""
         rows = [self.table.topLevelItem(row) for row in range(self.table.topLevelItemCount())]
         return [str(r.data(0, Qt.ItemDataRole.UserRole)) for r in rows if r.isSelected()]
 
     def open_chosen(self, *_: object) -> None:
-        """Open what is chosen; the window closes unless something could not be opened."""
+        """Open the chosen images; the list stays open if one of them fails."""
         whole = True
         for choice in self.chosen:
             try:
@@ -87,7 +87,7 @@ class ImageChooser(QWidget):
             self.leave()
 
     def leave(self) -> None:
-        """Close the window, and its dock with it."""
+        """Close the list and its dock."""
         dock = self.parent()
         if isinstance(dock, QDockWidget):
             self._viewer.window.remove_dock_widget(self)
@@ -99,7 +99,7 @@ class ImageChooser(QWidget):
         row.addWidget(self.open_button, 1)
         row.addWidget(self.close_button, 1)
         layout.addWidget(heading(f"Images in {os.path.basename(self._path)}"))
-        layout.addWidget(note("This file holds several. Choose one, or more with Ctrl or Shift."))
+        layout.addWidget(note("Choose the images to open; select several with Ctrl or Shift."))
         layout.addWidget(self.table)
         layout.addLayout(row)
 
@@ -108,7 +108,7 @@ class ImageChooser(QWidget):
 
 
 def show_chooser(viewer: "napari.Viewer", path: str, images: Sequence[Listed]) -> ImageChooser:
-    """Open a chooser beside the image; nothing waits for it."""
+    """Open the list in a dock, without blocking."""
     chooser = ImageChooser(viewer, path, images)
     viewer.window.add_dock_widget(chooser, name=f"Choose from {os.path.basename(path)}")
     return chooser

@@ -1,4 +1,4 @@
-"""Closing napari: what is not saved is named first, and what still runs ends in good order."""
+"""Closing napari: ask about unsaved work, and end background runs properly."""
 
 import itertools
 import time
@@ -23,21 +23,16 @@ from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.network.model_file import SUFFIX
 
 PATIENCE = 60.0
-"""Seconds that closing waits for a run: a batch, and the figures of what is kept."""
+"""Longest time in seconds that closing waits for a run to finish its batch and metrics."""
 
-NO_MAPS = "Maps are not kept for next time: the model paints them again."
+NO_MAPS = "Maps are not kept for next time; they can be painted again with the model."
 
 
 class Closing(QObject):
-    """Asks before a user closes the window of a viewer while something is not saved.
+    """Asks before the user closes the window of a viewer with unsaved work.
 
-    A script that closes the viewer is not asked: nobody might be there to answer. Models stay
-    in the folder of kept models then.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
+    A script that closes the viewer is not asked, as nobody may be there to answer; unsaved
+    models are then kept for the next session.
     """
 
     def __init__(self, viewer: "napari.Viewer") -> None:
@@ -49,7 +44,7 @@ class Closing(QObject):
         self._watch_menu(window)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Ask before the window closes; tell Qt whether the event goes no further."""
+        """Ask before the window closes; return whether the event was handled."""
         if event.type() != QEvent.Type.Close or (viewer := self._viewer()) is None:
             return False
         window = main_window(viewer)
@@ -60,7 +55,7 @@ class Closing(QObject):
                 return True
             self._settled = True
             if event.spontaneous():
-                # Closed by us, napari does not ask a second time.
+                # Close it ourselves, so that napari does not ask a second time.
                 event.ignore()
                 QTimer.singleShot(0, lambda: main_window(viewer).close())
                 return True
@@ -68,9 +63,9 @@ class Closing(QObject):
         return False
 
     def _watch_menu(self, window: Any) -> None:
-        """Note when the menu or its keys close the window: Qt does not tell them from scripts."""
+        """Record when the menu or its shortcut closes the window, unlike a script."""
         close: Callable[..., Any] = type(window).close
-        # Neither may be held by what hangs on the window, or it would never go.
+        # Weak references, or the window could never be destroyed.
         known, seen = weakref.ref(self), weakref.ref(window)
 
         def noted(quit_app: bool = False, confirm_need: bool = False) -> Any:
@@ -86,14 +81,14 @@ class Closing(QObject):
 
 
 def unsaved(viewer: "napari.Viewer") -> list[str]:
-    """Name what would be lost with the window, a phrase for each."""
+    """Give a phrase for each thing that closing the window would lose."""
     found = [f"model {named.name}" for named in _models(viewer)]
     found += [phrase for run in session(viewer).runs if (phrase := run.unsaved())]
     return [*found, *(f"map {layer.name}" for layer in _maps(viewer))]
 
 
 def _settle(viewer: "napari.Viewer", found: list[str], window: QMainWindow) -> bool:
-    """Ask what is to become of it and do it; tell whether the window may close."""
+    """Ask what to do with unsaved work and do it; return whether the window may close."""
     has_maps = bool(_maps(viewer))
     answer = ask_unsaved(window, found, NO_MAPS if has_maps else "")
     if answer is Unsaved.CANCEL:
@@ -122,7 +117,7 @@ def _settle(viewer: "napari.Viewer", found: list[str], window: QMainWindow) -> b
 
 
 def _end_runs(viewer: "napari.Viewer", *, wanted: bool) -> None:
-    """End what runs, and take in the network of a cancelled training if it is wanted."""
+    """Cancel all runs, and add the network of a cancelled training if wanted."""
     runs = session(viewer).runs
     for run in runs:
         run.cancel()
@@ -160,7 +155,7 @@ def _maps(viewer: "napari.Viewer") -> list[Labels]:
 
 
 def _free(folder: Path, name: str, suffix: str) -> Path:
-    """Find a name that no file in the folder has."""
+    """Find a path in the folder that does not exist yet."""
     plain = "".join("-" if c in '\\/:*?"<>|' else c for c in name)
     names: Iterator[Path] = (
         folder / f"{plain}{f' ({i})' if i > 1 else ''}{suffix}" for i in itertools.count(1)

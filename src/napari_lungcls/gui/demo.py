@@ -1,4 +1,4 @@
-"""`lungcls demo --gui`: the sample stack, points on it, a network that learns, a map of it."""
+"""The demonstration in napari: sample stack, points, training and a painted map."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,27 +17,27 @@ from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.synthetic import LungStack, sample_points
 
 SETTINGS = TrainingSettings(epochs=8, seed=1, pretrained="none")
-"""Fewer steps than by default, so that somebody who watches need not wait long, and the same
-figures with and without a network connection."""
+"""Fewer epochs than by default, to keep it short, and random initial weights, so that the
+results do not depend on a network connection."""
 
 STRIDE = 2
 PER_CLASS = 120
 SCHEME = ClassScheme.preset("lung")
 MARGIN = {"alveoli": 3.0, "septa": 1.0, "duct": 3.0}
-"""Pixels that a point lies inside its class at least, as somebody would put it."""
+"""Least distance in pixels of a point from the edge of its class, as in manual annotation."""
 
 
 class Demonstration:
-    """Opens the sample stack with its points, trains, then paints, all in the windows.
+    """Opens the sample stack with points, trains and paints, all in the windows.
 
     Parameters
     ----------
     viewer
         An empty viewer.
     settings
-        How to train.
+        Training settings.
     per_class
-        Points of each class.
+        Number of points per class.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Demonstration:
         start_call(self._draw, owner=self.label, returned=self._train)
 
     def _draw(self) -> Points:
-        """Draw the points from the truth, in a thread: all planes must be made for it."""
+        """Sample points from the ground truth, in a thread because all planes must be made."""
         scheme = ClassScheme.preset("lung-full")
         truth = np.asarray(self.truth.data)
         stack = LungStack(self.image.data, truth, 1.0, 1.0, scheme, 0)
@@ -71,19 +71,19 @@ class Demonstration:
         self.train.start()
 
     def show_map(self) -> None:
-        """Paint the stack with the model that was just trained."""
+        """Paint the stack with the trained model."""
         session(self.viewer).changed.disconnect(self.show_map)
         self.paint = open_dock(self.viewer, "Paint")
         self.paint.choices.stride_box.setValue(STRIDE)
         self.paint.choices.extent_box.setCurrentText(Extent.ALL.value)
-        # The window first shows the model that it was just given.
+        # Let the window show the new model first.
         QTimer.singleShot(0, self.paint.start)
 
 
 def open_demo(run: Callable[[], Any] = napari.run) -> None:
-    """Open napari with the demonstration and stay until its window is closed."""
+    """Open napari with the demonstration and run until its window is closed."""
     viewer = napari.Viewer(title="lungcls demo")
     demonstration = Demonstration(viewer)
     run()
-    # What is still to come has no window any more.
+    # There is no window left to paint in.
     session(viewer).changed.disconnect(demonstration.show_map, missing_ok=True)

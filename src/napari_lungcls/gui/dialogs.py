@@ -1,4 +1,4 @@
-"""Asking for files: every dialog begins where the last one ended, or in the chosen folder."""
+"""File dialogs, which start in the last folder used or the preferred one, and questions."""
 
 from collections.abc import Sequence
 from enum import Enum, auto
@@ -12,7 +12,7 @@ _last: list[Path] = []
 
 
 class Unsaved(Enum):
-    """What is to become of what was not saved."""
+    """What to do with unsaved work."""
 
     SAVE = auto()
     KEEP = auto()
@@ -21,29 +21,29 @@ class Unsaved(Enum):
 
 
 def ask_open(parent: QWidget, title: str, filters: str) -> Path | None:
-    """Ask for a file that exists; None when the user thought better of it."""
+    """Ask for an existing file; None if cancelled."""
     path, _ = QFileDialog.getOpenFileName(parent, title, str(_folder()), filters)
     return _remember(path)
 
 
 def ask_folder(parent: QWidget, title: str) -> Path | None:
-    """Ask for a folder that exists, or None."""
+    """Ask for an existing folder; None if cancelled."""
     return _remember(QFileDialog.getExistingDirectory(parent, title, str(_folder())))
 
 
 def ask_save(
     parent: QWidget, title: str, name: str, filters: str, suffixes: Sequence[str]
 ) -> Path | None:
-    """Ask where to save, or None.
+    """Ask where to save; None if cancelled.
 
     Parameters
     ----------
     parent, title, filters
         Of the dialog.
     name
-        Proposed; a name without a folder is put into the folder of the last dialog.
+        Suggested file name; without a folder it is placed in the last folder used.
     suffixes
-        Those that are known; a name without one gets the first that the chosen filter has.
+        Known suffixes; a name without one gets the first suffix in the chosen filter.
     """
     path, chosen = QFileDialog.getSaveFileName(parent, title, str(_folder() / name), filters)
     if path and not path.lower().endswith(tuple(suffixes)):
@@ -52,20 +52,20 @@ def ask_save(
 
 
 def ask_unsaved(parent: QWidget, found: Sequence[str], remark: str = "") -> Unsaved:
-    """Ask what is to become of what was not saved, before the window closes.
+    """Ask what to do with unsaved work before the window closes.
 
     Parameters
     ----------
     parent
         The window.
     found
-        What was not saved, a phrase for each.
+        A phrase for each unsaved thing.
     remark
-        What else to know, if anything.
+        Additional information, if any.
     """
     box = QMessageBox(parent)
     box.setObjectName("unsaved")
-    box.setWindowTitle("Not saved yet")
+    box.setWindowTitle("Unsaved work")
     box.setIcon(QMessageBox.Icon.Warning)
     listed = "\n".join(["Unsaved:", *(f"• {each}" for each in found)])
     box.setText(f"Unsaved: {found[0].rstrip('.')}." if len(found) == 1 else listed)
@@ -92,10 +92,10 @@ def ask_unsaved(parent: QWidget, found: Sequence[str], remark: str = "") -> Unsa
 
 
 def ask_discard(parent: QWidget, name: str) -> bool:
-    """Ask whether a model that was never saved may go for good."""
+    """Ask whether to delete an unsaved model."""
     buttons = QMessageBox.StandardButton
-    text = f"Delete the model {name} for good? It was not saved."
-    return QMessageBox.question(parent, "Delete the model", text) == buttons.Yes
+    text = f"Delete the model {name}? It is not saved, and this cannot be undone."
+    return QMessageBox.question(parent, "Delete model", text) == buttons.Yes
 
 
 def _folder() -> Path:

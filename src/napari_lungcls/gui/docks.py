@@ -1,4 +1,4 @@
-"""Opening the windows of this plugin beside the image, each of them once."""
+"""Opening the dock widgets of this plugin, each of them once."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,35 +11,35 @@ PLUGIN = "napari-lungcls"
 
 
 def main_window(viewer: "napari.Viewer") -> QMainWindow:
-    """Give the window of a viewer, which lives as long as what it shows."""
+    """Give the main window of a viewer."""
     real: Any = getattr(viewer, "__wrapped__", viewer)
-    # napari has no public name for it, but tells plugins to use this one.
+    # napari has no public name for it, and its documentation tells plugins to use this one.
     window: QMainWindow = real.window._qt_window
     return window
 
 
 def in_sight(viewer: "napari.Viewer", name: str) -> bool:
-    """Tell whether a widget of this object name can be seen in a viewer's window."""
+    """Tell whether a widget with this object name is visible in a viewer's window."""
     return any(w.isVisible() for w in main_window(viewer).findChildren(QWidget, name))
 
 
 def open_dock(viewer: "napari.Viewer", name: str) -> Any:
-    """Show a window of the manifest, opening it if it is not open yet.
+    """Show a dock widget of the manifest, opening it if necessary.
 
-    It is called as the menu calls it, so that the menu shows and hides the same one:
-    `Window.add_plugin_dock_widget` would name it otherwise, and open a second.
+    It gets the title that the menu uses, so that the menu shows and hides the same widget.
+    `Window.add_plugin_dock_widget` would use another title and open a second one.
 
     Parameters
     ----------
     viewer
         The viewer.
     name
-        The window's name in the manifest, such as `Paint`.
+        Its name in the manifest, such as `Paint`.
 
     Returns
     -------
     QWidget
-        The window.
+        The dock widget.
     """
     from npe2 import PluginManager
 

@@ -1,4 +1,4 @@
-"""What stands under the choice of an image: its pixel size and its channels."""
+"""The pixel size and channels of the chosen image, below the combo box of images."""
 
 from itertools import takewhile
 from typing import Any
@@ -15,32 +15,35 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui import channels
+from napari_lungcls.gui import image_layer
+from napari_lungcls.gui.image_layer import pixel_size, set_pixel_size, stated_pixel_size
 from napari_lungcls.gui.lifetime import at_end, listen
-from napari_lungcls.gui.parts import SPACING, LayerBox, color_icon, note
-from napari_lungcls.gui.pixel_size import pixel_size, set_pixel_size, stated_pixel_size
+from napari_lungcls.gui.parts import (
+    SPACING,
+    LayerBox,
+    beside,
+    button,
+    color_icon,
+    column,
+    narrow,
+    note,
+    show_text,
+)
 
 AMBER = "color: #c77700"
-"""For what should be looked at before going on; it can be read on either theme."""
+"""Style of a warning, readable in both themes."""
 
 COLOURS = (("red", "#e02020"), ("green", "#20b020"), ("blue", "#2060ff"))
-UNKNOWN = "pixel size unknown –"
+UNKNOWN = "pixel size unknown"
 NONE = "–"
 
 
 class PixelSize(QWidget):
-    """`1.8 µm/px ✎`, or in amber that it is unknown, with a way to set it.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    """
+    """Shows the pixel size as `1.8 µm/px`, or in amber that it is unknown, and lets it be set."""
 
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,21 +59,15 @@ class PixelSize(QWidget):
         self.field.setMinimumWidth(140)
         self.edit_button.setAutoRaise(True)
         for widget, name, tip in (
-            (self.words, "pixel_size", "Edge of a pixel of this image in µm"),
-            (self.edit_button, "edit_pixel_size", "Give the image another pixel size"),
-            (self.field, "pixel_size_value", "Edge of a pixel in µm; Return sets it"),
-            (self.set_button, "set_pixel_size", "Give the image this pixel size"),
+            (self.words, "pixel_size", "Pixel size of this image in µm"),
+            (self.edit_button, "edit_pixel_size", "Change the pixel size of the image"),
+            (self.field, "pixel_size_value", "Pixel size in µm; press Enter to set it"),
+            (self.set_button, "set_pixel_size", "Set this pixel size"),
         ):
             widget.setObjectName(name)
             widget.setToolTip(tip)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(SPACING)
-        row.addWidget(self.words)
-        row.addWidget(self.edit_button)
-        row.addWidget(self.field)
-        row.addWidget(self.set_button)
-        row.addStretch(1)
+        parts = beside(self.words, self.edit_button, self.field, self.set_button)
+        column(self).addWidget(parts, alignment=Qt.AlignmentFlag.AlignLeft)
         self.edit_button.clicked.connect(self._on_edit)
         self.set_button.clicked.connect(self._on_set)
         self.field.lineEdit().returnPressed.connect(self._on_set)
@@ -95,7 +92,7 @@ class PixelSize(QWidget):
             widget.setVisible(editing)
 
     def _on_edit(self) -> None:
-        """Let a number be typed; the file's own stands there if somebody dropped it."""
+        """Let a number be entered, starting from the known size or the one in the file."""
         if self._layer is None:
             return
         known = pixel_size(self._layer) or stated_pixel_size(self._layer)
@@ -115,14 +112,8 @@ class PixelSize(QWidget):
             show_error(str(error))
 
 
-class Channels(QWidget):
-    """Which layers are the colours of an image, where several lie in the same place.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    """
+class ChannelChoice(QWidget):
+    """Which layers are the colours of an image, if several are in the same position."""
 
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -137,25 +128,22 @@ class Channels(QWidget):
         for box, (name, _) in zip(self.boxes, COLOURS, strict=True):
             box.setObjectName(f"{name}_channel")
             box.setToolTip(
-                "Channels that the network sees: one is grey, two or three are red, green\n"
-                "and blue. A model paints the channels that it was trained on."
+                "Channels the network sees: a single one as grey, two or three as red, green\n"
+                "and blue. Paint with the channels that the model was trained on."
             )
-            box.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            box.setMinimumContentsLength(3)
+            narrow(box, 3)
             box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             box.activated.connect(self._on_choice)
             row.addWidget(box, 1)
 
     def show_layer(self, layer: Image | None) -> None:
-        """Show the colours of an image; nothing where there is no choice."""
+        """Show the colours of an image, or nothing if there is no choice."""
         self._layer = layer
-        self._offered = [] if layer is None else channels.companions(self._viewer, layer)
+        self._offered = [] if layer is None else image_layer.companions(self._viewer, layer)
         self.setVisible(len(self._offered) > 1)
         if layer is None or len(self._offered) < 2:
             return
-        colours = [c for c in channels.colours_of(layer) if c in self._offered]
+        colours = [c for c in image_layer.colours_of(layer) if c in self._offered]
         grey = len(colours) < 2
         for i, (box, (_, color)) in enumerate(zip(self.boxes, COLOURS, strict=True)):
             box.clear()
@@ -174,22 +162,22 @@ class Channels(QWidget):
             return
         chosen = [box.currentIndex() - bool(i) for i, box in enumerate(self.boxes)]
         colours = [self._offered[i] for i in chosen if i >= 0]
-        channels.choose_colours(self._layer, colours)
+        image_layer.choose_colours(self._layer, colours)
 
 
 class ImageDetails(QWidget):
-    """Pixel size and channels of the image that a box chooses, and what is odd about them.
+    """Pixel size and channels of the chosen image, and warnings about them.
 
     Parameters
     ----------
     viewer
         The viewer.
     box
-        Where the image is chosen.
+        The combo box in which the image is chosen.
     """
 
     changed = Signal()
-    """The chosen image has another pixel size, place or other colours."""
+    """The pixel size, position or colours of the chosen image have changed."""
 
     def __init__(
         self, viewer: "napari.Viewer", box: LayerBox, parent: QWidget | None = None
@@ -197,21 +185,18 @@ class ImageDetails(QWidget):
         super().__init__(parent)
         self._viewer, self._box = viewer, box
         self._watched: Layer | None = None
-        self.pixel_size, self.channels = PixelSize(viewer), Channels(viewer)
-        self.words, self.split_button = note(), QPushButton("Split into channels")
-        self.words.setObjectName("channel_words")
+        self.pixel_size, self.channels = PixelSize(viewer), ChannelChoice(viewer)
+        self.words = note(name="channel_words")
         self.words.setStyleSheet(AMBER)
-        self.split_button.setObjectName("split_channels")
-        self.split_button.setToolTip("Put one layer for each channel in the place of this image")
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACING)
+        self.split_button = button(
+            "Split into channels", "split_channels", "Replace this image by one layer per channel"
+        )
+        layout = column(self)
         for widget in (self.pixel_size, self.channels, self.words):
-            column.addWidget(widget)
-        column.addWidget(self.split_button, alignment=Qt.AlignmentFlag.AlignLeft)
-        # Layers that belong together move one after the other, and are looked at when all have.
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
+            layout.addWidget(widget)
+        layout.addWidget(self.split_button, alignment=Qt.AlignmentFlag.AlignLeft)
+        # Layers that belong together change one after the other; wait until all have.
+        self._later = QTimer(self, singleShot=True)
         self._later.timeout.connect(self._show)
         self.split_button.clicked.connect(self.split)
         box.layer_changed.connect(self._on_layer)
@@ -221,11 +206,11 @@ class ImageDetails(QWidget):
         self._on_layer()
 
     def split(self) -> None:
-        """Put the channels of the image in its place, one layer each."""
+        """Replace the image by one layer per channel."""
         layer = self._box.layer
         if layer is not None:
-            axis = channels.channel_axis(layer)
-            channels.split(self._viewer, layer, 0 if axis is None else axis)
+            axis = image_layer.channel_axis(layer)
+            image_layer.split(self._viewer, layer, 0 if axis is None else axis)
 
     def _on_layer(self, _: object = None) -> None:
         self._forget()
@@ -246,13 +231,13 @@ class ImageDetails(QWidget):
         self.changed.emit()
 
     def _on_list(self, event: object = None) -> None:
-        """Drop colours whose layers were closed."""
+        """Drop colours whose layers were removed."""
         layer = self._watched
         if layer is not None:
-            colours = channels.colours_of(layer)
+            colours = image_layer.colours_of(layer)
             kept = [colour for colour in colours if colour in self._viewer.layers]
             if len(kept) < len(colours):
-                channels.choose_colours(layer, kept or [layer])
+                image_layer.choose_colours(layer, kept or [layer])
         self._later.start()
 
     def _show(self) -> None:
@@ -260,13 +245,12 @@ class ImageDetails(QWidget):
         self.pixel_size.show_layer(layer)
         self.channels.show_layer(layer)
         words = "" if layer is None else _words(layer)
-        self.words.setText(words)
-        self.words.setVisible(bool(words))
+        show_text(self.words, words)
         self.split_button.setVisible(bool(words))
 
 
 def _short(names: list[str]) -> list[str]:
-    """Leave out the words with which all names begin, as far as each keeps one."""
+    """Drop the leading words that all names share, keeping at least one word of each."""
     words = [name.split(" ") for name in names]
     columns = zip(*(each[:-1] for each in words), strict=False)
     same = len(list(takewhile(lambda column: len(set(column)) == 1, columns)))
@@ -274,24 +258,15 @@ def _short(names: list[str]) -> list[str]:
 
 
 def _words(layer: Layer) -> str:
-    axis = channels.channel_axis(layer)
+    axis = image_layer.channel_axis(layer)
     if axis is not None:
-        return f"Axis {layer.axis_labels[axis]!r} holds channels, which are no planes."
-    if channels.may_be_channels(layer):
-        return "The first axis is taken for planes. Does it hold channels?"
+        return f"Axis {layer.axis_labels[axis]!r} holds channels, not planes."
+    if image_layer.may_be_channels(layer):
+        return "The first axis is taken as planes. Are these channels?"
     return ""
 
 
 def _events(layer: Layer) -> list[Any]:
     events = layer.events
-    return [
-        events.scale,
-        events.units,
-        events.translate,
-        events.rotate,
-        events.shear,
-        events.affine,
-        events.axis_labels,
-        events.data,
-        events.metadata,
-    ]
+    place = [events.scale, events.translate, events.rotate, events.shear, events.affine]
+    return [*place, events.units, events.axis_labels, events.data, events.metadata]

@@ -1,4 +1,4 @@
-"""Models on disk before anybody saved them, so that closing or a crash loses none. No Qt."""
+"""Unsaved models kept on disk, so that closing napari or a crash loses none. No Qt."""
 
 import contextlib
 import os
@@ -22,13 +22,13 @@ LOCK = ".lock"
 
 
 def folder() -> Path:
-    """Give the folder of kept models: in the user's data folder, or `$LUNGCLS_MODELS`."""
+    """Give the folder of unsaved models: in the user's data folder, or `$LUNGCLS_MODELS`."""
     given = os.environ.get(FOLDER_VARIABLE)
     return Path(given) if given else Path(platformdirs.user_data_dir("napari-lungcls")) / "models"
 
 
 class Kept:
-    """A model file in that folder; other windows leave it alone until it is let go.
+    """A model file in that folder, locked against other processes until it is released.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Kept:
     Raises
     ------
     Claimed
-        When another window has it.
+        If another process has it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,11 +48,11 @@ class Kept:
 
     @property
     def name(self) -> str:
-        """What to call the model: `lung 2026-11-28 16-43`."""
+        """Name of the model: `lung 2026-11-28 16-43`."""
         return self.path.stem
 
     def remove(self) -> None:
-        """Delete the file: the model is saved elsewhere, or not wanted."""
+        """Delete the file, once the model is saved elsewhere or not wanted."""
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
         self.release()
@@ -63,12 +63,12 @@ class Kept:
 
 
 def keep(model: "Model") -> Kept:
-    """Write a model to the folder.
+    """Save a model in the folder.
 
     Raises
     ------
     InputError
-        When that cannot be done.
+        If the file cannot be written.
     """
     where = folder()
     scheme = re.sub(r"[^\w -]", "_", model.scheme.name)
@@ -86,7 +86,7 @@ def keep(model: "Model") -> Kept:
                 break
     except OSError as error:
         raise InputError(
-            f"{where}: the model cannot be kept there ({error.strerror}); save it yourself"
+            f"{where}: the model could not be kept here ({error.strerror}); save it yourself"
         ) from error
     try:
         model.save(path)
@@ -97,14 +97,14 @@ def keep(model: "Model") -> Kept:
 
 
 def left_behind() -> list[Kept]:
-    """Claim the models that sessions before this one left."""
+    """Claim the models that earlier sessions left."""
     found = []
-    # A hidden file is what is left of one that was being written when its process was killed.
+    # Hidden files are the remains of files whose writer was killed.
     for path in sorted(folder().glob(f"[!.]*{SUFFIX}")):
         with contextlib.suppress(Claimed, OSError):
             kept = Kept(path)
             if path.exists():
                 found.append(kept)
-            else:  # It was saved or deleted while we looked.
+            else:  # Saved or deleted in the meantime.
                 kept.release()
     return found

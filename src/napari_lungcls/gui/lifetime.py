@@ -1,4 +1,4 @@
-"""Letting go: what a widget listens to ends when the widget is destroyed."""
+"""Disconnecting signals and running cleanup when a widget is destroyed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +7,10 @@ from weakref import WeakMethod
 from qtpy.QtCore import QObject
 
 _waiting: set[Callable[..., None]] = set()
-"""What is to be called when widgets are destroyed, until it is.
+"""Functions to call when widgets are destroyed.
 
-Python's collector may destroy a widget. Of a function that only the widget knows it would take
-the code apart first, and Qt would call what is left: a crash. What stands here is left whole.
+If Python's garbage collector destroys a widget, it may first take apart a function that only
+the widget refers to; Qt would then call the remains and crash. These references prevent that.
 """
 
 
@@ -22,12 +22,12 @@ def when_destroyed(owner: QObject, act: Callable[[], None]) -> Callable[[], None
     owner
         The widget.
     act
-        Must not hold `owner`, which would never go then.
+        Must not refer to `owner`, which could otherwise never be destroyed.
 
     Returns
     -------
     callable
-        Forgets it again.
+        Cancels it.
     """
 
     def call(*_: object) -> None:
@@ -43,7 +43,7 @@ def when_destroyed(owner: QObject, act: Callable[[], None]) -> Callable[[], None
 def listen(owner: QObject, *signals: Any, slot: Callable[..., None]) -> None:
     """Connect signals of napari or psygnal to a method, until `owner` is destroyed.
 
-    Qt forgets what is connected to a widget that goes; other signals would go on calling it.
+    Qt does this for its own signals, but other signals would keep calling the slot.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def listen(owner: QObject, *signals: Any, slot: Callable[..., None]) -> None:
 
 
 def at_end(owner: QObject, method: Callable[[], None]) -> None:
-    """Call a method, held weakly and so of whatever, when `owner` is destroyed."""
+    """Call a method, held weakly, when `owner` is destroyed."""
     known = WeakMethod(method)
 
     def end() -> None:

@@ -1,18 +1,20 @@
-"""Small parts that the windows share, so that they look and behave alike."""
+"""Small widgets and layout helpers that the windows share."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import napari
 from napari.layers import Image, Layer
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -20,20 +22,45 @@ from qtpy.QtWidgets import (
 )
 
 from napari_lungcls.gui.lifetime import listen
+from napari_lungcls.gui.messages import remaining
 
 MARGIN, SPACING = 8, 6
 
 
-def panel_layout(widget: QWidget) -> QVBoxLayout:
-    """Give a window its layout: one column with the common margins."""
+def column(widget: QWidget, margin: int = 0) -> QVBoxLayout:
+    """Lay out a widget as one column."""
     layout = QVBoxLayout(widget)
-    layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+    layout.setContentsMargins(margin, margin, margin, margin)
     layout.setSpacing(SPACING)
     return layout
 
 
+def panel_layout(widget: QWidget) -> QVBoxLayout:
+    """Lay out a window as one column with the common margins."""
+    return column(widget, MARGIN)
+
+
+def beside(*parts: QWidget | tuple[QWidget, int]) -> QWidget:
+    """Put widgets side by side, each with an optional stretch factor."""
+    whole = QWidget()
+    row = QHBoxLayout(whole)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(SPACING)
+    for part in parts:
+        row.addWidget(*(part if isinstance(part, tuple) else (part,)))
+    return whole
+
+
+def button(text: str, name: str, tooltip: str = "") -> QPushButton:
+    """Make a push button with an object name and a tooltip."""
+    made = QPushButton(text)
+    made.setObjectName(name)
+    made.setToolTip(tooltip)
+    return made
+
+
 def heading(text: str) -> QLabel:
-    """Make the heading of a section."""
+    """Make a section heading."""
     label = QLabel(text)
     font = label.font()
     font.setBold(True)
@@ -42,9 +69,10 @@ def heading(text: str) -> QLabel:
     return label
 
 
-def note(text: str = "") -> QLabel:
-    """Make a line of words that wraps, and that can be selected and copied."""
+def note(text: str = "", name: str = "") -> QLabel:
+    """Make a label that wraps and whose text can be selected."""
     label = QLabel(text)
+    label.setObjectName(name)
     _make_note(label)
     return label
 
@@ -55,36 +83,49 @@ def _make_note(label: QLabel) -> None:
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
 
 
-# Dark words on a light ground: they read alike in both themes.
+def narrow(box: QComboBox, characters: int) -> None:
+    """Let a combo box be narrower than its longest entry."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(characters)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+
+# Dark text on a light background is readable in both themes.
 _BOX = "background: {}; color: {}; border-radius: 3px; padding: 5px;"
 AMBER = _BOX.format("#ffd98a", "#3b2a00")
 RED = _BOX.format("#f8c4bc", "#4c0f06")
 
 
 class Caution(QLabel):
-    """An amber box of what to know before trusting a result, hidden while it is empty."""
+    """An amber box of warnings, hidden while there are none."""
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         _make_note(self)
         self.setObjectName(name)
         self.setStyleSheet(AMBER)
-        self.say([])
+        self.show_lines([])
 
-    def say(self, lines: Iterable[str]) -> None:
-        """Show lines, each once."""
-        told = list(dict.fromkeys(line for line in lines if line))
-        self.setText("\n".join(told if len(told) == 1 else (f"• {line}" for line in told)))
-        self.setVisible(bool(told))
+    def show_lines(self, lines: Iterable[str]) -> None:
+        """Show each different line once."""
+        shown = list(dict.fromkeys(line for line in lines if line))
+        self.setText("\n".join(shown if len(shown) == 1 else (f"• {line}" for line in shown)))
+        self.setVisible(bool(shown))
+
+
+def show_text(label: QLabel, text: str) -> None:
+    """Set the text of a label, and hide the label if there is none."""
+    label.setText(text)
+    label.setVisible(bool(text))
 
 
 def redden(label: QWidget, refused: bool) -> None:
-    """Show that a label tells of a refusal, or no longer does."""
+    """Mark a label as an error, or clear the mark."""
     label.setStyleSheet(RED if refused else "")
 
 
 def color_icon(color: str, size: int = 14) -> QIcon:
-    """Make a square of a class's colour with a thin edge that shows in either theme."""
+    """Make a coloured square with a thin grey edge, visible in both themes."""
     picture = QPixmap(size, size)
     picture.fill(QColor(color))
     painter = QPainter(picture)
@@ -94,30 +135,19 @@ def color_icon(color: str, size: int = 14) -> QIcon:
     return QIcon(picture)
 
 
-def remaining(seconds: float) -> str:
-    """Say how long something will take: `about 2 min left`."""
-    if seconds < 5:
-        return "a few seconds left"
-    if seconds < 90:
-        return f"about {5 * max(1, round(seconds / 5))} s left"
-    if seconds < 90 * 60:
-        return f"about {round(seconds / 60)} min left"
-    return f"about {seconds / 3600:.1f} h left"
-
-
 class LayerBox(QComboBox):
-    """A choice among the layers of one kind that a viewer has.
+    """A combo box of the layers of one kind in a viewer.
 
     Parameters
     ----------
     viewer
         The viewer.
     kind
-        A layer class, or several.
+        Layer class or classes to list.
     accept
-        Leaves out layers for which it says no.
+        Only layers for which this returns True are listed.
     empty
-        Shown when there is no such layer.
+        Text shown when there is no such layer.
     """
 
     layer_changed = Signal(object)
@@ -134,9 +164,7 @@ class LayerBox(QComboBox):
         self._viewer, self._kind, self._accept, self._empty = viewer, kind, accept, empty
         self._layers: list[Layer] = []
         self._reported: Layer | None = None
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        narrow(self, 12)
         events = viewer.layers.events
         listen(self, events.inserted, events.removed, events.reordered, slot=self.refresh)
         self.currentIndexChanged.connect(self._report)
@@ -149,12 +177,12 @@ class LayerBox(QComboBox):
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
     def choose(self, layer: Layer | None) -> None:
-        """Choose a layer, if it is among those offered."""
+        """Choose a layer if it is listed."""
         if layer in self._layers:
             self.setCurrentIndex(self._layers.index(layer))
 
     def refresh(self, event: object = None) -> None:
-        """Look again which layers there are; the choice stays where it can."""
+        """List the layers again, keeping the choice if possible."""
         chosen = self.layer
         found = [layer for layer in self._viewer.layers if isinstance(layer, self._kind)]
         found = [layer for layer in found if self._accept is None or self._accept(layer)]
@@ -162,14 +190,13 @@ class LayerBox(QComboBox):
             layer.events.name.disconnect(self._rename)
             if layer in found:
                 layer.events.name.connect(self._rename)
-        self.blockSignals(True)
-        self.clear()
-        self._layers = found
-        self.addItems([layer.name for layer in found] or [self._empty])
-        self.setEnabled(bool(found))
-        if found:
-            self.setCurrentIndex(found.index(chosen) if chosen in found else len(found) - 1)
-        self.blockSignals(False)
+        with QSignalBlocker(self):
+            self.clear()
+            self._layers = found
+            self.addItems([layer.name for layer in found] or [self._empty])
+            self.setEnabled(bool(found))
+            if found:
+                self.setCurrentIndex(found.index(chosen) if chosen in found else len(found) - 1)
         self._report()
 
     def _rename(self, event: object = None) -> None:
@@ -183,16 +210,18 @@ class LayerBox(QComboBox):
 
 
 class RunBar(QWidget):
-    """Start, pause and cancel buttons, a thin bar, and words on how far it is.
+    """Start, pause and cancel buttons, a progress bar and a status line.
 
     Parameters
     ----------
     start
-        What the start button says.
+        Text of the start button.
+    name
+        Prefix of the buttons' object names.
     pausable
         Whether there is a pause button.
     other
-        What a second button to start with says; none if empty.
+        Text of a second start button; none if empty.
     """
 
     start_clicked = Signal()
@@ -203,77 +232,68 @@ class RunBar(QWidget):
     def __init__(
         self,
         start: str,
+        name: str = "run",
         *,
         pausable: bool = False,
         other: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.start_button, self.cancel_button = QPushButton(start), QPushButton("Cancel")
-        self.other_button = QPushButton(other)
-        self.pause_button = QPushButton("Pause")
+        self.running = self._refused = False
+        self.start_button = button(start, f"{name}_start")
+        self.other_button = button(other, f"{name}_{other.lower()}")
+        self.pause_button = button("Pause", f"{name}_pause")
+        self.cancel_button = button("Cancel", f"{name}_cancel")
         self.pause_button.setCheckable(True)
-        self.bar, self.words = QProgressBar(), note()
+        self.bar, self.words = QProgressBar(), note(name=f"{name}_status")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
-        column, row = QVBoxLayout(self), QHBoxLayout()
-        column.setContentsMargins(0, SPACING, 0, 0)
-        column.setSpacing(SPACING)
-        row.addWidget(self.start_button, 2)
-        if other:
-            row.addWidget(self.other_button, 1)
-        if pausable:
-            row.addWidget(self.pause_button, 1)
-        row.addWidget(self.cancel_button, 1)
-        column.addLayout(row)
-        column.addWidget(self.bar)
-        column.addWidget(self.words)
+        row = [(self.start_button, 2)]
+        row += [(self.other_button, 1)] * bool(other) + [(self.pause_button, 1)] * pausable
+        layout = column(self)
+        layout.setContentsMargins(0, SPACING, 0, 0)
+        for widget in (beside(*row, (self.cancel_button, 1)), self.bar, self.words):
+            layout.addWidget(widget)
         self.start_button.clicked.connect(self.start_clicked)
         self.other_button.clicked.connect(self.other_clicked)
         self.cancel_button.clicked.connect(self._on_cancel)
         self.pause_button.toggled.connect(self._on_pause)
-        self._say("")
         self._show_running(False)
-
-    @property
-    def running(self) -> bool:
-        """Whether it shows work that runs."""
-        return self._runs
+        show_text(self.words, "")
 
     def begin(self, words: str) -> None:
-        """Show that the work has begun; how much it is, is not known yet."""
+        """Show that the work has started; its extent is not known yet."""
         redden(self.words, False)
         self.bar.setRange(0, 0)
-        self._say(words)
+        show_text(self.words, words)
         self._show_running(True)
 
     def report(self, done: int, total: int, words: str, seconds: float | None) -> None:
-        """Show how much is done, and the seconds that are left where that is known."""
+        """Show the progress, and the seconds left if known."""
         self.bar.setRange(0, max(1, total))
         self.bar.setValue(done)
         if not self.pause_button.isChecked() and self.cancel_button.isEnabled():
             left = "" if seconds is None else f", {remaining(seconds)}"
-            self._say(f"{words}{left}")
+            show_text(self.words, f"{words}{left}")
 
     def end(self, words: str, *, refused: bool = False) -> None:
         """Show that the work has ended, and how."""
-        self._say(words)
+        show_text(self.words, words)
         redden(self.words, refused)
         self._show_running(False)
 
     def show_paused(self, paused: bool) -> None:
-        """Show that the work is held, or goes on."""
-        self.pause_button.blockSignals(True)
-        self.pause_button.setChecked(paused)
-        self.pause_button.blockSignals(False)
+        """Show that the work is paused or running."""
+        with QSignalBlocker(self.pause_button):
+            self.pause_button.setChecked(paused)
         self.pause_button.setText("Resume" if paused else "Pause")
         if paused:
-            self._say("paused")
+            show_text(self.words, "paused")
 
     def show_cancelling(self) -> None:
-        """Show that the work was asked to end."""
+        """Show that cancellation was requested."""
         self.cancel_button.setEnabled(False)
-        self._say("cancelling…")
+        show_text(self.words, "cancelling…")
 
     def allow(self, reason: str = "") -> None:
         """Enable the start button, or disable it with the reason as its tooltip."""
@@ -281,24 +301,17 @@ class RunBar(QWidget):
         self._refused = bool(reason)
         self._enable()
 
-    _refused = False
-    _runs = False
-
     def _enable(self) -> None:
-        for button in (self.start_button, self.other_button):
-            button.setEnabled(not self._runs and not self._refused)
+        for start in (self.start_button, self.other_button):
+            start.setEnabled(not self.running and not self._refused)
 
-    def _say(self, words: str) -> None:
-        self.words.setText(words)
-        self.words.setVisible(bool(words))
-
-    def _show_running(self, runs: bool) -> None:
-        self._runs = runs
+    def _show_running(self, running: bool) -> None:
+        self.running = running
         self._enable()
-        self.cancel_button.setEnabled(runs)
-        self.pause_button.setEnabled(runs)
+        self.cancel_button.setEnabled(running)
+        self.pause_button.setEnabled(running)
         self.show_paused(False)
-        self.bar.setVisible(runs)
+        self.bar.setVisible(running)
 
     def _on_cancel(self) -> None:
         self.show_cancelling()
@@ -310,7 +323,10 @@ class RunBar(QWidget):
 
 
 class Fold(QWidget):
-    """A section that folds away under its title."""
+    """A section that collapses under its title.
+
+    Unlike superqt's QCollapsible it follows its content when that grows.
+    """
 
     def __init__(self, title: str, content: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -320,14 +336,40 @@ class Fold(QWidget):
         self.button.setAutoRaise(True)
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACING)
-        column.addWidget(self.button)
-        column.addWidget(content)
+        layout = column(self)
+        layout.addWidget(self.button)
+        layout.addWidget(content)
         self.button.toggled.connect(self._fold)
         self._fold(False)
 
     def _fold(self, opened: bool) -> None:
         self.button.setArrowType(Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow)
         self.content.setVisible(opened)
+
+
+class VerticalScroll(QScrollArea):
+    """A scroll area that scrolls vertically and is as wide as its content needs."""
+
+    def __init__(self, content: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._needed = QSize()
+        self.setWidget(content)
+
+    def minimumSizeHint(self) -> QSize:
+        """Give the width of the content plus the scroll bar."""
+        content, bar = self.widget(), self.verticalScrollBar()
+        if content is None or bar is None:
+            return super().minimumSizeHint()
+        return QSize(content.minimumSizeHint().width() + bar.sizeHint().width(), 100)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Update the width when the content needs another one, not at every change of text."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            needed = self.minimumSizeHint()
+            if needed != self._needed:
+                self._needed = needed
+                self.updateGeometry()
+        return super().eventFilter(watched, event)

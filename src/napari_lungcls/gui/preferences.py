@@ -1,4 +1,4 @@
-"""What the user chose in napari's preferences: engine, device, folder. No Qt."""
+"""The plugin's settings in napari's preferences: engine, device, folder. No Qt."""
 
 import re
 import warnings
@@ -18,16 +18,16 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
 
 
 class Preferences(BaseModel):
-    """Defaults of the windows.
+    """Defaults for the windows.
 
     Attributes
     ----------
     engine
-        Library that computes the network, one of `ENGINES`.
+        Deep-learning library, one of `ENGINES`.
     device
         `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
     folder
-        Where file dialogs begin: an existing folder, else the user's home.
+        Where file dialogs start; the home folder by default.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -48,7 +48,7 @@ class Preferences(BaseModel):
     def _known_device(cls, value: Any) -> str:
         text = str(value).strip().lower()
         if not _DEVICE.fullmatch(text):
-            raise ValueError(f"there is no device {value!r}; give auto, cpu, cuda, cuda:1 or mps")
+            raise ValueError(f"there is no device {value!r}; use auto, cpu, cuda, cuda:1 or mps")
         return text
 
     @field_validator("folder", mode="before")
@@ -62,18 +62,18 @@ class Preferences(BaseModel):
 
 
 def preferences() -> Preferences:
-    """Read what the user chose; the default stands for what is missing or cannot be used.
+    """Read the preferences; missing or invalid values are replaced by defaults.
 
     Warns
     -----
     LungclsWarning
-        When a value in napari's preferences cannot be used.
+        If a value is invalid.
     """
     return checked(_stored())
 
 
 def checked(values: dict[str, Any]) -> Preferences:
-    """Build preferences, with the default for what cannot be used and a warning about it."""
+    """Validate preferences; an invalid value gives a warning and the default."""
     try:
         return Preferences.model_validate(values)
     except ValidationError as error:
@@ -89,7 +89,7 @@ def checked(values: dict[str, Any]) -> Preferences:
 
 
 def _stored() -> dict[str, Any]:
-    """Give the values that napari keeps for this plugin; nothing where it is not installed."""
+    """Give the values that napari stores for this plugin; none if it is not installed."""
     from napari.settings import get_plugin_settings
 
     try:

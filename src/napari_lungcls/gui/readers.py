@@ -71,7 +71,7 @@ def read_image_layers(path: str) -> list[LayerData]:
     """
     from napari import current_viewer
 
-    from napari_lungcls.gui.image_layers import file_layers
+    from napari_lungcls.gui.image_files import file_layers
     from napari_lungcls.gui.map_files import is_ours, read_map_layers
 
     if is_ours(path):

@@ -1,4 +1,4 @@
-"""Sample data: what "Open Sample" in napari offers."""
+"""Sample data for "Open Sample" in napari."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ from napari_lungcls.utils.downloads import Published, fetch
 STACK_SHAPE = (8, 512, 512)
 
 MOUSE_LUNG_PIXEL = 1.8
-"""µm per pixel of the mouse section, as its burnt-in bar says: 500 µm are 275 pixels."""
+"""Pixel size of the mouse section in µm, from its scale bar: 500 µm are 275 pixels."""
 
 
 class MouseLung(Published):
-    """One address of the mouse lung section."""
+    """A download address of the mouse lung section."""
 
     stem: ClassVar[str] = "mouse-lung-he"
 
@@ -29,7 +29,7 @@ _REPOSITORY = (
     "Image-Segmentatotion-and-Analysis-for-Lung-Histology"
 )
 _SHA256 = "7ba0e16bd7a87c892142e0c8e300a7cfcbb8f48881ff00eb2c1fc77404c84aad"
-# As it was committed first, then as it is now.
+# The original commit, then the current version.
 MOUSE_LUNG = (
     MouseLung(f"{_REPOSITORY}/73bf7ae0d49c1f2d79de5bdbfc4db305ce12f197/Example.jpg", _SHA256),
     MouseLung(f"{_REPOSITORY}/HEAD/Example.jpg", _SHA256),
@@ -38,13 +38,13 @@ MOUSE_LUNG = (
 
 
 def synthetic_section() -> list[LayerData]:
-    """Make a synthetic lung section and, hidden below it, its exact truth.
+    """Make a synthetic lung section and, hidden below it, its ground truth.
 
     Returns
     -------
     list of layer data
-        A labels layer of class codes plus 1 in the colours of the scheme and, last and so on
-        top and selected, the RGB image, both scaled in micrometres.
+        A labels layer of class codes plus 1 in the colours of the scheme, and the RGB image,
+        both scaled in micrometres. The image is last, and so on top and selected.
     """
     section = make_section()
     place = {
@@ -56,15 +56,14 @@ def synthetic_section() -> list[LayerData]:
 
 
 def synthetic_stack() -> list[LayerData]:
-    """Give a stack of synthetic sections, made plane by plane, and its exact truth.
+    """Make a stack of synthetic sections and, hidden below it, its ground truth.
 
-    Only the plane that is looked at is made at once. The others are made meanwhile in a
-    thread, and each is kept.
+    Only the shown plane is made at once; the others are made in a thread and cached.
 
     Returns
     -------
     list of layer data
-        As `synthetic_section` does, with the distance of the planes as the scale of z.
+        As for `synthetic_section`, with the distance between planes as the scale of z.
     """
     stack = KeptStack(STACK_SHAPE)
     stack.make_ahead()
@@ -80,19 +79,19 @@ def synthetic_stack() -> list[LayerData]:
 def mouse_section(
     sources: Sequence[Published] = MOUSE_LUNG, cache: Path | None = None
 ) -> list[LayerData]:
-    """Fetch the real section, unless it is in the cache, showing how much has come.
+    """Download the real section, unless it is in the cache, with a progress bar.
 
     Parameters
     ----------
     sources
-        Where it is.
+        Download addresses.
     cache
-        Where it is kept; the folder for downloads if not given.
+        Cache folder; the default one if not given.
 
     Raises
     ------
     InputError
-        When it is not in the cache and cannot be had.
+        If it is not in the cache and cannot be downloaded.
     """
     stack = fetch_section(sources, cache)
     options = {
@@ -107,20 +106,20 @@ def mouse_section(
 
 
 def fetch_section(sources: Sequence[Published], cache: Path | None = None) -> ImageStack:
-    """Download a picture with napari's progress bar, and open it.
+    """Download an image with napari's progress bar, and open it.
 
     Raises
     ------
     InputError
-        When it cannot be had.
+        If it cannot be downloaded.
     """
     from napari.utils import progress
 
     remedy = (
-        "Connect to the internet and try again, or fetch the file on another machine and open "
-        "it with File > Open"
+        "Connect to the internet and try again, or download the file on another computer and "
+        "open it with File > Open"
     )
-    with progress(total=0, desc="fetching the mouse lung section") as bar:
+    with progress(total=0, desc="downloading the mouse lung section") as bar:
 
         def arrived(done: int, total: int) -> None:
             if total and bar.total != total:

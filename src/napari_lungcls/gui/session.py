@@ -1,4 +1,4 @@
-"""What the windows of one viewer share: models, runs, and the points being labelled."""
+"""What the windows of one viewer share: models, background runs and the annotation layer."""
 
 import itertools
 import weakref
@@ -13,11 +13,12 @@ import napari
 from napari.layers import Points
 from psygnal import Signal
 
+from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.kept import Kept, left_behind
 from napari_lungcls.gui.points_follower import PointsFollower
+from napari_lungcls.gui.workers import BackgroundJob, Work, start
 
 if TYPE_CHECKING:
-    from napari_lungcls.gui.workers import Job
     from napari_lungcls.model import Model
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class NamedModel:
-    """A model under the name that the windows show.
+    """A model with the name that the windows show.
 
     Attributes
     ----------
@@ -36,7 +37,7 @@ class NamedModel:
     path
         The file it is saved in, or None.
     kept
-        The file that keeps it while nobody has saved it, or None.
+        The file that keeps it until the user saves it, or None.
     """
 
     name: str
@@ -45,53 +46,95 @@ class NamedModel:
     kept: Kept | None = None
 
 
-class Run(ABC):
-    """Long work of a viewer that goes on while no window shows it.
+class BackgroundRun(ABC):
+    """Long work of a viewer that continues while no window shows it.
 
     Attributes
     ----------
     job
-        The job, or None.
+        The running job, or None.
+    warnings
+        What the core has warned of during this run.
     """
 
-    job: "Job | None" = None
+    changed = Signal()
+    """It has started, changed state, ended or received a warning."""
+
+    def __init__(self, viewer: "napari.Viewer") -> None:
+        self._viewer = weakref.ref(viewer)
+        self.job: BackgroundJob | None = None
+        self.warnings: list[str] = []
+
+    def _begin(self, work: Work) -> None:
+        """Start a job that calls the methods below."""
+        self.warnings = []
+        self.job = start(
+            work,
+            owner=main_window(self.viewer),
+            progressed=self._on_progress,
+            warned=self._on_warning,
+            returned=self._on_return,
+            failed=self._on_failure,
+            ended=self._on_end,
+        )
+        self.changed.emit()
+
+    @abstractmethod
+    def _on_progress(self, report: Any) -> None: ...
+
+    @abstractmethod
+    def _on_return(self, result: Any) -> None: ...
+
+    @abstractmethod
+    def _on_failure(self, line: str) -> None: ...
+
+    @abstractmethod
+    def _on_end(self) -> None: ...
 
     @abstractmethod
     def unsaved(self) -> str:
-        """Name what would be lost with the viewer's window; empty when nothing would."""
+        """Name what closing the viewer would lose; empty if nothing."""
 
-    @abstractmethod
     def cancel(self) -> None:
-        """End the work early."""
+        """Cancel the work; what is finished is kept or offered."""
+        if self.job is not None:
+            self.job.cancel()
+            self.changed.emit()
 
     def take_offered(self) -> NamedModel | None:
-        """Take in what a cancelled run offers, if it does."""
+        """Add the model that a cancelled run offers to the session, if there is one."""
         return None
+
+    @property
+    def viewer(self) -> "napari.Viewer":
+        """The viewer, which outlives this object."""
+        found = self._viewer()
+        assert found is not None
+        return found
+
+    def _on_warning(self, line: str) -> None:
+        self.warnings.append(line)
+        self.changed.emit()
 
 
 class Session:
     """Models, runs and the annotation layer of one viewer; see `session`.
 
-    Parameters
-    ----------
-    viewer
-        The viewer.
-
     Attributes
     ----------
     follower
-        Keeps points on their images.
+        Keeps points layers aligned with their images.
     """
 
     changed = Signal()
-    """The models, or which of them is current, have changed."""
+    """The models or the current model have changed."""
 
     target_changed = Signal()
-    """Another points layer is being labelled."""
+    """Another points layer is being annotated."""
 
     def __init__(self, viewer: "napari.Viewer") -> None:
         self.follower = PointsFollower(viewer)
-        # The viewer is the key under which this is found, and must be able to go.
+        # The viewer is the weak key of this session, so the session must not keep it alive.
         self._viewer = weakref.ref(viewer)
         self._parts: dict[Callable[..., Any], Any] = {}
         self._models: dict[str, NamedModel] = {}
@@ -100,7 +143,7 @@ class Session:
         self._target: Points | None = None
 
     def part(self, kind: "Callable[[napari.Viewer], T]") -> T:
-        """Give the one object of a kind that this viewer has, made when first asked for."""
+        """Get this viewer's only object of a kind, made on first use."""
         if kind not in self._parts:
             self._parts[kind] = kind(cast("napari.Viewer", self._viewer()))
         return cast(T, self._parts[kind])
@@ -110,9 +153,9 @@ class Session:
         self._parts = {kind: each for kind, each in self._parts.items() if each is not part}
 
     @property
-    def runs(self) -> list[Run]:
-        """All long work that was asked for so far."""
-        return [part for part in self._parts.values() if isinstance(part, Run)]
+    def runs(self) -> list[BackgroundRun]:
+        """All background runs that were used so far."""
+        return [part for part in self._parts.values() if isinstance(part, BackgroundRun)]
 
     @property
     def models(self) -> tuple[NamedModel, ...]:
@@ -121,12 +164,12 @@ class Session:
 
     @property
     def current(self) -> NamedModel | None:
-        """The model that painting offers first."""
+        """The current model, or None."""
         return self._models.get(self._current) if self._current is not None else None
 
     @property
     def left(self) -> tuple[Kept, ...]:
-        """Models that earlier sessions did not save and that are not loaded."""
+        """Unsaved models of earlier sessions that are not loaded."""
         if self._left is None:
             self._left = left_behind()
         return tuple(self._left)
@@ -134,7 +177,7 @@ class Session:
     def add(
         self, model: "Model", name: str, path: Path | None = None, kept: Kept | None = None
     ) -> NamedModel:
-        """Take a model in and make it current; one of the same name is replaced if it is saved."""
+        """Add a model and make it current; a saved model of the same name is replaced."""
         name = self._free(name, model)
         self._left = [each for each in self.left if each is not kept]
         self._models[name] = NamedModel(name, model, path, kept)
@@ -143,13 +186,13 @@ class Session:
         return self._models[name]
 
     def _free(self, name: str, model: "Model") -> str:
-        """Find a name under which no other model would be lost."""
+        """Find a name that replaces no unsaved model."""
         tried = (name if i == 1 else f"{name} ({i})" for i in itertools.count(1))
         known = self._models
         return next(n for n in tried if n not in known or known[n].path or known[n].model is model)
 
     def keeps(self, named: NamedModel, kept: Kept) -> None:
-        """Note the file that keeps a model which nobody has saved."""
+        """Record the file that keeps an unsaved model."""
         if self._models.get(named.name) is named:
             self._models[named.name] = replace(named, kept=kept)
             self.changed.emit()
@@ -157,7 +200,7 @@ class Session:
             kept.remove()
 
     def saved(self, named: NamedModel, path: Path) -> None:
-        """Note where a model was saved; what was kept of it is no longer needed."""
+        """Record where a model was saved, and delete its automatically kept file."""
         if self._models.get(named.name) is named:
             self._models[named.name] = replace(named, path=path, kept=None)
         if named.kept is not None:
@@ -165,12 +208,12 @@ class Session:
         self.changed.emit()
 
     def remove(self, name: str) -> None:
-        """Forget a model, and what was kept of it.
+        """Remove a model and its automatically kept file.
 
         Raises
         ------
         KeyError
-            When there is none of this name.
+            If there is no model of this name.
         """
         gone = self._models.pop(name)
         if gone.kept is not None:
@@ -185,14 +228,14 @@ class Session:
         Raises
         ------
         KeyError
-            When there is none of this name.
+            If there is no model of this name.
         """
         if self._models[name].name != self._current:
             self._current = name
             self.changed.emit()
 
     def let_go(self) -> None:
-        """Leave models that are not saved to the next session."""
+        """Release the files of unsaved models to the next session."""
         held = [named.kept for named in self.models if named.kept is not None]
         for kept in (*held, *(self._left or ())):
             kept.release()
@@ -200,7 +243,7 @@ class Session:
 
     @property
     def target(self) -> Points | None:
-        """The points layer that is being labelled, or None."""
+        """The points layer being annotated, or None."""
         return self._target
 
     @target.setter
@@ -214,8 +257,8 @@ _sessions: "WeakKeyDictionary[napari.Viewer, Session]" = WeakKeyDictionary()
 
 
 def session(viewer: "napari.Viewer") -> Session:
-    """Give the session of a viewer; it lives as long as the viewer."""
-    # Plugins are handed a proxy of the viewer; both must find the same session.
+    """Get the session of a viewer, which lives as long as the viewer."""
+    # napari hands plugins a proxy of the viewer; both must find the same session.
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _sessions:
         _sessions[real] = Session(real)

@@ -1,4 +1,4 @@
-"""Long work in threads: the only module that knows napari's workers."""
+"""Long work in threads; the only module that uses napari's workers."""
 
 import atexit
 import gc
@@ -18,38 +18,35 @@ from napari_lungcls.gui.lifetime import when_destroyed
 from napari_lungcls.gui.wording import in_window
 
 Work = Callable[[Callable[[], bool]], Generator[Any, None, Any]]
-"""Takes `cancelled`, gives a generator of the core."""
+"""Takes `cancelled` and returns a generator of the core."""
 
 LEAST_THREADS = 6
-"""Qt's pool has as many threads as cores: a click must not wait for two running jobs."""
+"""Least size of Qt's thread pool, so that a click need not wait for running jobs."""
 
 BETWEEN_REPORTS = 0.05
-"""Seconds from one progress report to the next: more would only flood the window."""
+"""Least seconds between two progress reports, so that they do not flood the window."""
 
-POLL = 0.05
-"""Seconds between looks whether a pause is over."""
+_running: "weakref.WeakSet[BackgroundJob]" = weakref.WeakSet()
 
-_running: "weakref.WeakSet[Job]" = weakref.WeakSet()
-
-_in_thread: "dict[int, Job]" = {}
-"""The jobs by the number of the thread in which they run."""
+_in_thread: "dict[int, BackgroundJob]" = {}
+"""Running jobs by thread identifier."""
 
 _notified: set[str] = set()
 
 
-class Job(QObject):
+class BackgroundJob(QObject):
     """A generator of the core that runs in a thread.
 
-    Signals come in the window's thread: `progressed` with what the generator yields,
-    thinned, and `warned` with each different line that the core warns of; then `returned` with
+    Signals arrive in the window's thread: `progressed` with what the generator yields, at a
+    limited rate, and `warned` with each different warning of the core; then `returned` with
     its value or `failed` with one line; `ended` in any case.
 
     Parameters
     ----------
     work
-        Takes `cancelled`, which the generator is to ask now and then, and gives the generator.
+        Takes `cancelled`, which the generator should call regularly, and returns the generator.
     owner
-        When it is destroyed, the job is cancelled and nothing is reported any more.
+        When it is destroyed, the job is cancelled and reports nothing more.
     """
 
     progressed = Signal(object)
@@ -80,12 +77,12 @@ class Job(QObject):
 
     @property
     def paused(self) -> bool:
-        """Whether it is held."""
+        """Whether it is paused."""
         return not self._awake.is_set()
 
     @property
     def cancelling(self) -> bool:
-        """Whether it was asked to end."""
+        """Whether cancellation was requested."""
         return self._cancelled.is_set()
 
     def begin(self) -> None:
@@ -93,9 +90,9 @@ class Job(QObject):
         pool = QThreadPool.globalInstance()
         pool.setMaxThreadCount(max(LEAST_THREADS, pool.maxThreadCount()))
         if not _running:
-            # Python's collector stops all threads while it looks at every object. With the
-            # libraries of a network there are millions, and the window would stand still for
-            # a third of a second; while jobs run it looks at new objects only.
+            # A full garbage collection stops all threads. With a deep-learning library loaded
+            # there are millions of objects, and the window would freeze for a third of a
+            # second. While jobs run, only new objects are examined.
             gc.freeze()
         _running.add(self)
         _wait_at_exit()
@@ -103,24 +100,24 @@ class Job(QObject):
         self._worker.start()
 
     def cancel(self) -> None:
-        """Ask the generator to end; what it has so far is returned as usual."""
+        """Ask the generator to stop; it returns what it has so far."""
         self._cancelled.set()
         self._awake.set()
 
     def pause(self) -> None:
-        """Hold it where it next asks whether it was cancelled."""
+        """Pause when the generator next calls `cancelled`."""
         self._awake.clear()
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Resume after a pause."""
         self._awake.set()
 
     def wait(self, milliseconds: int = 20_000) -> bool:
-        """Wait until the generator has ended; tell whether it has."""
+        """Wait until the generator has ended; return whether it has."""
         return self._left.wait(milliseconds / 1000)
 
     def drop(self) -> None:
-        """Cancel, and report nothing any more: who wanted to know is gone."""
+        """Cancel, and report nothing more because the owner is gone."""
         self._silent = True
         self.cancel()
 
@@ -129,25 +126,25 @@ class Job(QObject):
         return self._cancelled.is_set()
 
     def _steps(self) -> Generator[Any, None, Any]:
-        """Run the core's generator and say when it has ended."""
+        """Run the generator of the core, in the thread."""
         _in_thread[threading.get_ident()] = self
         try:
             return (yield from self._thinned(self._work(self._asked)))
         except InputError as error:
-            # An exception would be shown with a traceback; this is no fault of the code.
+            # A return value, as napari would show an exception with a traceback.
             return _Refusal(in_window(str(error)))
         finally:
             _in_thread.pop(threading.get_ident(), None)
             self._left.set()
 
     def warn(self, line: str) -> None:
-        """Report what the core warns of in the job's thread, each line once."""
+        """Report a warning of the core, each line once."""
         if line not in self._lines and not self._silent:
             self._lines.add(line)
             self.warned.emit(in_window(line))
 
     def _thinned(self, generator: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
-        """Let the first and last report through, those that must be told, and a few more."""
+        """Limit the rate of reports, but pass on the first, the last and every epoch."""
         latest: Any = None
         pending, last = False, 0.0
         while True:
@@ -191,16 +188,15 @@ class Job(QObject):
 
 
 class _Worker(GeneratorWorker):
-    """A worker that leaves the module `warnings` alone.
+    """A worker that does not touch the module `warnings`.
 
-    superqt exchanges the filters and the hook of the whole process while a thread runs. Of two
-    threads that overlap, one would take away what the other needs. It also takes a
-    `RuntimeError`, as torch raises when memory runs out, for a sign that the worker is gone,
-    and never says that it has ended.
+    superqt replaces the warning filters and hook of the whole process while a thread runs, so
+    that overlapping threads disturb each other. It also mistakes a `RuntimeError`, as torch
+    raises when out of memory, for a deleted worker, and then never emits `finished`.
     """
 
     def run(self) -> None:
-        """Do as `WorkerBase.run` does otherwise."""
+        """Do what `WorkerBase.run` does otherwise."""
         self.started.emit()
         self._running = True
         try:
@@ -209,7 +205,7 @@ class _Worker(GeneratorWorker):
                 raise result
             if not self.abort_requested:
                 self.returned.emit(result)
-        except Exception as error:  # whatever it is, `errored` tells of it
+        except Exception as error:  # reported by `errored`
             self.errored.emit(error)
         self._running = False
         self.finished.emit()
@@ -217,25 +213,24 @@ class _Worker(GeneratorWorker):
 
 
 class _Refusal:
-    """The line of an `InputError` on its way out of the thread."""
+    """The message of an `InputError`, returned from the thread."""
 
     def __init__(self, line: str) -> None:
         self.line = line
 
 
 def _notify(line: str) -> None:
-    """Show a warning that no window waits for, once."""
+    """Show a warning as a notification, once."""
     if line not in _notified:
         _notified.add(line)
         show_warning(line)
 
 
 def _hear_warnings() -> None:
-    """Have what the core warns of in the thread of a job reported by the job.
+    """Route warnings of the core in a job's thread to the job.
 
-    napari puts a function of its own in the same place while it runs, hence every job looks
-    whether ours is still there. Each warning is let through each time: Python itself would
-    show it for the first run only.
+    napari replaces `warnings.showwarning` too, so every job checks that ours is in place. The
+    filter lets each warning through every time; by default Python shows it once per process.
     """
     warnings.filterwarnings("always", category=LungclsWarning)
     before = warnings.showwarning
@@ -254,7 +249,7 @@ def _hear_warnings() -> None:
 
 
 def _must_tell(value: Any) -> bool:
-    """Tell whether a report must not be thinned out: it carries the record of an epoch."""
+    """Tell whether a report must not be dropped because it has the metrics of an epoch."""
     return getattr(value, "record", None) is not None
 
 
@@ -267,21 +262,21 @@ def start(
     returned: Callable[[Any], None] | None = None,
     failed: Callable[[str], None] | None = None,
     ended: Callable[[], None] | None = None,
-) -> Job:
+) -> BackgroundJob:
     """Run a generator of the core in a thread.
 
     Parameters
     ----------
     work
-        Takes `cancelled` and gives the generator.
+        Takes `cancelled` and returns the generator.
     owner
-        The widget that the callbacks belong to; when it goes, the job is cancelled.
+        The widget that the callbacks belong to; when it is destroyed, the job is cancelled.
     progressed, warned, returned, failed, ended
-        Called in the window's thread; see `Job`. An `InputError` is also shown as a
-        notification, any other exception as napari shows errors, and a warning that has no
+        Called in the window's thread; see `BackgroundJob`. An `InputError` is also shown as a
+        notification, any other exception as napari shows errors, and a warning without a
         callback as a notification, once.
     """
-    job = Job(work, owner)
+    job = BackgroundJob(work, owner)
     for signal, callback in (
         (job.progressed, progressed),
         (job.warned, warned or _notify),
@@ -295,7 +290,7 @@ def start(
     return job
 
 
-def start_call(call: Callable[[], Any], *, owner: QObject, **callbacks: Any) -> Job:
+def start_call(call: Callable[[], Any], *, owner: QObject, **callbacks: Any) -> BackgroundJob:
     """Run a plain function in a thread; see `start` for the callbacks."""
 
     def work(cancelled: Callable[[], bool]) -> Generator[Any, None, Any]:
@@ -306,17 +301,17 @@ def start_call(call: Callable[[], Any], *, owner: QObject, **callbacks: Any) -> 
 
 
 def cancel_all(milliseconds: int = 20_000) -> bool:
-    """Cancel every job and wait until the threads have ended; tell whether they have.
+    """Cancel every job and wait until the threads have ended; return whether they have.
 
-    A library that still computes while Qt leaves can crash the process.
+    A library that still computes while Qt shuts down can crash the process.
     """
     for job in list(_running):
         job.drop()
     return bool(QThreadPool.globalInstance().waitForDone(milliseconds))
 
 
-def _drop_with(owner: QObject, job: Job) -> Callable[[], None]:
-    """Drop the job when its owner is destroyed; return what undoes that."""
+def _drop_with(owner: QObject, job: BackgroundJob) -> Callable[[], None]:
+    """Drop the job when its owner is destroyed; return a function that prevents it."""
     known = weakref.ref(job)
 
     def drop() -> None:
@@ -327,9 +322,9 @@ def _drop_with(owner: QObject, job: Job) -> Callable[[], None]:
 
 
 def _wait_at_exit() -> None:
-    """Have the application wait for the threads before it leaves, once.
+    """Make the application wait for the threads before it exits.
 
-    An application whose event loop a script never ran does not say that it quits.
+    `atexit` covers scripts that never run the event loop, where `aboutToQuit` is not emitted.
     """
     application = QCoreApplication.instance()
     if application is not None and not application.property("lungcls_waits"):

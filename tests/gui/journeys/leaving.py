@@ -53,7 +53,7 @@ def leave(pixels: np.ndarray, points: Points, model: object, seconds: float) -> 
     painting.choices.stride_box.setValue(1)
     painting.start()
     hands.settle(seconds)
-    assert training.job is not None
+    assert training.training.job is not None
     hands.window.close()
 
 

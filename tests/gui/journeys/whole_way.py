@@ -95,7 +95,7 @@ def train(hands: Hands, pulse: Pulse) -> float:
     hands.type("field_zooms", "1")
     hands.type("field_val_fraction", "0")
     hands.click("train_start")
-    words = hands.find("train_start").parent().words
+    words = hands.find("train_status")
     hands.until(lambda: "loss" in words.text(), 120, "the first steps")
     hands.click("train_cancel")
     start = hands.find("train_start")
@@ -155,7 +155,7 @@ def paint(hands: Hands, image: Any, pulse: Pulse) -> Watched:
 
 def classify(hands: Hands, image: Any) -> Any:
     """Drag a rectangle and click a point to classify a grid and a point."""
-    hands.click("probe_mode")
+    hands.click("predict_mode")
     plane = hands.viewer.dims.current_step[0]
     corners = [image.data_to_world((plane, y, x)) for y, x in ((200, 200), (296, 296))]
     hands.drag(*corners)
@@ -167,9 +167,9 @@ def classify(hands: Hands, image: Any) -> Any:
     grid = len(found.data)
     hands.point(image.data_to_world((plane, 100, 100)))
     hands.until(lambda: len(found.data) == grid + 1, 60, "the point")
-    hands.click("probe_undo")
+    hands.click("predict_undo")
     assert len(found.data) == grid
-    hands.click("probe_mode")
+    hands.click("predict_mode")
     return found
 
 

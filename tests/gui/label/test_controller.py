@@ -16,7 +16,7 @@ from napari_lungcls.gui.label import summary
 from napari_lungcls.gui.label.controller import Labeller
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.session import session
-from napari_lungcls.gui.train.gather import gather
+from napari_lungcls.gui.train.pairs import gather
 
 
 def classes(labeller: Labeller) -> list[str]:

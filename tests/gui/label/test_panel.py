@@ -17,7 +17,7 @@ from napari_lungcls.annotation.autosave import SUFFIX
 from napari_lungcls.gui.label import LabelPoints
 from napari_lungcls.gui.layers import positions
 from napari_lungcls.gui.session import session
-from napari_lungcls.gui.train import gather
+from napari_lungcls.gui.train.pairs import obstacle
 from plugin_in_napari import plugin_registered
 
 TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
@@ -492,12 +492,12 @@ def test_points_that_came_before_their_image_wait_for_it(shown, tmp_path):
     QApplication.processEvents()
     assert panel.waiting.isVisible()
     assert panel.points.findText("mine") < 0
-    assert "wait" in gather.obstacle([(other, layer)])
+    assert "wait" in obstacle([(other, layer)])
     choose_image_of_waiting(panel, "b")
     assert (panel.labeller.image, panel.labeller.layer) == (other, layer)
     assert panel.images.layer is other
-    assert "wait" not in gather.obstacle([(other, layer)])
-    assert "belongs to the image 'b'" in gather.obstacle([(viewer.layers[0], layer)])
+    assert "wait" not in obstacle([(other, layer)])
+    assert "belongs to the image 'b'" in obstacle([(viewer.layers[0], layer)])
     panel.save_points(tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
     click(panel, other, (3, 196.5, 50))

@@ -109,7 +109,7 @@ def test_nothing_in_view_and_a_view_in_3d_are_refused():
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((4, 64, 80), np.uint8), name="lung")
     image.corner_pixels = np.array([[0, 0, 79], [0, 0, 79]])
-    with pytest.raises(InputError, match="nothing of the image 'lung' is in view"):
+    with pytest.raises(InputError, match="no part of the image 'lung' is in view"):
         region_in_view(viewer, image)
     viewer.dims.ndisplay = 3
     with pytest.raises(InputError, match="switch to 2-D"):

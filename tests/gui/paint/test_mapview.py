@@ -38,7 +38,7 @@ def shares_of(view):
     return [label.text() for label in view.legend.shares]
 
 
-def probabilities_of(view):
+def shown_probabilities(view):
     return [label.text() for label in view.legend.probabilities]
 
 
@@ -80,12 +80,12 @@ def test_the_cursor_tells_class_and_probabilities(view, viewer, painted, image, 
     put(viewer, painted, image)
     viewer.dims.set_current_step(0, 1)
     viewer.cursor.position = tuple(image.data_to_world((1, 9, 13)))
-    qtbot.waitUntil(lambda: view.under.text() == "Under the cursor: class 1, 75 %")
-    assert probabilities_of(view) == ["25 %", "75 %"]
-    assert [bar.value for bar in view.legend.bars] == [0.25, 0.75]
+    qtbot.waitUntil(lambda: view.under.text() == "At the cursor: class 1, 75 %")
+    assert shown_probabilities(view) == ["25 %", "75 %"]
+    assert [bar.value() for bar in view.legend.bars] == [25, 75]
     viewer.cursor.position = tuple(image.data_to_world((1, -20, 13)))
     qtbot.waitUntil(lambda: view.under.text() == OFF_MAP)
-    assert probabilities_of(view) == ["", ""]
+    assert shown_probabilities(view) == ["", ""]
 
 
 def test_the_cursor_tells_the_class_alone_where_no_probabilities_were_kept(
@@ -96,8 +96,8 @@ def test_the_cursor_tells_the_class_alone_where_no_probabilities_were_kept(
     bare.classes[:] = 1
     put(viewer, bare, image)
     viewer.cursor.position = tuple(image.data_to_world((0, 9, 13)))
-    qtbot.waitUntil(lambda: view.under.text() == "Under the cursor: class 0")
-    assert probabilities_of(view) == ["", ""]
+    qtbot.waitUntil(lambda: view.under.text() == "At the cursor: class 0")
+    assert shown_probabilities(view) == ["", ""]
 
 
 @pytest.mark.parametrize("name", ["result.ome.zarr", "result.ome.tif"])

@@ -35,7 +35,7 @@ def run(qtbot, window):
 
 
 def finish(qtbot, window):
-    qtbot.waitUntil(lambda: not window.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not window.painting.busy, timeout=30_000)
 
 
 def steps(monkeypatch, before):
@@ -151,7 +151,7 @@ def test_the_plane_in_view_is_painted_first_and_seen_at_once(
                 time.sleep(0.005)
 
     def viewer_map():
-        return [layer for layer in list(window.layers) if isinstance(layer, Labels)]
+        return [layer for layer in list(window.painting.layers) if isinstance(layer, Labels)]
 
     monkeypatch.setattr("napari_lungcls.gui.workers.BETWEEN_REPORTS", 0)
     ready = []
@@ -160,8 +160,8 @@ def test_the_plane_in_view_is_painted_first_and_seen_at_once(
     viewer.dims.set_current_step(0, 3)
     child(window, "paint_extent").setCurrentText("Whole stack")
     click(qtbot, window, "paint_start")
-    qtbot.waitUntil(lambda: len(window.layers) > 0)
-    layer = window.layers[-1]
+    qtbot.waitUntil(lambda: len(window.painting.layers) > 0)
+    layer = window.painting.layers[-1]
     assert not layer.data.any()
     assert layer.get_value((3, 8, 8)) in (0, None)
     assert not child(window, "save_map").isEnabled()
@@ -192,7 +192,7 @@ def test_cancel_keeps_what_is_painted_and_says_how_much(window, viewer, qtbot, b
     click(qtbot, window, "paint_cancel")
     go.append(True)
     finish(qtbot, window)
-    words = "Cancelled: 25 % painted. The layer keeps what is there."
+    words = "Cancelled: 25 % painted; the layer keeps this part."
     assert window.run_bar.words.text() == words
     assert (viewer.layers["lung map"].data > 0).mean() == 0.25
 
@@ -221,7 +221,7 @@ def test_removing_the_layer_ends_the_painting(window, viewer, qtbot, blocky, mon
     viewer.add_image(blocky(4, 64, 80), name="lung")
     child(window, "paint_extent").setCurrentText("Whole stack")
     click(qtbot, window, "paint_start")
-    qtbot.waitUntil(lambda: len(window.layers) > 0)
+    qtbot.waitUntil(lambda: len(window.painting.layers) > 0)
     viewer.layers.remove("lung map")
     go.append(True)
     finish(qtbot, window)
@@ -283,19 +283,19 @@ def test_a_painting_outlives_its_window_and_shows_itself_again(
     child(window, "paint_extent").setCurrentText("Whole stack")
     click(qtbot, window, "paint_start")
     qtbot.waitUntil(lambda: window.run_bar.words.text().startswith("25 % painted"))
-    job = window.job
+    job = window.painting.job
     click(qtbot, window, "paint_pause")
     window.parent().titleBarWidget().close_button.click()
     again = PaintMap(viewer)
     viewer.window.add_dock_widget(again, name="Paint again")
-    assert again.job is job
+    assert again.painting.job is job
     assert not child(again, "paint_start").isEnabled()
     assert again.run_bar.words.text() == "paused"
     assert child(again, "paint_pause").isChecked()
     assert again.maps.layer == viewer.layers["lung map"]
     assert not child(again, "save_map").isEnabled()
     again.start()
-    assert again.job is job
+    assert again.painting.job is job
     click(qtbot, again, "paint_pause")
     go.append(True)
     finish(qtbot, again)
@@ -342,7 +342,7 @@ def test_the_choice_of_a_model_is_shared(window, viewer, blocky):
 
 def test_a_model_is_loaded_from_its_file(window, viewer, qtbot, tmp_path):
     path = bright_model().save(tmp_path / "lung.safetensors")
-    window.load_from(path)
+    window.choices.model_box.load_from(path)
     qtbot.waitUntil(lambda: session(viewer).current.name == "lung")
     assert child(window, "paint_model").currentText() == "lung"
     assert session(viewer).current.path == path
@@ -379,7 +379,7 @@ def test_an_extent_that_is_wrong_is_refused_before_the_run(window, viewer, qtbot
     with pytest.raises(InputError):
         window.choices.plan()
     click(qtbot, window, "paint_start")
-    assert window.job is None
+    assert window.painting.job is None
     assert "the first must not come after the last" in window.run_bar.words.text()
 
 
@@ -391,9 +391,9 @@ def test_the_window_stays_alive_while_a_map_is_painted(window, viewer, qtbot, bl
     beat.setInterval(10)
     beat.timeout.connect(lambda: beats.append(time.perf_counter()))
     click(qtbot, window, "paint_start")
-    qtbot.waitUntil(lambda: len(window.layers) > 0)
+    qtbot.waitUntil(lambda: len(window.painting.layers) > 0)
     painted = []
-    window.job.ended.connect(lambda: painted.append(time.perf_counter()))
+    window.painting.job.ended.connect(lambda: painted.append(time.perf_counter()))
     beat.start()
     finish(qtbot, window)
     beat.stop()

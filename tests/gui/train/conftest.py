@@ -51,8 +51,8 @@ def train(window: TrainModel, qtbot: Any) -> Callable[[], None]:
         # Points are counted a little later than they come.
         qtbot.waitUntil(window.run.start_button.isEnabled)
         window.run.start_button.click()
-        assert window.job is not None
-        qtbot.waitUntil(lambda: window.job is None, timeout=60_000)
+        assert window.training.job is not None
+        qtbot.waitUntil(lambda: window.training.job is None, timeout=60_000)
         QApplication.processEvents()
 
     return run

@@ -9,7 +9,7 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.layers import place
 from napari_lungcls.gui.points_layer import categories, class_colors, fill
-from napari_lungcls.gui.train.gather import counted, gather, obstacle, warnings
+from napari_lungcls.gui.train.pairs import counted, gather, obstacle, warnings
 
 LUNG = ClassScheme.preset("lung")
 
@@ -38,9 +38,8 @@ def points(
 def test_pairs_become_copies_in_pixels_of_the_image():
     picture = image(scale=(0.5, 0.5), translate=(10, 20), units="um")
     layer = points(["alveoli", "", "septa", "duct"], picture)
-    material = gather([(picture, layer)])
-    ((stack, table),) = material.pairs
-    assert material.scheme.names == LUNG.names
+    ((stack, table),), scheme = gather([(picture, layer)])
+    assert scheme.names == LUNG.names
     assert (stack.name, stack.pixel_size) == ("section", 0.5)
     assert list(table.labels) == ["alveoli", "septa", "duct"]
     np.testing.assert_allclose(table.coordinates, [[0, 7.25], [2, 7.25], [3, 7.25]])
@@ -53,7 +52,7 @@ def test_pairs_become_copies_in_pixels_of_the_image():
 
 def test_points_are_counted_by_class():
     layer = points(["duct", "septa", "", "duct"], image())
-    assert counted(layer) == "0 alveoli, 1 septa, 2 duct; 1 point without a class left out"
+    assert counted(layer) == "0 alveoli, 1 septa, 2 duct; 1 unlabelled point not used"
     assert counted(PointsLayer(np.zeros((3, 2)))) == "no classes"
 
 
@@ -65,12 +64,12 @@ def test_what_is_missing_is_said():
     deep = Image(np.zeros((2, 60, 80)), name="deep")
     other = points(["a", "b"], picture, ClassScheme.of_names(["a", "b"]), "other")
     for pairs, line in (
-        ([], "Add a pair"),
+        ([], "Add an image and its points"),
         ([(None, full)], "Open an image"),
         ([(picture, None)], "Label some points"),
         ([(picture, bare)], "Layer 'bare' has no classes"),
         ([(picture, empty)], "Layer 'mine' has no labelled points"),
-        ([(deep, full)], "Layer 'mine' has 2 axes and image 'deep' has 3"),
+        ([(deep, full)], "Layer 'mine' has 2 axes but image 'deep' has 3"),
         ([(picture, full), (picture, other)], "layer 'other' has a, b; give both the same classes"),
         ([(picture, points(["septa"], picture))], "No point is labelled alveoli or duct; label"),
     ):
@@ -86,7 +85,7 @@ def test_classes_are_counted_over_all_pairs():
     assert warnings([(picture, first)]) == "No point is labelled duct."
     second = points(["duct"] * 4, picture)
     assert warnings([(picture, first), (picture, second)]) == (
-        "Only 4 duct: with fewer than 10 points a class is hardly learned."
+        "Only 4 duct: a class needs at least 10 points to be learned."
     )
     assert obstacle([(picture, first), (picture, second)]) == ""
     assert warnings([(picture, None)]) == ""

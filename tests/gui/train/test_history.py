@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_lungcls.gui.train.history import History, ceiling, epoch_ticks, loss_ceiling
+from napari_lungcls.gui.train.run import TrainingHistory, ceiling, epoch_ticks, loss_ceiling
 from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.progress import TrainingProgress
 
@@ -21,7 +21,7 @@ def ended(epoch: int, loss: float, val: float | None = 0.5) -> EpochRecord:
 
 
 def test_the_next_of_several_trainings_begins_anew():
-    history = History()
+    history = TrainingHistory()
     history.add(step(4, 1.0, ended(1, 1.0), "fold 1 of 2"))
     assert history.loss() == ([1.0], [1.0])
     history.add(step(1, 3.0, part="fold 2 of 2"))
@@ -29,7 +29,7 @@ def test_the_next_of_several_trainings_begins_anew():
 
 
 def test_the_loss_is_drawn_within_epochs_too():
-    history = History()
+    history = TrainingHistory()
     assert not history.add(TrainingProgress("reading", 3, 9))
     assert history.loss() == ([], [])
     assert history.add(step(1, 1.5))

@@ -12,8 +12,8 @@ from known_network import make_document, make_spec
 from napari_lungcls.gui.layers import link
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
+from napari_lungcls.gui.train.curves import ThemeColours
 from napari_lungcls.gui.train.run import TrainingRun
-from napari_lungcls.gui.train.theme import Colours
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model, load
 
@@ -102,7 +102,7 @@ def cancel_after_two_epochs(window, qtbot):
     assert not window.run.start_button.isEnabled()
     qtbot.waitUntil(lambda: len(window.curves.history.records) >= 2, timeout=60_000)
     window.run.cancel_button.click()
-    qtbot.waitUntil(lambda: window.job is None, timeout=60_000)
+    qtbot.waitUntil(lambda: window.training.job is None, timeout=60_000)
 
 
 def test_a_cancelled_run_offers_its_network_and_the_old_model_stays(
@@ -149,11 +149,11 @@ def test_cancelling_before_an_epoch_has_ended_leaves_no_model(
     window.start()
     # Either the thread has not read the first window yet, or it is in its first epoch.
     qtbot.waitUntil(lambda: not steps or window.training.latest is not None, timeout=60_000)
-    window.cancel()
-    qtbot.waitUntil(lambda: window.job is None, timeout=60_000)
+    window.training.cancel()
+    qtbot.waitUntil(lambda: window.training.job is None, timeout=60_000)
     assert session(viewer).models == ()
     assert window.outcome.words.text() == (
-        "Cancelled before the first epoch had ended; there is no new network."
+        "Cancelled before the first epoch ended; no new network."
     )
     assert window.outcome.keep_button.isHidden()
 
@@ -172,7 +172,7 @@ def test_a_preview_is_a_model_of_every_point(window, viewer, add_scene, qtbot):
     window.run.other_button.click()
     assert not window.run.start_button.isEnabled()
     assert not window.run.other_button.isEnabled()
-    qtbot.waitUntil(lambda: window.job is None, timeout=60_000)
+    qtbot.waitUntil(lambda: window.training.job is None, timeout=60_000)
     document = session(viewer).current.model.document
     assert document.settings["freeze"] == "yes"
     assert (document.split["validation"], len(document.history)) == (0, 1)
@@ -213,7 +213,7 @@ def test_models_are_saved_and_loaded(window, viewer, add_scene, train, qtbot, tm
     qtbot.addWidget(other)
     # A window that opens later shows the model as well.
     assert other.outcome.words.text().startswith("Validation: ")
-    with qtbot.waitSignal(other.models.load_from(path).ended):
+    with qtbot.waitSignal(other.models.choice.load_from(path).ended):
         pass
     assert session(viewer).current.name == "mine"
     assert session(viewer).current.model.document == known.model.document
@@ -223,7 +223,7 @@ def test_models_are_saved_and_loaded(window, viewer, add_scene, train, qtbot, tm
 
 def test_a_model_that_is_none_is_refused(window, viewer, qtbot, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
-    job = window.models.load_from(tmp_path / "bad.safetensors")
+    job = window.models.choice.load_from(tmp_path / "bad.safetensors")
     with qtbot.waitSignal(job.failed) as caught:
         pass
     qtbot.waitUntil(lambda: not job.running)
@@ -238,7 +238,7 @@ def test_pictures_follow_the_theme(window, viewer, add_scene, train, theme):
     train()
     viewer.theme = "dark" if theme == "light" else "light"
     viewer.theme = theme
-    colours = Colours.of(theme)
+    colours = ThemeColours.of(theme)
     ground = window.curves.loss.plot.backgroundBrush().color()
     assert ground.name() == colours.ground.name()
     table = window.outcome.table
@@ -270,7 +270,7 @@ def test_a_training_outlives_its_window_and_shows_itself_again(window, viewer, a
     window.form.fill(TINY.model_copy(update={"epochs": 1000, "patience": 1000}))
     qtbot.waitUntil(window.run.start_button.isEnabled)
     window.start()
-    job = window.job
+    job = window.training.job
     qtbot.waitUntil(lambda: len(window.curves.history.records) >= 1, timeout=60_000)
     press_close(window)
     ended = len(session(viewer).part(TrainingRun).history.records)
@@ -279,7 +279,7 @@ def test_a_training_outlives_its_window_and_shows_itself_again(window, viewer, a
     )
     again = TrainModel(viewer)
     viewer.window.add_dock_widget(again, name="Train again")
-    assert again.job is job
+    assert again.training.job is job
     assert len(again.curves.history.records) > ended
     assert not again.curves.isHidden()
     assert not again.run.bar.isHidden()
@@ -288,9 +288,9 @@ def test_a_training_outlives_its_window_and_shows_itself_again(window, viewer, a
     # There is no second one: neither by its button nor by a script.
     assert not again.run.start_button.isEnabled()
     again.start()
-    assert again.job is job
+    assert again.training.job is job
     again.run.cancel_button.click()
-    qtbot.waitUntil(lambda: again.job is None, timeout=60_000)
+    qtbot.waitUntil(lambda: again.training.job is None, timeout=60_000)
     assert "Cancelled after epoch" in again.outcome.words.text()
 
 
@@ -376,7 +376,7 @@ def test_the_figures_are_of_the_epoch_that_is_kept(window):
     session(window.training.viewer).add(Model(document, {}), "made")
     assert "100.0 %" in window.curves.accuracy.legend.text()
     assert "75.0 %" not in window.curves.accuracy.legend.text()
-    assert "kept: 2" in window.curves.accuracy.legend.text()
+    assert "best: 2" in window.curves.accuracy.legend.text()
     assert window.curves.accuracy.kept.isVisible()
     assert window.curves.accuracy.kept.value() == 2
 

@@ -1,34 +1,24 @@
-"""What to paint with, over what, how finely, and what to keep."""
+"""What to paint: the model, the image, the cell size, the planes, and the layers to keep."""
 
 import napari
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QSpinBox,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSpinBox, QWidget
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.channels import stack_of
 from napari_lungcls.gui.image_details import ImageDetails
+from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.maps import map_of
+from napari_lungcls.gui.messages import cells
 from napari_lungcls.gui.model_choice import ModelChoice
 from napari_lungcls.gui.paint.extent import (
     Extent,
-    Plan,
+    PaintingPlan,
     make_plan,
     position_in_view,
     region_in_view,
 )
-from napari_lungcls.gui.paint.steps import cells
-from napari_lungcls.gui.parts import SPACING, LayerBox, note, redden
+from napari_lungcls.gui.parts import SPACING, LayerBox, beside, button, narrow, note, redden
 from napari_lungcls.gui.session import NamedModel
 from napari_lungcls.gui.wording import in_window
 from napari_lungcls.images.stack import ImageStack
@@ -41,14 +31,8 @@ NO_MODEL = "No model yet: train one, or load one from a file."
 NO_IMAGE = "No image yet: open one, or drop it on the viewer."
 
 
-class Choices(QWidget):
-    """The form above the start button.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    """
+class PaintChoices(QWidget):
+    """The form above the start button."""
 
     changed = Signal()
 
@@ -57,13 +41,14 @@ class Choices(QWidget):
         self._viewer = viewer
         self._stack: ImageStack | None = None
         self._problem = NO_IMAGE
-        self.model_box, self.load_button = ModelChoice(viewer), QPushButton("Load…")
+        self.model_box = ModelChoice(viewer)
+        self.load_button = button("Load…", "load_model", "Load a model from a .safetensors file")
         self.image_box = LayerBox(viewer, Image, accept=lambda layer: map_of(layer) is None)
         self.details = ImageDetails(viewer, self.image_box)
         self.stride_box, self.stride_words = QSpinBox(), QLabel()
         self.extent_box = QComboBox()
         self.first_box, self.last_box = QSpinBox(), QSpinBox()
-        self.in_view = QCheckBox("Only what is in view")
+        self.in_view = QCheckBox("Only the visible part")
         self.probabilities = QCheckBox("Probabilities")
         self.confidence = QCheckBox("Confidence")
         self.estimate = note()
@@ -84,11 +69,11 @@ class Choices(QWidget):
 
     @property
     def extent(self) -> Extent:
-        """Which planes are chosen; the whole of an image that has none."""
+        """Which planes are chosen; all for an image without planes."""
         return Extent(self.extent_box.currentText()) if self._planes() else Extent.ALL
 
     def refusal(self) -> str:
-        """Say what is missing before painting can start; nothing when all is there."""
+        """Say why painting cannot start; empty if it can."""
         if self.model is None:
             return NO_MODEL
         if self._stack is not None:
@@ -99,25 +84,25 @@ class Choices(QWidget):
         return self._problem
 
     def remarks(self) -> list[str]:
-        """Say where the chosen image differs from those that the model was trained on."""
+        """Say how the image differs from those the model was trained on."""
         if self.model is None or self._stack is None:
             return []
         return [in_window(line) for line in remarks(self._stack, self.model.model.document)]
 
-    def plan(self) -> Plan:
+    def plan(self) -> PaintingPlan:
         """Lay cells over the chosen part of the chosen image.
 
         Raises
         ------
         InputError
-            When that part is empty.
+            If that part is empty.
         """
         image = self.image
         if image is None:
             raise InputError(NO_IMAGE)
         return self._plan(image, stack_of(image))
 
-    def _plan(self, image: Image, stack: ImageStack) -> Plan:
+    def _plan(self, image: Image, stack: ImageStack) -> PaintingPlan:
         region = region_in_view(self._viewer, image) if self.in_view.isChecked() else None
         return make_plan(
             stack,
@@ -129,28 +114,26 @@ class Choices(QWidget):
         )
 
     def update_estimate(self) -> None:
-        """Say how many cells there will be and how much room they take."""
-        if self.image is None or self._stack is None or self.model is None:
-            self.estimate.setText(self.refusal())
-            redden(self.estimate, False)
-            return
-        if refused := self.refusal():
-            self.estimate.setText(refused)
-            redden(self.estimate, True)
-            return
-        redden(self.estimate, False)
-        try:
-            plan = self._plan(self.image, self._stack)
-        except InputError as error:
-            self.estimate.setText(str(error))
-            redden(self.estimate, True)
-            return
+        """Show the number of cells and the memory they take, or what is wrong."""
+        image, stack, named = self.image, self._stack, self.model
+        text, wrong = self.refusal(), True
+        if image is None or stack is None or named is None:
+            wrong = False
+        elif not text:
+            try:
+                text, wrong = self._estimate(self._plan(image, stack), named), False
+            except InputError as error:
+                text = str(error)
+        self.estimate.setText(text)
+        redden(self.estimate, wrong)
+
+    def _estimate(self, plan: PaintingPlan, named: NamedModel) -> str:
         room = plan.bytes(
-            len(self.model.model.scheme),
+            len(named.model.scheme),
             probabilities=self.probabilities.isChecked(),
             confidence=self.confidence.isChecked(),
         )
-        self.estimate.setText(f"{cells(plan.grid.shape)}, {size(room)}")
+        return f"{cells(plan.grid.shape)}, {size(room)}"
 
     def _set_up(self) -> None:
         self.stride_box.setRange(1, MAX_STRIDE)
@@ -158,39 +141,35 @@ class Choices(QWidget):
         self.stride_box.setSuffix(" px")
         self.extent_box.addItems([extent.value for extent in Extent])
         self.probabilities.setChecked(True)
-        box = self.extent_box
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        box.setMinimumContentsLength(6)
-        box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        narrow(self.extent_box, 6)
         for widget, name, tip in (
-            (self.model_box, "paint_model", "The network that paints"),
-            (self.load_button, "load_model", "Load a model from a .safetensors file"),
+            (self.model_box, "paint_model", "The model to paint with"),
             (self.image_box, "paint_image", "The image to paint"),
             (
                 self.stride_box,
                 "paint_stride",
-                "Image pixels from one painted cell to the next. Small strides show thin\n"
-                "structures and take more room; the time is nearly the same.",
+                "Distance between painted cells in image pixels. Small strides show thin\n"
+                "structures but take more memory; the time is nearly the same.",
             ),
             (
                 self.extent_box,
                 "paint_extent",
-                "Which planes to paint, along the last slider. Of the sliders before it,\n"
-                "such as time, the shown position is painted unless it is the whole stack.",
+                "Which planes to paint, along the last slider. Of the other sliders, such as\n"
+                "time, the shown position is painted, unless the whole stack is.",
             ),
             (self.first_box, "paint_first", "First plane, counted from 0"),
-            (self.last_box, "paint_last", "Last plane, painted too"),
-            (self.in_view, "paint_in_view", "Leave out what the window does not show now"),
+            (self.last_box, "paint_last", "Last plane, included"),
+            (self.in_view, "paint_in_view", "Paint only what the viewer shows now"),
             (
                 self.probabilities,
                 "with_probabilities",
-                "Keep the probability of every class: shown under the cursor, as hidden\n"
-                "layers, and saved with the map. Takes 2 bytes for each class and cell.",
+                "Keep the probability of each class: shown at the cursor, as hidden layers,\n"
+                "and saved with the map. Takes 2 bytes per class and cell.",
             ),
             (
                 self.confidence,
                 "with_confidence",
-                "Add a hidden layer of the top probability: dark where the network guesses.",
+                "Add a hidden layer with the highest probability: dark where the model is unsure.",
             ),
         ):
             widget.setObjectName(name)
@@ -201,10 +180,10 @@ class Choices(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(SPACING)
         form.setColumnStretch(1, 1)
-        self._range = beside((self.first_box, 1), (QLabel("to"), 0), (self.last_box, 1))
-        self._extent_label = QLabel("Extent")
+        self._range = beside((self.first_box, 1), QLabel("to"), (self.last_box, 1))
+        self._extent_label = QLabel("Planes")
         rows: list[tuple[QLabel | None, QWidget]] = [
-            (QLabel("Model"), beside((self.model_box, 1), (self.load_button, 0))),
+            (QLabel("Model"), beside((self.model_box, 1), self.load_button)),
             (QLabel("Image"), self.image_box),
             (None, self.details),
             (QLabel("Stride"), beside((self.stride_box, 1), (self.stride_words, 1))),
@@ -253,17 +232,6 @@ class Choices(QWidget):
         self.changed.emit()
 
     def _planes(self) -> int:
-        """Count the planes along the axis before `(y, x)`; 0 for one flat image."""
+        """Count the planes along the axis before `(y, x)`; 0 for a 2-D image."""
         leading = () if self._stack is None else self._stack.leading
         return leading[-1] if leading else 0
-
-
-def beside(*parts: tuple[QWidget, int]) -> QWidget:
-    """Put widgets into one row, each with its share of the room."""
-    whole = QWidget()
-    row = QHBoxLayout(whole)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(SPACING)
-    for widget, stretch in parts:
-        row.addWidget(widget, stretch)
-    return whole

@@ -1,4 +1,4 @@
-"""What is to be painted: which planes and which part of them; and what is looked at. No Qt."""
+"""Which planes and region to paint, and which part of the image is in view. No Qt."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +10,7 @@ from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.image_id import image_shape
 from napari_lungcls.gui.layers import from_world
 from napari_lungcls.images.geometry import map_cell, map_offset
 from napari_lungcls.images.stack import ImageStack
@@ -17,7 +18,7 @@ from napari_lungcls.inference.grid import MapGrid, Region
 
 
 class Extent(Enum):
-    """Which planes of a stack are painted."""
+    """Which planes of a stack to paint."""
 
     PLANE = "This plane"
     RANGE = "Range of planes"
@@ -25,13 +26,13 @@ class Extent(Enum):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Cells to paint over an image.
+class PaintingPlan:
+    """The cells to paint over an image.
 
     Attributes
     ----------
     grid
-        The cells, over the image or the part of it that its other axes show.
+        The cells, over the image or the chosen part of it.
     first
         Image plane of the map's first plane, one number per axis before `(y, x)`.
     """
@@ -40,22 +41,16 @@ class Plan:
     first: tuple[int, ...]
 
     def cell(self, position: NDArray[np.float64]) -> tuple[float, ...]:
-        """Give the cell of the map at a position `(…, y, x)` in data pixels of the image."""
+        """Give the map cell at a position `(…, y, x)` in data pixels of the image."""
         grid, offset = self.grid, map_offset(self.grid.stride)
         start = np.array([grid.rows.start, grid.columns.start]) + offset
         within = (position[-2:] - start) / grid.stride
         return (*(position[:-2] - np.array(self.first)).tolist(), *within.tolist())
 
     def bytes(self, classes: int, *, probabilities: bool, confidence: bool) -> int:
-        """Count the bytes that the map's cells take."""
+        """Count the bytes that the cells of the map take."""
         each = 1 + 2 * classes * (probabilities or confidence) + 2 * confidence
         return each * int(np.prod(self.grid.shape, dtype=np.int64))
-
-
-class Look:
-    """Where the user looks, written by the window and read by the painter's thread."""
-
-    cell: tuple[float, ...] | None = None
 
 
 def make_plan(
@@ -66,8 +61,8 @@ def make_plan(
     *,
     planes: tuple[int, int] = (0, 0),
     region: Region | None = None,
-) -> Plan:
-    """Lay cells over an image, or the part of it that was chosen.
+) -> PaintingPlan:
+    """Lay cells over an image or a part of it.
 
     Parameters
     ----------
@@ -77,18 +72,18 @@ def make_plan(
         Image pixels between cells.
     extent
         Which planes. `PLANE` and `RANGE` run along the axis before `(y, x)`; of the axes
-        before that, such as time, the position that is shown is painted.
+        before that, such as time, the shown position is painted.
     position
-        What is shown, `(…, y, x)` in data pixels of the image.
+        The shown position, `(…, y, x)` in data pixels of the image.
     planes
-        First and last plane of a range, both painted.
+        First and last plane of a range, both included.
     region
         Rows and columns of pixels; all by default.
 
     Raises
     ------
     InputError
-        When the stride, the region or the planes do not suit the image.
+        If the stride, region or planes do not fit the image.
     """
     first = (0,) * len(stack.leading)
     along: slice | None = None
@@ -101,11 +96,11 @@ def make_plan(
         first = (*first[:-1], low)
         along = slice(low, high + 1)
         stack = at(stack, first[:-1])
-    return Plan(MapGrid.over(stack, stride, region, along), first)
+    return PaintingPlan(MapGrid.over(stack, stride, region, along), first)
 
 
 def at(stack: ImageStack, index: tuple[int, ...]) -> ImageStack:
-    """Give one position along the first axes of a stack, which keep their places with length 1."""
+    """Take one position along the first axes of a stack, which remain with length 1."""
     if not index:
         return stack
     shift = [s * i for s, i in zip(stack.scale, index, strict=False)] + [0.0] * stack.ndim
@@ -122,7 +117,7 @@ def at(stack: ImageStack, index: tuple[int, ...]) -> ImageStack:
 
 
 class _At:
-    """An array seen at one position of its first axes; nothing is read before it is asked for."""
+    """A lazy view of an array at one position of its first axes."""
 
     def __init__(self, array: Any, index: tuple[int, ...]) -> None:
         self._array, self._index = array, index
@@ -130,12 +125,12 @@ class _At:
         self.dtype = array.dtype
 
     def __getitem__(self, key: tuple[Any, ...]) -> Any:
-        """Read a region of a plane: `key` names the plane with whole numbers."""
+        """Read a region of a plane; `key` selects the plane with integers."""
         return self._array[(*self._index, *key[len(self._index) :])]
 
 
 def world_in_view(viewer: "napari.Viewer") -> tuple[float, ...]:
-    """Give the position in the world that the view is centred on."""
+    """Give the world position at the centre of the view."""
     point = np.array(viewer.dims.point, float)
     shown = list(viewer.dims.displayed)
     point[shown] = np.array(viewer.scene.camera.center, float)[-len(shown) :]
@@ -143,14 +138,8 @@ def world_in_view(viewer: "napari.Viewer") -> tuple[float, ...]:
 
 
 def position_in_view(viewer: "napari.Viewer", image: Layer) -> NDArray[np.float64]:
-    """Give the data pixel `(…, y, x)` of an image that the view is centred on."""
+    """Give the data pixel `(…, y, x)` of an image at the centre of the view."""
     return from_world(image, world_in_view(viewer))
-
-
-def image_shape(image: Image) -> tuple[int, ...]:
-    """Give the pixels along each axis of an image, without its colours."""
-    shape = image.data[0].shape if image.multiscale else image.data.shape
-    return tuple(int(n) for n in shape[: image.ndim])
 
 
 def region_in_view(viewer: "napari.Viewer", image: Image) -> Region:
@@ -159,11 +148,11 @@ def region_in_view(viewer: "napari.Viewer", image: Image) -> Region:
     Raises
     ------
     InputError
-        When nothing of the image is in view, or it is not seen from above.
+        If no part of the image is in view, or the view is not the plane of y and x.
     """
     ends = tuple(viewer.dims.order[-2:])
     if viewer.dims.ndisplay != 2 or ends != (viewer.dims.ndim - 2, viewer.dims.ndim - 1):
-        raise InputError("'Only what is in view' needs the flat view of y and x; switch to 2-D")
+        raise InputError("'Only the visible part' needs a 2-D view of y and x; switch to 2-D")
     corners = np.asarray(image.corner_pixels, float)[:, -2:]
     if image.multiscale:
         factors = np.asarray(image.downsample_factors, float)[image.data_level]
@@ -172,5 +161,5 @@ def region_in_view(viewer: "napari.Viewer", image: Image) -> Region:
     low = np.clip(np.floor(corners[0]), 0, [height, width]).astype(int)
     high = np.clip(np.ceil(corners[1]) + 1, 0, [height, width]).astype(int)
     if (high - low <= 1).any():
-        raise InputError(f"nothing of the image {image.name!r} is in view; move it into sight")
+        raise InputError(f"no part of the image {image.name!r} is in view; move it into view")
     return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))

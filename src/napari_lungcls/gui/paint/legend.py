@@ -1,57 +1,31 @@
-"""The legend of a painted map: colours, names, shares, and what lies under the cursor."""
+"""The legend of a painted map: class colours, names, shares, and probabilities at the cursor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPaintEvent
-from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QWidget
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QToolButton, QWidget
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui.parts import SPACING, color_icon
-from napari_lungcls.utils.humanize import percent
 
 NAME_WIDTH = 90
-"""Pixels that the name of a class may take; longer ones are cut, the tooltip has them whole."""
+"""Greatest width of a class name in pixels; longer names are elided."""
 
 
-class Bar(QWidget):
-    """A thin bar for a number from 0 to 1, in the colour of a class."""
-
-    def __init__(self, color: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._color, self._value = QColor(color), 0.0
-        self.setMinimumWidth(40)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    @property
-    def value(self) -> float:
-        """What it shows."""
-        return self._value
-
-    @value.setter
-    def value(self, value: float) -> None:
-        if value != self._value:
-            self._value = value
-            self.update()
-
-    def sizeHint(self) -> QSize:
-        """Ask for a line's height."""
-        return QSize(60, 10)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw the bar in a thin frame that shows in either theme."""
-        painter = QPainter(self)
-        painter.fillRect(0, 0, round(self.width() * self._value), self.height(), self._color)
-        painter.setPen(QColor(128, 128, 128))
-        painter.drawRect(0, 0, self.width() - 1, self.height() - 1)
-        painter.end()
+BAR = """
+QProgressBar {{ background: transparent; border: 1px solid gray; }}
+QProgressBar::chunk {{ background: {}; }}
+"""
+"""A thin frame that is visible in both themes, filled with the colour of a class."""
 
 
 class Legend(QWidget):
-    """A row for each class; a click on its name hides or shows the class."""
+    """One row per class; clicking a class name hides or shows the class."""
 
     hidden_changed = Signal(object)
-    """The codes of the classes that are hidden, a frozenset."""
+    """Frozenset of the codes of the hidden classes."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,7 +37,7 @@ class Legend(QWidget):
         self._grid.setColumnStretch(2, 1)
         self.names: list[QToolButton] = []
         self.shares: list[QLabel] = []
-        self.bars: list[Bar] = []
+        self.bars: list[QProgressBar] = []
         self.probabilities: list[QLabel] = []
         self._scheme: ClassScheme | None = None
 
@@ -72,27 +46,27 @@ class Legend(QWidget):
         if scheme != self._scheme:
             self._scheme = scheme
             self._build(scheme)
-        for code, button in enumerate(self.names):
-            button.blockSignals(True)
-            button.setChecked(code not in hidden)
-            button.blockSignals(False)
+        for code, name in enumerate(self.names):
+            with QSignalBlocker(name):
+                name.setChecked(code not in hidden)
         self._show_hidden()
         self.set_shares(None)
         self.set_probabilities(None)
 
     def set_shares(self, shares: Mapping[str, float] | None) -> None:
-        """Show each class's share of the painted cells; nothing while they are not known."""
+        """Show the share of each class in the painted cells, or nothing if not known."""
         if self._scheme is None:
             return
         known = shares if shares is not None and any(shares.values()) else None
         for name, label in zip(self._scheme.names, self.shares, strict=True):
-            label.setText("" if known is None else percent(known[name]))
+            label.setText("" if known is None else f"{100 * known[name]:.1f} %")
 
-    def set_probabilities(self, probabilities: Sequence[float] | None) -> None:
-        """Show the probabilities under the cursor; nothing where there are none."""
+    def set_probabilities(self, probabilities: NDArray[np.float32] | None) -> None:
+        """Show the probabilities at the cursor, or nothing if there are none."""
         for code, (bar, label) in enumerate(zip(self.bars, self.probabilities, strict=True)):
-            bar.value = 0.0 if probabilities is None else float(probabilities[code])
-            label.setText("" if probabilities is None else percent(probabilities[code], 0))
+            value = None if probabilities is None else float(probabilities[code])
+            bar.setValue(round(100 * (value or 0.0)))
+            label.setText("" if value is None else f"{100 * value:.0f} %")
 
     def _build(self, scheme: ClassScheme | None) -> None:
         while (item := self._grid.takeAt(0)) is not None:
@@ -110,35 +84,38 @@ class Legend(QWidget):
             self._add_row(code + 1, spec.name, spec.color)
 
     def _add_row(self, row: int, name: str, color: str) -> None:
-        button, share, bar, probabilities = QToolButton(), QLabel(), Bar(color), QLabel()
-        metrics = button.fontMetrics()
-        button.setIcon(color_icon(color))
-        button.setText(f" {metrics.elidedText(name, Qt.TextElideMode.ElideRight, NAME_WIDTH)}")
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setCheckable(True)
-        button.setAutoRaise(True)
-        button.setToolTip(f"{name}: click to hide or show it")
-        button.toggled.connect(self._on_toggle)
-        share.setToolTip("Share of the painted cells, not corrected")
-        bar.setToolTip(f"Probability of {name} under the cursor")
-        share.setMinimumWidth(share.fontMetrics().horizontalAdvance("100.0 %"))
-        probabilities.setMinimumWidth(probabilities.fontMetrics().horizontalAdvance("100 %"))
-        for label in (share, probabilities):
+        toggle, share, bar, probability = QToolButton(), QLabel(), QProgressBar(), QLabel()
+        metrics = toggle.fontMetrics()
+        toggle.setIcon(color_icon(color))
+        toggle.setText(f" {metrics.elidedText(name, Qt.TextElideMode.ElideRight, NAME_WIDTH)}")
+        toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        toggle.setCheckable(True)
+        toggle.setAutoRaise(True)
+        toggle.setToolTip(f"{name}: click to hide or show this class")
+        toggle.toggled.connect(self._on_toggle)
+        share.setToolTip("Share of the painted cells, not corrected for model errors")
+        bar.setTextVisible(False)
+        bar.setFixedHeight(10)
+        bar.setMinimumWidth(40)
+        bar.setStyleSheet(BAR.format(color))
+        bar.setToolTip(f"Probability of {name} at the cursor")
+        for label, widest in ((share, "100.0 %"), (probability, "100 %")):
+            label.setMinimumWidth(label.fontMetrics().horizontalAdvance(widest))
             label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        for column, widget in enumerate((button, share, bar, probabilities)):
+        for column, widget in enumerate((toggle, share, bar, probability)):
             self._grid.addWidget(widget, row, column)
-        self.names.append(button)
+        self.names.append(toggle)
         self.shares.append(share)
         self.bars.append(bar)
-        self.probabilities.append(probabilities)
+        self.probabilities.append(probability)
 
     def _show_hidden(self) -> None:
         """Leave the square of a hidden class empty."""
         if self._scheme is not None:
-            for button, color in zip(self.names, self._scheme.colors, strict=True):
-                button.setIcon(color_icon(color if button.isChecked() else "transparent"))
+            for name, color in zip(self.names, self._scheme.colors, strict=True):
+                name.setIcon(color_icon(color if name.isChecked() else "transparent"))
 
     def _on_toggle(self, checked: bool) -> None:
         self._show_hidden()
-        hidden = (code for code, button in enumerate(self.names) if not button.isChecked())
+        hidden = (code for code, name in enumerate(self.names) if not name.isChecked())
         self.hidden_changed.emit(frozenset(hidden))

@@ -1,28 +1,24 @@
-"""The painted maps that are open: legend, what is under the cursor, saving and opening."""
+"""The painted maps in the viewer: legend, class at the cursor, saving and opening."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import napari
 from napari.layers import Image, Labels, Layer
-from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QMenu,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QMenu, QWidget
 
 from napari_lungcls.gui.dialogs import ask_folder, ask_open, ask_save
 from napari_lungcls.gui.layers import KEY
+from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.map_files import image_for, layer_name
 from napari_lungcls.gui.maps import (
     HIDDEN,
     SHARES,
     UNSAVED,
     add_layers,
+    cell_under,
     is_map,
     map_colors,
     map_layers,
@@ -30,17 +26,15 @@ from napari_lungcls.gui.maps import (
     open_map,
     quieten,
 )
-from napari_lungcls.gui.paint.hover import Hover
 from napari_lungcls.gui.paint.legend import Legend
-from napari_lungcls.gui.parts import SPACING, LayerBox, note
-from napari_lungcls.gui.workers import Job, start, start_call
+from napari_lungcls.gui.parts import LayerBox, beside, button, column, note
+from napari_lungcls.gui.workers import BackgroundJob, start, start_call
 from napari_lungcls.inference.painted import PaintedMap
-from napari_lungcls.utils.humanize import percent
 from napari_lungcls.utils.progress import stepwise
 
 NO_MAP = "no map is open"
-EMPTY = "Paint a map above, or open one that was saved."
-UNCORRECTED = "Shares of the painted cells, not corrected for the network's errors."
+EMPTY = "Paint a map above, or open a saved one."
+UNCORRECTED = "Shares of the painted cells, not corrected for model errors."
 OFF_MAP = "Point at the map to see its probabilities."
 SUFFIXES = (".ome.zarr", ".ome.tif", ".ome.tiff", ".zarr", ".tif", ".tiff", ".geojson")
 FILTERS = (
@@ -48,28 +42,48 @@ FILTERS = (
     "Polygons for QuPath (*.geojson)"
 )
 
+HOVER_INTERVAL = 40
+"""Milliseconds between two updates while the cursor moves."""
+
 
 class MapView(QWidget):
-    """Shows one of the painted maps of a viewer and keeps it.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    """
+    """Shows one of the painted maps of a viewer, and saves and opens maps."""
 
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._busy: Layer | None = None
-        self._job: Job | None = None
+        self._job: BackgroundJob | None = None
         self.map_box = LayerBox(viewer, Labels, accept=is_map, empty=NO_MAP)
+        self.map_box.setObjectName("map_choice")
+        self.map_box.setToolTip("The map to show in the legend, read at the cursor, and save")
         self.legend, self.under, self.words = Legend(), note(), note(UNCORRECTED)
-        self.save_button, self.open_button = QPushButton("Save map…"), QPushButton("Open map…")
+        self.save_button = button(
+            "Save map…",
+            "save_map",
+            "Save this map as OME-Zarr (any size), OME-TIFF (small maps) or polygons",
+        )
+        self.open_button = button(
+            "Open map…", "open_map", "Open a saved map with its position and colours"
+        )
+        menu = QMenu(self.open_button)
+        for text, slot in (
+            ("OME-Zarr folder…", self._choose_folder),
+            ("OME-TIFF file…", self._choose_tiff),
+        ):
+            action = menu.addAction(text)
+            assert action is not None
+            action.triggered.connect(slot)
+        self.open_button.setMenu(menu)
         self.saved = note()
-        self._hover = Hover(viewer, self)
-        self._lay_out()
-        self._hover.told.connect(self._on_hover)
+        self._hover_timer = QTimer(self, singleShot=True, interval=HOVER_INTERVAL)
+        layout = column(self)
+        buttons = beside(self.save_button, self.open_button)
+        for widget in (self.map_box, self.legend, self.under, self.words, buttons, self.saved):
+            layout.addWidget(widget)
+        self._hover_timer.timeout.connect(self._on_hover)
+        moved, turned = viewer.cursor.events.position, viewer.dims.events.current_step
+        listen(self, moved, turned, slot=self._on_move)
         self.legend.hidden_changed.connect(self._on_hidden)
         self.map_box.layer_changed.connect(self._on_map)
         self.save_button.clicked.connect(self._choose_file)
@@ -81,33 +95,35 @@ class MapView(QWidget):
         return self.map_box.layer
 
     def watch(self, layer: Labels) -> None:
-        """Show a map that is being painted; it cannot be saved before that ends."""
+        """Show a map that is being painted; it cannot be saved until painting has ended."""
         self._busy = layer
         self.map_box.choose(layer)
         self._allow()
 
     def set_shares(self, layer: Layer, shares: Mapping[str, float]) -> None:
-        """Take the shares of the classes of a map."""
+        """Set the class shares of a map."""
         layer.metadata[KEY][SHARES] = shares
         self.show_shares()
 
     def show_shares(self) -> None:
-        """Show the shares of the chosen map, as far as it is painted."""
+        """Show the class shares of the chosen map, as far as it is painted."""
         if self.layer is not None and SHARES in self.layer.metadata[KEY]:
             self.legend.set_shares(self.layer.metadata[KEY][SHARES])
 
     def release(self) -> None:
-        """Let the map that was being painted be saved."""
+        """Allow saving the map that was being painted."""
         self._busy = None
         self._allow()
 
-    def save_to(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Job | None:
-        """Save the map that is shown, in a thread; the suffix says in which format.
+    def save_to(
+        self, path: str | os.PathLike[str], *, overwrite: bool = False
+    ) -> BackgroundJob | None:
+        """Save the shown map in a thread.
 
         Parameters
         ----------
         path
-            `.ome.zarr`, `.ome.tif` or `.geojson`.
+            The suffix gives the format: `.ome.zarr`, `.ome.tif` or `.geojson`.
         overwrite
             Whether an existing file or folder is replaced.
         """
@@ -138,8 +154,8 @@ class MapView(QWidget):
         )
         return self._job
 
-    def open_from(self, path: str | os.PathLike[str]) -> Job:
-        """Open a saved map as layers, in the place of its image if that is open."""
+    def open_from(self, path: str | os.PathLike[str]) -> BackgroundJob:
+        """Open a saved map as layers, aligned with its image if that is open."""
         source = os.fspath(path)
         quieten()
         self._begin(f"Opening {Path(source).name}…")
@@ -152,37 +168,8 @@ class MapView(QWidget):
         )
         return self._job
 
-    def _lay_out(self) -> None:
-        self.map_box.setObjectName("map_choice")
-        self.map_box.setToolTip("The painted map that legend, cursor and Save are about")
-        self.save_button.setObjectName("save_map")
-        self.save_button.setToolTip(
-            "Save this map as OME-Zarr (any size), OME-TIFF (small) or polygons"
-        )
-        self.open_button.setObjectName("open_map")
-        self.open_button.setToolTip("Open a map that was saved, with its place and colours")
-        menu = QMenu(self.open_button)
-        for text, slot in (
-            ("OME-Zarr folder…", self._choose_folder),
-            ("OME-TIFF file…", self._choose_tiff),
-        ):
-            action = menu.addAction(text)
-            assert action is not None
-            action.triggered.connect(slot)
-        self.open_button.setMenu(menu)
-        column, row = QVBoxLayout(self), QHBoxLayout()
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACING)
-        row.addWidget(self.save_button)
-        row.addWidget(self.open_button)
-        for widget in (self.map_box, self.legend, self.under, self.words):
-            column.addWidget(widget)
-        column.addLayout(row)
-        column.addWidget(self.saved)
-
     def _on_map(self, layer: Labels | None) -> None:
         painted = map_of(layer)
-        self._hover.layer = layer
         known = {} if layer is None else layer.metadata[KEY]
         self.legend.set_scheme(
             None if painted is None else painted.scheme, known.get(HIDDEN, frozenset())
@@ -203,16 +190,24 @@ class MapView(QWidget):
                 returned=lambda shares: self.set_shares(layer, shares),
             )
 
-    def _on_hover(self, found: Any) -> None:
-        painted = map_of(self.layer)
+    def _on_move(self, event: object = None) -> None:
+        if self.layer is not None and not self._hover_timer.isActive():
+            self._hover_timer.start()
+
+    def _on_hover(self) -> None:
+        """Show what the map says at the cursor."""
+        layer, painted = self.layer, map_of(self.layer)
+        found = None
+        if layer is not None and layer in self._viewer.layers:
+            found = cell_under(layer, self._viewer.cursor.position)
         if painted is None or found is None:
             self.under.setText(OFF_MAP)
             self.legend.set_probabilities(None)
             return
         code, probabilities = found
         name = painted.scheme.names[code]
-        known = "" if probabilities is None else f", {percent(probabilities[code], 0)}"
-        self.under.setText(f"Under the cursor: {name}{known}")
+        known = "" if probabilities is None else f", {100 * float(probabilities[code]):.0f} %"
+        self.under.setText(f"At the cursor: {name}{known}")
         self.legend.set_probabilities(probabilities)
 
     def _on_hidden(self, hidden: frozenset[int]) -> None:
@@ -251,7 +246,7 @@ class MapView(QWidget):
     def _choose_file(self) -> None:
         start = f"{'map' if self.layer is None else self.layer.name}.ome.zarr"
         if path := ask_save(self, "Save map", start, FILTERS, SUFFIXES):
-            # The dialog has asked whether a file may be replaced.
+            # The dialog has already asked about replacing a file.
             self.save_to(path, overwrite=path.is_file())
 
     def _choose_folder(self) -> None:

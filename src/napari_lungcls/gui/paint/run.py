@@ -1,8 +1,7 @@
-"""A painting that goes on while no window shows it, and the layers it fills. No widgets."""
+"""Painting in the background, with or without a window, and the layers it fills. No widgets."""
 
 import threading
 import time
-import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -17,66 +16,53 @@ from napari_lungcls.gui.docks import in_sight, main_window
 from napari_lungcls.gui.layer_types import LayerData
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import SHARES, UNSAVED, add_layers, is_map, map_layers, quieten
-from napari_lungcls.gui.paint.extent import Look, Plan, position_in_view
-from napari_lungcls.gui.paint.steps import outcome
-from napari_lungcls.gui.session import NamedModel, Run, session
-from napari_lungcls.gui.workers import Job, start
+from napari_lungcls.gui.messages import painting_result
+from napari_lungcls.gui.paint.extent import PaintingPlan, position_in_view
+from napari_lungcls.gui.session import BackgroundRun, NamedModel, session
+from napari_lungcls.gui.workers import Work
 from napari_lungcls.inference.watching import PaintingStep, painting_steps
 
 REFRESH = 200
-"""Milliseconds between two refreshes of what is being painted: more often slows the window."""
+"""Milliseconds between two refreshes of the map; more often would slow the window down."""
 BETWEEN_LAYERS = 50
-"""Milliseconds from one hidden layer to the next: napari takes a tenth of a second to add one."""
+"""Milliseconds between adding two hidden layers; napari takes 100 ms to add one."""
 DRAWN = 150
-"""Milliseconds in which a new layer is drawn, before the network begins to compute."""
+"""Milliseconds for drawing a new layer before the network starts to compute."""
 
 
-class PaintingRun(Run):
-    """The painting of a viewer: one at a time, shown by however many windows.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
+class PaintingRun(BackgroundRun):
+    """The painting of a viewer: one at a time, shown by any number of windows.
 
     Attributes
     ----------
-    job
-        The job, or None.
     layers
-        The layers of this or the latest painting, its class map last.
+        Layers of the current or latest painting, the class map last.
     last
-        Its latest report.
-    warnings
-        What the core warned of, in the window's words.
+        Its latest progress report.
     words, refused
-        How the latest painting ended, and whether it was refused.
+        How the latest painting ended, and whether it failed.
     """
 
-    changed = Signal()
-    """It began, was held, went on, ended, or was warned of something."""
-
     appeared = Signal(Labels)
-    """The class map that is being painted has a layer now."""
+    """The class map being painted has been added as a layer."""
 
     progressed = Signal(PaintingStep)
 
     refreshed = Signal()
-    """What was painted meanwhile is shown."""
+    """The map has been redrawn."""
 
     def __init__(self, viewer: "napari.Viewer") -> None:
-        self._viewer = weakref.ref(viewer)
+        super().__init__(viewer)
         session(viewer).part(Closing)
-        self.job: Job | None = None
         self.layers: list[Layer] = []
         self.last: PaintingStep | None = None
-        self.warnings: list[str] = []
         self.words, self.refused = "", False
         self._waiting: list[LayerData] = []
         self._began = 0.0
-        self._plan: Plan | None = None
+        self._plan: PaintingPlan | None = None
         self._image: Image | None = None
-        self._look, self._shown = Look(), threading.Event()
+        self._cell: tuple[float, ...] | None = None  # in view; read by the job's thread
+        self._shown = threading.Event()
         self._wants_probabilities = False
         window = main_window(viewer)
         self._timer, self._adder = QTimer(window), QTimer(window)
@@ -87,66 +73,47 @@ class PaintingRun(Run):
 
     @property
     def busy(self) -> bool:
-        """Whether a painting runs, or layers of it are still to be added."""
+        """Whether painting is in progress, or some of its layers are still to be added."""
         return self.job is not None or self._adder.isActive()
 
     @property
-    def viewer(self) -> "napari.Viewer":
-        """The viewer, which lives as long as this."""
-        found = self._viewer()
-        assert found is not None
-        return found
-
-    @property
     def class_layer(self) -> Labels | None:
-        """The class map of this or the latest painting, or None."""
+        """The class map of the current or latest painting, or None."""
         layer = self.layers[-1] if self.layers else None
         return layer if isinstance(layer, Labels) else None
 
     def start(
-        self, named: NamedModel, plan: Plan, image: Image, *, probabilities: bool, confidence: bool
+        self,
+        named: NamedModel,
+        plan: PaintingPlan,
+        image: Image,
+        *,
+        probabilities: bool,
+        confidence: bool,
     ) -> None:
-        """Begin to paint, unless a painting runs."""
+        """Start painting, unless a painting is in progress."""
         if self.job is not None:
             return
         self._plan, self._image, self._wants_probabilities = plan, image, probabilities
         self.layers, self._waiting, self.last = [], [], None
-        self.warnings, self.words, self.refused = [], "", False
-        self._look, self._shown = Look(), threading.Event()
-        self._look.cell = self._cell_in_view()
+        self.words, self.refused = "", False
+        self._cell, self._shown = self._cell_in_view(), threading.Event()
         self._began = time.perf_counter()
         quieten()
-        self.job = start(
-            self._work(named, plan, confidence),
-            owner=main_window(self.viewer),
-            progressed=self._on_progress,
-            warned=self._on_warning,
-            returned=self._on_return,
-            failed=self._on_failure,
-            ended=self._on_end,
-        )
-        self.changed.emit()
-
-    def cancel(self) -> None:
-        """End the painting; what is painted stays."""
-        if self.job is not None:
-            self.job.cancel()
-            self.changed.emit()
+        self._begin(self._work(named, plan, confidence))
 
     def unsaved(self) -> str:
-        """Name the painting that runs; its map is named as a layer."""
-        return "" if self.job is None else "the painting that runs. It ends now"
+        """Name the painting in progress; its map is listed as a layer."""
+        return "" if self.job is None else "the painting in progress; it will stop"
 
     def hold(self, held: bool) -> None:
-        """Hold the painting, or go on."""
+        """Pause or resume painting."""
         if self.job is not None and held != self.job.paused:
             (self.job.pause if held else self.job.resume)()
             self.changed.emit()
 
-    def _work(
-        self, named: NamedModel, plan: Plan, confidence: bool
-    ) -> Callable[[Callable[[], bool]], Generator[PaintingStep, None, PaintingStep]]:
-        grid, look, shown = plan.grid, self._look, self._shown
+    def _work(self, named: NamedModel, plan: PaintingPlan, confidence: bool) -> Work:
+        grid, shown = plan.grid, self._shown
         wanted = self._wants_probabilities or confidence
 
         def work(cancelled: Callable[[], bool]) -> Generator[PaintingStep, None, PaintingStep]:
@@ -157,7 +124,7 @@ class PaintingRun(Run):
                 planes=grid.planes,
                 probabilities=wanted,
                 cancelled=cancelled,
-                in_view=lambda: look.cell,
+                in_view=lambda: self._cell,
             )
 
             def wait() -> None:
@@ -174,8 +141,8 @@ class PaintingRun(Run):
             try:
                 self._add_layers(step)
             finally:
-                # Once the new layer is drawn: a network that computes takes the processors
-                # that the window needs for it.
+                # Only once the new layer is drawn: a computing network takes the processors
+                # that the window needs for drawing.
                 QTimer.singleShot(DRAWN, self._shown.set)
             return
         self.progressed.emit(step)
@@ -200,7 +167,7 @@ class PaintingRun(Run):
         self._timer.start()
 
     def _add_next(self) -> None:
-        """Add one of the hidden layers under the class map: all at once would hold things up."""
+        """Add one hidden layer below the class map; all at once would block the window."""
         layers = self.viewer.layers
         if not self._waiting or self.class_layer not in layers:
             self._adder.stop()
@@ -213,8 +180,8 @@ class PaintingRun(Run):
         self.layers.insert(-1, layer)
 
     def _on_tick(self) -> None:
-        """Show what was painted meanwhile, and tell the painter what is looked at."""
-        self._look.cell = self._cell_in_view()
+        """Redraw the map, and tell the painter which part is in view."""
+        self._cell = self._cell_in_view()
         self._refresh(thumbnail=False, extent=False, highlight=False)
 
     def _refresh(self, **parts: bool) -> None:
@@ -225,13 +192,9 @@ class PaintingRun(Run):
             self.class_layer.metadata[KEY][SHARES] = self.last.shares
             self.refreshed.emit()
 
-    def _on_warning(self, line: str) -> None:
-        self.warnings.append(line)
-        self.changed.emit()
-
     def _on_return(self, last: PaintingStep) -> None:
         self.last = last
-        self.words = outcome(last, time.perf_counter() - self._began)
+        self.words = painting_result(last, time.perf_counter() - self._began)
 
     def _on_failure(self, line: str) -> None:
         self.words, self.refused = line, True
@@ -244,12 +207,12 @@ class PaintingRun(Run):
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self._refresh()
         self.changed.emit()
-        # Without words it was dropped with its viewer.
+        # There is no result if the job was dropped with its viewer.
         if self.words and not self.refused and not in_sight(self.viewer, "paint_start"):
             show_info(self.words)
 
     def _on_removed(self, event: Any) -> None:
-        """Paint no further when nobody can see it."""
+        """Cancel painting when its class map is removed."""
         if self.layers and event.value == self.layers[-1]:
             self.cancel()
 

@@ -1,23 +1,16 @@
-"""Showing what the augmentation makes of tiles: a button, and a dialog with the picture."""
+"""A button that shows augmented tiles, and the dialog that shows them."""
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QImage, QPixmap
-from qtpy.QtWidgets import (
-    QDialog,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QDialog, QLabel, QScrollArea, QWidget
 
+from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.gui.dialogs import ask_save
-from napari_lungcls.gui.parts import SPACING, note, panel_layout
-from napari_lungcls.gui.train.gather import Material
-from napari_lungcls.gui.workers import Job, start_call
+from napari_lungcls.gui.parts import beside, button, column, note, panel_layout, show_text
+from napari_lungcls.gui.workers import BackgroundJob, start_call
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.settings import TrainingSettings
 
 LARGEST = QSize(1100, 800)
@@ -27,26 +20,23 @@ Picture = NDArray[np.uint8]
 
 
 class AugmentationPreview(QWidget):
-    """A button that shows a few tiles as training would draw them.
+    """A button that shows tiles around a few points with augmentation.
 
-    Who owns it connects `asked` and answers with `draw`.
+    The owner connects `asked` and calls `draw`.
     """
 
     asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.job: Job | None = None
-        self.button, self.words = QPushButton("Show augmented tiles"), note()
-        self.button.setObjectName("show_augmented")
-        self.words.setObjectName("augmentation_message")
+        self.job: BackgroundJob | None = None
+        self.button = button("Show augmented tiles", "show_augmented")
+        self.words = note(name="augmentation_message")
         self.dialog = PictureDialog(self)
         self._refused, self._draws = "", 0
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACING)
-        column.addWidget(self.button)
-        column.addWidget(self.words)
+        layout = column(self)
+        layout.addWidget(self.button)
+        layout.addWidget(self.words)
         self.refuse("")
         self.allow("")
         self.button.clicked.connect(self.asked)
@@ -55,16 +45,20 @@ class AugmentationPreview(QWidget):
     def allow(self, reason: str) -> None:
         """Enable the button, or disable it with the reason as its tooltip."""
         self._refused = reason
-        self.button.setToolTip(reason or "Tiles around a few points as training would see them.")
+        self.button.setToolTip(reason or "Show tiles around a few points as the network sees them.")
         self._enable()
 
     def refuse(self, line: str) -> None:
         """Say why there is no picture."""
-        self.words.setText(line)
-        self.words.setVisible(bool(line))
+        show_text(self.words, line)
 
-    def draw(self, material: Material, settings: TrainingSettings) -> None:
-        """Make the picture in a thread and show it; each time with other draws and points."""
+    def draw(
+        self,
+        pairs: list[tuple[ImageStack, Points]],
+        scheme: ClassScheme,
+        settings: TrainingSettings,
+    ) -> None:
+        """Make the picture in a thread and show it, with a new random draw each time."""
         if self.job is not None:
             return
         self.refuse("")
@@ -74,8 +68,7 @@ class AugmentationPreview(QWidget):
         def picture() -> Picture:
             from napari_lungcls.learning.augmentation_preview import preview_augmentation
 
-            chosen = settings.model_copy(update={"seed": seed})
-            return preview_augmentation(material.pairs, chosen, material.scheme)
+            return preview_augmentation(pairs, settings.model_copy(update={"seed": seed}), scheme)
 
         self.job = start_call(
             picture,
@@ -97,34 +90,28 @@ class AugmentationPreview(QWidget):
 
 
 class PictureDialog(QDialog):
-    """The picture, with buttons for another one and to save it; the viewer stays usable."""
+    """Shows the picture without blocking the viewer, with buttons to redraw and save it."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Augmented tiles")
         self.picture: Picture | None = None
-        self.shown, self.again, self.save = (
-            QLabel(),
-            QPushButton("Draw again"),
-            QPushButton("Save picture"),
+        self.shown = QLabel()
+        self.again = button(
+            "Draw again", "draw_again", "Show other points with new random augmentation."
         )
-        self.again.setObjectName("draw_again")
-        self.again.setToolTip("Show other points and other draws, with the settings as they are.")
-        self.save.setObjectName("save_augmented")
-        self.save.setToolTip("Write the picture to a PNG file.")
+        self.save = button("Save picture…", "save_augmented", "Save the picture as a PNG file.")
         self.shown.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self._area = QScrollArea()
-        self._area.setWidget(self.shown)
-        self._area.setWidgetResizable(True)
-        column, row = panel_layout(self), QHBoxLayout()
-        column.addWidget(self._area)
-        row.addWidget(self.again)
-        row.addWidget(self.save)
-        column.addLayout(row)
+        area = QScrollArea()
+        area.setWidget(self.shown)
+        area.setWidgetResizable(True)
+        layout = panel_layout(self)
+        layout.addWidget(area)
+        layout.addWidget(beside(self.again, self.save))
         self.save.clicked.connect(self._on_save)
 
     def show_picture(self, picture: Picture) -> None:
-        """Show a picture `(y, x, 3)`."""
+        """Show an RGB picture `(y, x, 3)`."""
         self.picture = picture
         height, width = picture.shape[:2]
         bytes_per_row = 3 * width

@@ -1,44 +1,63 @@
-"""Live curves of loss and accuracy over the epochs."""
+"""Live plots of loss and accuracy over the epochs, in the colours of napari's theme."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyqtgraph
+from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from napari_lungcls.gui.train.history import History, Line, epoch_ticks, loss_ceiling
-from napari_lungcls.gui.train.theme import Colours
+from napari_lungcls.gui.parts import column
+from napari_lungcls.gui.train.run import Line, TrainingHistory, epoch_ticks, loss_ceiling
 from napari_lungcls.learning.history import TRAINING, VALIDATION
 
-BETWEEN = 200
-"""Milliseconds from one drawing to the next."""
+INTERVAL = 200
+"""Least milliseconds between two redraws."""
 
-HEIGHT = 75
-BOTTOM_AXIS = 18
-LEFT_AXIS = 36
+HEIGHT, BOTTOM_AXIS, LEFT_AXIS = 75, 18, 36
+
 PADDING = 0.14
-"""Share of a range that is shown beyond it, so that its ends can be read."""
+"""Share of a range that is shown beyond its ends."""
 
 FEW = 40
-"""Points of a line that are marked; more would hide it."""
+"""Most points of a line that are drawn with markers."""
+
+
+@dataclass(frozen=True)
+class ThemeColours:
+    """The colours of a theme that plots and tables use."""
+
+    ground: QColor
+    plot: QColor
+    line: QColor
+    text: QColor
+
+    @classmethod
+    def of(cls, theme: str) -> "ThemeColours":
+        """Look up the colours of a theme."""
+        found = get_theme(theme)
+        colours = (found.background, found.foreground, found.highlight, found.text)
+        return cls(*(QColor(*colour.as_rgb_tuple()[:3]) for colour in colours))
 
 
 class Curve(QWidget):
-    """One figure over the epochs, for training and validation.
+    """One quantity over the epochs, for training and validation.
 
-    Its legend tells the latest values, or those of the epoch that was kept, where a line stands.
+    The legend shows the latest values, or those of the selected epoch once it is known.
 
     Parameters
     ----------
     title
-        What is drawn.
+        Name of the quantity.
     write
-        Writes a value for the legend.
+        Formats a value for the legend.
     axis
-        Whether the epochs stand below it.
+        Whether to show the epoch axis.
     names
-        Whether the legend names the lines; where two plots use the same colours, one does.
+        Whether the legend names the lines.
     """
 
     def __init__(
@@ -53,7 +72,7 @@ class Curve(QWidget):
         super().__init__(parent)
         self._title, self._write, self._names = title, write, names
         self.legend = QLabel()
-        # The words change several times per second: the panel must not be laid out anew.
+        # The text changes several times per second, which must not trigger a new layout.
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.plot = pyqtgraph.PlotWidget()
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -67,25 +86,23 @@ class Curve(QWidget):
         bottom = self.plot.getAxis("bottom")
         bottom.setStyle(showValues=axis)
         bottom.setHeight(BOTTOM_AXIS if axis else 2)
-        # Axes that follow every value are drawn anew each time, which takes longer than the
-        # lines; they move only when they must.
+        # Redrawing the axes takes longer than drawing the lines, so they only change on demand.
         self.plot.disableAutoRange()
         self._ranges = (0.0, 0.0)
         self._lines = [self._add_line(colour) for colour in (TRAINING, VALIDATION)]
         self.kept = pyqtgraph.InfiniteLine(angle=90, movable=False)
         self.kept.hide()
         self.plot.addItem(self.kept)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.legend)
-        column.addWidget(self.plot)
+        layout = column(self)
+        layout.setSpacing(0)
+        layout.addWidget(self.legend)
+        layout.addWidget(self.plot)
         if axis:
-            # pyqtgraph's own label of an axis is cut off at the bottom.
-            column.addWidget(QLabel("epoch"), alignment=Qt.AlignmentFlag.AlignHCenter)
+            # pyqtgraph's own axis label is cut off at the bottom.
+            layout.addWidget(QLabel("epoch"), alignment=Qt.AlignmentFlag.AlignHCenter)
 
     def show_lines(self, training: Line, validation: Line, kept: int | None = None) -> None:
-        """Draw both lines, and mark the epoch that was kept."""
+        """Draw both lines, and mark the selected epoch."""
         self.kept.setVisible(kept is not None)
         self.kept.setPos(kept or 0)
         legend = [f"<b>{self._title}</b>"]
@@ -96,11 +113,11 @@ class Curve(QWidget):
             said += [self._write(_at(epochs, values, kept))] if values else []
             legend.append(f"<span style='color:{colour}'>●</span> {' '.join(said)}")
         if kept is not None and not self._names:
-            legend.append(f"┊ kept: {kept}")
+            legend.append(f"┊ best: {kept}")
         self.legend.setText("&nbsp; ".join(legend))
 
     def show_range(self, epochs: float, highest: float) -> None:
-        """Show 0 to so many epochs and values up to `highest`."""
+        """Show epochs from 0 to `epochs` and values from 0 to `highest`."""
         if (epochs, highest) != self._ranges:
             self._ranges = epochs, highest
             self.plot.setRange(xRange=(0, epochs), yRange=(0, highest), padding=PADDING)
@@ -109,7 +126,7 @@ class Curve(QWidget):
             named = [(epoch, str(epoch)) for epoch in epoch_ticks(epochs)]
             self.plot.getAxis("bottom").setTicks([named])
 
-    def use_colours(self, colours: Colours) -> None:
+    def use_colours(self, colours: ThemeColours) -> None:
         """Take the colours of a theme."""
         self.plot.setBackground(colours.ground)
         self.plot.getViewBox().setBackgroundColor(colours.plot)
@@ -125,53 +142,44 @@ class Curve(QWidget):
 
 
 class Curves(QWidget):
-    """Loss and accuracy, one below the other over the same epochs.
-
-    Parameters
-    ----------
-    theme
-        Name of napari's theme.
-    """
+    """Loss and accuracy, one below the other over the same epochs."""
 
     def __init__(self, theme: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.history = History()
+        self.history = TrainingHistory()
         self.setObjectName("curves")
         self.loss = Curve("Loss", "{:.3f}".format, axis=False, names=True)
         self.accuracy = Curve("Accuracy", "{:.1f} %".format, axis=True, names=False)
-        self.loss.setToolTip("How wrong and how sure the network is; lower is better.")
-        self.accuracy.setToolTip("Share of the points that are right, in %, by epoch.")
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(self.loss)
-        column.addWidget(self.accuracy)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(BETWEEN)
+        self.loss.setToolTip("Mean loss by epoch; lower is better.")
+        self.accuracy.setToolTip("Percentage of points classified correctly, by epoch.")
+        layout = column(self)
+        layout.setSpacing(2)
+        layout.addWidget(self.loss)
+        layout.addWidget(self.accuracy)
+        self._timer = QTimer(self, singleShot=True, interval=INTERVAL)
         self._timer.timeout.connect(self.draw)
         self.use_theme(theme)
         self.draw()
 
-    def show_history(self, history: History) -> None:
-        """Show a run, finished or not."""
+    def show_history(self, history: TrainingHistory) -> None:
+        """Show a training run, finished or not."""
         if history is not self.history or not self._timer.isActive():
             self.history = history
             self.draw()
 
     def draw_soon(self) -> None:
-        """Draw what the run has reported meanwhile: at most five times per second."""
+        """Redraw, at most five times per second."""
         if not self._timer.isActive():
             self._timer.start()
 
     def use_theme(self, theme: str) -> None:
         """Take the colours of a theme."""
-        colours = Colours.of(theme)
+        colours = ThemeColours.of(theme)
         self.loss.use_colours(colours)
         self.accuracy.use_colours(colours)
 
     def draw(self) -> None:
-        """Draw what is known now."""
+        """Draw the history as it is now."""
         known = self.history
         training, validation = known.loss(), known.line("val_loss")
         self.loss.show_lines(training, validation, known.kept)
@@ -185,5 +193,5 @@ class Curves(QWidget):
 
 
 def _at(epochs: Sequence[float], values: Sequence[float], kept: int | None) -> float:
-    """Give the value at the end of an epoch, or the last one."""
+    """Give the value at the selected epoch, or the latest one."""
     return values[epochs.index(kept)] if kept in epochs else values[-1]

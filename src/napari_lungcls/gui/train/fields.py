@@ -1,4 +1,4 @@
-"""What a form shows for each field of a settings model; read from the model, without Qt."""
+"""The fields of a settings model as a form shows them. No Qt."""
 
 import types
 from collections.abc import Mapping
@@ -19,25 +19,25 @@ class FormField:
     Attributes
     ----------
     name, title, unit, group, help
-        What it is called, in the model and for people, and what it is.
+        Name in the model, title and unit on the form, section, and explanation.
     in_sight
-        Whether it is shown at once; the others are folded away.
+        Whether it is always shown; the others are in a fold.
     kind
         The control it needs.
     default
-        What the model takes when nothing is given.
+        Default of the model.
     optional
-        Whether it may be left to the program (None).
+        Whether None, for automatic, is allowed.
     low, high
-        Range of a number, as far as the model limits it.
+        Range of a number, where the model limits it.
     choices
-        Texts to choose from.
+        Choices.
     words
-        What the form calls choices, and parts of a list, where it calls them something else.
+        Texts the form shows for choices and list items, where they differ from the value.
     other
-        What may be given instead of a choice: nothing, a `name`, `numbers`, or a `file`.
+        Kind of value allowed besides the choices: none, `name`, `numbers` or `file`.
     typical
-        The number that is shown when somebody does not leave it to the program.
+        Number to start from when automatic is switched off.
     """
 
     name: str
@@ -58,24 +58,25 @@ class FormField:
 
     @property
     def label(self) -> str:
-        """Title and unit."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+        """Title and unit, unless the title names it."""
+        named = not self.unit or self.unit in self.title.lower()
+        return self.title if named else f"{self.title} ({self.unit})"
 
     @property
     def tooltip(self) -> str:
-        """What it is, and what it is by default."""
+        """Explanation and default."""
         default = "auto" if self.default is None else self.shown(self.default)
         return f"{self.help[:1].upper()}{self.help[1:]}. Default: {default or 'empty'}."
 
     def shown(self, value: Any) -> str:
-        """Write a value in the words of the form."""
+        """Format a value with the texts of the form."""
         if isinstance(value, tuple | list):
             return as_text([self.words.get(str(part), part) for part in value])
         return self.words.get(text := as_text(value), text)
 
 
 def form_fields(model: type[BaseModel]) -> tuple[FormField, ...]:
-    """Read the fields of a settings model, in its order."""
+    """Describe the fields of a settings model, in order."""
     return tuple(_form_field(name, field) for name, field in model.model_fields.items())
 
 
@@ -89,7 +90,7 @@ def problem(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Write a value as a line of a form holds it: `1, 4, 16`."""
+    """Format a value for a line of text: `1, 4, 16`."""
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value)) or "auto"
     if isinstance(value, bool):
@@ -100,7 +101,7 @@ def as_text(value: Any) -> str:
 
 
 def digits(value: float, least: int = 2, most: int = 12) -> int:
-    """Count the digits after the point that a number needs."""
+    """Count the decimals that a number needs."""
     _, _, after = f"{value:.{most}f}".rstrip("0").partition(".")
     return max(least, len(after))
 
@@ -121,7 +122,7 @@ def _form_field(name: str, field: FieldInfo) -> FormField:
         unit=str(hints.get("unit", "")),
         group=str(hints.get("group", "Other")),
         help=field.description or "",
-        # What leaves no choice need not be in sight.
+        # A field with a single choice need not be shown.
         in_sight=bool(hints.get("in_sight")) and (len(choices) != 1 or bool(other)),
         kind=_kind(plain, choices),
         default=field.default,
@@ -152,7 +153,7 @@ def _kind(plain: Any, choices: tuple[str, ...]) -> Kind:
 
 
 def _range(field: FieldInfo) -> tuple[float | None, float | None]:
-    """Give the limits of a number; an open end is checked by the model itself."""
+    """Give the limits of a number; open ends are checked by the model itself."""
     low = high = None
     for part in field.metadata:
         low = getattr(part, "ge", getattr(part, "gt", low))

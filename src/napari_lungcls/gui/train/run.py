@@ -1,50 +1,144 @@
-"""A training that goes on while no window shows it. No widgets."""
+"""Training in the background, with or without a window, and its history. No widgets."""
 
+import math
 import warnings
-import weakref
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import napari
 from napari.utils.notifications import show_info
 from psygnal import Signal
 
+from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui import kept
 from napari_lungcls.gui.closing import Closing
 from napari_lungcls.gui.docks import in_sight, main_window
-from napari_lungcls.gui.session import NamedModel, Run, session
+from napari_lungcls.gui.session import BackgroundRun, NamedModel, session
 from napari_lungcls.gui.train import words
-from napari_lungcls.gui.train.gather import Material
-from napari_lungcls.gui.train.history import History
 from napari_lungcls.gui.train.words import Remedy
-from napari_lungcls.gui.workers import Job, start, start_call
+from napari_lungcls.gui.workers import start_call
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model, training
 from napari_lungcls.network.model_file import ModelDocument
 
-ENDS = "It ends now, and its best network so far counts as a model."
-ENDS_EMPTY = "It ends now; no epoch of it has ended, so that nothing can be kept."
-NOTHING = "Cancelled before the first epoch had ended; there is no new network."
+if TYPE_CHECKING:
+    from napari_lungcls.images.stack import ImageStack
+
+Line = tuple[list[float], list[float]]
+"""Epochs, and the values there."""
+
+
+@dataclass
+class TrainingHistory:
+    """Collects progress reports and gives the lines to plot.
+
+    Attributes
+    ----------
+    records
+        Metrics of the finished epochs.
+    planned
+        Number of epochs of the first training of this run, once known.
+    part
+        Which training of the run is shown, such as a fold; the next part starts anew.
+    kept
+        The epoch whose network was selected, from 1, or None if not known.
+    """
+
+    records: list[Mapping[str, Any]] = field(default_factory=list)
+    planned: int = 0
+    part: str = ""
+    kept: int | None = None
+    _first: list[tuple[float, float]] = field(default_factory=list)
+    _now: tuple[float, float] | None = None
+    _epochs: int = 0
+
+    @classmethod
+    def of(cls, document: ModelDocument) -> "TrainingHistory":
+        """Give the history of a trained model."""
+        return cls(list(document.history), kept=words.kept_epoch_of(document))
+
+    def add(self, progress: TrainingProgress) -> bool:
+        """Add a progress report; tell whether there is something new to draw."""
+        if progress.part != self.part:
+            self.part, self.records, self._first, self._now = progress.part, [], [], None
+            self._epochs = 0
+        self._epochs = progress.epochs or self._epochs
+        self.planned = self.planned or progress.epochs
+        if progress.record is not None:
+            self.records.append(asdict(progress.record))
+            self._now = None
+            return True
+        if progress.loss is None or not progress.total:
+            return False
+        now = (progress.epoch + progress.share_of_epoch, progress.loss)
+        if not self.records:
+            self._first.append(now)
+        self._now = now
+        return True
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs to make room for."""
+        return max(self._epochs, len(self.records), 1)
+
+    def loss(self) -> Line:
+        """Training loss: every report of the first epoch, the end of each epoch, and now."""
+        ended = [(float(r["epoch"]), float(r["train_loss"])) for r in self.records]
+        points = [*self._first, *ended]
+        if self._now is not None and self.records:
+            points.append(self._now)
+        return [x for x, _ in points], [y for _, y in points]
+
+    def line(self, name: str, times: float = 1.0) -> Line:
+        """Give a metric at the finished epochs that have it."""
+        known = [record for record in self.records if record.get(name) is not None]
+        return [float(r["epoch"]) for r in known], [times * float(r[name]) for r in known]
+
+
+def loss_ceiling(training: Sequence[float], validation: Sequence[float]) -> float:
+    """Give the upper end of the loss axis.
+
+    Early in training the validation loss may be very high for an epoch. Such a peak is cut
+    off, as it would flatten the rest of the plot.
+    """
+    limit = 3 * max(training, default=math.inf)
+    return ceiling([*training, *(value for value in validation if value <= limit)])
+
+
+def epoch_ticks(epochs: float) -> list[int]:
+    """Give whole epochs for the ticks of an axis, at most seven steps."""
+    step = int(max(1.0, ceiling([epochs / 7])))
+    return list(range(0, int(epochs) + 1, step))
+
+
+def ceiling(values: Iterable[float]) -> float:
+    """Give the smallest of 1, 2 or 5 times a power of ten that no value exceeds."""
+    highest = max((value for value in values if math.isfinite(value)), default=1.0)
+    if highest <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(highest))
+    return next((step * power for step in (1, 2, 5) if step * power >= highest), 10 * power)
 
 
 @dataclass(frozen=True, eq=False)
-class Ended:
-    """How a run ended.
+class TrainingEnd:
+    """How training ended.
 
     Attributes
     ----------
     words
-        In one or two sentences.
+        Summary in one or two sentences.
     document
-        Of the network that it made, or None.
+        Of the trained network, or None.
     offered
-        The network of a cancelled run, until the user wants it or starts another.
+        The network of a cancelled run, until the user keeps it or starts another run.
     refused
-        Whether it did not begin, or broke off.
+        Whether it could not start or failed.
     remedies
-        Of a refusal.
+        Suggested changes of settings after a failure.
     """
 
     words: str
@@ -54,69 +148,48 @@ class Ended:
     remedies: tuple[Remedy, ...] = ()
 
 
-class TrainingRun(Run):
-    """The training of a viewer: one at a time, shown by however many windows.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
+class TrainingRun(BackgroundRun):
+    """The training of a viewer: one at a time, shown by any number of windows.
 
     Attributes
     ----------
-    job
-        The job, or None.
     history
-        The figures of the run so far, or of the last one.
+        History of the current or latest run.
     latest
-        Its latest report.
-    warnings
-        What the core warned of, in the window's words.
+        Its latest progress report.
     ended
-        How the last run ended; None while one runs, and before the first.
+        How the latest run ended; None before and during a run.
     """
-
-    changed = Signal()
-    """It began, ended, was warned of something, or its network was taken in."""
 
     progressed = Signal(TrainingProgress)
 
     def __init__(self, viewer: "napari.Viewer") -> None:
-        self._viewer = weakref.ref(viewer)
+        super().__init__(viewer)
         session(viewer).part(Closing)
-        self.job: Job | None = None
-        self.history = History()
+        self.history = TrainingHistory()
         self.latest: TrainingProgress | None = None
-        self.warnings: list[str] = []
-        self.ended: Ended | None = None
+        self.ended: TrainingEnd | None = None
+        self._refusal: InputError | None = None
 
-    def start(self, material: Material, settings: TrainingSettings) -> None:
-        """Begin to train, unless a training runs."""
+    def start(
+        self,
+        pairs: "list[tuple[ImageStack, Points]]",
+        scheme: ClassScheme,
+        settings: TrainingSettings,
+    ) -> None:
+        """Start training on images with their points, unless a run is in progress."""
         if self.job is not None:
             return
-        self.history, self.latest, self.warnings, self.ended = History(), None, [], None
-        work = _Work(material, settings)
-        self.job = start(
-            work,
-            owner=main_window(self.viewer),
-            progressed=self._on_progress,
-            warned=self._on_warning,
-            returned=self._on_return,
-            failed=lambda line: self.refuse(
-                line, words.remedies(work.refusal) if work.refusal else ()
-            ),
-            ended=self._on_end,
+        self.history, self.latest = TrainingHistory(), None
+        self.ended = self._refusal = None
+        self._begin(
+            lambda cancelled: self._train(
+                training(pairs, None, settings, classes=scheme, cancelled=cancelled), cancelled
+            )
         )
-        self.changed.emit()
-
-    def cancel(self) -> None:
-        """End the run; the best network so far is offered."""
-        if self.job is not None:
-            self.job.cancel()
-            self.changed.emit()
 
     def keep(self) -> None:
-        """Take in the network that a cancelled run offers, and keep it on disk."""
+        """Make the network that a cancelled run offers a model, and keep it on disk."""
         if (named := self.take_offered()) is not None:
             start_call(
                 lambda: kept.keep(named.model),
@@ -125,64 +198,79 @@ class TrainingRun(Run):
             )
 
     def take_offered(self) -> NamedModel | None:
-        """Take in the network that a cancelled run offers, if it does."""
+        """Make the network that a cancelled run offers a model, if there is one."""
         if self.ended is None or self.ended.offered is None:
             return None
         model = self.ended.offered
-        said = words.result(model.document)
-        self.ended = replace(self.ended, words=said, offered=None)
+        self.ended = replace(self.ended, words=words.result(model.document), offered=None)
         named = self._take(model)
         self.changed.emit()
         return named
 
     def unsaved(self) -> str:
-        """Name the training that runs, or the network that is offered."""
-        if self.job is not None:
-            how = f" ({self.latest.words})" if self.latest is not None else ""
-            ended = self.history.records or self.history.part
-            return f"the training that runs{how}. {ENDS if ended else ENDS_EMPTY}"
-        offers = self.ended is not None and self.ended.offered is not None
-        return "the network of the training that was cancelled" if offers else ""
+        """Name the training in progress, or the network that is offered."""
+        if self.job is None:
+            offers = self.ended is not None and self.ended.offered is not None
+            return "the network of the cancelled training" if offers else ""
+        how = f" ({self.latest.words})" if self.latest is not None else ""
+        then = "with no epoch finished yet"
+        if self.history.records or self.history.part:
+            then = "and its best network counts as a model"
+        return f"the training in progress{how}; it will stop, {then}"
 
     def refuse(self, line: str, remedies: tuple[Remedy, ...] = ()) -> None:
-        """Note why there is no result."""
-        said = f"{line[:1].upper()}{line[1:].rstrip('.')}."
-        self.ended = Ended(said, refused=True, remedies=remedies)
+        """Record why there is no result."""
+        text = f"{line[:1].upper()}{line[1:].rstrip('.')}."
+        self.ended = TrainingEnd(text, refused=True, remedies=remedies)
         self.changed.emit()
 
     def forget_refusal(self) -> None:
-        """Forget a refusal: what caused it may be another now."""
+        """Clear an error whose cause may have changed."""
         if self.ended is not None and self.ended.refused:
             self.ended = None
             self.changed.emit()
 
-    @property
-    def viewer(self) -> "napari.Viewer":
-        """The viewer, which lives as long as this."""
-        found = self._viewer()
-        assert found is not None
-        return found
+    def _train(
+        self,
+        steps: Generator[TrainingProgress, None, Model],
+        cancelled: Callable[[], bool],
+    ) -> Generator[TrainingProgress, None, tuple[Model, kept.Kept | None] | None]:
+        """Train in the job's thread, then keep the model on disk until the user saves it."""
+        try:
+            model = yield from steps
+        except InputError as error:
+            if cancelled():
+                return None
+            # A copy without the traceback, which would hold on to the pixels.
+            self._refusal = InputError(str(error), error.remedies)
+            raise
+        if cancelled():
+            return (model, None) if model.document.history else None
+        try:
+            return model, kept.keep(model)
+        except InputError as error:
+            warnings.warn(str(error), LungclsWarning, stacklevel=1)
+            return model, None
 
     def _on_progress(self, progress: TrainingProgress) -> None:
         self.latest = progress
         self.history.add(progress)
         self.progressed.emit(progress)
 
-    def _on_warning(self, line: str) -> None:
-        self.warnings.append(line)
-        self.changed.emit()
+    def _on_failure(self, line: str) -> None:
+        self.refuse(line, words.remedies(self._refusal) if self._refusal else ())
 
     def _on_return(self, result: tuple[Model, kept.Kept | None] | None) -> None:
         assert self.job is not None
         if result is None:
-            self.ended = Ended(NOTHING)
+            self.ended = TrainingEnd("Cancelled before the first epoch ended; no new network.")
             return
         model, found = result
         cancelled = found is None and self.job.cancelling
         document = model.document
-        said = words.result(document, self.history.planned, cancelled=cancelled)
-        self.history = History.of(document.history, words.kept_epoch_of(document))
-        self.ended = Ended(said, document, offered=model if cancelled else None)
+        summary = words.result(document, self.history.planned, cancelled=cancelled)
+        self.history = TrainingHistory.of(document)
+        self.ended = TrainingEnd(summary, document, offered=model if cancelled else None)
         if not cancelled:
             self._take(model, found)
 
@@ -196,40 +284,3 @@ class TrainingRun(Run):
         self.changed.emit()
         if self.ended is not None and not in_sight(self.viewer, "train_start"):
             show_info(f"Training has ended. {self.ended.words}")
-
-
-class _Work:
-    """The job: training, then keeping the model on disk until somebody saves it.
-
-    Attributes
-    ----------
-    refusal
-        Of the core, if it refused.
-    """
-
-    def __init__(self, material: Material, settings: TrainingSettings) -> None:
-        self._material, self._settings = material, settings
-        self.refusal: InputError | None = None
-
-    def __call__(
-        self, cancelled: Callable[[], bool]
-    ) -> Generator[TrainingProgress, None, tuple[Model, kept.Kept | None] | None]:
-        material = self._material
-        steps = training(
-            material.pairs, None, self._settings, classes=material.scheme, cancelled=cancelled
-        )
-        try:
-            model = yield from steps
-        except InputError as error:
-            if cancelled():
-                return None
-            # Without its traceback, which would keep what was read.
-            self.refusal = InputError(str(error), error.remedies)
-            raise
-        if cancelled():
-            return (model, None) if model.document.history else None
-        try:
-            return model, kept.keep(model)
-        except InputError as error:
-            warnings.warn(str(error), LungclsWarning, stacklevel=1)
-            return model, None

@@ -1,4 +1,4 @@
-"""The panel for clicks and rectangles: one button, a spacing, and what can be done with answers."""
+"""The panel for predictions at points: click mode, grid spacing, and what to do with results."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,18 +7,17 @@ from weakref import WeakSet
 
 import napari
 from napari.layers import Image
-from napari.layers import Points as PointsLayer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSpinBox, QWidget
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui import messages
+from napari_lungcls.gui.image_layer import pixel_size
 from napari_lungcls.gui.lifetime import at_end, listen
-from napari_lungcls.gui.pixel_size import pixel_size
-from napari_lungcls.gui.probe import words
-from napari_lungcls.gui.probe.controller import LIMIT, Controller, World
-from napari_lungcls.gui.probe.controls import Controls
-from napari_lungcls.gui.probe.pointer import Corners, Pointer
-from napari_lungcls.gui.probe.requests import Answers, Request, answering
+from napari_lungcls.gui.parts import beside, button, column, note
+from napari_lungcls.gui.point_prediction.controller import LIMIT, Controller, World
+from napari_lungcls.gui.point_prediction.pointer import Corners, Pointer
+from napari_lungcls.gui.point_prediction.requests import PointRequest, Predictions, predict
 from napari_lungcls.gui.workers import start
 from napari_lungcls.utils.humanize import count
 
@@ -27,27 +26,30 @@ if TYPE_CHECKING:
 
 HINT = "Click on the image, or drag a rectangle."
 
-PATIENCE = 300
-"""Milliseconds after which the bar appears; at every click it would only flicker."""
+MODE_TIP = (
+    "While this is on, clicking classifies the point under the cursor, and dragging a rectangle\n"
+    "classifies a grid of points. Esc or a right click cancels a rectangle; the mouse wheel\n"
+    "still zooms."
+)
+
+BAR_DELAY = 300
+"""Milliseconds until the progress bar appears, so that it does not flicker at every click."""
 
 
-class ProbeBox(QWidget):
-    """Classifies what is clicked on, and shows and keeps the answers.
+class PointPredictionPanel(QWidget):
+    """Classifies points the user clicks, shows the predictions, and turns them into labels.
 
     Parameters
     ----------
     viewer
-        The viewer whose canvas is watched while the button is down.
-    parent
-        The window it is part of.
+        The viewer whose canvas is watched while the mode is on.
     """
 
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._viewer = viewer
         self._controller = Controller(viewer, self._refresh)
-        self._patience = QTimer(self, interval=PATIENCE, singleShot=True)
-        self._patience.timeout.connect(self._show_progress)
+        self._bar_timer = QTimer(self, interval=BAR_DELAY, singleShot=True)
+        self._bar_timer.timeout.connect(self._show_progress)
         self._pointer = Pointer(
             viewer,
             clicked=self._on_click,
@@ -60,36 +62,64 @@ class ProbeBox(QWidget):
         self._progress_shown = False
         self._build()
         listen(self, viewer.dims.events.ndisplay, slot=self._refresh)
-        at_end(self, self._let_go)
+        at_end(self, self._close)
         self._refresh()
 
-    def _let_go(self) -> None:
-        """Give the mouse back and forget the viewer."""
+    def _close(self) -> None:
+        """Stop watching the mouse, and disconnect from the viewer."""
         self._pointer.switch(False)
         self._controller.close()
 
     def set_model(self, model: "Model | None") -> None:
-        """Choose the model that answers; None when there is none."""
+        """Choose the model to predict with, or None."""
         self._controller.model = model
         self._refresh()
 
     def set_image(self, layer: Image | None) -> None:
-        """Choose the image that clicks are about; None when there is none."""
+        """Choose the image to predict on, or None."""
         self._controller.image = layer
         self._pixel_size = None if layer is None else pixel_size(layer)
         self._show_spacing()
         self._refresh()
 
     def _build(self) -> None:
-        controls = Controls(self._controller.spacing)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(controls)
-        self.mode_button, self.spacing_box = controls.mode, controls.spacing
-        self.undo_button, self.clear_button = controls.undo, controls.clear
-        self.convert_button, self.cancel_button = controls.convert, controls.cancel
-        self.bar, self.words = controls.bar, controls.words
-        self._micrometres = controls.micrometres
+        self.mode_button = button("Classify by click", "predict_mode")
+        self.mode_button.setCheckable(True)
+        self.undo_button = button("Undo", "predict_undo", "Undo the last click or rectangle")
+        self.clear_button = button(
+            "Clear", "predict_clear", "Remove all predictions from this image"
+        )
+        self.convert_button = button(
+            "Turn into labels",
+            "predict_convert",
+            "Move the selected predictions, or all if none is selected, to the points\n"
+            "that are being labelled",
+        )
+        self.cancel_button = button("Cancel", "predict_cancel", "Stop, and keep the results so far")
+        self.bar, self.words = QProgressBar(), note(name="predict_words")
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(6)
+        self.spacing_box, self._micrometres = QSpinBox(), QLabel()
+        self.spacing_box.setObjectName("predict_spacing")
+        self.spacing_box.setRange(1, 9999)
+        self.spacing_box.setSuffix(" px")
+        self.spacing_box.setValue(self._controller.spacing)
+        spacing = QHBoxLayout()
+        for widget in (QLabel("Grid spacing"), self.spacing_box, self._micrometres):
+            widget.setToolTip(
+                "Distance between the points in a rectangle, in image pixels;\n"
+                f"at most {LIMIT:,} points"
+            )
+            spacing.addWidget(widget)
+        spacing.addStretch(1)
+        layout = column(self)
+        layout.addWidget(self.mode_button)
+        layout.addLayout(spacing)
+        layout.addWidget(
+            beside((self.undo_button, 1), (self.clear_button, 1), (self.convert_button, 2))
+        )
+        layout.addWidget(beside((self.bar, 1), self.cancel_button))
+        layout.addWidget(self.words)
         self.mode_button.toggled.connect(self._on_mode)
         self.spacing_box.valueChanged.connect(self._on_spacing)
         self.undo_button.clicked.connect(self._on_undo)
@@ -121,10 +151,12 @@ class ProbeBox(QWidget):
             self._say(str(error))
             return
         n = len(lattice)
-        over = n > LIMIT
-        self._say(words.too_many(n, LIMIT, lattice.coarser(LIMIT)) if over else count(n, "point"))
+        if n > LIMIT:
+            self._say(messages.too_many_points(n, LIMIT, lattice.coarser(LIMIT)))
+        else:
+            self._say(count(n, "point"))
 
-    def _ask(self, ask: Callable[[], Request]) -> None:
+    def _ask(self, ask: Callable[[], PointRequest]) -> None:
         try:
             ask()
         except InputError as error:
@@ -134,14 +166,14 @@ class ProbeBox(QWidget):
         self._refresh()
 
     def _work(self) -> None:
-        """Begin with the next request, if none is being worked on."""
+        """Start the next request, if none is running."""
         request = self._controller.requests.next()
         if request is None:
             return
         known = request.model in self._loaded
         self._say(self._classifying(request) if known else "loading the network…")
         start(
-            partial(answering, request),
+            partial(predict, request),
             owner=self,
             progressed=partial(self._on_progress, request),
             returned=partial(self._on_returned, request),
@@ -149,28 +181,28 @@ class ProbeBox(QWidget):
             ended=self._on_ended,
         )
 
-    def _classifying(self, request: Request) -> str:
+    def _classifying(self, request: PointRequest) -> str:
         waiting = self._controller.requests.waiting
         behind = f"; {waiting} more waiting" if waiting else ""
         return f"classifying {count(len(request.coordinates), 'point')}…{behind}"
 
-    def _on_progress(self, request: Request, answers: Answers) -> None:
+    def _on_progress(self, request: PointRequest, found: Predictions) -> None:
         if request not in self._controller.requests:
             return
         self._loaded.add(request.model)
-        self._controller.show(request, answers)
+        self._controller.show(request, found)
         self._say(self._classifying(request))
         self.bar.setRange(0, len(request.coordinates))
-        self.bar.setValue(answers.done)
+        self.bar.setValue(len(found))
         self._refresh()
 
-    def _on_returned(self, request: Request, answers: Answers) -> None:
+    def _on_returned(self, request: PointRequest, found: Predictions) -> None:
         if request in self._controller.requests:
             self._loaded.add(request.model)
-            self._controller.show(request, answers)
+            self._controller.show(request, found)
             self._say(self._controller.finish(request))
 
-    def _on_failed(self, request: Request, line: str) -> None:
+    def _on_failed(self, request: PointRequest, line: str) -> None:
         if request in self._controller.requests:
             self._controller.fail(request)
             self._say(line)
@@ -180,21 +212,23 @@ class ProbeBox(QWidget):
         self._refresh()
 
     def _on_undo(self) -> None:
-        self._say(self._controller.undo())
+        self._do(self._controller.undo)
         self._work()
-        self._refresh()
 
     def _on_clear(self) -> None:
-        self._say(self._controller.clear())
-        self._refresh()
+        self._do(self._controller.clear)
+
+    def _on_convert(self) -> None:
+        self._do(self._controller.convert)
 
     def _on_cancel(self) -> None:
         self._controller.requests.stop()
         self._say("cancelling…")
 
-    def _on_convert(self) -> None:
+    def _do(self, action: Callable[[], str]) -> None:
+        """Do something with the predictions, and say what was done or why not."""
         try:
-            self._say(self._controller.convert())
+            self._say(action())
         except InputError as error:
             self._say(str(error))
         self._refresh()
@@ -211,30 +245,25 @@ class ProbeBox(QWidget):
         self._micrometres.setText(text)
 
     def _refresh(self, event: object = None) -> None:
-        """Enable what can be done now, and say of the rest what it needs."""
+        """Enable the buttons that can be used now."""
         missing = self._controller.missing()
         if missing:
             self.mode_button.setChecked(False)
         self.mode_button.setEnabled(not missing)
-        self.mode_button.setToolTip(
-            missing
-            or "While this is on, a click classifies the point under the cursor, and dragging a "
-            "rectangle classifies a grid in it. Esc or a right click cancels a rectangle; the "
-            "wheel still zooms."
-        )
-        layer: PointsLayer | None = self._controller.predictions()
+        self.mode_button.setToolTip(missing or MODE_TIP)
+        layer = self._controller.predictions()
         some = layer is not None and len(layer.data) > 0
         self.undo_button.setEnabled(self._controller.can_undo())
         self.clear_button.setEnabled(some or self._controller.can_undo())
         self.convert_button.setEnabled(some)
         if not self._busy():
-            self._patience.stop()
+            self._bar_timer.stop()
             self._show_progress()
-        elif not self._patience.isActive() and not self._progress_shown:
-            self._patience.start()
+        elif not self._bar_timer.isActive() and not self._progress_shown:
+            self._bar_timer.start()
 
     def _show_progress(self) -> None:
-        """Show the bar while there is work, and hide it when there is none."""
+        """Show the progress bar while a request is running."""
         self._progress_shown = self._busy()
         for widget in (self.bar, self.cancel_button):
             widget.setVisible(self._progress_shown)

@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import QPoint
 from qtpy.QtTest import QTest
 
-from napari_lungcls.gui.probe import ProbeBox
+from napari_lungcls.gui.point_prediction import PointPredictionPanel
 from napari_lungcls.gui.session import session
 from probing import (
     LEFT,
@@ -27,7 +27,7 @@ def test_a_click_beside_the_image_says_so(viewer, hand, open_box, halves):
     box = open_box(image)
     viewer.scene.camera.zoom *= 0.5
     hand.click(hand.screen(image.data_to_world((60, 170))))
-    assert box.words.text() == "That is outside the image 'lung'; click on the image"
+    assert box.words.text() == "This point is outside the image 'lung'; click on the image"
     assert len(viewer.layers) == 1
 
 
@@ -37,10 +37,10 @@ def test_too_fine_a_grid_is_refused_while_dragging(viewer, hand, open_box, halve
     box.spacing_box.setValue(2)
     ends = [hand.screen(point) for point in ((-3, -3), (405, 405))]
     hand.drag(*ends, drop=False)
-    assert box.words.text().startswith("40,000 points are more than the 10,000")
+    assert box.words.text().startswith("40,000 points are too many")
     assert "4 px or more" in box.words.text()
     hand.release(ends[1])
-    assert box.words.text().startswith("40,000 points are more")
+    assert box.words.text().startswith("40,000 points are too many")
     assert len(viewer.layers) == 1
 
 
@@ -57,16 +57,16 @@ def test_clicks_queue_up_in_order_and_undo_takes_the_last(
     assert said[0] == "loading the network…"
     assert said[1].startswith("classifying 1 point…")
     assert said.count("loading the network…") == 1
-    found = [line.split(",")[0] for line in said if "sure" in line]
+    found = [line.split(",")[0] for line in said if " % (" in line]
     assert found == ["bright", "dark", "bright", "dark"]
     layer = predictions(viewer)
     np.testing.assert_allclose(layer.data[:, 1], columns, atol=0.3)
-    QTest.mouseClick(button(box, "probe_undo"), LEFT)
-    QTest.mouseClick(button(box, "probe_undo"), LEFT)
+    QTest.mouseClick(button(box, "predict_undo"), LEFT)
+    QTest.mouseClick(button(box, "predict_undo"), LEFT)
     np.testing.assert_allclose(layer.data[:, 1], columns[:2], atol=0.3)
-    QTest.mouseClick(button(box, "probe_clear"), LEFT)
+    QTest.mouseClick(button(box, "predict_clear"), LEFT)
     assert len(layer.data) == 0
-    names = ("probe_undo", "probe_clear", "probe_convert")
+    names = ("predict_undo", "predict_clear", "predict_convert")
     assert not any(button(box, name).isEnabled() for name in names)
 
 
@@ -75,7 +75,7 @@ def test_predictions_become_labels(viewer, hand, open_box, qtbot, halves):
     box = open_box(image)
     hand.click(hand.screen(image.data_to_world((60, 20))))
     wait_until_idle(qtbot, box)
-    QTest.mouseClick(button(box, "probe_convert"), LEFT)
+    QTest.mouseClick(button(box, "predict_convert"), LEFT)
     target = session(viewer).target
     assert target is not None
     assert list(target.features["class"]) == ["bright"]
@@ -88,33 +88,33 @@ def test_a_long_grid_shows_a_bar_and_can_be_cancelled(viewer, hand, open_box, qt
     image = rgb_in_the_world(viewer, halves)
     box = open_box(image)
     box.spacing_box.setValue(2)
-    box._patience.setInterval(1)
+    box._bar_timer.setInterval(1)
     hand.drag(*[hand.screen(image.data_to_world(p)) for p in ((2, 2), (117, 157))])
     hand.click(hand.screen(image.data_to_world((60, 20))))
-    qtbot.waitUntil(lambda: button(box, "probe_cancel").isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: button(box, "predict_cancel").isVisible(), timeout=20_000)
     qtbot.waitUntil(lambda: box.bar.value() > 0, timeout=20_000)
-    QTest.mouseClick(button(box, "probe_cancel"), LEFT)
+    QTest.mouseClick(button(box, "predict_cancel"), LEFT)
     wait_until_idle(qtbot, box)
     total = len(predictions(viewer).data)
     assert 0 < total < 4000
     assert box.words.text().startswith(f"Cancelled after {total:,} of ")
-    assert not button(box, "probe_cancel").isVisible()
+    assert not button(box, "predict_cancel").isVisible()
 
 
 def test_what_is_missing_is_said_by_the_button(viewer, qtbot, halves, model):
-    box = ProbeBox(viewer)
+    box = PointPredictionPanel(viewer)
     qtbot.addWidget(box)
-    mode = button(box, "probe_mode")
+    mode = button(box, "predict_mode")
     assert (mode.isEnabled(), mode.toolTip()) == (False, "Open an image first")
     image = viewer.add_image(halves, units=("um", "um"), scale=(0.5, 0.5))
     box.set_image(image)
-    assert mode.toolTip() == "Train a model or load one first"
+    assert mode.toolTip() == "Train or load a model first"
     box.set_model(model)
     mode.click()
     assert mode.isChecked()
     viewer.dims.ndisplay = 3
     assert (mode.isEnabled(), mode.isChecked()) == (False, False)
-    assert mode.toolTip() == "Show the image in 2-D first"
+    assert mode.toolTip() == "Switch to the 2-D view first"
     viewer.dims.ndisplay = 2
     assert mode.isEnabled()
     assert box._micrometres.text() == "= 8 µm"
@@ -125,11 +125,11 @@ def test_what_is_missing_is_said_by_the_button(viewer, qtbot, halves, model):
 @pytest.mark.parametrize("when", ["idle", "dragging"])
 def test_a_destroyed_panel_leaves_nothing_behind(when, viewer, hand, qtbot, halves, model):
     image = rgb_in_the_world(viewer, halves)
-    box = ProbeBox(viewer)
+    box = PointPredictionPanel(viewer)
     box.set_image(image)
     box.set_model(model)
     callbacks = list(viewer.mouse_drag_callbacks)
-    button(box, "probe_mode").click()
+    button(box, "predict_mode").click()
     viewer.reset_view()
     if when == "dragging":
         hand.drag(QPoint(200, 200), QPoint(300, 300), drop=False)
@@ -173,17 +173,17 @@ def test_it_works_through_the_viewer_that_napari_hands_to_plugins(
     make_napari_viewer_proxy, qtbot, halves, model
 ):
     proxy = make_napari_viewer_proxy(show=True)
-    box, other = ProbeBox(proxy), Hand(proxy.__wrapped__)
+    box, other = PointPredictionPanel(proxy), Hand(proxy.__wrapped__)
     qtbot.addWidget(box)
     image = proxy.add_image(halves, name="lung")
     box.set_image(image)
     box.set_model(model)
-    button(box, "probe_mode").click()
+    button(box, "predict_mode").click()
     QTest.qWait(50)
     other.drag(*[other.screen(point) for point in ((20, 20), (100, 100))])
     wait_until_idle(qtbot, box)
     assert len(predictions(proxy).data) >= 16
-    QTest.mouseClick(button(box, "probe_convert"), LEFT)
+    QTest.mouseClick(button(box, "predict_convert"), LEFT)
     assert session(proxy).target is not None
-    button(box, "probe_mode").click()
+    button(box, "predict_mode").click()
     assert proxy.scene.camera.mouse_pan

@@ -5,10 +5,11 @@ import pytest
 
 from known_maps import BRIGHTNESS
 from known_network import make_document
-from napari_lungcls.gui.paint.steps import cells, outcome
+from napari_lungcls.gui.messages import cells, painting_result
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.watching import painting_steps
 from napari_lungcls.model import Model
+from napari_lungcls.utils.humanize import percent, size
 
 
 def stack(blind=False):
@@ -48,16 +49,32 @@ def test_without_confidence_none_is_kept():
 
 def test_words_say_how_it_ended():
     _, last = steps_of(stack())
-    assert outcome(last, 1.25) == "Painted 8 × 8 cells in 3 planes in 1.2\N{NO-BREAK SPACE}s."
+    assert (
+        painting_result(last, 1.25) == "Painted 8 × 8 cells in 3 planes in 1.2\N{NO-BREAK SPACE}s."
+    )
     asked = iter([False, True])
     _, last = steps_of(stack(), cancelled=lambda: next(asked))
-    assert outcome(last, 1) == "Cancelled: 33 % painted. The layer keeps what is there."
+    assert painting_result(last, 1) == "Cancelled: 33 % painted; the layer keeps this part."
     with pytest.warns(UserWarning, match="NaN"):
         _, last = steps_of(stack(blind=True))
-    assert outcome(last, 1).endswith("64 cells see no valid pixels and stay empty.")
+    assert painting_result(last, 1).endswith("64 cells without valid pixels were left empty.")
     assert sum(last.shares.values()) == pytest.approx(1)
 
 
-def test_a_map_is_told_in_cells():
+def test_numbers_read_well():
+    assert [percent(v, 0) for v in (0, 0.001, 0.37, 0.999, 1)] == [
+        "0 %",
+        "<1 %",
+        "37 %",
+        ">99 %",
+        "100 %",
+    ]
     assert cells((1, 512, 1024)) == "512 × 1,024 cells"
     assert cells((2, 10, 5, 6)) == "5 × 6 cells in 20 planes"
+    assert [size(n) for n in (12, 3400, 5_310_000, 12_345_000_000, 10**13)] == [
+        "12 bytes",
+        "3.4 kB",
+        "5.31 MB",
+        "12.3 GB",
+        "10,000 GB",
+    ]

@@ -40,7 +40,7 @@ def test_a_click_classifies_the_pixel_under_the_cursor(make, viewer, hand, open_
     assert list(layer.features["class"]) == ["bright", "dark", "bright"]
     if image.ndim == 3:
         assert layer.data[:, 0].tolist() == [1, 1, 1]
-    assert box.words.text() == "Bright, 99 % sure (dark 1 %, never <1 %)"
+    assert box.words.text() == "Bright, 99 % (dark 1 %, never <1 %)"
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -104,7 +104,7 @@ def test_the_tool_of_the_selected_layer_sets_no_points(viewer, hand, open_box, q
     assert len(points.data) == 2
     assert (points.mode, set(points.selected_data)) == ("add", {1})
     assert viewer.layers.selection.active is points
-    button(box, "probe_mode").click()
+    button(box, "predict_mode").click()
     hand.click(pixel + QPoint(80, 80))
     assert len(points.data) == 3
 
@@ -158,5 +158,5 @@ def test_the_cursor_says_what_a_click_does(viewer, hand, open_box, halves):
     viewer.layers.selection.active = image
     viewer.layers.selection.active = points
     assert viewer.cursor.style == "crosshair"
-    button(box, "probe_mode").click()
+    button(box, "predict_mode").click()
     assert viewer.cursor.style == points.cursor

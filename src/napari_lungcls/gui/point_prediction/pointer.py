@@ -1,4 +1,4 @@
-"""Clicks and drags on napari's canvas, in the world's coordinates, without moving the view."""
+"""Clicks and drags on napari's canvas in world coordinates, without moving the view."""
 
 from collections.abc import Callable, Generator
 from typing import Any
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 LEFT = 1
 LEAST_DRAG = 5
-"""Screen pixels: a hand that clicks moves the mouse by less."""
+"""Least distance of a drag in screen pixels; a click may move the mouse a little."""
 
 OVERLAY = "lungcls_rectangle"
 
@@ -24,20 +24,20 @@ OVERLAY = "lungcls_rectangle"
 class Pointer:
     """Watches the canvas while it is switched on.
 
-    A drag is drawn as a rectangle on the screen, not as a layer. Nothing of the user's
-    changes: while a button is down the camera stands still and the tool of the selected
-    layer hears of nothing; afterwards both are as they were.
+    A drag is drawn as a rectangle on the screen, not as a layer. While the button is down,
+    the camera is locked and the selected layer gets no mouse events; afterwards both are
+    restored.
 
     Parameters
     ----------
     viewer
         The viewer.
     clicked
-        Called with the position in the world.
+        Called with the world position.
     dragging, dragged
-        Called with the four corners in the world, at every move and at the end.
+        Called with the four corners in world coordinates, at every move and at the end.
     cancelled
-        Called when a drag was given up by Esc or another button.
+        Called when a drag was cancelled with Esc or another button.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Pointer:
         self._is_on = False
 
     def switch(self, on: bool) -> None:
-        """Watch the canvas, or watch it no more."""
+        """Start or stop watching the canvas."""
         if on == self._is_on:
             return
         self._is_on = on
         callbacks, active = self._viewer.mouse_drag_callbacks, self._viewer.layers.selection.events
         if on:
             callbacks.append(self._on_press)
-            # Last, because napari shows the cursor of a layer's tool when it is selected.
+            # Last, because napari sets the cursor of a layer's tool when it is selected.
             active.active.connect(self._show_cursor, position="last")
             self._show_cursor()
         else:
@@ -75,7 +75,7 @@ class Pointer:
             self._viewer.cursor.style = "standard" if layer is None else layer.cursor
 
     def give_up(self) -> None:
-        """Cancel the drag that is going on."""
+        """Cancel the current drag."""
         if self._hold is not None and not self._given_up:
             self._given_up = True
             self._hold.rectangle(None)
@@ -85,7 +85,7 @@ class Pointer:
         self._viewer.cursor.style = "crosshair"
 
     def _on_press(self, viewer: Any, event: Any) -> Generator[None, None, None] | None:
-        """Begin to follow the left button; with a key held, a press is left to napari."""
+        """Follow a press of the left button; presses with a modifier key are left to napari."""
         if self._hold is not None:
             self.give_up()
             return None
@@ -94,7 +94,7 @@ class Pointer:
         return self._follow(event)
 
     def _follow(self, event: Any) -> Generator[None, None, None]:
-        """Follow one press to its release, as napari's mouse callbacks do."""
+        """Follow one press to its release, as a napari mouse callback."""
         self._given_up, is_drag = False, False
         self._hold = _Hold(self._viewer, self.give_up)
         start, place = np.array(event.pos, float), tuple(map(float, event.position))
@@ -138,7 +138,7 @@ def _corners(start: World, end: Any, shown: list[int]) -> Corners:
 
 
 class _Hold:
-    """What is held still from press to release, and how it was before."""
+    """Locks the camera and the selected layer from press to release."""
 
     def __init__(self, viewer: "napari.Viewer", escape: Callable[[], None]) -> None:
         self._viewer, self._camera = viewer, viewer.scene.camera
@@ -149,7 +149,7 @@ class _Hold:
         _deafen(viewer.layers.selection.active)
 
     def rectangle(self, ends: tuple[Floats, Floats] | None) -> None:
-        """Draw a rectangle between two positions `(x, y)` on the screen, or none."""
+        """Draw a rectangle between two screen positions `(x, y)`, or remove it."""
         if ends is None:
             if self._overlay is not None:
                 self._overlay = None
@@ -161,17 +161,17 @@ class _Hold:
         self._overlay.position = tuple(tuple(map(float, end[::-1])) for end in ends)
 
     def release(self) -> None:
-        """Put everything back."""
+        """Restore everything."""
         self._keys.remove()
         self.rectangle(None)
         self._camera.mouse_pan, self._camera.mouse_zoom = self._before
 
 
 def _deafen(layer: Any) -> None:
-    """Keep the press that is being told about from a layer's tool.
+    """Keep the current press from a layer's tool.
 
-    napari tells the viewer first and then the selected layer, in the same turn of the event
-    loop. Changing the layer's mode instead would clear what is selected in it.
+    napari calls the callbacks of the viewer first and then those of the selected layer, in
+    the same event. Changing the layer's mode instead would clear its selection.
     """
     if layer is None:
         return
@@ -186,7 +186,7 @@ def _deafen(layer: Any) -> None:
 
 
 class _EscapeKey(QObject):
-    """Hears Esc wherever the keyboard focus is."""
+    """Listens for Esc, wherever the keyboard focus is."""
 
     def __init__(self, pressed: Callable[[], None]) -> None:
         super().__init__()
@@ -196,12 +196,12 @@ class _EscapeKey(QObject):
             self._application.installEventFilter(self)
 
     def remove(self) -> None:
-        """Hear nothing any more."""
+        """Stop listening."""
         if self._application is not None:
             self._application.removeEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Take Esc for ourselves; a window or a layer must not act on it too."""
+        """Handle Esc, and keep it from windows and layers."""
         if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
             if event.type() == QEvent.Type.KeyPress:
                 self._pressed()

@@ -10,9 +10,9 @@ from napari.components import ViewerModel
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.point_prediction.controller import LIMIT, Controller
+from napari_lungcls.gui.point_prediction.requests import predict
 from napari_lungcls.gui.points_layer import annotation_layer
-from napari_lungcls.gui.probe.controller import LIMIT, Controller
-from napari_lungcls.gui.probe.requests import answering
 from probing import BOX, classes, shown, work
 
 
@@ -21,13 +21,13 @@ def test_without_image_or_model_it_says_what_to_do(halves, model):
     controller = Controller(viewer)
     assert controller.missing() == "Open an image first"
     controller.image = viewer.add_image(halves)
-    assert controller.missing() == "Train a model or load one first"
-    with pytest.raises(InputError, match="Train a model or load one first"):
+    assert controller.missing() == "Train or load a model first"
+    with pytest.raises(InputError, match="Train or load a model first"):
         controller.click((5, 5))
     controller.model = model
     assert controller.missing() == ""
     viewer.dims.ndisplay = 3
-    assert controller.missing() == "Show the image in 2-D first"
+    assert controller.missing() == "Switch to the 2-D view first"
 
 
 def test_a_click_shows_class_confidence_and_every_probability(controller, model, halves):
@@ -44,7 +44,7 @@ def test_a_click_shows_class_confidence_and_every_probability(controller, model,
         "p_dark": probabilities[1],
         "p_never": probabilities[2],
     }
-    assert said == ["bright, 99 % sure (dark 1 %, never <1 %)"]
+    assert said == ["bright, 99 % (dark 1 %, never <1 %)"]
 
 
 def test_faces_have_the_colours_of_the_scheme_and_edges_tell_how_sure(controller):
@@ -78,7 +78,7 @@ def test_answers_are_appended_as_they_come_and_once(controller):
     request = controller.rectangle([(-0.5, -0.5), (-0.5, 39.5), (39.5, 39.5), (39.5, -0.5)])
     controller.requests.next()
     counts = []
-    for answers in answering(request, lambda: False):
+    for answers in predict(request, lambda: False):
         controller.show(request, answers)
         controller.show(request, answers)
         layer = controller.predictions()
@@ -88,7 +88,7 @@ def test_answers_are_appended_as_they_come_and_once(controller):
 
 
 def test_clicks_outside_the_image_are_refused_and_its_outer_half_pixels_are_not(controller):
-    with pytest.raises(InputError, match=r"that is outside the image 'lung'; click on the image"):
+    with pytest.raises(InputError, match="outside the image 'lung'; click"):
         controller.click((60, 160.1))
     controller.click((119.4, 159.4))
     assert controller.requests.waiting == 1
@@ -98,14 +98,14 @@ def test_of_a_rectangle_what_is_outside_is_left_out(controller):
     controller.rectangle([(100, 140), (100, 500), (900, 500), (900, 140)])
     work(controller)
     assert shown(controller).data.tolist() == [[109.75, 149.75]]
-    with pytest.raises(InputError, match="no point of the grid lies on the image 'lung'"):
+    with pytest.raises(InputError, match="no grid point is on the image 'lung'"):
         controller.rectangle([(-90, 0), (-90, 9), (-80, 9), (-80, 0)])
 
 
 def test_too_many_points_are_refused_with_the_spacing_that_would_do(controller):
     controller.spacing = 1
     whole = [(-1, -1), (-1, 160), (120, 160), (120, -1)]
-    with pytest.raises(InputError, match=r"19,200 points .* 10,000 .* 2 px or more"):
+    with pytest.raises(InputError, match=r"19,200 points .* 10,000.* 2 px or more"):
         controller.rectangle(whole)
     controller.spacing = 2
     assert len(controller.rectangle(whole).coordinates) == 4800 < LIMIT
@@ -151,7 +151,7 @@ def test_in_a_stack_points_lie_on_the_plane_in_view(model, halves):
     assert classes(layer)[0] == "dark"
     with pytest.raises(InputError, match="must lie in one plane"):
         controller.rectangle([(100, 0, 0), (100, 0, 9), (110, 0, 9), (110, 0, 0)])
-    with pytest.raises(InputError, match="no point of the grid"):
+    with pytest.raises(InputError, match="no grid point"):
         controller.rectangle([(150, *corner) for corner in BOX])
 
 
@@ -186,7 +186,7 @@ def test_undo_takes_back_one_after_the_other(controller):
         said.append(controller.undo())
         counts.append(len(shown(controller).data))
     assert counts == [10, 9, 1, 0]
-    assert said == ["the click is undone", "the rectangle is undone", "the click is undone"]
+    assert said == [f"undid the last {kind}" for kind in ("click", "rectangle", "click")]
     assert controller.undo() == "there is nothing to undo"
 
 
@@ -197,10 +197,10 @@ def test_undo_hits_the_right_points_after_some_were_deleted_or_added_by_hand(con
     layer = shown(controller)
     layer.remove([0, 3])
     layer.add([[1, 1]])
-    assert controller.undo() == "the click is undone"
+    assert controller.undo() == "undid the last click"
     assert [60, 120] not in layer.data.tolist()
     assert len(layer.data) == 7
-    assert controller.undo() == "the rectangle is undone"
+    assert controller.undo() == "undid the last rectangle"
     assert layer.data.tolist() == [[1, 1]]
     assert not controller.can_undo()
 
@@ -208,10 +208,10 @@ def test_undo_hits_the_right_points_after_some_were_deleted_or_added_by_hand(con
 def test_what_is_undone_while_it_is_worked_on_is_not_shown(controller):
     request = controller.rectangle(BOX)
     controller.requests.next()
-    generator = answering(request, lambda: False)
+    generator = predict(request, lambda: False)
     next(generator)
     assert controller.can_undo()
-    assert controller.undo() == "the rectangle is undone"
+    assert controller.undo() == "undid the last rectangle"
     with pytest.raises(StopIteration) as end:
         next(generator)
     controller.show(request, end.value.value)
@@ -234,7 +234,7 @@ def test_a_cancelled_rectangle_keeps_and_tells_what_there_is(controller):
     controller.spacing = 2
     request = controller.rectangle([(-0.5, -0.5), (-0.5, 39.5), (39.5, 39.5), (39.5, -0.5)])
     controller.requests.next()
-    generator = answering(request, lambda: False)
+    generator = predict(request, lambda: False)
     for _ in range(2):
         controller.show(request, next(generator))
     controller.requests.stop()

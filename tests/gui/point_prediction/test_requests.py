@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.probe.requests import Answers, Request, Requests, State, answering
+from napari_lungcls.gui.point_prediction.requests import (
+    PointRequest,
+    Predictions,
+    Requests,
+    RequestState,
+    predict,
+)
 
 
 def never() -> bool:
@@ -17,9 +23,9 @@ def never() -> bool:
 
 
 def answers(
-    request: Request, cancelled: Callable[[], bool] = never
-) -> tuple[list[Answers], Answers]:
-    steps, generator = [], answering(request, cancelled)
+    request: PointRequest, cancelled: Callable[[], bool] = never
+) -> tuple[list[Predictions], Predictions]:
+    steps, generator = [], predict(request, cancelled)
     while True:
         try:
             steps.append(next(generator))
@@ -28,9 +34,9 @@ def answers(
 
 
 @pytest.fixture
-def ask(model, halves) -> Callable[..., Request]:
-    def make(where: Any = ((60, 40), (60, 120)), image: Any = halves) -> Request:
-        return Request(image, model, np.array(where, float), 10.0, click=len(where) == 1)
+def ask(model, halves) -> Callable[..., PointRequest]:
+    def make(where: Any = ((60, 40), (60, 120)), image: Any = halves) -> PointRequest:
+        return PointRequest(image, model, np.array(where, float), 10.0, click=len(where) == 1)
 
     return make
 
@@ -40,10 +46,10 @@ def test_reports_are_cumulative_and_the_first_says_that_the_network_is_there(ask
     grid = np.array([(y, x) for y in (5, 25) for x in (10, 30, 90) for _ in range(4)], float)
     request = ask(grid)
     steps, last = answers(request)
-    assert [step.done for step in steps] == [0, 4, 8, 12, 16, 20, 24]
-    assert last.done == 24
-    np.testing.assert_array_equal(last.probabilities, model.classify(halves, grid))
-    assert set(last.probabilities.argmax(axis=1)) == {0, 1}
+    assert [len(step) for step in steps] == [0, 4, 8, 12, 16, 20, 24]
+    assert len(last) == 24
+    np.testing.assert_array_equal(last, model.classify(halves, grid))
+    assert set(last.argmax(axis=1)) == {0, 1}
 
 
 @pytest.mark.usefixtures("small_squares")
@@ -52,8 +58,8 @@ def test_it_ends_after_the_square_in_which_it_is_told_to(ask, how):
     request = ask([[50.0, 50.0]] * 30 + [[50.0, 70.0]] * 10)
     request.stopped = how == "stopped"
     steps, last = answers(request, lambda: how == "cancelled")
-    assert [step.done for step in steps] == [0]
-    assert last.done == 30
+    assert [len(step) for step in steps] == [0]
+    assert len(last) == 30
 
 
 def test_an_image_that_does_not_suit_the_model_is_refused(ask):
@@ -70,7 +76,11 @@ def test_requests_are_worked_off_one_by_one_in_order(ask):
     assert (requests.running, requests.waiting) == (asked[0], 2)
     requests.finish(asked[0])
     assert requests.next() is asked[1]
-    assert [each.state for each in asked] == [State.DONE, State.RUNNING, State.WAITING]
+    assert [each.state for each in asked] == [
+        RequestState.DONE,
+        RequestState.RUNNING,
+        RequestState.WAITING,
+    ]
 
 
 def test_stopping_forgets_what_waits_and_tells_what_runs(ask):

@@ -1,4 +1,4 @@
-"""Images as layers: lazy, in the place that their file states."""
+"""Image files as layers: lazy, in the place that the file states."""
 
 from typing import Any
 

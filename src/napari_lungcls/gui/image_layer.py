@@ -1,5 +1,8 @@
-"""Channels of an image in the viewer: told from planes, split into layers, mixed to colours."""
+"""Image layers as the core sees them: channels, colours and pixel size. No Qt."""
 
+import math
+import os
+import warnings
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -7,24 +10,26 @@ from typing import Any
 import dask.array as da
 import napari
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import CMYBGR, MAGENTA_GREEN
 
-from napari_lungcls.errors import InputError
-from napari_lungcls.gui.layers import is_straight, to_world
+from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.gui.layers import image_of, is_straight, to_world
 from napari_lungcls.images.axes import axis_name
-from napari_lungcls.images.opening import as_stack
+from napari_lungcls.images.opening import SUPPORTED, as_stack, open_image
+from napari_lungcls.images.pixel_size import MICROMETRE
+from napari_lungcls.images.readers.arrays import pixel_edges
 from napari_lungcls.images.stack import ImageStack
 
 COLOURS = "lungcls-colours"
-"""Under this key of its metadata an image remembers the layers that are its colours."""
+"""Metadata key for weak references to the layers that are the colours of an image."""
 
 FEW = range(2, 5)
-"""Lengths of a first axis without a name that may well be channels."""
+"""Lengths of an unnamed first axis that may be one of channels."""
 
 
 def channel_axis(layer: Layer) -> int | None:
-    """Give the axis of an image that is called one of channels, or None."""
+    """Give the axis of an image that is named as a channel axis, or None."""
     if getattr(layer, "rgb", True):
         return None
     found = [i for i, name in enumerate(layer.axis_labels[:-2]) if axis_name(name) in ("c", "s")]
@@ -32,29 +37,29 @@ def channel_axis(layer: Layer) -> int | None:
 
 
 def may_be_channels(layer: Layer) -> bool:
-    """Tell whether the first axis, which nobody named, is as short as one of channels."""
+    """Tell whether the first axis is unnamed and as short as a channel axis."""
     if getattr(layer, "rgb", True) or layer.ndim < 3 or channel_axis(layer) is not None:
         return False
     return layer.axis_labels[0] == f"-{layer.ndim}" and _first(layer).shape[0] in FEW
 
 
 def refusal(layer: Layer) -> str:
-    """Say in one line why an image cannot be used as it is; empty when it can."""
+    """Say in one line why an image cannot be used as it is; empty if it can."""
     axis = channel_axis(layer)
     if axis is None:
         return ""
     return (
         f"layer {layer.name!r}: its axis {layer.axis_labels[axis]!r} holds "
-        f"{_first(layer).shape[axis]} channels, which are no planes; split it into one layer "
-        "for each channel, below Image"
+        f"{_first(layer).shape[axis]} channels, not planes; split it into one layer per channel "
+        "with the button below Image"
     )
 
 
 def split(viewer: "napari.Viewer", layer: Image, axis: int) -> list[Image]:
-    """Put one layer for each channel in the place of an image with an axis of channels.
+    """Replace an image that has a channel axis by one layer per channel.
 
-    Nothing is read. As napari does it, the layers add up to one picture in several colours;
-    unlike its *Split Stack* they keep units, names of axes and affine transforms.
+    Nothing is read. As in napari, the layers are blended additively; unlike with napari's
+    *Split Stack*, they keep units, axis names and affine transforms.
 
     Returns
     -------
@@ -86,9 +91,9 @@ def split(viewer: "napari.Viewer", layer: Image, axis: int) -> list[Image]:
 
 
 def companions(viewer: "napari.Viewer", image: Image) -> list[Image]:
-    """List the grey images that may be channels of the same image, itself among them.
+    """List the grayscale images that may be channels of one image, including itself.
 
-    They have its shape, type and levels, and lie in its place.
+    They have the same shape, data type, levels and position.
     """
     if image.rgb:
         return [image]
@@ -109,26 +114,26 @@ def companions(viewer: "napari.Viewer", image: Image) -> list[Image]:
 
 
 def colours_of(image: Image) -> tuple[Image, ...]:
-    """Give the layers that are red, green and blue of an image; only itself if it is grey."""
+    """Give the layers used as red, green and blue; only the image itself if it is grayscale."""
     found = tuple(layer for ref in image.metadata.get(COLOURS, ()) if (layer := ref()) is not None)
     return found or (image,)
 
 
 def choose_colours(image: Image, layers: Sequence[Image]) -> None:
-    """Make one to three layers the colours of an image, for all windows."""
+    """Use one to three layers as the colours of an image, in all windows."""
     others = {key: value for key, value in image.metadata.items() if key != COLOURS}
-    # Plugins are handed proxies of layers, which nobody keeps.
+    # napari hands plugins proxies of layers, which are short-lived.
     refs = [weakref.ref(getattr(layer, "__wrapped__", layer)) for layer in layers]
     image.metadata = others if list(layers) == [image] else others | {COLOURS: refs}
 
 
 def stack_of(image: Any) -> ImageStack:
-    """Take a layer as an image in the colours that were chosen for it; else as `as_stack`.
+    """Convert an image layer with its chosen colours to a stack; anything else as `as_stack`.
 
     Raises
     ------
     InputError
-        When it is no image, or has an axis of channels.
+        If it is not an image, or has a channel axis.
     """
     if not isinstance(image, Image):
         return as_stack(image)
@@ -155,7 +160,7 @@ def stack_of(image: Any) -> ImageStack:
 
 
 class _Colours:
-    """Grey arrays of equal shape seen as one array `(…, y, x, channel)`, read where asked."""
+    """A lazy view of arrays of equal shape as one array `(…, y, x, channel)`."""
 
     def __init__(self, parts: Sequence[Any]) -> None:
         self._parts = parts
@@ -194,7 +199,7 @@ def _taken(layer: Image, axis: int, index: int) -> Any:
 
 
 def _place_without(layer: Layer, axis: int) -> dict[str, Any]:
-    """Give the keyword arguments that put a layer where another is, without one of its axes."""
+    """Give the arguments that align a layer with another one, without one of its axes."""
     kept = [i for i in range(layer.ndim) if i != axis]
     place: dict[str, Any] = {
         "units": [layer.units[i] for i in kept],
@@ -207,7 +212,85 @@ def _place_without(layer: Layer, axis: int) -> dict[str, Any]:
 
 
 def _labels_without(layer: Layer, kept: Sequence[int]) -> list[str] | None:
-    """Give the names of the axes that stay; None where they were not named."""
+    """Give the names of the kept axes, or None if they are unnamed."""
     if all(label == str(i - layer.ndim) for i, label in enumerate(layer.axis_labels)):
         return None
     return [layer.axis_labels[i] for i in kept]
+
+
+def pixel_size(layer: Layer) -> float | None:
+    """Give the pixel size of a layer in µm, or None if its units are not lengths.
+
+    For pixels that are not square, this is the edge of a square of the same area.
+    """
+    y, x = pixel_edges(layer)
+    return None if y is None or x is None else math.sqrt(y * x)
+
+
+def stated_pixel_size(layer: Layer) -> float | None:
+    """Give the pixel size in µm that the file of a layer states, whichever reader opened it."""
+    path = layer.source.path
+    if path is None or not (os.path.isdir(path) or str(path).lower().endswith(SUPPORTED)):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LungclsWarning)
+            return open_image(path).pixel_size
+    except InputError:
+        return None
+
+
+def set_pixel_size(viewer: "napari.Viewer", image: Image, size: float) -> None:
+    """Set the pixel size of an image and of the layers aligned with it.
+
+    The layers are scaled around the world origin along `y` and `x`: the image, layers in the
+    same position such as other channels, and its maps. Points follow their image on their own.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    image
+        The layer.
+    size
+        µm per pixel.
+    """
+    if not (np.isfinite(size) and size > 0):
+        raise InputError(f"the pixel size must be positive, not {size:g}")
+    known = pixel_size(image)
+    factor = size / (known or _step(image))
+    for layer in [image, *_belonging(viewer, image)]:
+        # Units first, because a change of scale triggers what follows the layer.
+        if known is None:
+            layer.units = (MICROMETRE,) * layer.ndim
+        _grow(layer, factor)
+
+
+def _belonging(viewer: "napari.Viewer", image: Image) -> list[Layer]:
+    place = to_world(image)
+    # Compared with ==, as napari hands plugins proxies of layers.
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Image | Labels)
+        and layer != image
+        and layer.ndim == image.ndim
+        and layer.units == image.units
+        and (image_of(viewer, layer) == image or np.array_equal(to_world(layer), place))
+    ]
+
+
+def _grow(layer: Layer, factor: float) -> None:
+    growth = np.ones(layer.ndim)
+    growth[-2:] = factor
+    if is_straight(layer):
+        layer.translate = layer.translate * growth
+        layer.scale = layer.scale * growth
+    else:
+        layer.affine = np.diag([*growth, 1.0]) @ np.asarray(layer.affine)
+
+
+def _step(layer: Layer) -> float:
+    """Give the edge of a pixel in world units, which are not lengths."""
+    columns = to_world(layer)[: layer.ndim, layer.ndim - 2 : layer.ndim]
+    return math.sqrt(np.prod(np.linalg.norm(columns, axis=0)))

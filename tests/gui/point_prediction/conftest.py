@@ -12,8 +12,8 @@ from qtpy.QtTest import QTest
 
 from known_network import intensity_engine, make_document, make_spec
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.gui.probe import ProbeBox
-from napari_lungcls.gui.probe.controller import Controller
+from napari_lungcls.gui.point_prediction import PointPredictionPanel
+from napari_lungcls.gui.point_prediction.controller import Controller
 from napari_lungcls.inference import at_points
 from napari_lungcls.model import Model
 from napari_lungcls.network.spec import Normalisation
@@ -81,11 +81,11 @@ def hand(viewer) -> Hand:
 
 
 @pytest.fixture
-def open_box(viewer, qtbot, model) -> Callable[..., ProbeBox]:
+def open_box(viewer, qtbot, model) -> Callable[..., PointPredictionPanel]:
     """Open the panel for an image, switched on."""
 
-    def make(image: Image, *, on: bool = True) -> ProbeBox:
-        box = ProbeBox(viewer)
+    def make(image: Image, *, on: bool = True) -> PointPredictionPanel:
+        box = PointPredictionPanel(viewer)
         # What it says must not move the image while a test measures on it.
         box.setFixedWidth(300)
         viewer.window.add_dock_widget(box, name="probe")
@@ -94,7 +94,7 @@ def open_box(viewer, qtbot, model) -> Callable[..., ProbeBox]:
         viewer.reset_view()
         QTest.qWait(200)
         if on:
-            button(box, "probe_mode").click()
+            button(box, "predict_mode").click()
         return box
 
     return make
