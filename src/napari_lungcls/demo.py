@@ -18,12 +18,11 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model
+from napari_lungcls.model import Model, training
 from napari_lungcls.reporting import Picture, Report, label_picture, write_report
 from napari_lungcls.reporting.runs import history_of, training_facts, validation_of
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
-from napari_lungcls.trainings import training
-from napari_lungcls.utils.atomic_write import check_writable, replacing
+from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.progress import exhaust
 
 SETTINGS = TrainingSettings(epochs=9, pretrained="none", seed=1)
@@ -271,7 +270,7 @@ def _write_section(path: Path, section: LungSection) -> None:
         "PhysicalSizeY": section.pixel_size,
         "PhysicalSizeYUnit": "µm",
     }
-    with replacing(path) as aside:
+    with atomic_write(path) as aside:
         tifffile.imwrite(
             aside, section.image, ome=True, photometric="rgb", tile=(256, 256),
             compression="zlib", metadata=metadata,
@@ -280,7 +279,7 @@ def _write_section(path: Path, section: LungSection) -> None:
 
 def _make_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; give --out a folder")
+        raise InputError(f"{out} is a file; give a folder", setting="out")
     check_writable(out)
     out.mkdir(exist_ok=True)
     check_writable(out / "report")

@@ -22,7 +22,8 @@ from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MapGrid
-from napari_lungcls.inference.stores import open_store, read_map
+from napari_lungcls.inference.painted import read_map
+from napari_lungcls.inference.stores import open_store
 from napari_lungcls.model import Model
 
 MODEL = bright_model()
@@ -146,13 +147,16 @@ SMALLER = ImageStack(np.asarray(STACK.levels[0])[:, :99], source="made")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stride": 2}, "--stride 4"),
-        ({"region": (slice(0, 99), slice(0, 130))}, "another --region"),
-        ({"planes": slice(0, 1)}, "other --planes"),
-        ({"probabilities": False}, "--probabilities"),
+        ({"stride": 2}, "other settings; use stride=4"),
+        ({"region": (slice(0, 99), slice(0, 130))}, "other settings; use region=..."),
+        ({"planes": slice(0, 1)}, "other settings; leave planes out"),
+        ({"probabilities": False}, "other settings; use probabilities=True"),
         ({"image": OTHER}, "an image of other content"),
         ({"image": SMALLER}, "another image"),
-        ({"model": Model(make_document(RAMP), brightness((1, 1)).state())}, "another model"),
+        (
+            {"model": Model(make_document(RAMP), brightness((1, 1)).state())},
+            "another model",
+        ),
     ],
 )
 def test_another_job_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -160,7 +164,7 @@ def test_another_job_is_refused(tmp_path: Path, changes: dict[str, Any], message
     MODEL.paint(STACK, out=out, cancelled=some(3))
     before = content(out)
     model, image = changes.pop("model", MODEL), changes.pop("image", STACK)
-    with pytest.raises(InputError, match=f"was begun with {message}; resume it with that, or"):
+    with pytest.raises(InputError, match=f"was begun with {message}.* as then, or use overw"):
         model.paint(image, out=out, resume=True, **changes)
     assert content(out) == before
     assert [p.name for p in tmp_path.iterdir()] == [out.name]
@@ -172,11 +176,11 @@ def test_other_channels_are_another_job(tmp_path: Path) -> None:
     out = tmp_path / "map.ome.zarr"
     MODEL.paint(chosen[0], out=out, cancelled=some(3))
     for other in (chosen[1], STACK):
-        with pytest.raises(InputError, match="was begun with --channels 1; resume it with that"):
+        with pytest.raises(InputError, match=r"other settings; use channels=.1. as then"):
             MODEL.paint(other, out=out, resume=True)
     MODEL.paint(chosen[0], out=out, resume=True)
     MODEL.paint(STACK, out=out, overwrite=True, cancelled=some(3))
-    with pytest.raises(InputError, match="was begun with no --channels; resume it with that"):
+    with pytest.raises(InputError, match="other settings; leave channels out as then"):
         MODEL.paint(chosen[0], out=out, resume=True)
 
 

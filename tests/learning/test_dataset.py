@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.geometry import reflect
-from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.augmentation import augmented, crop_edge, reach
 from napari_lungcls.learning.dataset import BLOCK, PointSet, read_point_set
@@ -243,7 +243,7 @@ def test_every_point_is_answered_once_with_tissue_around_it() -> None:
     stack = image(700, 500)
     where = RNG.uniform(-0.5, 499.5, (80, 2))
     points = read([(stack, labelled(where))], SETTINGS)
-    levels = [Level(stack.plane(()), zoom) for zoom in (1, 3)]
+    levels = [ZoomedPlane(stack.plane(()), zoom) for zoom in (1, 3)]
     answered = []
     for rows, tiles in points.answering(everyone(points), 64, 2):
         assert len(tiles.pixels) <= 2
@@ -285,7 +285,7 @@ def test_several_images_keep_the_order_of_their_points() -> None:
         k = own[0]
         where = points.layout.coordinates[crops.rows[k]]
         corner = np.rint(where - crops.places[k, 0]).astype(int)
-        wanted = Level(level[planes[i]]).read(*corner, 16, 16)
+        wanted = ZoomedPlane(level[planes[i]]).read(*corner, 16, 16)
         np.testing.assert_array_equal(crops.pixels[i, 0], wanted)
 
 
@@ -401,7 +401,7 @@ TWO = [[10, 10], [40, 40]]
         ([], "at least one image"),
         ([(image(60, 60), labelled([[10, 10], [60, 40]]))], r"points: point 2 at \(60, 40\) lies"),
         ([(image(60, 60), labelled([[0, 1, 1], [0, 2, 2]]))], "have 3 axes, but a.tif has 2"),
-        ([(image(60, 60), labelled(TWO, ["a", "x"]))], "class 'x' is unknown.*--classes FILE"),
+        ([(image(60, 60), labelled(TWO, ["a", "x"]))], "class 'x' is unknown.*use classes="),
         ([(image(60, 60), labelled(TWO, ["a", ""]))], "class is empty"),
         ([(image(60, 60), Points.build(TWO))], "no column 'class'"),
         ([(image(60, 60), labelled([[9, 9]]))], "1 points are fewer than the 2 classes"),
@@ -427,7 +427,7 @@ def test_what_cannot_be_trained_on_is_refused(pairs: Any, message: str) -> None:
 def test_a_class_without_points_is_named() -> None:
     three = ClassScheme.of_names(["a", "b", "c"])
     table = labelled([[1, 1], [2, 2], [3, 3]])
-    with pytest.raises(InputError, match=r"no point is labelled c; .*--classes a scheme without"):
+    with pytest.raises(InputError, match=r"labelled c; .*use classes=.* for a scheme without"):
         check_pairs([(image(60, 60), table)], three)
 
 

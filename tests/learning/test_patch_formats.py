@@ -14,13 +14,14 @@ import h5py
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from napari_lungcls.patch_datasets.dataset import PatchData
 from numpy.typing import NDArray
 
 import napari_lungcls as lc
 from napari_lungcls.annotation import Points
-from napari_lungcls.images.anything import as_stack
-from napari_lungcls.images.windows import read_windows
-from napari_lungcls.learning.patches.parts import PatchData, Role
+from napari_lungcls.images.opening import as_stack
+from napari_lungcls.images.pyramid import read_windows
+from napari_lungcls.learning.patches.parts import Role
 
 FORMATS = {
     "one.h5": ("hdf5", False),
@@ -327,7 +328,7 @@ def test_bad_data_sets_are_refused_in_one_line(name: str, tmp_path: Path) -> Non
 def test_a_class_that_the_scheme_lacks_is_named(tmp_path: Path) -> None:
     data = lc.open_patches(npz(x=X, y=Y + 3)(tmp_path))
     with pytest.raises(
-        lc.InputError, match=r"patch 2 is labelled 4, .*lung.* 3 classes.*--classes"
+        lc.InputError, match=r"patch 2 is labelled 4, .*lung.* 3 classes.*use classes="
     ):
         lc.train_patches(data, classes="lung")
 

@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from napari_lungcls.patch_datasets.arrays import ArrayPixels
+from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet
+from napari_lungcls.patch_datasets.settings import for_patches
+from napari_lungcls.patch_datasets.splits import CAUTION, split_patches
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
@@ -19,11 +23,7 @@ import napari_lungcls as lc
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.drawing import MIXED_RUNS, draw_epoch
 from napari_lungcls.learning.examples import Side
-from napari_lungcls.learning.patches.arrays import ArrayPixels
-from napari_lungcls.learning.patches.dataset import PatchSet
-from napari_lungcls.learning.patches.parts import Part, PatchData, Role
-from napari_lungcls.learning.patches.settings import for_patches
-from napari_lungcls.learning.patches.splits import CAUTION, split_patches
+from napari_lungcls.learning.patches.parts import Part, Role
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 
 
@@ -134,7 +134,7 @@ import napari_lungcls as lc
 from napari_lungcls.learning.checkpoints import Checkpoint
 from napari_lungcls.learning.drawing import draw_epoch
 from napari_lungcls.learning.examples import Side
-from napari_lungcls.learning.patches.dataset import PatchSet
+from napari_lungcls.patch_datasets.dataset import PatchSet
 from napari_lungcls.utils.memory import peak_memory_mb
 data = lc.open_patches({str(tmp_path / "d_x.h5")!r})
 codes = data.codes(data.scheme())
@@ -237,7 +237,7 @@ def test_splits_follow_files_then_groups_then_chance() -> None:
     assert (len(found.train), len(found.validation), len(found.test)) == (25, 25, 0)
     with pytest.raises(lc.InputError, match="no training part, only test and validation"):
         split(data_of(("test", 5), ("validation", 5)))
-    with pytest.raises(lc.InputError, match=r"--split-by blocks: .*no groups and no places"):
+    with pytest.raises(lc.InputError, match=r"^split_by: .*no groups and no places"):
         split(data_of(("", 50)), split_by="blocks")
 
 
@@ -262,7 +262,7 @@ def test_settings_of_patches_are_torchvision_s_unless_others_are_asked_for() -> 
     ):
         with pytest.raises(lc.InputError, match=words):
             for_patches(settings, size, "d.h5")
-    with pytest.raises(lc.InputError, match=r"--stain .* without colours"):
+    with pytest.raises(lc.InputError, match=r"^stain: .* without colours"):
         lc.train_patches(
             np.zeros((9, 16, 16), np.uint8), lc.TrainingSettings(stain=0.1), labels=np.arange(9) % 2
         )
@@ -277,8 +277,8 @@ def test_models_of_points_answer_patches_and_say_when_they_cannot(tmp_path: Path
     )
     # Seen at the middle, with what lies around: as points of an image are.
     image = np.random.default_rng(5).integers(0, 255, (24, 24, 3), np.uint8)
-    odds = model.classify_patches(image[np.newaxis])
-    np.testing.assert_allclose(odds.sum(1), 1, rtol=1e-5)
+    probabilities = model.classify_patches(image[np.newaxis])
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
     with pytest.raises(lc.InputError, match="float32 and the model was trained on uint8"):
         model.classify_patches(image[np.newaxis].astype(np.float32))
     assert model.document.split["by"] == "random"

@@ -14,7 +14,7 @@ import real_section
 from napari_lungcls.annotation import ClassScheme, Points, read_points
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.opening import open_image
-from napari_lungcls.images.pyramid import Level
+from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.layout import Layout, Pair, place_points
 from napari_lungcls.learning.regions import Region, region_of
@@ -133,10 +133,10 @@ def test_what_cannot_be_cut_is_refused_with_the_remedy() -> None:
     message = str(caught.value)
     assert "regions of at least 512 pixels (32 at zoom 16)" in message
     for remedy in (
-        "use zoom 1 only",
+        "use zooms=(1,)",
         "farther apart",
         "another image",
-        "a validation share of 0",
+        "use val_fraction=0.0",
     ):
         assert remedy in message
     assert "--" not in message
@@ -155,7 +155,7 @@ def test_a_class_with_one_point_cannot_be_on_both_sides() -> None:
 
 def stored(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Shrink an image as the levels of a pyramid are; NaN stays in every pixel it touches."""
-    level = Level(ImageStack(image, rgb=False).plane(), factor)
+    level = ZoomedPlane(ImageStack(image, rgb=False).plane(), factor)
     shrunk = level.read(0, 0, *(int(n // factor) for n in image.shape))[..., 0]
     return np.asarray(shrunk)
 
@@ -223,11 +223,11 @@ def test_no_pixel_is_read_by_training_and_by_another_part(
                 marked[pixels_read(part, zoom, image.shape)] = np.nan
             seen = pyramid(marked).plane()
             for part, zoom in own:
-                level = Level(seen, zoom)
+                level = ZoomedPlane(seen, zoom)
                 assert np.isfinite(level.read(part.top, part.left, *part.shape)).all()
         # The test can fail: what is held out reads what was marked.
         part, zoom = held[0]
-        level = Level(pyramid(np.full_like(image, np.nan)).plane(), zoom)
+        level = ZoomedPlane(pyramid(np.full_like(image, np.nan)).plane(), zoom)
         assert np.isnan(level.read(part.top, part.left, *part.shape)).all()
 
 

@@ -17,12 +17,12 @@ from file_server import FileServer
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.network.parameters import trunk_shapes
 from napari_lungcls.network.pretrained import (
+    IMAGENET,
     WITHOUT,
     PretrainedSource,
     load_available,
     load_pretrained,
 )
-from napari_lungcls.network.weight_sources import IMAGENET
 from napari_lungcls.utils.downloads import cache_folder
 
 SHARED = Path(__file__).parents[2].parent / "shared/data/resnet18_imagenet_to_layer3.safetensors"
@@ -321,7 +321,7 @@ def test_missing_file_on_the_server_and_no_server_at_all(server: Server, tmp_pat
     gone = PretrainedSource(good.url.replace("made", "gone"), "0" * 64)
     with pytest.raises(InputError, match="404") as caught:
         load_pretrained("imagenet", cache=tmp_path / "cache", sources=[gone])
-    assert "--pretrained FILE" in str(caught.value)
+    assert "use pretrained=..." in str(caught.value)
     server.stop()
     with pytest.raises(InputError, match="no connection") as caught:
         load_pretrained("imagenet", cache=tmp_path / "cache", sources=[good, gone])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -25,7 +26,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from napari_lungcls.learning.tuning.space import Space
+    from napari_lungcls.hyperparameter_search.space import Space
 
 OBJECTIVES = Literal["accuracy", "f1_macro", "auc_ovr"]
 PRUNERS = Literal["median", "hyperband", "none"]
@@ -104,9 +105,10 @@ def tune(
 ) -> None:
     """Search for the settings that learn best; settings that are given are not searched."""
     from napari_lungcls.annotation import ClassScheme
+    from napari_lungcls.hyperparameter_search.search import Search
+    from napari_lungcls.hyperparameter_search.space import read_space
     from napari_lungcls.learning.settings_file import chosen_settings
-    from napari_lungcls.learning.tuning.space import read_space
-    from napari_lungcls.tuning import Request, Search, require_optuna
+    from napari_lungcls.tuning import Request, require_optuna
     from napari_lungcls.utils.progress import exhaust
 
     began = time.perf_counter()
@@ -173,14 +175,38 @@ def _check_places(out: Path | None, storage: str | None) -> None:
 
 def _search(words: list[str], given: dict[str, Any]) -> Space:
     """Read what to search beyond the space, which must not be settled by another option."""
-    from napari_lungcls.learning.tuning.space import parse_search
-
     added = parse_search(words)
     for name in added.dimensions:
         if name in given:
             option = name.replace("_", "-")
             raise InputError(f"--search {option} and --{option} cannot both be; leave one out")
     return added
+
+
+def parse_search(words: Sequence[str]) -> Space:
+    """Read `NAME=LOW:HIGH`, `NAME=LOW:HIGH:log` and `NAME=A/B/C` from the command line.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    from napari_lungcls.hyperparameter_search.space import Space
+
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        ends = text.split(":")
+        if not equals or not text or len(ends) > 3 or (len(ends) == 3 and ends[2] != "log"):
+            raise InputError(
+                f"--search {word}: write NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A/B/C, such as "
+                "learning-rate=1e-4:1e-2:log or zooms=1/1,4"
+            )
+        if len(ends) > 1:
+            found[name] = {"low": ends[0], "high": ends[1], "log": len(ends) == 3}
+        else:
+            found[name] = text.split("/")
+    return Space.build(found, "--search")
 
 
 def _counted(result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`lungcls demo --gui`: the sample stack, points on it, a network that learns, a map of it."""
+"""The demo in a window: the sample stack, points on it, a network that learns, a map of it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +9,8 @@ from qtpy.QtCore import QTimer
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.gui.docks import PLUGIN, open_dock
-from napari_lungcls.gui.layers import annotation_layer, fill, set_next_class
 from napari_lungcls.gui.paint.extent import Extent
+from napari_lungcls.gui.points_layer import annotation_layer, fill, set_next_class
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.workers import start_call
 from napari_lungcls.learning.settings import TrainingSettings

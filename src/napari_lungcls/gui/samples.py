@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.gui.readers import LayerData
+from napari_lungcls.gui.layer_types import LayerData
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.synthetic import make_section
@@ -117,7 +117,7 @@ def fetch_section(sources: Sequence[Published], cache: Path | None = None) -> Im
     from napari.utils import progress
 
     remedy = (
-        "Connect to the internet and try again, or fetch the file on another machine and open "
+        "connect to the internet and try again, or fetch the file on another machine and open "
         "it with File > Open"
     )
     with progress(total=0, desc="fetching the mouse lung section") as bar:

@@ -16,11 +16,11 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference import record
 from napari_lungcls.inference.cells import UNFINISHED
 from napari_lungcls.inference.grid import MapGrid
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.reading import read_document
 from napari_lungcls.inference.record import Order
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine
+from napari_lungcls.network.model_file import ModelDocument
 
 SAMPLES = 8
 """Places at which two images are compared."""
@@ -54,7 +54,13 @@ class Unfinished:
     def in_the_way(self, target: Path) -> InputError:
         """Say that a new painting would destroy this one."""
         return InputError(
-            f"{target}: {self}; give --resume to continue it, or --overwrite to begin anew"
+            f"{target}: {self}",
+            suggestion=(
+                {"resume": True},
+                "to continue it, or",
+                {"overwrite": True},
+                "to begin anew",
+            ),
         )
 
 
@@ -108,17 +114,8 @@ def describe_job(
     }
 
 
-_WORDS = {
-    "model": "another model",
-    "engine": "--engine {}",
-    "precision": "--precision {}",
-    "channels": "--channels {}",
-    "image": "another image",
-    "pixel_size": "--pixel-size {}",
-    "stride": "--stride {}",
-    "region": "another --region",
-    "planes": "other --planes",
-}
+_AGAIN = ("engine", "precision", "channels", "pixel_size", "stride")
+"""Settings that can be given again as they were."""
 
 
 def check_same(
@@ -138,9 +135,12 @@ def check_same(
     if other is None and (order.chunk != chunk or _bare(order.header) != _bare(header)):
         other = "another version of this program"
     if other is not None:
+        what, again = "other settings", other
+        if isinstance(other, str):
+            what, again = other, "use the same"
         raise InputError(
-            f"{target}: its unfinished painting was begun with {other}; resume it with that, or "
-            "give --overwrite instead of --resume to begin anew"
+            f"{target}: its unfinished painting was begun with {what}",
+            suggestion=(again, "as then, or", {"overwrite": True}, "and not resume to begin anew"),
         )
 
 
@@ -148,21 +148,19 @@ def _bare(header: MapHeader) -> MapHeader:
     return header.model_copy(update={"provenance": {}})
 
 
-def _difference(old: dict[str, Any], new: dict[str, Any]) -> str | None:
-    """Say what the old job had that the new one has not; None when they are the same."""
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str | dict[str, Any] | None:
+    """Say what the old job had that the new one has not, or give the setting."""
     if old.keys() != new.keys():
         return "another version of this program"
-    for key, words in _WORDS.items():
+    for key in ("model", "image"):
         if old[key] != new[key]:
-            option = words.removesuffix(" {}")
-            return (
-                f"no {option}" if option != words and old[key] is None else words.format(old[key])
-            )
+            return f"another {key}"
+    for key in (*_AGAIN, "region", "planes", "probabilities"):
+        if old[key] != new[key]:
+            return {key: ... if key in ("region", "planes") and old[key] else old[key]}
     pairs = zip(old["samples"], new["samples"], strict=False)
     if any(a != b for a, b in pairs if a is not None and b is not None):
         return "an image of other content"
-    if old["probabilities"] != new["probabilities"]:
-        return "--probabilities" if old["probabilities"] else "no --probabilities"
     return None
 
 

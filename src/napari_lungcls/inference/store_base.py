@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.annotation.autosave import Unfinished
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference import record
 from napari_lungcls.inference.cells import class_axis, class_map_axes
 from napari_lungcls.inference.grid import Block
-from napari_lungcls.inference.header import MapHeader
+from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.record import Order, Record, hidden_folder, record_file
-from napari_lungcls.inference.resume import Unfinished, check_same, find_unfinished
+from napari_lungcls.inference.resume import check_same, find_unfinished
 from napari_lungcls.inference.store_cells import CellArrays, writing
 from napari_lungcls.utils.atomic_write import check_writable, remove_store
 from napari_lungcls.utils.locks import Claim, Claimed
@@ -106,8 +107,8 @@ class BlockStore(ABC):
             return
         if resume and self._may_replace():
             raise InputError(
-                f"{self.target}: is complete, there is nothing to resume; give --overwrite to "
-                "paint it again"
+                f"{self.target}: is complete, there is nothing to resume",
+                suggestion=({"overwrite": True}, "to paint it again"),
             )
         raise InputError(f"{self.target}: exists already; remove it or choose another name")
 

@@ -14,8 +14,7 @@ from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.pixel_size import check_zooms, effective_zooms, size_remark
-from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.images.windows import check_inside, plane_indices
+from napari_lungcls.images.stack import ImageStack, check_inside, plane_indices
 from napari_lungcls.utils.names import comparable, path_key, warn_of_case
 
 GROUP_COLUMN = "group"
@@ -206,8 +205,8 @@ def check_codes(
     if len(used) < len(scheme):
         absent = ", ".join(scheme.names[i] for i in np.flatnonzero(counts == 0))
         raise InputError(
-            f"{sources}: no {one} is labelled {absent}; label some, or give --classes a scheme "
-            "without it"
+            f"{sources}: no {one} is labelled {absent}",
+            suggestion=("label some, or", {"classes": ...}, "for a scheme without it"),
         )
 
 

@@ -15,9 +15,8 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.layout import Pair, count_points, density_of
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.network.document import ModelDocument
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
-from napari_lungcls.network.model_file import is_model_file, read_model
+from napari_lungcls.network.model_file import ModelDocument, is_model_file, read_model
 from napari_lungcls.network.parameters import STAGES, stage_of, trunk_shapes
 from napari_lungcls.network.pretrained import (
     PretrainedWeights,
@@ -116,7 +115,8 @@ class Origin:
             if asked not in (own[name], (), None):
                 raise InputError(
                     f"the model {settings.pretrained} has {name} {_words(own[name])}, not "
-                    f"{_words(asked)}; leave --{name} out, or start from other weights"
+                    f"{_words(asked)}",
+                    suggestion=({name: None}, "or start from other weights"),
                 )
         return settings.model_copy(update=own)
 

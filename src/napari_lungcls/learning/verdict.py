@@ -66,8 +66,8 @@ def judge(
     fitted = fit_calibration(logits, codes, seed=settings.seed, prior=prior)
     chosen = None
     if settings.aim != "most-likely":
-        odds = softmax(logits / fitted.temperature, axis=1)[:, 1]
-        chosen = choose_threshold(odds, codes, settings.aim, recall=settings.recall)
+        probabilities = softmax(logits / fitted.temperature, axis=1)[:, 1]
+        chosen = choose_threshold(probabilities, codes, settings.aim, recall=settings.recall)
     threshold = chosen.value if chosen else None
     return Verdict(
         temperature=fitted.temperature,
@@ -91,13 +91,15 @@ def check_aim(settings: TrainingSettings, scheme: ClassScheme) -> None:
         return
     if len(scheme) != 2:
         raise InputError(
-            f"--aim {settings.aim} is for two classes, and the scheme {scheme.name!r} has "
-            f"{len(scheme)}; use --aim most-likely"
+            f"{settings.aim} is for two classes, and the scheme {scheme.name!r} has {len(scheme)}",
+            setting="aim",
+            suggestion={"aim": "most-likely"},
         )
     if settings.val_fraction == 0 and settings.folds == 1:
         raise InputError(
-            f"--aim {settings.aim} needs validation points to choose the threshold on; give a "
-            "--val-fraction above 0, or use --aim most-likely"
+            f"{settings.aim} needs validation points to choose the threshold on",
+            setting="aim",
+            suggestion={"val_fraction": 0.2, "aim": "most-likely"},
         )
 
 
@@ -107,5 +109,5 @@ def _scored(
     if held is None:
         return None
     logits, codes = held
-    odds = softmax(logits / temperature, axis=1)
-    return score(codes, odds, scheme.names, threshold).model_dump(mode="json")
+    probabilities = softmax(logits / temperature, axis=1)
+    return score(codes, probabilities, scheme.names, threshold).model_dump(mode="json")

@@ -15,9 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.network.document import FORMAT_VERSION, ModelDocument
 from napari_lungcls.network.engines.protocol import State
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.network.model_file import FORMAT_VERSION, ModelDocument
+from napari_lungcls.utils.atomic_write import atomic_write
 
 METADATA_KEY = "napari-lungcls"
 SUFFIX = ".safetensors"
@@ -38,7 +38,7 @@ def write_model(
     # Arrays in another order of memory would be written as if they were in C order.
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
     try:
-        with replacing(target) as aside:
+        with atomic_write(target) as aside:
             save_file(arrays, aside, metadata=metadata)
     except (OSError, SafetensorError) as error:
         raise InputError(
@@ -100,8 +100,8 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
     """Check the document of a model file; see `read_model`."""
     if text is None:
         raise InputError(
-            f"{source} holds arrays but is no model of napari-lungcls; "
-            "bare ResNet-18 weights go to --pretrained"
+            f"{source} holds arrays but is no model of napari-lungcls",
+            suggestion=("for bare ResNet-18 weights", {"pretrained": ...}),
         )
     try:
         raw = json.loads(text)

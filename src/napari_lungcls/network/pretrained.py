@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.errors import InputError, LungclsWarning, Suggestion
 from napari_lungcls.network.parameters import PARTS, stage_channels, trunk_shapes
+from napari_lungcls.network.pretrained import IMAGENET, PretrainedSource, fetch
 from napari_lungcls.network.weight_files import Shape, WeightFile, read_weights
-from napari_lungcls.network.weight_sources import IMAGENET, PretrainedSource, fetch
 from napari_lungcls.utils.downloads import Progress, is_cached
 
 __all__ = ["PretrainedSource", "PretrainedWeights", "load_available", "load_pretrained"]
@@ -132,16 +132,19 @@ def load_available(
             weights = _assembled(read_weights(path, _wanted()), path, published.url)
             return weights, weights.message()
         except InputError as error:
-            why = time.monotonic() + AGAIN, str(error)
+            why = time.monotonic() + AGAIN, error.problem, error.suggestion
             _unreachable[sources[0].url] = why
     warnings.warn(
-        f"{WITHOUT}, so training begins with random numbers: {why[1]}", LungclsWarning, stacklevel=2
+        LungclsWarning(
+            f"{WITHOUT}, so training begins with random numbers: {why[1]}", suggestion=why[2]
+        ),
+        stacklevel=2,
     )
     return None, "none"
 
 
-_unreachable: dict[str, tuple[float, str]] = {}
-"""Servers that did not answer: until when they are left alone, and what was said."""
+_unreachable: dict[str, tuple[float, str, Suggestion]] = {}
+"""Servers that did not answer: until when they are left alone, the problem and the remedy."""
 
 
 def _wanted() -> dict[str, Shape]:

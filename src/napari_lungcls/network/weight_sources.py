@@ -41,7 +41,9 @@ def fetch(
 ) -> tuple[Path, PretrainedSource]:
     """Find one of `sources` in the cache, or download it; see `downloads.fetch`."""
     remedy = (
-        f"Fetch {sources[0].url} on another machine and use --pretrained FILE, or train with "
-        "--pretrained none"
+        f"fetch {sources[0].url} on another machine and",
+        {"pretrained": ...},
+        "for the file, or",
+        {"pretrained": "none"},
     )
     return downloads.fetch(sources, "the weights", remedy, cache, progress, timeout)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, Suggestion
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that have come and the bytes in all (0 when the server hides it)."""
@@ -70,7 +70,7 @@ def is_cached(sources: Sequence[Published], cache: Path | None = None) -> bool:
 def fetch(
     sources: Sequence[Source],
     what: str,
-    remedy: str,
+    remedy: Suggestion,
     cache: Path | None = None,
     progress: Progress | None = None,
     timeout: float = TIMEOUT,
@@ -84,7 +84,7 @@ def fetch(
     what
         Names them in errors, such as `the weights`.
     remedy
-        What to do when none can be had: a sentence for the error.
+        What to do when none can be had.
     cache
         Where downloads are kept; `cache_folder()` when not given.
     progress
@@ -117,7 +117,8 @@ def fetch(
         ) from error
     if os.environ.get(OFFLINE_VARIABLE):
         raise InputError(
-            f"cannot fetch {what}: {OFFLINE_VARIABLE} is set, and nothing is in {folder}. {remedy}"
+            f"cannot fetch {what}: {OFFLINE_VARIABLE} is set, and nothing is in {folder}",
+            suggestion=remedy,
         )
     failures = []
     for source in sources:
@@ -125,7 +126,7 @@ def fetch(
             return _download(source, folder, progress, timeout), source
         except (OSError, ValueError) as error:
             failures.append(f"{source.url} ({_reason(error, folder)})")
-    raise InputError(f"cannot fetch {what}: {'; '.join(failures)}. {remedy}")
+    raise InputError(f"cannot fetch {what}: {'; '.join(failures)}", suggestion=remedy)
 
 
 def _is_whole(path: Path, source: Published) -> bool:

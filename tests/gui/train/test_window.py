@@ -89,8 +89,8 @@ def test_it_learns_what_the_points_say(window, viewer, add_scene, train):
     window.form.set("epochs", 5)
     train()
     model = session(viewer).current.model
-    odds = model.classify(image, layer.data)
-    right = odds.argmax(1) == layer.features["class"].cat.codes.to_numpy()
+    probabilities = model.classify(image, layer.data)
+    right = probabilities.argmax(1) == layer.features["class"].cat.codes.to_numpy()
     assert right.mean() > 0.9
 
 
@@ -188,7 +188,7 @@ def test_a_refused_split_offers_its_remedy(window, viewer, add_scene, train):
     assert session(viewer).current is None
     said = window.outcome.words.text()
     assert said.startswith("No split keeps every class on both sides")
-    assert "use zoom 1 only, label points" in said
+    assert "set Zooms to 1 or label points" in said
     assert "--" not in said
     button = window.findChild(QPushButton, "remedy_zooms")
     assert button.text() == "Use zooms 1"

@@ -12,9 +12,10 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.channels import refusal, stack_of
-from napari_lungcls.gui.layers import core_points, mismatch, scheme_of
+from napari_lungcls.gui.layers import mismatch, scheme_of
+from napari_lungcls.gui.messages import in_window
+from napari_lungcls.gui.points_layer import to_points
 from napari_lungcls.gui.train.words import count
-from napari_lungcls.gui.wording import in_window
 from napari_lungcls.images.pixel_size import common_pixel_size, size_remark
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def gather(pairs: Sequence[LayerPair]) -> Material:
         raise InputError(found)
     taken = []
     for image, layer in pairs:
-        points = core_points(layer, image)
+        points = to_points(layer, image)
         labels = points.labels
         assert labels is not None
         taken.append((stack_of(image), points.select(labels != "")))

@@ -18,14 +18,13 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.learning.answers import Answers, Place, Seen
 from napari_lungcls.learning.examples import Side
-from napari_lungcls.learning.patches.dataset import PatchSet
-from napari_lungcls.learning.patches.folders import names_of
-from napari_lungcls.learning.patches.parts import PatchData
 from napari_lungcls.network.compatibility import colour_remark
-from napari_lungcls.network.decision import decide
-from napari_lungcls.network.document import ModelDocument
+from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.network.engines import Engine
-from napari_lungcls.utils.atomic_write import replacing
+from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet
+from napari_lungcls.patch_datasets.folders import names_of
+from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.printable import printable
 
 BATCH = 128
@@ -59,8 +58,8 @@ def classify_patches(
     spec = engine.spec
     if spec.zooms != (1,):
         raise InputError(
-            f"the model looks at zooms {','.join(map(str, spec.zooms))}, and a patch shows zoom 1 "
-            "only; use a model that was trained on patches, or with --zooms 1"
+            f"the model looks at zooms {', '.join(map(str, spec.zooms))}, and a patch shows zoom 1 "
+            "only; use a model that was trained on patches, or at zoom 1"
         )
     spec.normalisation.check(data.dtype, data.source)
     for source, rgb in dict.fromkeys((part.source, part.pixels.rgb) for part in data.parts):
@@ -101,10 +100,10 @@ class PatchAnswers(Answers):
         document: ModelDocument,
     ) -> Self:
         """Give the answers for some patches from the logits `(n, k)` before the temperature."""
-        odds = softmax(logits / document.temperature, axis=1).astype(np.float32)
+        probabilities = softmax(logits / document.temperature, axis=1).astype(np.float32)
         codes = data.codes(document.scheme)[rows]
         how = (document.scheme, document.temperature, document.threshold)
-        return cls(codes, odds, *how, data=data, rows=rows)
+        return cls(codes, probabilities, *how, data=data, rows=rows)
 
     def places(self, rows: NDArray[np.intp]) -> list[Place]:
         """Name some patches: their pictures, or their file and their numbers there from 0."""
@@ -137,7 +136,7 @@ def write_predictions(
     """Write a CSV with a row for each patch.
 
     Columns are `source` and `patch` (the picture's name, or its number in the file from 0),
-    `class` where patches have one, `predicted` (see `decide`), and `p_<class>` for every class.
+    `class` where patches have one, `predicted` (see `predicted_class`), and `p_<class>` for every class.
     Folders that are no classes of the scheme, as slides are, leave `class` out with a
     `LungclsWarning`.
 
@@ -167,11 +166,11 @@ def write_predictions(
         )
     elif all(part.labels is not None for part in data.parts):
         columns["class"] = names[data.codes(scheme)]
-    columns["predicted"] = names[decide(probabilities, threshold)]
+    columns["predicted"] = names[predicted_class(probabilities, threshold)]
     columns |= {f"p_{name}": probabilities[:, k] for k, name in enumerate(scheme.names)}
     target = Path(path)
     try:
-        with replacing(target) as aside:
+        with atomic_write(target) as aside:
             pd.DataFrame(columns).to_csv(aside, index=False)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}); free space") from error

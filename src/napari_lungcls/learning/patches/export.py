@@ -9,15 +9,16 @@ from typing import Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
 
+from napari_lungcls.annotation.columns import GROUP_COLUMN
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.pyramid import BlockCache
+from napari_lungcls.images.pyramid import BlockCache, read_windows
 from napari_lungcls.images.stack import stack_dtype
-from napari_lungcls.images.windows import batches, read_windows
-from napari_lungcls.learning.layout import GROUP_COLUMN, Pair, check_pairs
-from napari_lungcls.learning.patches.parts import Step
+from napari_lungcls.images.windows import batches
+from napari_lungcls.learning.layout import Pair, check_pairs
 from napari_lungcls.learning.patches.settings import LARGEST, SMALLEST
-from napari_lungcls.learning.patches.writers import WRITERS, Content
+from napari_lungcls.patch_datasets.dataset import Step
+from napari_lungcls.patch_datasets.export import WRITERS, Content
 
 Format = Literal["hdf5", "npz", "folder", "manifest", "lst"]
 BATCH = 128
@@ -80,9 +81,9 @@ def exporting(
         When points, images and format do not go together, or the output cannot be written.
     """
     if not SMALLEST <= size <= LARGEST:
-        raise InputError(f"--size {size}: patches have {SMALLEST} to {LARGEST} pixels")
+        raise InputError(f"patches have {SMALLEST} to {LARGEST} pixels, not {size}", setting="size")
     if kind not in WRITERS:
-        raise InputError(f"--format {kind}: choose from {', '.join(WRITERS)}")
+        raise InputError(f"choose from {', '.join(WRITERS)}, not {kind}", setting="kind")
     codes = check_pairs(pairs, scheme)
     content = Content(
         codes, scheme.names, size, stack_dtype(pairs[0][0].dtype), _groups(pairs), compress

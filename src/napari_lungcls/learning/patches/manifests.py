@@ -17,10 +17,11 @@ import numpy as np
 
 from napari_lungcls.annotation.texts import decoded
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.patches.labels import as_groups, as_numbers
-from napari_lungcls.learning.patches.parts import Part, Step, role_within
-from napari_lungcls.learning.patches.pictures import opened_pictures
-from napari_lungcls.utils.atomic_write import withheld
+from napari_lungcls.learning.patches.parts import Part
+from napari_lungcls.patch_datasets.arrays import as_groups, as_numbers
+from napari_lungcls.patch_datasets.dataset import Step, role_within
+from napari_lungcls.patch_datasets.pictures import opened_pictures
+from napari_lungcls.utils.locks import why_unreadable
 from napari_lungcls.utils.names import Folder
 
 MANIFEST_SUFFIXES = (".manifest", ".jsonl")
@@ -126,7 +127,7 @@ def _lines(path: Path) -> list[str]:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; check the name") from None
     except OSError as error:
-        why = withheld(error) or f"cannot be read ({error.strerror}); choose a list"
+        why = why_unreadable(error) or f"cannot be read ({error.strerror}); choose a list"
         raise InputError(f"{path} {why}") from error
 
 
@@ -156,7 +157,7 @@ def _attribute(entry: dict[str, Any], where: str, labelled: bool) -> str | None:
     ]
     if len(found) > 1:
         raise InputError(
-            f"{where}: has several classes ({', '.join(found)}); say which with --attribute"
+            f"{where}: has several classes ({', '.join(found)}); say which", setting="attribute"
         )
     if not found and labelled:
         raise InputError(

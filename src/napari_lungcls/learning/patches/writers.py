@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.patches.manifests import (
-    GROUP,
+from napari_lungcls.learning.patches.manifests import GROUP
+from napari_lungcls.patch_datasets.dataset import Step
+from napari_lungcls.patch_datasets.manifests import (
     LIST_SUFFIX,
     MANIFEST_SUFFIXES,
     METADATA,
     NAMES_SUFFIX,
     SOURCE,
 )
-from napari_lungcls.learning.patches.parts import Step
-from napari_lungcls.utils.atomic_write import check_writable, replacing
+from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.printable import printable
 
 CHUNK = 32
@@ -118,7 +118,7 @@ def write_npz(out: Path, content: Content, patches: Batches) -> Generator[Step, 
     small = {"y": content.codes.astype(np.uint8), "classes": np.array(content.names)}
     if content.groups is not None:
         small["group"] = np.array(content.groups)
-    with replacing(out) as aside, zipfile.ZipFile(aside, "w", how) as archive:
+    with atomic_write(out) as aside, zipfile.ZipFile(aside, "w", how) as archive:
         with _member(archive, "x") as stream:
             header = {
                 "descr": np.lib.format.dtype_to_descr(content.dtype),
@@ -153,7 +153,7 @@ def write_manifest(
         raise InputError(f"{out}: a manifest ends in {MANIFEST_SUFFIXES[0]}; name it so")
     folder = _listed_folder(out)
     files = yield from _pictures(folder, content, patches)
-    with replacing(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
+    with atomic_write(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
         for row, file in enumerate(files):
             code = int(content.codes[row])
             metadata = {
@@ -176,9 +176,9 @@ def write_list(out: Path, content: Content, patches: Batches) -> Generator[Step,
     folder = _listed_folder(out)
     files = yield from _pictures(folder, content, patches)
     names = out.with_name(out.stem + NAMES_SUFFIX)
-    with replacing(names) as aside:
+    with atomic_write(names) as aside:
         aside.write_text("".join(f"{name}\n" for name in content.names), encoding="utf-8")
-    with replacing(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
+    with atomic_write(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as stream:
         for row, file in enumerate(files):
             stream.write(f"{row}\t{content.codes[row]}\t{folder.name}/{file}\n")
     return [out, names, folder]
@@ -208,19 +208,20 @@ def _pictures(
     """Write a folder per class aside, then move it to its place."""
     if content.dtype != np.uint8:
         raise InputError(
-            f"pictures hold 8 bits, and the images {content.dtype}; use --format hdf5 or npz"
+            f"pictures hold 8 bits, and the images {content.dtype}; use hdf5 or npz", setting="kind"
         )
     for name in content.names:
         if name != PurePosixPath(name).name or name.startswith(".") or set(name) & set('\\:*?"<>|'):
             raise InputError(
-                f"class {name!r} cannot be the name of a folder; rename it, or use --format hdf5"
+                f"class {name!r} cannot be the name of a folder",
+                suggestion=("rename it, or", {"kind": "hdf5"}),
             )
         try:
             os.fsencode(name)
         except UnicodeEncodeError as error:
             raise InputError(
-                f"class {name!r} cannot be the name of a folder in this locale "
-                f"({error.encoding}); set one with UTF-8, or choose the format hdf5"
+                f"class {name!r} cannot be the name of a folder in this locale ({error.encoding})",
+                suggestion=("set one with UTF-8, or", {"kind": "hdf5"}),
             ) from error
     if out.exists():
         raise InputError(f"{out} exists already; choose another name")
@@ -256,7 +257,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
 
 def _place(path: Path, target: Path, *, packed: bool) -> None:
     """Move a file to its place, packed where that is asked for."""
-    with replacing(target) as aside:
+    with atomic_write(target) as aside:
         if not packed:
             path.replace(aside)
             return

@@ -159,5 +159,5 @@ def holds(dimension: Range | Choices, value: Value) -> bool:
 
 def _reason(error: ValidationError | InputError) -> str:
     if isinstance(error, InputError):
-        return str(error)
+        return error.problem
     return str(error.errors()[0]["msg"]).removeprefix("Value error, ")

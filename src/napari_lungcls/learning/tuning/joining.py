@@ -8,7 +8,7 @@ from typing import Any
 from optuna.study import Study
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.tuning.storage import Pruner, open_storage, open_study
+from napari_lungcls.hyperparameter_search.study import Pruner, open_storage, open_study
 from napari_lungcls.learning.tuning.task import Task
 
 AGREED = "napari-lungcls"
@@ -39,7 +39,7 @@ def join_study(task: Task, where: str, name: str, pruner: Pruner) -> Study:
     found = study.user_attrs.get(AGREED)
     if found is None and study.get_trials(deepcopy=False):
         raise InputError(
-            f"the study {name!r} in {where} was not begun by lungcls; give another --study"
+            f"{name!r} in {where} was not begun by lungcls; give another name", setting="study"
         )
     if found is None:
         study.set_user_attr(AGREED, ours)
@@ -55,6 +55,6 @@ def _compare(found: dict[str, Any], ours: dict[str, Any], what: str) -> None:
             words = f"{before} there, {now} here"
             shown = f" ({words})" if len(words) <= 120 else ""
             raise InputError(
-                f"{what} was begun with another {key}{shown}; give the same as then, or another "
-                "--study"
+                f"{what} was begun with another {key}{shown}",
+                suggestion=("give the same as then, or", {"study": ...}, "with another name"),
             )

@@ -14,7 +14,8 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol, TypeVar
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.learning.tuning.worker import POLL, TuningProgress
+from napari_lungcls.hyperparameter_search.worker import TuningProgress
+from napari_lungcls.learning.tuning.worker import POLL
 
 PATIENCE = 30.0
 """Seconds that a process has to end after it was asked to."""
@@ -80,7 +81,8 @@ def run_in_processes(
         if all(codes) and not told:
             raise InputError(
                 f"all {len(members)} processes ended with codes {', '.join(map(str, codes))}, "
-                "perhaps for lack of memory; run the command again with fewer --jobs: it goes on"
+                "perhaps for lack of memory; search again with fewer: it goes on",
+                setting="jobs",
             )
     finally:
         _end(members)
@@ -110,7 +112,8 @@ def _run(work: Callable[[R, Callable[[], bool]], None], request: R, connection: 
         work(request, connection.poll)
     except InputError as error:
         with suppress(OSError):  # Whoever began us may be gone.
-            connection.send(str(error))
+            # Its own class may need more than its message to be made again.
+            connection.send((error.problem, error.setting, error.suggestion))
 
 
 @contextmanager
@@ -139,7 +142,8 @@ def _complain(members: Sequence[Member]) -> None:
     for _, connection in members:
         try:
             if connection.poll():
-                raise InputError(connection.recv())
+                problem, setting, suggestion = connection.recv()
+                raise InputError(problem, setting=setting, suggestion=suggestion)
         except (EOFError, OSError):
             # It has ended without a complaint.
             continue

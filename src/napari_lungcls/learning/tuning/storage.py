@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.tuning.rungs import RUNGS
+from napari_lungcls.hyperparameter_search.study import RUNGS
 from napari_lungcls.utils.atomic_write import check_writable
 
 Pruner = Literal["median", "hyperband", "none"]
@@ -54,8 +54,10 @@ def speaking_of(storage: str) -> Iterator[None]:
     except (OptunaError, SQLAlchemyError, ImportError, json.JSONDecodeError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
-            f"--storage {storage}: the study cannot be read or written there ({reason}); give a "
-            "file, or a database such as sqlite:///study.db or postgresql://user@host/name"
+            f"the study cannot be read or written at {storage} ({reason})",
+            setting="storage",
+            suggestion="give a file, or a database such as sqlite:///study.db or "
+            "postgresql://user@host/name",
         ) from error
 
 
@@ -91,7 +93,7 @@ def open_storage(where: str) -> BaseStorage:
 
 def _journal(path: Path) -> BaseStorage:
     if path.is_dir():
-        raise InputError(f"--storage {path} is a folder; give the name of a file")
+        raise InputError(f"{path} is a folder; give the name of a file", setting="storage")
     check_writable(path)
     _check_journal(path)
     # Windows lets few users make the symbolic links by which others are kept out elsewhere.
@@ -107,15 +109,15 @@ def _check_journal(path: Path) -> None:
         with path.open("rb") as stream:
             first = stream.readline(_LONGEST)
     except OSError as error:
-        raise InputError(f"--storage {path} cannot be read ({error.strerror})") from error
+        raise InputError(f"{path} cannot be read ({error.strerror})", setting="storage") from error
     if first.startswith(_SQLITE):
-        raise InputError(f"--storage {path} is a database; write sqlite:///{path}")
+        raise InputError(f"{path} is a database; write sqlite:///{path}", setting="storage")
     try:
         known = not first or "op_code" in json.loads(first)
     except (ValueError, TypeError, RecursionError):
         known = False
     if not known:
-        raise InputError(f"--storage {path} is no journal of a study; give another file")
+        raise InputError(f"{path} is no journal of a study; give another file", setting="storage")
 
 
 def open_study(storage: BaseStorage, name: str, pruner: Pruner, seed: int) -> Study:

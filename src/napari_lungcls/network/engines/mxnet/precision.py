@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.network.engines.host_painting import Precision
 from napari_lungcls.network.engines.mxnet.net import mx
-from napari_lungcls.network.engines.mxnet.optimizer import Optimizer
+from napari_lungcls.network.engines.mxnet.training import Optimizer
+from napari_lungcls.network.engines.protocol import Precision
 
 TYPES = {"fp32": "float32", "fp16": "float16"}
 """What MXNet calls the numbers of each precision that it computes convolutions in."""
@@ -33,13 +33,15 @@ def resolve_precision(precision: Precision, context: Any) -> str:
         return "fp16" if gpu else "fp32"
     if precision not in TYPES:
         raise InputError(
-            f"--precision {precision}: the engine mxnet computes in fp32, and on GPUs in fp16; "
-            "use --precision auto, or --engine torch"
+            f"the engine mxnet computes in fp32, and on GPUs in fp16, not in {precision}",
+            setting="precision",
+            suggestion={"precision": "auto", "engine": "torch"},
         )
     if precision == "fp16" and not gpu:
         raise InputError(
-            "--precision fp16: the engine mxnet computes in fp16 on GPUs only; "
-            "use --precision auto or fp32"
+            "the engine mxnet computes in fp16 on GPUs only",
+            setting="precision",
+            suggestion="use auto or fp32",
         )
     return precision
 

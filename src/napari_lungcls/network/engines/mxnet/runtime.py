@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_lungcls.network.engines.unavailable import EngineUnavailableError
+from napari_lungcls.network.engines.protocol import EngineUnavailableError
 
 CPU_BUILD = "mxnet"
 CUDA_BUILD = "mxnet-cu112"
@@ -41,7 +41,7 @@ The keys are folders of `nvidia` in site-packages, where the wheels of PyPI put 
 """
 
 _PLATFORMS = {("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "x86_64")}
-_ELSEWHERE = "use --engine torch"
+_ELSEWHERE = "use the engine torch"
 
 
 def load() -> Any:

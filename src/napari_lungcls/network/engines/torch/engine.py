@@ -20,32 +20,27 @@ from napari_lungcls.network.engines.checks import (
     check_tiles,
     warn_of_foreign_checkpoint,
 )
-from napari_lungcls.network.engines.host_painting import Painting, Precision
-from napari_lungcls.network.engines.protocol import (
-    OptimizerOptions,
-    State,
-    Step,
-)
+from napari_lungcls.network.engines.protocol import OptimizerOptions, Painting, Precision, State
 from napari_lungcls.network.engines.torch.net import (
+    Backbone,
     Detail,
     Network,
-    Trunk,
     folded,
     folded_detail,
 )
 from napari_lungcls.network.engines.torch.optimizer import (
     MixedPrecision,
+    chosen,
     laid_out,
     make_optimizer,
     set_rate,
 )
 from napari_lungcls.network.engines.torch.painting import TorchPainting
-from napari_lungcls.network.engines.torch.precision import chosen
-from napari_lungcls.network.heads import Heads
-from napari_lungcls.network.initial import initial_state
 from napari_lungcls.network.parameters import DETAIL
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.network.state import Heads, initial_state
 from napari_lungcls.network.tiles import Tiles
+from napari_lungcls.patch_datasets.dataset import Step
 
 _DROPOUT = "dropout.mt19937"
 
@@ -65,7 +60,7 @@ class TorchEngine:
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(spec.normalisation.mean, device=self._device)
         self._inverse_std = 1 / torch.tensor(spec.normalisation.std, device=self._device)
-        self._painter: tuple[Trunk, Detail | None, Heads] | None = None
+        self._painter: tuple[Backbone, Detail | None, Heads] | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._options = OptimizerOptions()
         self._mixed = MixedPrecision("fp32", self._device)
@@ -296,14 +291,16 @@ def resolve_device(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda", "mps"):
-        raise InputError(f"there is no device {name!r}; choose auto, cpu, cuda or mps")
+        raise InputError(f"{name!r} is none of auto, cpu, cuda and mps", setting="device")
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if not there[device.type]:
-        raise InputError(f"there is no device {name!r} on this machine; use --device auto or cpu")
+        raise InputError(
+            f"there is no {name!r} on this machine", setting="device", suggestion="use auto or cpu"
+        )
     return device
 
 

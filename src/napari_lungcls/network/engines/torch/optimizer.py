@@ -78,9 +78,13 @@ class MixedPrecision:
         self._device = device
         chosen = _fastest(device) if precision == "auto" else precision
         if chosen == "fp16" and device.type == "cpu":
-            raise InputError("--precision fp16 needs a graphics card; use bf16 or fp32")
+            raise InputError(
+                "fp16 needs a graphics card", setting="precision", suggestion="use bf16 or fp32"
+            )
         if chosen != "fp32" and device.type == "mps":
-            raise InputError("--precision on mps can only be fp32; use that, or auto")
+            raise InputError(
+                "on mps it can only be fp32", setting="precision", suggestion="use that, or auto"
+            )
         self.name = chosen
         self._scaler = torch.amp.GradScaler(device.type, enabled=chosen == "fp16")
 

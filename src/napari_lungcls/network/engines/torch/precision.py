@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.network.engines.host_painting import Precision
+from napari_lungcls.network.engines.protocol import Precision
 
 
 def fastest(device: torch.device) -> str:
@@ -30,9 +30,15 @@ def chosen(precision: Precision, device: torch.device) -> str:
     if precision == "auto":
         return fastest(device)
     if precision == "fp16" and device.type == "cpu":
-        raise InputError("a CPU does not paint in fp16; use --precision auto, fp32 or bf16")
+        raise InputError(
+            "a CPU does not paint in fp16", setting="precision", suggestion="use auto, fp32 or bf16"
+        )
     if precision == "bf16" and device.type == "mps":
-        raise InputError("this device does not paint in bf16; use --precision auto, fp32 or fp16")
+        raise InputError(
+            "this device does not paint in bf16",
+            setting="precision",
+            suggestion="use auto, fp32 or fp16",
+        )
     return precision
 
 
