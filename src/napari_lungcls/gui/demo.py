@@ -1,4 +1,4 @@
-"""`lungcls demo --gui`: the sample stack, points on it, a network that learns, a map of it."""
+"""The demo in a window: the sample stack, points on it, a network that learns, a map of it."""
 
 from collections.abc import Callable
 from typing import Any

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import channels
 from napari_lungcls.gui.lifetime import at_end, listen
+from napari_lungcls.gui.messages import in_window
 from napari_lungcls.gui.parts import SPACING, LayerBox, color_icon, note
 from napari_lungcls.gui.pixel_size import pixel_size, set_pixel_size, stated_pixel_size
 
@@ -112,7 +113,7 @@ class PixelSize(QWidget):
         try:
             set_pixel_size(self._viewer, layer, self.field.value())
         except InputError as error:
-            show_error(str(error))
+            show_error(in_window(error))
 
 
 class Channels(QWidget):

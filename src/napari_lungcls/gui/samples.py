@@ -117,7 +117,7 @@ def fetch_section(sources: Sequence[Published], cache: Path | None = None) -> Im
     from napari.utils import progress
 
     remedy = (
-        "Connect to the internet and try again, or fetch the file on another machine and open "
+        "connect to the internet and try again, or fetch the file on another machine and open "
         "it with File > Open"
     )
     with progress(total=0, desc="fetching the mouse lung section") as bar:

@@ -100,7 +100,7 @@ def _pictures(pictures: Sequence[PagePicture], colors: Mapping[str, str]) -> str
     legend = "\n".join(f"<li>{_chip(c)}{escape(name)}</li>" for name, c in colors.items())
     return _section(
         "Pictures",
-        f'<div class="pictures" style="--across: {across}">\n{figures}\n</div>'
+        f'<div class="pictures across{across}">\n{figures}\n</div>'
         + (f'\n<ul class="legend">\n{legend}\n</ul>' if legend else ""),
     )
 

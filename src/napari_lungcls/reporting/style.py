@@ -49,8 +49,9 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 thead th { color: var(--soft); font-weight: 500; font-size: .875rem; overflow-wrap: normal; }
 .chip { display: inline-block; width: .8em; height: .8em; border-radius: .15em;
   margin-right: .5em; border: 1px solid var(--line); vertical-align: -.05em; }
-.pictures { display: grid; gap: 1rem;
-  grid-template-columns: repeat(var(--across), minmax(0, 1fr)); }
+.pictures { display: grid; gap: 1rem; }
+.across2 { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.across3 { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .pictures img { display: block; width: 100%; height: auto; border: 1px solid var(--line);
   border-radius: .25rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: 1rem 0 0; padding: 0;

@@ -19,6 +19,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.channels import stack_of
 from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.maps import map_of
+from napari_lungcls.gui.messages import in_window
 from napari_lungcls.gui.model_choice import ModelChoice
 from napari_lungcls.gui.paint.extent import (
     Extent,
@@ -30,7 +31,6 @@ from napari_lungcls.gui.paint.extent import (
 from napari_lungcls.gui.paint.steps import cells, size
 from napari_lungcls.gui.parts import SPACING, LayerBox, note, redden
 from napari_lungcls.gui.session import NamedModel
-from napari_lungcls.gui.wording import in_window
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MAX_STRIDE
 from napari_lungcls.network.compatibility import fitting_zooms, remarks
@@ -94,7 +94,7 @@ class Choices(QWidget):
             try:
                 fitting_zooms(self._stack, self.model.model.document)
             except InputError as error:
-                return in_window(str(error))
+                return in_window(error)
         return self._problem
 
     def remarks(self) -> list[str]:
@@ -141,7 +141,7 @@ class Choices(QWidget):
         try:
             plan = self._plan(self.image, self._stack)
         except InputError as error:
-            self.estimate.setText(str(error))
+            self.estimate.setText(in_window(error))
             redden(self.estimate, True)
             return
         room = plan.bytes(
@@ -234,7 +234,7 @@ class Choices(QWidget):
             try:
                 self._stack, self._problem = stack_of(self.image), ""
             except InputError as error:
-                self._problem = str(error)
+                self._problem = in_window(error)
         count = self._planes()
         for widget in (self.extent_box, self._extent_label):
             widget.setVisible(bool(count))

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.dialogs import ask_open
 from napari_lungcls.gui.lifetime import listen
+from napari_lungcls.gui.messages import in_window
 from napari_lungcls.gui.opening import open_model
 from napari_lungcls.gui.paint.choices import Choices
 from napari_lungcls.gui.paint.mapview import MapView
@@ -74,8 +75,8 @@ class PaintMap(QWidget):
         try:
             plan = self.choices.plan()
         except InputError as error:
-            show_error(str(error))
-            self.run_bar.end(str(error), refused=True)
+            show_error(in_window(error))
+            self.run_bar.end(in_window(error), refused=True)
             return
         self.choices.update_estimate()
         self.painting.start(

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.lifetime import at_end, listen
+from napari_lungcls.gui.messages import in_window
 from napari_lungcls.gui.pixel_size import pixel_size
 from napari_lungcls.gui.probe import words
 from napari_lungcls.gui.probe.controller import LIMIT, Controller, World
@@ -117,7 +118,7 @@ class ProbeBox(QWidget):
         try:
             lattice = self._controller.lattice(corners)
         except InputError as error:
-            self._say(str(error))
+            self._say(in_window(error))
             return
         count = len(lattice)
         over = count > LIMIT
@@ -129,7 +130,7 @@ class ProbeBox(QWidget):
         try:
             ask()
         except InputError as error:
-            self._say(str(error))
+            self._say(in_window(error))
             return
         self._work()
         self._refresh()
@@ -197,7 +198,7 @@ class ProbeBox(QWidget):
         try:
             self._say(self._controller.convert())
         except InputError as error:
-            self._say(str(error))
+            self._say(in_window(error))
         self._refresh()
 
     def _busy(self) -> bool:

@@ -9,7 +9,7 @@ from magicgui.widgets.bases import ValueWidget, Widget
 from qtpy.QtCore import QLocale
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
-from napari_lungcls.gui.train.fields import FormField, digits
+from napari_lungcls.gui.fields import FormField, digits
 
 MOST = 2**31 - 1
 """End of the range of numbers that the model does not limit."""

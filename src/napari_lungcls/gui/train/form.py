@@ -15,9 +15,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_lungcls.gui.fields import FormField, form_fields, problem
 from napari_lungcls.gui.parts import SPACING, Fold, heading, note
 from napari_lungcls.gui.train.controls import Control, make_control
-from napari_lungcls.gui.train.fields import FormField, form_fields, problem
 from napari_lungcls.learning.settings import TrainingSettings
 
 WANTED = {"name": "a name", "numbers": "numbers", "file": "a file"}

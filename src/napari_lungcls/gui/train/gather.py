@@ -13,9 +13,9 @@ from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.channels import refusal, stack_of
 from napari_lungcls.gui.layers import mismatch, scheme_of
+from napari_lungcls.gui.messages import in_window
 from napari_lungcls.gui.points_layer import to_points
 from napari_lungcls.gui.train.words import count
-from napari_lungcls.gui.wording import in_window
 from napari_lungcls.images.pixel_size import common_pixel_size, size_remark
 
 if TYPE_CHECKING:

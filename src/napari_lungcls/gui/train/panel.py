@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.lifetime import listen
+from napari_lungcls.gui.messages import in_window
 from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout
 from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.session import session
@@ -92,7 +93,7 @@ class TrainModel(QWidget):
         try:
             material = gather(self.pairs.pairs)
         except InputError as error:
-            self.training.refuse(str(error))
+            self.training.refuse(in_window(error))
             return
         self.training.start(material, settings())
 
@@ -147,7 +148,7 @@ class TrainModel(QWidget):
         try:
             material = gather(self.pairs.pairs)
         except InputError as error:
-            self.preview.refuse(str(error))
+            self.preview.refuse(in_window(error))
             return
         self.preview.draw(material, self.form.settings())
 

@@ -102,9 +102,7 @@ class TrainingRun(Run):
             progressed=self._on_progress,
             warned=self._on_warning,
             returned=self._on_return,
-            failed=lambda line: self.refuse(
-                line, words.remedies(work.refusal) if work.refusal else ()
-            ),
+            failed=lambda line: self.refuse(line, work.remedies),
             ended=self._on_end,
         )
         self.changed.emit()
@@ -203,13 +201,13 @@ class _Work:
 
     Attributes
     ----------
-    refusal
-        Of the core, if it refused.
+    remedies
+        What the core proposes, if it refused.
     """
 
     def __init__(self, material: Material, settings: TrainingSettings) -> None:
         self._material, self._settings = material, settings
-        self.refusal: InputError | None = None
+        self.remedies: tuple[Remedy, ...] = ()
 
     def __call__(
         self, cancelled: Callable[[], bool]
@@ -223,8 +221,7 @@ class _Work:
         except InputError as error:
             if cancelled():
                 return None
-            # Without its traceback, which would keep what was read.
-            self.refusal = InputError(str(error), error.remedies)
+            self.remedies = words.remedies(error)
             raise
         if cancelled():
             return (model, None) if model.document.history else None
