@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.inference.grid import parse_region
+from napari_lungcls.cli.paint import parse_region
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.model_file import ModelDocument

@@ -186,7 +186,7 @@ def test_nothing_is_left_of_a_map_that_could_not_be_painted(
 ) -> None:
     with pytest.raises(lc.InputError, match="holds uint16 and the model was trained on uint8"):
         model.paint(IMAGE.astype(np.uint16), out=tmp_path / "m.ome.zarr")
-    with pytest.raises(lc.InputError, match="--stride 0"):
+    with pytest.raises(lc.InputError, match=r"^stride: .* not 0"):
         model.paint(IMAGE, 0, out=tmp_path / "m.ome.zarr")
     with pytest.raises(lc.InputError, match=r"written as .ome.zarr or .ome.tif"):
         model.paint(IMAGE, out=tmp_path / "m.png")
@@ -229,7 +229,7 @@ def test_classes_may_be_one_s_own() -> None:
     scheme = lc.ClassScheme.of_names(["air", "tissue"])
     settings = lc.TrainingSettings(zooms=(1,), val_fraction=0, **(SETTINGS | {"epochs": 1}))
     assert lc.train(IMAGE, points, settings, classes=scheme).scheme == scheme
-    with pytest.raises(lc.InputError, match=r"class 'air' is unknown.*--classes FILE"):
+    with pytest.raises(lc.InputError, match=r"class 'air' is unknown.*use classes="):
         lc.train(IMAGE, points, settings)
 
 
@@ -267,7 +267,7 @@ def test_an_engine_or_device_that_is_not_there_is_refused(model: lc.Model, tmp_p
     assert other.scheme == model.scheme
     with pytest.raises(lc.InputError, match="no engine 'jax'"):
         other.classify(IMAGE, [[5, 5]])
-    with pytest.raises(lc.InputError, match="no device 'cuda:77'"):
+    with pytest.raises(lc.InputError, match="device: there is no 'cuda:77'"):
         lc.load(path, device="cuda:77").classify(IMAGE, [[5, 5]])
 
 

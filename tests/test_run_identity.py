@@ -35,11 +35,29 @@ from napari_lungcls.run_identity import (
     ],
 )
 def test_a_difference_is_told_in_words(before: Any, now: Any, words: str | None) -> None:
-    assert difference({PIXELS: []} | before, {PIXELS: []} | now) == words
+    found = difference({PIXELS: []} | before, {PIXELS: []} | now)
+    assert (found if found is None else str(found)) == words
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "remedy"),
+    [
+        ({"setting stride": 4}, {"setting stride": 2}, {"stride": 4}),
+        ({"setting channels": "0"}, {}, {"channels": "0"}),
+        ({}, {"setting channels": "0"}, {"channels": None}),
+        ({"setting zooms": [1] * 50}, {"setting zooms": [2]}, {"zooms": ...}),
+        ({"points": "a"}, {"points": "b"}, "use the same"),
+    ],
+)
+def test_the_setting_that_was_is_the_remedy(before: Any, now: Any, remedy: Any) -> None:
+    found = difference({PIXELS: []} | before, {PIXELS: []} | now)
+    assert found is not None
+    assert found.remedy == remedy
 
 
 def test_what_an_older_version_stored_is_refused() -> None:
-    assert difference({"seed": 0}, {"seed": 0, PIXELS: []}) == "another version of this program"
+    found = difference({"seed": 0}, {"seed": 0, PIXELS: []})
+    assert str(found) == "another version of this program"
 
 
 @pytest.mark.parametrize("count", [1, 3, 200])

@@ -280,7 +280,7 @@ def _write_section(path: Path, section: LungSection) -> None:
 
 def _make_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; give --out a folder")
+        raise InputError(f"{out} is a file; give a folder", setting="out")
     check_writable(out)
     out.mkdir(exist_ok=True)
     check_writable(out / "report")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ from napari_lungcls.images.stack import ImageStack
 
 PIXELS = "pixels"
 """Key of the hashes of places; one that cannot be read is None and equals any other."""
+
+SETTING = "setting "
+"""Beginning of the keys of settings, which messages name in the terms of their reader."""
+
+ANOTHER_VERSION = "another version of this program"
 
 SAMPLES = 64
 """Places that are read at the most of all images of a training together."""
@@ -67,8 +73,28 @@ def diagonal_samples(stack: ImageStack) -> list[str | None]:
     return list(_samples(stack, np.linspace(0, 1, DIAGONAL)[:, np.newaxis] * last))
 
 
-def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """Say in words what differs between two identities, with both values where they are short.
+@dataclass(frozen=True)
+class Difference:
+    """What differs between two identities.
+
+    Attributes
+    ----------
+    words
+        Such as `another setting seed (0 before, 1 now)`; also `str()` of the difference.
+    remedy
+        How to ask for the same as before; for a setting, its name and value then.
+    """
+
+    words: str
+    remedy: str | Mapping[str, Any] = "use the same"
+
+    def __str__(self) -> str:
+        """Give the words."""
+        return self.words
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> Difference | None:
+    """Find what differs between two identities, with both values where they are short.
 
     Parameters
     ----------
@@ -79,23 +105,27 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
 
     Returns
     -------
-    str or None
-        Such as `another setting seed (0 before, 1 now)`; None when they are the same.
+    Difference or None
+        The first that is found; None when they are the same.
     """
     # As a file gives it back, where tuples are lists.
     now = json.loads(json.dumps(now))
     if PIXELS not in before:
-        return "another version of this program"
+        return Difference(ANOTHER_VERSION)
     for key in sorted((before.keys() | now.keys()) - {PIXELS}):
         old, new = before.get(key), now.get(key)
         if old != new:
             short = max(len(str(old)), len(str(new))) <= _SHOWN
-            return f"another {key}" + (f" ({_said(old)} before, {_said(new)} now)" if short else "")
+            words = f" ({_said(old)} before, {_said(new)} now)" if short else ""
+            setting = key.removeprefix(SETTING)
+            remedy = "use the same" if setting == key else {setting: old if short else ...}
+            return Difference(f"another {key}{words}", remedy)
     pixels = before.get(PIXELS, ()), now.get(PIXELS, ())
     if len(pixels[0]) != len(pixels[1]):
-        return "another version of this program"
+        return Difference(ANOTHER_VERSION)
     known = (both for both in zip(*pixels, strict=True) if None not in both)
-    return "other pixels in the images" if any(old != new for old, new in known) else None
+    changed = any(old != new for old, new in known)
+    return Difference("other pixels in the images") if changed else None
 
 
 def _samples(stack: ImageStack, centres: ArrayLike) -> Iterator[str | None]:

@@ -270,7 +270,7 @@ def test_an_unknown_class_is_named_with_its_row(tmp_path, label, problem):
     assert problem in message
     assert "(and 1 more rows)" in message
     assert "alveoli, septa, duct" in message
-    assert "--classes FILE" in message
+    assert "use classes=... for a scheme that has it" in message
     with pytest.raises(InputError, match="row 4: class 'x'"):
         points.select([2]).codes(ClassScheme.preset("lung"))
 

@@ -42,7 +42,7 @@ def test_stains_of_images_without_colours_are_refused_before_the_work(bench, com
         command, grey, "--points", bench.lab.points, "--out", out, "--zooms", "1",
         "--stain", "0.05",
     )  # fmt: skip
-    assert said.startswith("--stain changes haematoxylin and eosin")
+    assert said.startswith("--stain: it changes haematoxylin and eosin")
     assert "grey.png holds uint8 without colours" in said
 
 

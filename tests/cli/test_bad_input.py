@@ -44,7 +44,7 @@ CASES: dict[str, Case] = {
     ),
     "unknown class": (
         lambda b: b.rows(HEADER + ROWS + "3,70,80,alveolus\n"),
-        ("p.csv, row 5", "'alveolus' is unknown", "alveoli, septa, duct", "--classes FILE"),
+        ("p.csv, row 5", "'alveolus' is unknown", "alveoli, septa, duct", "use --classes for"),
     ),
     "no class column": (
         lambda b: b.rows("axis-0,axis-1\n1,2\n3,4\n5,6\n"),
@@ -134,5 +134,5 @@ def test_points_too_close_for_an_honest_split(bench, run_cli, listing):
     said = [line for line in found.err.splitlines() if not line.startswith("training ")]
     assert len(said) == 1
     assert "no split keeps every class on both sides" in said[0]
-    assert "a validation share of 0" in said[0]
+    assert "use --val-fraction 0 to train on all points" in said[0]
     assert listing(bench.folder) == before

@@ -60,14 +60,14 @@ CASES: dict[str, Case] = {
         lambda b: ["demo", "--out", b.folder / "none" / "demo"],
         ("none does not exist", "create it first"),
     ),
-    "stride 0": (lambda b: b.paint("--stride", "0"), ("--stride 0", "from 1 to 64")),
-    "stride 65": (lambda b: b.paint("--stride", "65"), ("--stride 65", "from 1 to 64")),
+    "stride 0": (lambda b: b.paint("--stride", "0"), ("--stride: ", "1 to 64", "not 0")),
+    "stride 65": (lambda b: b.paint("--stride", "65"), ("--stride: ", "1 to 64", "not 65")),
     "painted evaluation at stride 0": (
         lambda b: [
             "evaluate", b.lab.model, b.lab.image, "--points", b.lab.points, "--painted",
             "--stride", "0",
         ],
-        ("--stride 0", "from 1 to 64"),
+        ("--stride: ", "1 to 64", "not 0"),
     ),
     "unknown option": (
         lambda b: b.paint("--strid", "4"),
@@ -83,30 +83,30 @@ CASES: dict[str, Case] = {
         lambda b: b.train("--epochs", "many"),
         ("--epochs", "see lungcls train --help"),
     ),
-    "epochs 0": (lambda b: b.train("--epochs", "0"), ("--epochs 0", "greater than or equal to 1")),
-    "zooms 0": (lambda b: b.train("--zooms", "0,4"), ("--zooms 0,4", "such as 1,4,16")),
+    "epochs 0": (lambda b: b.train("--epochs", "0"), ("--epochs: ", "greater than or equal to 1")),
+    "zooms 0": (lambda b: b.train("--zooms", "0,4"), ("--zooms: ", "0,4", "such as 1,4,16")),
     "zooms in words": (lambda b: b.train("--zooms", "1,big"), ("--zooms", "big")),
-    "unknown optimiser": (lambda b: b.train("--optimizer", "lion"), ("--optimizer lion", "'adam'")),
+    "unknown optimiser": (lambda b: b.train("--optimizer", "lion"), ("--optimizer: ", "lion")),
     "tile too small": (
         lambda b: b.train("--tile", "16", "--stages", "auto"),
         ("tile of 16", "use at least 33"),
     ),
     "unknown stage": (
         lambda b: b.train("--stages", "layer1,layer9"),
-        ("--stages layer1,layer9", "detail, stem, layer1"),
+        ("--stages: ", "layer1,layer9", "detail, stem, layer1"),
     ),
     "half a prior": (lambda b: b.train("--prior", "0.6,some"), ("--prior", "some", "number")),
-    "prior of nothing": (lambda b: b.train("--prior", "0,1,1"), ("--prior 0,1,1", "'equal'")),
+    "prior of nothing": (lambda b: b.train("--prior", "0,1,1"), ("--prior: ", "0,1,1", "'equal'")),
     "freeze in a way of its own": (
         lambda b: b.train("--freeze", "maybe"),
-        ("--freeze maybe", "'auto', 'yes' or 'no'"),
+        ("--freeze: ", "maybe", "'auto', 'yes' or 'no'"),
     ),
     "window of an earlier version": (
         lambda b: b.train("--window", "96"),
         ("--window", "see lungcls train --help"),
     ),
     "pixel size 0": (lambda b: b.paint("--pixel-size", "0"), ("pixel size must be positive",)),
-    "unknown device": (lambda b: b.train("--device", "tpu"), ("'tpu'", "choose auto, cpu")),
+    "unknown device": (lambda b: b.train("--device", "tpu"), ("--device: ", "'tpu'", "auto, cpu")),
     "unknown engine": (lambda b: b.train("--engine", "keras"), ("'keras'", "choose from torch")),
     "missing weights": (
         lambda b: b.train("--pretrained", b.folder / "no.pth"),
@@ -135,7 +135,7 @@ CASES: dict[str, Case] = {
     ),
     "settings out of range": (
         lambda b: b.train("--settings", b.file("s.json", '{"learning_rate": 20}')),
-        ("s.json: learning-rate 20", "less than or equal to 10"),
+        ("s.json: learning_rate: ", "less than or equal to 10 (got 20)"),
     ),
     "settings that are a list": (
         lambda b: b.train("--settings", b.file("s.yaml", "- epochs")),
@@ -181,7 +181,7 @@ CASES: dict[str, Case] = {
     ),
     "search kept nowhere": (
         lambda b: b.tune("--storage", f"sqlite:///{b.folder}/none/study.db"),
-        ("--storage sqlite", "unable to open database file"),
+        ("--storage: ", "sqlite", "unable to open database file"),
     ),
     "bad planes": (lambda b: b.paint("--planes", "3"), ("--planes 3", "such as 0:100")),
 }  # fmt: skip
@@ -199,8 +199,7 @@ def test_one_line_and_nothing_left(bench, name):
 @pytest.mark.parametrize("command", ["train", "tune", "paint"])
 def test_device_that_is_not_there(bench, command):
     complaint = bench.complaint(*getattr(bench, command)("--device", "cuda"))
-    assert "'cuda'" in complaint
-    assert "use --device auto or cpu" in complaint
+    assert "--device: there is no 'cuda' on this machine; use auto or cpu" in complaint
 
 
 @pytest.mark.skipif(

@@ -109,10 +109,10 @@ def test_tuning_takes_channels(lab, run_cli, stained, tmp_path):
 def test_what_is_wrong_is_one_line(bench, stained):
     assert bench.complaint(*bench.paint(image=stained)).endswith(
         "stained.ome.tif: has 5 channels, but an image is grey or has three colours; choose some "
-        "of 0 to 4, as in --channels 0,1,2"
+        "of 0 to 4: for example, use --channels 0,1,2"
     )
     assert bench.complaint(*bench.paint("--channels", "0,1,5", image=stained)).endswith(
-        "--channels 0,1,5: there is no channel 5; the image has 5, 0 to 4: a, red, b, c, d"
+        "stained.ome.tif has no channel 5, but 5, 0 to 4: a, red, b, c, d"
     )
     assert "give one to three colours" in bench.complaint(*bench.train("--channels", "0,,1"))
     patches = bench.folder_named("patches")

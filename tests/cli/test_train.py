@@ -114,7 +114,7 @@ def test_an_unfinished_run_is_resumed(lab, run_cli, tmp_path):
         np.testing.assert_array_equal(found[name], array)
     again = run_cli(*command)
     assert (again.code, again.out) == (2, "")
-    assert "there is no run to go on with; start it without --resume" in again.err
+    assert "there is no run to go on with; leave --resume out" in again.err
 
 
 def test_the_same_command_gives_the_same_numbers(lab, run_cli, tmp_path):

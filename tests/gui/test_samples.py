@@ -189,7 +189,7 @@ def test_what_cannot_be_fetched_says_what_to_do_and_leaves_nothing(
         mouse_section([section])
     line = str(caught.value)
     assert line.startswith(f"cannot fetch the mouse lung section: {section.url} (")
-    assert "Connect to the internet and try again" in line
+    assert "connect to the internet and try again" in line
     assert "\n" not in line
     reason = {"missing": "404", "no server": "no connection"}.get(problem, "SHA-256 differs")
     assert reason in line

@@ -213,7 +213,7 @@ def test_a_warning_of_the_core_is_reported_once_and_in_the_window_s_thread(qtbot
         yield 1
         for _ in range(3):
             warnings.warn("the image is grey", LungclsWarning, stacklevel=1)
-        warnings.warn("and small; give --pixel-size", LungclsWarning, stacklevel=1)
+        warnings.warn("and small; set the pixel size", LungclsWarning, stacklevel=1)
 
     # Every run says it anew: Python itself would show it for the first one only.
     for _ in range(2):
@@ -223,7 +223,7 @@ def test_a_warning_of_the_core_is_reported_once_and_in_the_window_s_thread(qtbot
             pass
         assert log.events == [
             ("warned", "The image is grey"),
-            ("warned", "And small; correct the image's scale"),
+            ("warned", "And small; set the pixel size"),
         ]
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_lungcls.cli.tune import parse_search
 from napari_lungcls.errors import InputError
 from napari_lungcls.hyperparameter_search.space import (
     STRENGTHS,
@@ -16,7 +17,6 @@ from napari_lungcls.hyperparameter_search.space import (
     Space,
     default_space,
     is_whole,
-    parse_search,
     read_space,
 )
 from napari_lungcls.learning.augmentation import reach
@@ -120,7 +120,7 @@ def test_options_and_files_say_the_same(tmp_path: Any) -> None:
         ("tile=48.5:64", "whole numbers"),
         ("tile=8/48", "greater than or equal to 16"),
         ("optimizer=1:2", "no number"),
-        ("optimizer=adam/lion", "--optimizer lion"),
+        ("optimizer=adam/lion", "optimizer: should be 'adam'"),
         ("optimizer=adam/adam", "only once"),
         ("augmentation=0:9", "not from 0 to 4"),
         ("zooms=1/0,4", "such as 1,4,16"),

@@ -133,8 +133,8 @@ def test_what_a_cluster_cannot_do_is_said(
     with pytest.raises(InputError, match="a cluster paints into files"):
         MODEL.paint(image, scheduler=client)
     monkeypatch.setattr(cluster, "CONNECT", 0.2)
-    with pytest.raises(InputError, match=r"--scheduler tcp://127\.0\.0\.1:9: does not answer"):
+    with pytest.raises(InputError, match=r"^scheduler: tcp://127\.0\.0\.1:9 does not answer"):
         MODEL.paint(image, out=out, scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(InputError, match="--workers 0: give at least 1"):
+    with pytest.raises(InputError, match=r"^workers: give at least 1, not 0"):
         MODEL.paint(image, out=out, workers=0)
     assert not any(tmp_path.iterdir())

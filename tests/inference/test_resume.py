@@ -147,13 +147,16 @@ SMALLER = ImageStack(np.asarray(STACK.levels[0])[:, :99], source="made")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stride": 2}, r"another setting stride \(4 before, 2 now\)"),
+        ({"stride": 2}, r"another setting stride \(4 before, 2 now\); use stride=4 as then"),
         ({"region": (slice(0, 99), slice(0, 130))}, r"another region \(\[\[0, .* now\)"),
         ({"planes": slice(0, 1)}, r"another planes \(none before, \[0, 1\] now\)"),
         ({"probabilities": False}, r"another setting probabilities \(True before, False now\)"),
         ({"image": OTHER}, "other pixels in the images"),
         ({"image": SMALLER}, "another image"),
-        ({"model": Model(make_document(RAMP), brightness((1, 1)).state())}, "another model"),
+        (
+            {"model": Model(make_document(RAMP), brightness((1, 1)).state())},
+            "another model",
+        ),
     ],
 )
 def test_another_job_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -161,7 +164,7 @@ def test_another_job_is_refused(tmp_path: Path, changes: dict[str, Any], message
     MODEL.paint(STACK, out=out, cancelled=some(3))
     before = content(out)
     model, image = changes.pop("model", MODEL), changes.pop("image", STACK)
-    with pytest.raises(InputError, match=f"was begun with {message}; resume it with that, or"):
+    with pytest.raises(InputError, match=f"was begun with {message}.* as then, or use overw"):
         model.paint(image, out=out, resume=True, **changes)
     assert content(out) == before
     assert [p.name for p in tmp_path.iterdir()] == [out.name]
@@ -173,11 +176,11 @@ def test_other_channels_are_another_job(tmp_path: Path) -> None:
     out = tmp_path / "map.ome.zarr"
     MODEL.paint(chosen[0], out=out, cancelled=some(3))
     for other, now in ((chosen[1], "0"), (STACK, "none")):
-        with pytest.raises(InputError, match=rf"another channels \(1 before, {now} now\); resume"):
+        with pytest.raises(InputError, match=rf"\(1 before, {now} now\); use channels='1' as"):
             MODEL.paint(other, out=out, resume=True)
     MODEL.paint(chosen[0], out=out, resume=True)
     MODEL.paint(STACK, out=out, overwrite=True, cancelled=some(3))
-    with pytest.raises(InputError, match=r"another channels \(none before, 1 now\); resume it"):
+    with pytest.raises(InputError, match=r"another setting channels .* leave channels out as then"):
         MODEL.paint(chosen[0], out=out, resume=True)
 
 

@@ -241,7 +241,7 @@ def test_stains_of_other_images_are_refused_before_anything_is_read() -> None:
     check_changes(stained, "uint8", "a.tif", rgb=True)
     check_changes(plain, "uint16", "a.tif", rgb=False)
     for dtype, rgb, said in (("uint16", True, "uint16 RGB"), ("uint8", False, "without colours")):
-        with pytest.raises(InputError, match=rf"^--stain .*a\.tif holds .*{said}.*--stain 0"):
+        with pytest.raises(InputError, match=rf"^stain: .*a\.tif holds .*{said}.*use stain=0"):
             check_changes(stained, dtype, "a.tif", rgb=rgb)
 
 

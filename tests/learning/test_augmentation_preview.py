@@ -121,7 +121,7 @@ def test_a_preview_chooses_what_is_left_to_the_program_without_asking_for_weight
 def test_what_cannot_be_shown_is_refused_in_one_line() -> None:
     stack, points = scene()
     grey = ImageStack(stack.levels[0][..., 0], rgb=False, source="grey.tif")
-    with pytest.raises(InputError, match=r"^--stain .*grey\.tif holds uint8 without colours"):
+    with pytest.raises(InputError, match=r"^stain: .*grey\.tif holds uint8 without colours"):
         preview_augmentation([(grey, points)], TrainingSettings(stain=0.05), SCHEME)
     with pytest.raises(InputError, match="two columns"):
         preview_augmentation([scene()], TrainingSettings(), SCHEME, columns=1)

@@ -401,7 +401,7 @@ TWO = [[10, 10], [40, 40]]
         ([], "at least one image"),
         ([(image(60, 60), labelled([[10, 10], [60, 40]]))], r"points: point 2 at \(60, 40\) lies"),
         ([(image(60, 60), labelled([[0, 1, 1], [0, 2, 2]]))], "have 3 axes, but a.tif has 2"),
-        ([(image(60, 60), labelled(TWO, ["a", "x"]))], "class 'x' is unknown.*--classes FILE"),
+        ([(image(60, 60), labelled(TWO, ["a", "x"]))], "class 'x' is unknown.*use classes="),
         ([(image(60, 60), labelled(TWO, ["a", ""]))], "class is empty"),
         ([(image(60, 60), Points.build(TWO))], "no column 'class'"),
         ([(image(60, 60), labelled([[9, 9]]))], "1 points are fewer than the 2 classes"),
@@ -427,7 +427,7 @@ def test_what_cannot_be_trained_on_is_refused(pairs: Any, message: str) -> None:
 def test_a_class_without_points_is_named() -> None:
     three = ClassScheme.of_names(["a", "b", "c"])
     table = labelled([[1, 1], [2, 2], [3, 3]])
-    with pytest.raises(InputError, match=r"no point is labelled c; .*--classes a scheme without"):
+    with pytest.raises(InputError, match=r"labelled c; .*use classes=.* for a scheme without"):
         check_pairs([(image(60, 60), table)], three)
 
 

@@ -29,7 +29,7 @@ def untouched() -> tuple[ImageStack, Points]:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"device": "tpu"}, "choose auto, cpu"),
+        ({"device": "tpu"}, "none of auto, cpu"),
         ({"engine": "caffe"}, "caffe"),
         ({"stages": (1, 4)}, "make no network"),
     ],

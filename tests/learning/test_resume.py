@@ -138,7 +138,7 @@ def test_a_run_does_not_go_on_with_other_pixels_under_the_same_name(tmp_path: Pa
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no run to go on with; start it without --resume"):
+    with pytest.raises(InputError, match="no run to go on with; use resume=False"):
         Checkpoint(tmp_path / "none", resume=True)
     (tmp_path / "half").write_bytes(b"\x00" * 100)
     with pytest.raises(InputError, match="no checkpoint that can be read"):
@@ -157,5 +157,5 @@ def test_an_existing_model_learns_on(tmp_path: Path) -> None:
     for name, array in first.state.items():
         if name.endswith("weight"):
             np.testing.assert_allclose(later.state[name], array, atol=1e-4)
-    with pytest.raises(InputError, match="has tile 32, not 64; leave --tile out"):
+    with pytest.raises(InputError, match="has tile 32, not 64; leave tile out"):
         run([scene(3)], TrainingSettings(tile=64, pretrained=str(path), device="cpu"))

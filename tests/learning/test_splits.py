@@ -133,10 +133,10 @@ def test_what_cannot_be_cut_is_refused_with_the_remedy() -> None:
     message = str(caught.value)
     assert "regions of at least 512 pixels (32 at zoom 16)" in message
     for remedy in (
-        "use zoom 1 only",
+        "use zooms=(1,)",
         "farther apart",
         "another image",
-        "a validation share of 0",
+        "use val_fraction=0.0",
     ):
         assert remedy in message
     assert "--" not in message

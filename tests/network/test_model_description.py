@@ -56,7 +56,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def test_bare_weights_are_sent_to_pretrained(tmp_path: Path) -> None:
     save_file(STATE, tmp_path / "m.safetensors")
-    with pytest.raises(InputError, match=r"no model of napari-lungcls.*--pretrained"):
+    with pytest.raises(InputError, match=r"no model of napari-lungcls.*use pretrained="):
         read_model(tmp_path / "m.safetensors")
     save_file(STATE, tmp_path / "m.safetensors", metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"no model of napari-lungcls"):

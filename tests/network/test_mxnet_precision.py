@@ -73,16 +73,16 @@ def test_precisions_that_a_device_has(
     if wanted in mxnet_precision.TYPES:
         assert mxnet_precision.resolve_precision(precision, context) == wanted
     else:
-        with pytest.raises(InputError, match=f"--precision {precision}: .*{wanted}"):
+        with pytest.raises(InputError, match=f"^precision: .*{precision}.*{wanted}"):
             mxnet_precision.resolve_precision(precision, context)
 
 
 def test_the_processor_trains_and_paints_in_fp32() -> None:
     engine = build(TINY)
     for precision in ("fp16", "bf16"):
-        with pytest.raises(InputError, match=f"--precision {precision}"):
+        with pytest.raises(InputError, match=f"^precision: .*{precision}"):
             engine.prepare(OptimizerOptions(precision=precision))
-        with pytest.raises(InputError, match=f"--precision {precision}"):
+        with pytest.raises(InputError, match=f"^precision: .*{precision}"):
             engine.painting(cast("Any", precision))
     engine.prepare(OptimizerOptions(precision="auto"))
     assert engine.precision == engine.painting("auto").precision == "fp32"

@@ -321,7 +321,7 @@ def test_missing_file_on_the_server_and_no_server_at_all(server: Server, tmp_pat
     gone = PretrainedSource(good.url.replace("made", "gone"), "0" * 64)
     with pytest.raises(InputError, match="404") as caught:
         load_pretrained("imagenet", cache=tmp_path / "cache", sources=[gone])
-    assert "--pretrained FILE" in str(caught.value)
+    assert "use pretrained=..." in str(caught.value)
     server.stop()
     with pytest.raises(InputError, match="no connection") as caught:
         load_pretrained("imagenet", cache=tmp_path / "cache", sources=[good, gone])

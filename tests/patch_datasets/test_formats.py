@@ -327,7 +327,7 @@ def test_bad_data_sets_are_refused_in_one_line(name: str, tmp_path: Path) -> Non
 def test_a_class_that_the_scheme_lacks_is_named(tmp_path: Path) -> None:
     data = lc.open_patches(npz(x=X, y=Y + 3)(tmp_path))
     with pytest.raises(
-        lc.InputError, match=r"patch 2 is labelled 4, .*lung.* 3 classes.*--classes"
+        lc.InputError, match=r"patch 2 is labelled 4, .*lung.* 3 classes.*use classes="
     ):
         lc.train_patches(data, classes="lung")
 

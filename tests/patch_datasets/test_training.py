@@ -242,7 +242,7 @@ def test_splits_follow_files_then_groups_then_chance() -> None:
     assert (len(found.train), len(found.validation), len(found.test)) == (25, 25, 0)
     with pytest.raises(lc.InputError, match="no training part, only test and validation"):
         split(data_of(("test", 5), ("validation", 5)))
-    with pytest.raises(lc.InputError, match=r"--split-by blocks: .*no groups and no places"):
+    with pytest.raises(lc.InputError, match=r"^split_by: .*no groups and no places"):
         split(data_of(("", 50)), split_by="blocks")
 
 
@@ -267,7 +267,7 @@ def test_settings_of_patches_are_torchvision_s_unless_others_are_asked_for() -> 
     ):
         with pytest.raises(lc.InputError, match=words):
             for_patches(settings, size, "d.h5")
-    with pytest.raises(lc.InputError, match=r"--stain .* without colours"):
+    with pytest.raises(lc.InputError, match=r"^stain: .* without colours"):
         lc.train_patches(
             np.zeros((9, 16, 16), np.uint8), lc.TrainingSettings(stain=0.1), labels=np.arange(9) % 2
         )

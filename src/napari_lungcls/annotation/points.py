@@ -194,7 +194,8 @@ class Points:
             more = f" (and {bad.size - 1} more rows)" if bad.size > 1 else ""
             raise InputError(
                 f"{self.source}, row {self.table.index[bad[0]]}: {problem}{more}; the scheme "
-                f"{shown(scheme.name)} has {known}; correct the table, or train with --classes FILE"
+                f"{shown(scheme.name)} has {known}",
+                suggestion=("correct the table, or", {"classes": ...}, "for a scheme that has it"),
             )
         return found
 

@@ -24,7 +24,7 @@ from napari_lungcls.cli import (
     train,
     tune,
 )
-from napari_lungcls.cli.console import Incomplete, Interrupted, print_anywhere, showing_log
+from napari_lungcls.cli.console import Incomplete, Interrupted, Options, print_anywhere, showing_log
 from napari_lungcls.errors import InputError, LungclsWarning
 
 BAD_INPUT = 2
@@ -114,7 +114,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except (InputError, UsageError) as error:
         if debug:
             raise
-        text = str(error) if isinstance(error, InputError) else _usage(error)
+        text = error.told(Options()) if isinstance(error, InputError) else _usage(error)
         print(f"lungcls: {_one_line(text)}", file=sys.stderr)
         code = BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
@@ -170,4 +170,5 @@ def _show_warning(
 ) -> None:
     """Print our own warnings as sentences; others with where they come from."""
     where = "" if issubclass(category, LungclsWarning) else f"{Path(filename).name}:{lineno}: "
-    print(f"lungcls: {where}{_one_line(str(message))}", file=sys.stderr)
+    text = message.told(Options()) if isinstance(message, LungclsWarning) else str(message)
+    print(f"lungcls: {where}{_one_line(text)}", file=sys.stderr)

@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, Wording
 from napari_lungcls.utils.printable import printable
 
 LINE_EVERY = 5.0
@@ -30,6 +30,27 @@ _PLAIN = {
 """What stands for characters of ours on terminals that lack them."""
 
 Report = Callable[[int, int, str], None]
+
+
+class Options(Wording):
+    """Names settings as the options that they are on the command line."""
+
+    _CALLED = {"kind": "format"}  # noqa: RUF012
+
+    def name(self, setting: str) -> str:
+        """Write the option of a setting."""
+        return f"--{self._CALLED.get(setting, setting).replace('_', '-')}"
+
+    def use(self, setting: str, value: Any) -> str:
+        """Ask for an option, with its value if it takes one."""
+        if value is None or value is False:
+            return f"leave {self.name(setting)} out"
+        if value is ... or value is True:
+            return f"use {self.name(setting)}"
+        if isinstance(value, tuple | list):
+            value = ",".join(map(str, value))
+        shown = f"{value:g}" if isinstance(value, float) else value
+        return f"use {self.name(setting)} {shown}"
 
 
 class Interrupted(Exception):
@@ -122,7 +143,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         yield lambda: asked
     except InputError as error:
         if asked:
-            raise Interrupted(str(error)) from error
+            raise Interrupted(error.told(Options())) from error
         raise
     finally:
         signal.signal(signal.SIGINT, before)

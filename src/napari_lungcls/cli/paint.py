@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,7 @@ from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
     from napari_lungcls.inference.damage import Damage
+    from napari_lungcls.inference.grid import Region
     from napari_lungcls.inference.run import PaintingProgress
 
 
@@ -89,7 +91,7 @@ def paint(
     from napari_lungcls.images.opening import open_image
     from napari_lungcls.inference.damage import as_json
     from napari_lungcls.inference.geojson import check_geojson
-    from napari_lungcls.inference.grid import MapGrid, parse_range, parse_region
+    from napari_lungcls.inference.grid import MapGrid
     from napari_lungcls.model import load
     from napari_lungcls.utils.memory import peak_memory_mb
     from napari_lungcls.utils.progress import exhaust
@@ -154,6 +156,35 @@ def paint(
         )
     if steps.damage:
         raise console.Incomplete(f"{out} is not painted where {image} cannot be read, see above")
+
+
+def parse_region(text: str) -> Region:
+    """Turn `y0:y1,x0:x1` into slices of image pixels; any number may be left out.
+
+    Raises
+    ------
+    InputError
+        When the text is not of that form.
+    """
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise InputError(f"--region {text}: write y0:y1,x0:x1 in pixels, such as 0:2048,512:4096")
+    return parse_range(parts[0], "--region", text), parse_range(parts[1], "--region", text)
+
+
+def parse_range(part: str, option: str, whole: str | None = None) -> slice:
+    """Turn `a:b` into a slice; either number may be left out.
+
+    Raises
+    ------
+    InputError
+        When the text is not of that form.
+    """
+    found = re.fullmatch(r"\s*(\d{0,15}):(\d{0,15})\s*", part)
+    if not found:
+        raise InputError(f"{option} {whole or part}: write first:last, such as 0:100")
+    first, last = found.groups()
+    return slice(int(first) if first else 0, int(last) if last else None)
 
 
 class _Steps:

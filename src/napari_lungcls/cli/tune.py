@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -172,14 +173,38 @@ def _check_places(out: Path | None, storage: str | None) -> None:
 
 def _search(words: list[str], given: dict[str, Any]) -> Space:
     """Read what to search beyond the space, which must not be settled by another option."""
-    from napari_lungcls.hyperparameter_search.space import parse_search
-
     added = parse_search(words)
     for name in added.dimensions:
         if name in given:
             option = name.replace("_", "-")
             raise InputError(f"--search {option} and --{option} cannot both be; leave one out")
     return added
+
+
+def parse_search(words: Sequence[str]) -> Space:
+    """Read `NAME=LOW:HIGH`, `NAME=LOW:HIGH:log` and `NAME=A/B/C` from the command line.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    from napari_lungcls.hyperparameter_search.space import Space
+
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        ends = text.split(":")
+        if not equals or not text or len(ends) > 3 or (len(ends) == 3 and ends[2] != "log"):
+            raise InputError(
+                f"--search {word}: write NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A/B/C, such as "
+                "learning-rate=1e-4:1e-2:log or zooms=1/1,4"
+            )
+        if len(ends) > 1:
+            found[name] = {"low": ends[0], "high": ends[1], "log": len(ends) == 3}
+        else:
+            found[name] = text.split("/")
+    return Space.build(found, "--search")
 
 
 def _counted(result: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.docks import PLUGIN
 from napari_lungcls.gui.image_files import file_layers
 from napari_lungcls.gui.parts import heading, note, panel_layout
+from napari_lungcls.gui.titles import in_window
 from napari_lungcls.images.readers.selection import Listed
 
 
@@ -76,7 +77,7 @@ class ImageChooser(QWidget):
             try:
                 layers = file_layers(self._path + choice, self._names[choice])
             except InputError as error:
-                show_error(str(error))
+                show_error(in_window(error))
                 whole = False
                 continue
             for data in layers:

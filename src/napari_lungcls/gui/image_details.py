@@ -33,6 +33,7 @@ from napari_lungcls.gui.parts import (
     note,
     show_text,
 )
+from napari_lungcls.gui.titles import in_window
 
 AMBER = "color: #c77700"
 """Style of a warning, readable in both themes."""
@@ -109,7 +110,7 @@ class PixelSize(QWidget):
         try:
             set_pixel_size(self._viewer, layer, self.field.value())
         except InputError as error:
-            show_error(str(error))
+            show_error(in_window(error))
 
 
 class ChannelChoice(QWidget):

@@ -116,8 +116,8 @@ def fetch_section(sources: Sequence[Published], cache: Path | None = None) -> Im
     from napari.utils import progress
 
     remedy = (
-        "Connect to the internet and try again, or download the file on another computer and "
-        "open it with File > Open"
+        "connect to the internet and try again, or download the file on another computer and open "
+        "it with File > Open"
     )
     with progress(total=0, desc="downloading the mouse lung section") as bar:
 

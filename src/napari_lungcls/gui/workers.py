@@ -15,7 +15,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QThreadPool, Signal
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui.lifetime import when_destroyed
-from napari_lungcls.gui.wording import in_window
+from napari_lungcls.gui.titles import in_window
 
 Work = Callable[[Callable[[], bool]], Generator[Any, None, Any]]
 """Takes `cancelled` and returns a generator of the core."""
@@ -131,17 +131,18 @@ class BackgroundJob(QObject):
         try:
             return (yield from self._thinned(self._work(self._asked)))
         except InputError as error:
-            # A return value, as napari would show an exception with a traceback.
-            return _Refusal(in_window(str(error)))
+            # An exception would be shown with a traceback; this is no fault of the code.
+            return _Refusal(in_window(error))
         finally:
             _in_thread.pop(threading.get_ident(), None)
             self._left.set()
 
-    def warn(self, line: str) -> None:
-        """Report a warning of the core, each line once."""
+    def warn(self, message: LungclsWarning | str) -> None:
+        """Report what the core warns of in the job's thread, each line once."""
+        line = in_window(message)
         if line not in self._lines and not self._silent:
             self._lines.add(line)
-            self.warned.emit(in_window(line))
+            self.warned.emit(line)
 
     def _thinned(self, generator: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
         """Limit the rate of reports, but pass on the first, the last and every epoch."""
@@ -239,8 +240,8 @@ def _hear_warnings() -> None:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
         job = _in_thread.get(threading.get_ident())
-        if job is not None and issubclass(category, LungclsWarning):
-            job.warn(str(message))
+        if job is not None and isinstance(message, LungclsWarning):
+            job.warn(message)
         else:
             before(message, category, *where, **options)
 

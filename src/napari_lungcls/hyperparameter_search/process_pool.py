@@ -69,7 +69,8 @@ def run_in_processes(
         if all(codes) and not told:
             raise InputError(
                 f"all {len(members)} processes ended with codes {', '.join(map(str, codes))}, "
-                "perhaps for lack of memory; run the command again with fewer --jobs: it goes on"
+                "perhaps for lack of memory; search again with fewer: it goes on",
+                setting="jobs",
             )
     finally:
         _end(members)
@@ -99,7 +100,8 @@ def _run(work: Work, connection: Connection) -> None:
         work(connection.poll)
     except InputError as error:
         with suppress(OSError):  # Whoever began us may be gone.
-            connection.send(str(error))
+            # Its own class may need more than its message to be made again.
+            connection.send((error.problem, error.setting, error.suggestion))
 
 
 @contextmanager
@@ -128,7 +130,8 @@ def _complain(members: Sequence[Member]) -> None:
     for _, connection in members:
         try:
             if connection.poll():
-                raise InputError(connection.recv())
+                problem, setting, suggestion = connection.recv()
+                raise InputError(problem, setting=setting, suggestion=suggestion)
         except (EOFError, OSError):
             # It has ended without a complaint.
             continue

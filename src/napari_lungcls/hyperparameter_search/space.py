@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -183,7 +183,7 @@ def holds(dimension: Range | Choices, value: Value) -> bool:
 
 def _reason(error: ValidationError | InputError) -> str:
     if isinstance(error, InputError):
-        return str(error)
+        return error.problem
     return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
 
 
@@ -313,37 +313,10 @@ def read_space(path: Path) -> Space:
     return Space.build(found, str(path))
 
 
-def parse_search(words: Sequence[str]) -> Space:
-    """Read `NAME=LOW:HIGH`, `NAME=LOW:HIGH:log` and `NAME=A/B/C` from the command line.
-
-    Raises
-    ------
-    InputError
-        Naming the option.
-    """
-    found: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        ends = text.split(":")
-        if not equals or not text or len(ends) > 3 or (len(ends) == 3 and ends[2] != "log"):
-            raise InputError(
-                f"--search {word}: write NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A/B/C, such as "
-                "learning-rate=1e-4:1e-2:log or zooms=1/1,4"
-            )
-        if len(ends) > 1:
-            found[name] = {"low": ends[0], "high": ends[1], "log": len(ends) == 3}
-        else:
-            found[name] = text.split("/")
-    return Space.build(found, "--search")
-
-
 def _name(given: Any, source: str) -> str:
     name = str(given).strip().replace("-", "_")
     if name in NOT_SEARCHED:
-        raise InputError(
-            f"{source}: {given} is the same for all trials; give it as the option "
-            f"--{name.replace('_', '-')}"
-        )
+        raise InputError(f"{source}: {given} is the same for all trials", suggestion={name: ...})
     if name != AUGMENTATION and name not in TrainingSettings.model_fields:
         raise InputError(
             f"{source}: {given} is no setting; use names of the settings of train, such as "

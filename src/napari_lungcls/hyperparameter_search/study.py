@@ -56,8 +56,10 @@ def speaking_of(storage: str) -> Iterator[None]:
     except (OptunaError, SQLAlchemyError, ImportError, json.JSONDecodeError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
-            f"--storage {storage}: the study cannot be read or written there ({reason}); give a "
-            "file, or a database such as sqlite:///study.db or postgresql://user@host/name"
+            f"the study cannot be read or written at {storage} ({reason})",
+            setting="storage",
+            suggestion="give a file, or a database such as sqlite:///study.db or "
+            "postgresql://user@host/name",
         ) from error
 
 
@@ -93,7 +95,7 @@ def open_storage(where: str) -> BaseStorage:
 
 def _journal(path: Path) -> BaseStorage:
     if path.is_dir():
-        raise InputError(f"--storage {path} is a folder; give the name of a file")
+        raise InputError(f"{path} is a folder; give the name of a file", setting="storage")
     check_writable(path)
     _check_journal(path)
     # Windows lets few users make the symbolic links by which others are kept out elsewhere.
@@ -109,15 +111,15 @@ def _check_journal(path: Path) -> None:
         with path.open("rb") as stream:
             first = stream.readline(_LONGEST)
     except OSError as error:
-        raise InputError(f"--storage {path} cannot be read ({error.strerror})") from error
+        raise InputError(f"{path} cannot be read ({error.strerror})", setting="storage") from error
     if first.startswith(_SQLITE):
-        raise InputError(f"--storage {path} is a database; write sqlite:///{path}")
+        raise InputError(f"{path} is a database; write sqlite:///{path}", setting="storage")
     try:
         known = not first or "op_code" in json.loads(first)
     except (ValueError, TypeError, RecursionError):
         known = False
     if not known:
-        raise InputError(f"--storage {path} is no journal of a study; give another file")
+        raise InputError(f"{path} is no journal of a study; give another file", setting="storage")
 
 
 def open_study(storage: BaseStorage, name: str, pruner: Pruner, seed: int) -> Study:
@@ -213,14 +215,14 @@ def join_study(task: Task, where: str, name: str, pruner: Pruner) -> Study:
     found = study.user_attrs.get(AGREED)
     if found is None and study.get_trials(deepcopy=False):
         raise InputError(
-            f"the study {name!r} in {where} was not begun by lungcls; give another --study"
+            f"{name!r} in {where} was not begun by lungcls; give another name", setting="study"
         )
     if found is None:
         study.set_user_attr(AGREED, ours)
     elif (other := difference(found, ours)) is not None:
         raise InputError(
-            f"the study {name!r} in {where} was begun with {other}; give the same as then, or "
-            "another --study"
+            f"the study {name!r} in {where} was begun with {other}",
+            suggestion=(other.remedy, "as then, or", {"study": ...}, "with another name"),
         )
     return study
 

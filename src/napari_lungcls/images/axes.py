@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, Suggestion
 from napari_lungcls.images.damage import READ_ERRORS
 
 MAX_CHUNK = 4 * 2**30
@@ -143,7 +143,8 @@ def arrange(
     if len(many) > 1 or (many and not colours and not choosing):
         raise InputError(
             f"{source}: has {' and '.join(str(shape[i]) for i in many)} channels, but an image "
-            f"is grey or has three colours; {_remedy(shape[many[0]] if len(many) == 1 else 0)}"
+            "is grey or has three colours",
+            suggestion=_remedy(shape[many[0]] if len(many) == 1 else 0),
         )
     rest = [i for i, name in enumerate(names) if i not in channels and name not in ("y", "x")]
     rest.sort(key=lambda i: {"t": -1, "z": 1}.get(names[i], 0))
@@ -152,11 +153,11 @@ def arrange(
     return Layout(tuple(names[i] for i in plane), (*plane, *many), bool(many), length)
 
 
-def _remedy(count: int) -> str:
+def _remedy(count: int) -> Suggestion:
     if not count:
         return "save one channel, or three as RGB"
     some = ",".join(map(str, range(min(count, 3))))
-    return f"choose some of 0 to {count - 1}, as in --channels {some}"
+    return f"choose some of 0 to {count - 1}: for example,", {"channels": some}
 
 
 def channel_axis_of(shape: Sequence[int]) -> int | None:

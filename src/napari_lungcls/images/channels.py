@@ -45,8 +45,9 @@ class Channels:
         colours = tuple(tuple(_channel(word) for word in _words(part)) for part in parts)
         if not 1 <= len(colours) <= 3 or not all(colours) or any("" in c for c in colours):
             raise InputError(
-                f"--channels {given}: give one to three colours, each a channel or several "
-                "joined by +, such as 2 or 0+3,1,2"
+                f"{given}: give one to three colours, each a channel or several joined by +, "
+                "such as 2 or 0+3,1,2",
+                setting="channels",
             )
         return cls(colours)
 
@@ -74,8 +75,8 @@ class Channels:
             if channel not in known and channel not in range(count):
                 called = f": {', '.join(known)}" if known else ""
                 raise InputError(
-                    f"{source}: --channels {self}: there is no channel {channel}; the image has "
-                    f"{count}, 0 to {count - 1}{called}"
+                    f"{source} has no channel {channel}, but {count}, 0 to {count - 1}{called}",
+                    setting="channels",
                 )
         return Channels(
             tuple(tuple(known[c] if isinstance(c, str) else c for c in cs) for cs in self.colours)
@@ -147,8 +148,8 @@ def mix(
     if axis is None:
         if channels.colours != ((0,),):
             raise InputError(
-                f"{source}: --channels {channels}: the image has no channels to choose from; "
-                "leave that out"
+                f"{source} has no channels to choose from",
+                suggestion={"channels": None},
             )
         return list(levels), False, None
     axis %= ndim

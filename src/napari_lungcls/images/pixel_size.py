@@ -69,7 +69,8 @@ def effective_zooms(
     if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
         raise InputError(
             f"{stack.source} has {stack.pixel_size:g} µm per pixel and the model was trained at "
-            f"{model_pixel_size:g}; one of them must be wrong: give --pixel-size"
+            f"{model_pixel_size:g}; one of them must be wrong",
+            setting="pixel_size",
         )
     if abs(ratio - 1) <= TOLERANCE:
         ratio = 1.0

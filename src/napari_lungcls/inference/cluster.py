@@ -71,8 +71,9 @@ def connected(scheduler: str | Client | None, workers: int | None = None) -> Ite
             client = stack.enter_context(distributed.Client(address, timeout=CONNECT))
         except (OSError, ValueError) as error:
             raise InputError(
-                f"--scheduler {scheduler}: does not answer ({error}); give the address that "
-                "the scheduler prints, such as tcp://host:8786"
+                f"{scheduler} does not answer ({error})",
+                setting="scheduler",
+                suggestion="give the address that it prints, such as tcp://host:8786",
             ) from error
         yield client
 
@@ -93,7 +94,7 @@ def _local(workers: int) -> Any:
     from distributed import LocalCluster
 
     if workers < 1:
-        raise InputError(f"--workers {workers}: give at least 1")
+        raise InputError(f"give at least 1, not {workers}", setting="workers")
     threads = str(max(1, (os.cpu_count() or 1) // workers))
     return LocalCluster(
         n_workers=workers,
@@ -227,8 +228,8 @@ def _report(client: Client, future: Future[BlockReport]) -> BlockReport | None:
         return report
     if isinstance(error, KilledWorker):
         raise InputError(
-            "several workers died of the same block; give them more memory, then --resume "
-            "continues the painting"
+            "several workers died of the same block",
+            suggestion=("give them more memory, and", {"resume": True}, "to continue the painting"),
         ) from error
     if isinstance(error, ImportError):
         raise InputError(
@@ -240,7 +241,8 @@ def _report(client: Client, future: Future[BlockReport]) -> BlockReport | None:
 
 def _lost(error: Exception | None) -> InputError:
     why = f" ({error})" if error is not None else ""
-    return InputError(f"the scheduler is gone{why}; --resume continues the painting")
+    remedy = ({"resume": True}, "to continue the painting")
+    return InputError(f"the scheduler is gone{why}", suggestion=remedy)
 
 
 def _portable(stack: ImageStack) -> str | ImageStack:

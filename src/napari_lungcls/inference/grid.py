@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -75,14 +74,16 @@ class MapGrid:
             When the stride, region or planes are not inside the image.
         """
         if not isinstance(stride, int | np.integer) or not 1 <= stride <= MAX_STRIDE:
-            raise InputError(f"--stride {stride}: give a whole number from 1 to {MAX_STRIDE}")
+            raise InputError(
+                f"give 1 to {MAX_STRIDE}, a whole number, not {stride}", setting="stride"
+            )
         height, width = stack.plane_shape
         rows, columns = region or (slice(0, height), slice(0, width))
         rows = _inside(rows, height, "region rows", stack)
         columns = _inside(columns, width, "region columns", stack)
         if planes is not None:
             if not stack.leading:
-                raise InputError(f"{stack.source} is one plane; leave --planes out")
+                raise InputError(f"{stack.source} is one plane", suggestion={"planes": None})
             planes = _inside(planes, stack.leading[-1], "planes", stack)
         return cls(stack, int(stride), rows, columns, planes)
 
@@ -183,35 +184,6 @@ class MapGrid:
             probabilities=probabilities,
             provenance=provenance,
         )
-
-
-def parse_region(text: str) -> Region:
-    """Turn `y0:y1,x0:x1` into slices of image pixels; any number may be left out.
-
-    Raises
-    ------
-    InputError
-        When the text is not of that form.
-    """
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise InputError(f"--region {text}: write y0:y1,x0:x1 in pixels, such as 0:2048,512:4096")
-    return parse_range(parts[0], "--region", text), parse_range(parts[1], "--region", text)
-
-
-def parse_range(part: str, option: str, whole: str | None = None) -> slice:
-    """Turn `a:b` into a slice; either number may be left out.
-
-    Raises
-    ------
-    InputError
-        When the text is not of that form.
-    """
-    found = re.fullmatch(r"\s*(\d{0,15}):(\d{0,15})\s*", part)
-    if not found:
-        raise InputError(f"{option} {whole or part}: write first:last, such as 0:100")
-    first, last = found.groups()
-    return slice(int(first) if first else 0, int(last) if last else None)
 
 
 def _inside(part: slice, size: int, what: str, stack: ImageStack) -> slice:

@@ -19,7 +19,13 @@ from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.reading import read_document
 from napari_lungcls.inference.record import Order
 from napari_lungcls.network.predictor import Predictor
-from napari_lungcls.run_identity import PIXELS, diagonal_samples, difference
+from napari_lungcls.run_identity import (
+    ANOTHER_VERSION,
+    PIXELS,
+    Difference,
+    diagonal_samples,
+    difference,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,13 @@ class UnfinishedPainting:
     def in_the_way(self, target: Path) -> InputError:
         """Say that a new painting would destroy this one."""
         return InputError(
-            f"{target}: {self}; give --resume to continue it, or --overwrite to begin anew"
+            f"{target}: {self}",
+            suggestion=(
+                {"resume": True},
+                "to continue it, or",
+                {"overwrite": True},
+                "to begin anew",
+            ),
         )
 
 
@@ -88,12 +100,12 @@ def describe_job(
             "dtype": stack.dtype.name,
             "rgb": stack.rgb,
         },
-        "channels": stack.channels,
-        "pixel size": stack.pixel_size,
         PIXELS: diagonal_samples(stack),
         "region": [[s.start, s.stop] for s in (grid.rows, grid.columns)],
         "planes": None if grid.planes is None else [grid.planes.start, grid.planes.stop],
+        "setting channels": stack.channels,
         "setting engine": predictor.engine.name,
+        "setting pixel_size": stack.pixel_size,
         "setting precision": precision,
         "setting probabilities": probabilities,
         "setting stride": grid.stride,
@@ -115,11 +127,16 @@ def check_same(
     """
     other = difference(order.job, job)
     if other is None and (order.chunk != chunk or _bare(order.header) != _bare(header)):
-        other = "another version of this program"
+        other = Difference(ANOTHER_VERSION)
     if other is not None:
         raise InputError(
-            f"{target}: its unfinished painting was begun with {other}; resume it with that, or "
-            "give --overwrite instead of --resume to begin anew"
+            f"{target}: its unfinished painting was begun with {other}",
+            suggestion=(
+                other.remedy,
+                "as then, or",
+                {"overwrite": True},
+                "instead of resume to begin anew",
+            ),
         )
 
 

@@ -106,8 +106,8 @@ class BlockStore(ABC):
             return
         if resume and self._may_replace():
             raise InputError(
-                f"{self.target}: is complete, there is nothing to resume; give --overwrite to "
-                "paint it again"
+                f"{self.target}: is complete, there is nothing to resume",
+                suggestion=({"overwrite": True}, "to paint it again"),
             )
         raise InputError(f"{self.target}: exists already; remove it or choose another name")
 

@@ -90,8 +90,9 @@ def check_changes(settings: TrainingSettings, dtype: str, source: str, *, rgb: b
     if settings.stain and not (rgb and dtype == "uint8"):
         kind = f"{dtype} RGB" if rgb else f"{dtype} without colours"
         raise InputError(
-            f"--stain changes haematoxylin and eosin in 8-bit RGB images, and {source} holds "
-            f"{kind}; use --stain 0, and --brightness or --contrast instead"
+            f"it changes haematoxylin and eosin in 8-bit RGB images, and {source} holds {kind}",
+            setting="stain",
+            suggestion=({"stain": 0.0}, "and brightness or contrast instead"),
         )
 
 

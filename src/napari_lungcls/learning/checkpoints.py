@@ -103,8 +103,8 @@ class Checkpoint:
             return
         if (other := difference(self.document.fingerprint, fingerprint)) is not None:
             raise InputError(
-                f"{self.path} was written by a run with {other}; give the same as then, or start "
-                "anew without --resume"
+                f"{self.path} was written by a run with {other}",
+                suggestion=(other.remedy, "as then, or", {"resume": False}, "to start anew"),
             )
 
     def is_due(self) -> bool:
@@ -197,7 +197,7 @@ def checkpoint_path(model: str | os.PathLike[str]) -> Path:
 
 def _read(path: Path) -> tuple[CheckpointDocument, Arrays]:
     if not path.is_file():
-        raise InputError(f"{path}: there is no run to go on with; start it without --resume")
+        raise InputError(f"{path}: there is no run to go on with", suggestion={"resume": False})
     try:
         with safe_open(path, framework="numpy") as stored:
             text = (stored.metadata() or {}).get(METADATA_KEY, "")

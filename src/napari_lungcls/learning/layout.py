@@ -203,8 +203,8 @@ def check_codes(
     if len(used) < len(scheme):
         absent = ", ".join(scheme.names[i] for i in np.flatnonzero(counts == 0))
         raise InputError(
-            f"{sources}: no {one} is labelled {absent}; label some, or give --classes a scheme "
-            "without it"
+            f"{sources}: no {one} is labelled {absent}",
+            suggestion=("label some, or", {"classes": ...}, "for a scheme without it"),
         )
 
 

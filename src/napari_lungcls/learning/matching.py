@@ -100,8 +100,9 @@ def _assign(i: Rows, j: Rows, distance: Places, tolerance: float) -> list[tuple[
     (rows, at), (columns, beside) = (np.unique(x, return_inverse=True) for x in (i, j))
     if max(len(rows), len(columns)) > LARGEST_CLUSTER:
         raise InputError(
-            f"a tolerance of {tolerance:g} pixels joins {len(rows) + len(columns)} points to one "
-            "cluster; give a --tolerance below the distance of neighbouring points"
+            f"{tolerance:g} pixels join {len(rows) + len(columns)} points to one cluster",
+            setting="tolerance",
+            suggestion="give less than the distance of neighbouring points",
         )
     # Leaving a pair out costs more than any distances could save.
     cost = np.full((len(rows), len(columns)), (tolerance + 1) * (min(len(rows), len(columns)) + 1))

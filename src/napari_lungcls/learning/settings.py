@@ -34,7 +34,7 @@ from napari_lungcls.network.parameters import DETAIL, STAGE_NAMES
 class TrainingSettings(
     AnswerSettings, SplitSettings, AugmentationSettings, RunSettings, NetworkSettings
 ):
-    """How a network is trained. Every field is an option of `lungcls train`.
+    """How a network is trained. Every field is an option of the command line as well.
 
     What a form needs stands beside it: see `form_hints.setting`.
 
@@ -56,15 +56,15 @@ class TrainingSettings(
         Raises
         ------
         InputError
-            One line that names the option and what is wrong with it.
+            Naming the setting, and what is wrong with it.
         """
         try:
             return cls(**values)
         except ValidationError as error:
             first = error.errors()[0]
-            option = str(first["loc"][0]).replace("_", "-") if first["loc"] else "settings"
-            reason = str(first["msg"]).removeprefix("Value error, ")
-            raise InputError(f"--{option} {first.get('input')}: {reason}") from error
+            name = str(first["loc"][0]) if first["loc"] else None
+            reason = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+            raise InputError(f"{reason} (got {first.get('input')})", setting=name) from error
 
     @property
     def optimizer_options(self) -> OptimizerOptions:

@@ -1,4 +1,4 @@
-"""Settings in a file of their own, as `train --settings` takes and `tune` writes them."""
+"""Settings in a file of their own, as a training takes and a search writes them."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         TrainingSettings.check(**values)
     except InputError as error:
-        raise InputError(f"{path}: {str(error).removeprefix('--')}") from error
+        raise InputError(f"{path}: {error.setting}: {error.problem}") from error
     return values
 
 
 def chosen_settings(
     path: str | os.PathLike[str] | None, given: Mapping[str, Any]
 ) -> TrainingSettings:
-    """Return the settings of a file, where there is one, and of options, which win.
+    """Return the settings of a file, where there is one, and those given, which win.
 
     Raises
     ------
     InputError
-        Naming the option, or the file and the setting, that is wrong.
+        Naming the setting that is wrong, and the file if it is from there.
     """
     return TrainingSettings.check(**{**(read_settings(path) if path else {}), **given})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -149,43 +150,41 @@ def _refusal(
     parts = (settings.test_fraction > 0) + (settings.folds > 1 or settings.val_fraction > 0) + 1
     counts = np.bincount(layout.codes, minlength=len(scheme))
     rare = int(counts.argmin())
-    otherwise, on_all = (
-        "or train on all points, with a validation share of 0",
-        {"val_fraction": 0.0},
-    )
+    on_all = {"val_fraction": 0.0}
     if counts[rare] < parts:
         sides = "both" if parts == 2 else f"all {parts}"
         return InputError(
             f"no split keeps every class on {sides} sides: {scheme.names[rare]!r} has "
-            f"{counts[rare]} of the points; label more of it, {otherwise}",
-            on_all,
+            f"{counts[rare]} of the points",
+            suggestion=("label more of it, or", on_all, "to train on all points"),
         )
     zoom, pixels = max(settings.zooms), LEAST_SIDE * coarsest(layout, settings).max()
-    change, values = _narrower(layout, settings, scheme, rng)
     return InputError(
         f"no split keeps every class on both sides in regions of at least {pixels:.0f} pixels "
-        f"({LEAST_SIDE} at zoom {zoom}); {change}label points farther apart or in another image, "
-        f"{otherwise}",
-        values | on_all,
+        f"({LEAST_SIDE} at zoom {zoom})",
+        suggestion=(
+            *_narrower(layout, settings, scheme, rng),
+            "label points farther apart or in another image, or",
+            on_all,
+            "to train on all points",
+        ),
     )
 
 
 def _narrower(
     layout: Layout, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
-) -> tuple[str, dict[str, Any]]:
+) -> Sequence[str | dict[str, Any]]:
     """Propose the largest change for which there is a split: blocks, or fewer zooms."""
     full = coarsest(layout, settings)
-    options: list[tuple[TrainingSettings, NDArray[np.float64], str, dict[str, Any]]] = []
+    options: list[tuple[TrainingSettings, NDArray[np.float64], dict[str, Any]]] = []
     if settings.split_by != "blocks":
         blocks = settings.model_copy(update={"split_by": "blocks"})
-        options.append((blocks, full, "split by blocks, ", {"split_by": "blocks"}))
+        options.append((blocks, full, {"split_by": "blocks"}))
     ordered = sorted(settings.zooms)
     for count in range(len(ordered) - 1, 0, -1):
         fewer = full * ordered[count - 1] / ordered[-1]
-        kept = ", ".join(map(str, ordered[:count]))
-        what = f"use zoom{'s' if count > 1 else ''} {kept} only, "
-        options.append((settings, fewer, what, {"zooms": tuple(ordered[:count])}))
-    for chosen, zooms, what, values in options:
+        options.append((settings, fewer, {"zooms": tuple(ordered[:count])}))
+    for chosen, zooms, values in options:
         if SplitSearch(layout, chosen, len(scheme), zooms, rng).find() is not None:
-            return what, values
-    return "", {}
+            return values, "or"
+    return ()

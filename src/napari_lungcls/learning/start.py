@@ -124,7 +124,8 @@ class Origin:
             if asked not in (own[name], (), None):
                 raise InputError(
                     f"the model {settings.pretrained} has {name} {_words(own[name])}, not "
-                    f"{_words(asked)}; leave --{name} out, or start from other weights"
+                    f"{_words(asked)}",
+                    suggestion=({name: None}, "or start from other weights"),
                 )
         return settings.model_copy(update=own)
 

@@ -37,11 +37,12 @@ def choose_units(layout: Layout, wanted: Literal["auto", "group", "image", "bloc
     several = len(np.unique(layout.images)) > 1
     if wanted == "group" and not grouped:
         raise InputError(
-            "a split by group needs a column 'group' that names at least two animals or slides; "
-            "add it to the points, or split by blocks"
+            "a split by group needs a column 'group' that names at least two animals or slides",
+            suggestion=("add it to the points, or", {"split_by": "blocks"}),
         )
     if wanted == "image" and not several:
-        raise InputError("a split by image needs points in at least two images; split by blocks")
+        problem = "a split by image needs points in at least two images"
+        raise InputError(problem, suggestion={"split_by": "blocks"})
     if wanted != "auto":
         return [wanted]
     # Whoever names animals wants figures for another animal, and nothing less.

@@ -91,13 +91,15 @@ def check_aim(settings: TrainingSettings, scheme: ClassScheme) -> None:
         return
     if len(scheme) != 2:
         raise InputError(
-            f"--aim {settings.aim} is for two classes, and the scheme {scheme.name!r} has "
-            f"{len(scheme)}; use --aim most-likely"
+            f"{settings.aim} is for two classes, and the scheme {scheme.name!r} has {len(scheme)}",
+            setting="aim",
+            suggestion={"aim": "most-likely"},
         )
     if settings.val_fraction == 0 and settings.folds == 1:
         raise InputError(
-            f"--aim {settings.aim} needs validation points to choose the threshold on; give a "
-            "--val-fraction above 0, or use --aim most-likely"
+            f"{settings.aim} needs validation points to choose the threshold on",
+            setting="aim",
+            suggestion={"val_fraction": 0.2, "aim": "most-likely"},
         )
 
 

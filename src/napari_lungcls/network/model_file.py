@@ -197,8 +197,8 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
     """Check the document of a model file; see `read_model`."""
     if text is None:
         raise InputError(
-            f"{source} holds arrays but is no model of napari-lungcls; "
-            "bare ResNet-18 weights go to --pretrained"
+            f"{source} holds arrays but is no model of napari-lungcls",
+            suggestion=("for bare ResNet-18 weights", {"pretrained": ...}),
         )
     try:
         raw = json.loads(text)

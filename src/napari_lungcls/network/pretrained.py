@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.errors import InputError, LungclsWarning, Suggestion
 from napari_lungcls.network.parameters import PARTS, backbone_shapes, stage_channels
 from napari_lungcls.network.weight_files import Shape, WeightFile, read_weights
 from napari_lungcls.utils import downloads
@@ -50,8 +50,10 @@ def fetch(
 ) -> tuple[Path, PretrainedSource]:
     """Find one of `sources` in the cache, or download it; see `downloads.fetch`."""
     remedy = (
-        f"Fetch {sources[0].url} on another machine and use --pretrained FILE, or train with "
-        "--pretrained none"
+        f"fetch {sources[0].url} on another machine and",
+        {"pretrained": ...},
+        "for the file, or",
+        {"pretrained": "none"},
     )
     return downloads.fetch(sources, "the weights", remedy, cache, progress, timeout)
 
@@ -174,17 +176,20 @@ def load_available(
             logger.info("pretrained weights: %s", weights.message())
             return weights, weights.message()
         except InputError as error:
-            why = time.monotonic() + AGAIN, str(error)
+            why = time.monotonic() + AGAIN, error.problem, error.suggestion
             _unreachable[sources[0].url] = why
     logger.info("pretrained weights: skipped")
     warnings.warn(
-        f"{WITHOUT}, so training begins with random numbers: {why[1]}", LungclsWarning, stacklevel=2
+        LungclsWarning(
+            f"{WITHOUT}, so training begins with random numbers: {why[1]}", suggestion=why[2]
+        ),
+        stacklevel=2,
     )
     return None, "none"
 
 
-_unreachable: dict[str, tuple[float, str]] = {}
-"""Servers that did not answer: until when they are left alone, and what was said."""
+_unreachable: dict[str, tuple[float, str, Suggestion]] = {}
+"""Servers that did not answer: until when they are left alone, the problem and the remedy."""
 
 
 def _wanted() -> dict[str, Shape]:

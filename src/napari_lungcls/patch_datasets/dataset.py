@@ -220,7 +220,9 @@ class PatchData:
         chosen = [part for part in self.parts if part.role == role]
         if not chosen:
             known = ", ".join(dict.fromkeys(p.role or "(unnamed)" for p in self.parts))
-            raise InputError(f"{self.source}: has no part {role!r}, but {known}; use --part all")
+            raise InputError(
+                f"{self.source} has no part {role!r}, but {known}", suggestion={"part": "all"}
+            )
         return PatchData(chosen)
 
     def without_roles(self) -> PatchData:
@@ -269,8 +271,8 @@ def _codes(part: Part, scheme: ClassScheme) -> NDArray[np.int64]:
         row = int(part.labels.argmax())
         raise InputError(
             f"{part.source}: patch {row + 1} is labelled {part.labels[row]}, but the scheme "
-            f"{scheme.name!r} has {len(scheme)} classes, 0 to {len(scheme) - 1}; give --classes "
-            "a scheme that has them all"
+            f"{scheme.name!r} has {len(scheme)} classes, 0 to {len(scheme) - 1}",
+            suggestion=({"classes": ...}, "for a scheme that has them all"),
         )
     return part.labels
 

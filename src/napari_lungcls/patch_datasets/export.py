@@ -143,9 +143,9 @@ def exporting(
         When points, images and format do not go together, or the output cannot be written.
     """
     if not SMALLEST <= size <= LARGEST:
-        raise InputError(f"--size {size}: patches have {SMALLEST} to {LARGEST} pixels")
+        raise InputError(f"patches have {SMALLEST} to {LARGEST} pixels, not {size}", setting="size")
     if kind not in WRITERS:
-        raise InputError(f"--format {kind}: choose from {', '.join(WRITERS)}")
+        raise InputError(f"choose from {', '.join(WRITERS)}, not {kind}", setting="kind")
     if classes is None:
         scheme = scheme_of(name for _, p in pairs if p.labels is not None for name in p.labels)
     else:
@@ -358,19 +358,20 @@ def _pictures(
     """Write a folder per class aside, then move it to its place."""
     if content.dtype != np.uint8:
         raise InputError(
-            f"pictures hold 8 bits, and the images {content.dtype}; use --format hdf5 or npz"
+            f"pictures hold 8 bits, and the images {content.dtype}; use hdf5 or npz", setting="kind"
         )
     for name in content.names:
         if name != PurePosixPath(name).name or name.startswith(".") or set(name) & set('\\:*?"<>|'):
             raise InputError(
-                f"class {name!r} cannot be the name of a folder; rename it, or use --format hdf5"
+                f"class {name!r} cannot be the name of a folder",
+                suggestion=("rename it, or", {"kind": "hdf5"}),
             )
         try:
             os.fsencode(name)
         except UnicodeEncodeError as error:
             raise InputError(
-                f"class {name!r} cannot be the name of a folder in this locale "
-                f"({error.encoding}); set one with UTF-8, or choose the format hdf5"
+                f"class {name!r} cannot be the name of a folder in this locale ({error.encoding})",
+                suggestion=("set one with UTF-8, or", {"kind": "hdf5"}),
             ) from error
     if out.exists():
         raise InputError(f"{out} exists already; choose another name")

@@ -156,7 +156,7 @@ def _attribute(entry: dict[str, Any], where: str, labelled: bool) -> str | None:
     ]
     if len(found) > 1:
         raise InputError(
-            f"{where}: has several classes ({', '.join(found)}); say which with --attribute"
+            f"{where}: has several classes ({', '.join(found)}); say which", setting="attribute"
         )
     if not found and labelled:
         raise InputError(

@@ -58,8 +58,8 @@ def classify_patches(
     spec = engine.spec
     if spec.zooms != (1,):
         raise InputError(
-            f"the model looks at zooms {','.join(map(str, spec.zooms))}, and a patch shows zoom 1 "
-            "only; use a model that was trained on patches, or with --zooms 1"
+            f"the model looks at zooms {', '.join(map(str, spec.zooms))}, and a patch shows zoom 1 "
+            "only; use a model that was trained on patches, or at zoom 1"
         )
     spec.normalisation.check(data.dtype, data.source)
     for source, rgb in dict.fromkeys((part.source, part.pixels.rgb) for part in data.parts):

@@ -142,8 +142,9 @@ class _Divider:
         ):
             has = "groups of patches" if grouped else "no groups"
             raise InputError(
-                f"--split-by {settings.split_by}: {data.source} has {has} and no places of "
-                "patches in images; leave the option out, or add groups (docs/patches.md)"
+                f"{data.source} has {has} and no places of patches in images",
+                setting="split_by",
+                suggestion="leave it out, or add groups (docs/patches.md)",
             )
         self._groups: NDArray[np.intp] | None = None
         if groups is not None and grouped:
@@ -168,8 +169,8 @@ class _Divider:
             few = few or len(np.unique(self._groups[rows])) < count
         if few or len(units) < count:
             raise InputError(
-                f"{self._source}: too few patches or groups for {count} parts of the same kind; "
-                "use fewer --folds or a larger --val-fraction, or --val-fraction 0"
+                f"{self._source}: too few patches or groups for {count} parts of the same kind",
+                suggestion=("use fewer folds or a larger share, or", {"val_fraction": 0.0}),
             )
         seed = int(self._rng.integers(2**31))
         rare = np.flatnonzero(np.bincount(codes) < count)
@@ -208,6 +209,6 @@ def _check_complete(codes: NDArray[np.int64], scheme: ClassScheme, data: PatchDa
     if len(absent := np.flatnonzero(counts == 0)):
         names = ", ".join(scheme.names[i] for i in absent)
         raise InputError(
-            f"{data.source}: no patch to train on is labelled {names}; label some, or give "
-            "--classes a scheme without it"
+            f"{data.source}: no patch to train on is labelled {names}",
+            suggestion=("label some, or", {"classes": ...}, "for a scheme without it"),
         )

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, Suggestion
 
 Progress = Callable[[int, int], None]
 """Called with the bytes received and the total (0 if the server does not tell)."""
@@ -74,7 +74,7 @@ def is_cached(sources: Sequence[Published], cache: Path | None = None) -> bool:
 def fetch(
     sources: Sequence[Source],
     what: str,
-    remedy: str,
+    remedy: Suggestion,
     cache: Path | None = None,
     progress: Progress | None = None,
     timeout: float = TIMEOUT,
@@ -88,7 +88,7 @@ def fetch(
     what
         Names them in errors, such as `the weights`.
     remedy
-        What to do if none is available: a sentence for the error.
+        What to do if none is available.
     cache
         Where downloads are kept; `cache_folder()` when not given.
     progress
@@ -122,7 +122,8 @@ def fetch(
         ) from error
     if os.environ.get(OFFLINE_VARIABLE):
         raise InputError(
-            f"cannot fetch {what}: {OFFLINE_VARIABLE} is set, and nothing is in {folder}. {remedy}"
+            f"cannot fetch {what}: {OFFLINE_VARIABLE} is set, and nothing is in {folder}",
+            suggestion=remedy,
         )
     failures = []
     for source in sources:
@@ -132,7 +133,7 @@ def fetch(
         except (OSError, ValueError) as error:
             failures.append(f"{source.url} ({_reason(error, folder)})")
             logger.info("could not fetch %s", failures[-1])
-    raise InputError(f"cannot fetch {what}: {'; '.join(failures)}. {remedy}")
+    raise InputError(f"cannot fetch {what}: {'; '.join(failures)}", suggestion=remedy)
 
 
 def _is_whole(path: Path, source: Published) -> bool:

@@ -73,8 +73,7 @@ def _trim() -> Callable[[int], int] | None:
 def scratch(
     shape: tuple[int, ...],
     dtype: DTypeLike,
-    remedy: str = "use a larger stride, fewer planes, no probabilities, or write to a file with "
-    "--out",
+    remedy: str = "use a larger stride, fewer planes, no probabilities, or paint to a file",
 ) -> NDArray[Any]:
     """Make an array of zeros; a large one is in a file that is deleted with the array.
 

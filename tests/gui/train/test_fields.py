@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from napari_lungcls.gui.train.fields import as_text, digits, form_fields, problem
+from napari_lungcls.gui.fields import as_text, digits, form_fields, problem
 from napari_lungcls.learning.form_hints import GROUPS
 from napari_lungcls.learning.settings import TrainingSettings
 

@@ -188,7 +188,7 @@ def test_a_refused_split_offers_its_remedy(window, viewer, add_scene, train):
     assert session(viewer).current is None
     said = window.outcome.words.text()
     assert said.startswith("No split keeps every class on both sides")
-    assert "use zoom 1 only, label points" in said
+    assert "set Zooms to 1 or label points" in said
     assert "--" not in said
     button = window.findChild(QPushButton, "remedy_zooms")
     assert button.text() == "Use zooms 1"

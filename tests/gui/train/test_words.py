@@ -10,9 +10,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.train import words
 from napari_lungcls.learning.metrics import score
 
-SPLIT = InputError(
-    "no split keeps every class; use zooms 1, 4 only", {"zooms": (1, 4), "val_fraction": 0.0}
-)
+SPLIT = InputError("no split keeps every class", suggestion={"zooms": (1, 4), "val_fraction": 0.0})
 
 
 def epoch(number: int, accuracy: float | None, loss: float | None = 0.5) -> dict[str, Any]:
@@ -74,10 +72,10 @@ def test_proposed_values_become_remedies():
     assert (first.field, first.value, first.label) == ("zooms", (1, 4), "Use zooms 1, 4")
     assert (second.field, second.value) == ("val_fraction", 0.0)
     assert second.label == "Use validation share 0"
-    (stain,) = words.remedies(InputError("--stain changes stains; use --stain 0"))
+    (stain,) = words.remedies(InputError("stains", suggestion=({"stain": 0.0}, "or")))
     assert (stain.field, stain.value, stain.label) == ("stain", 0.0, "Use stain changes 0")
-    assert words.remedies(InputError("use a smaller --tile")) == ()
-    assert words.remedies(InputError("use --tile 3 or --classes x")) == ()
+    assert words.remedies(InputError("large", suggestion=({"tile": None}, {"hidden": ...}))) == ()
+    assert words.remedies(InputError("foreign", suggestion={"classes": "x"})) == ()
 
 
 def test_names_of_models_are_new():

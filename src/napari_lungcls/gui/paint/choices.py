@@ -20,7 +20,7 @@ from napari_lungcls.gui.paint.extent import (
 )
 from napari_lungcls.gui.parts import SPACING, LayerBox, beside, button, narrow, note, redden
 from napari_lungcls.gui.session import NamedModel
-from napari_lungcls.gui.wording import in_window
+from napari_lungcls.gui.titles import in_window
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MAX_STRIDE
 from napari_lungcls.network.compatibility import fitting_zooms, remarks
@@ -80,7 +80,7 @@ class PaintChoices(QWidget):
             try:
                 fitting_zooms(self._stack, self.model.model.document)
             except InputError as error:
-                return in_window(str(error))
+                return in_window(error)
         return self._problem
 
     def remarks(self) -> list[str]:
@@ -123,7 +123,7 @@ class PaintChoices(QWidget):
             try:
                 text, wrong = self._estimate(self._plan(image, stack), named), False
             except InputError as error:
-                text = str(error)
+                text = in_window(error)
         self.estimate.setText(text)
         redden(self.estimate, wrong)
 
@@ -214,7 +214,7 @@ class PaintChoices(QWidget):
             try:
                 self._stack, self._problem = stack_of(self.image), ""
             except InputError as error:
-                self._problem = str(error)
+                self._problem = in_window(error)
         count = self._planes()
         for widget in (self.extent_box, self._extent_label):
             widget.setVisible(bool(count))

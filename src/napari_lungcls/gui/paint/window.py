@@ -12,6 +12,7 @@ from napari_lungcls.gui.paint.run import PaintingRun
 from napari_lungcls.gui.parts import Caution, RunBar, VerticalScroll, heading, panel_layout
 from napari_lungcls.gui.point_prediction import PointPredictionPanel
 from napari_lungcls.gui.session import session
+from napari_lungcls.gui.titles import in_window
 from napari_lungcls.inference.watching import PaintingStep
 from napari_lungcls.utils.humanize import percent
 
@@ -50,8 +51,8 @@ class PaintMap(QWidget):
         try:
             plan = self.choices.plan()
         except InputError as error:
-            show_error(str(error))
-            self.run_bar.end(str(error), refused=True)
+            show_error(in_window(error))
+            self.run_bar.end(in_window(error), refused=True)
             return
         self.choices.update_estimate()
         self.painting.start(

@@ -18,6 +18,7 @@ from napari_lungcls.gui.parts import beside, button, column, note
 from napari_lungcls.gui.point_prediction.controller import LIMIT, Controller, World
 from napari_lungcls.gui.point_prediction.pointer import Corners, Pointer
 from napari_lungcls.gui.point_prediction.requests import PointRequest, Predictions, predict
+from napari_lungcls.gui.titles import in_window
 from napari_lungcls.gui.workers import start
 from napari_lungcls.utils.humanize import count
 
@@ -148,7 +149,7 @@ class PointPredictionPanel(QWidget):
         try:
             lattice = self._controller.lattice(corners)
         except InputError as error:
-            self._say(str(error))
+            self._say(in_window(error))
             return
         n = len(lattice)
         if n > LIMIT:
@@ -160,7 +161,7 @@ class PointPredictionPanel(QWidget):
         try:
             ask()
         except InputError as error:
-            self._say(str(error))
+            self._say(in_window(error))
             return
         self._work()
         self._refresh()
@@ -230,7 +231,7 @@ class PointPredictionPanel(QWidget):
         try:
             self._say(action())
         except InputError as error:
-            self._say(str(error))
+            self._say(in_window(error))
         self._refresh()
 
     def _busy(self) -> bool:

@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_lungcls.gui.fields import FormField, digits, form_fields, problem
 from napari_lungcls.gui.parts import SPACING, Fold, button, column, heading, narrow, note, show_text
-from napari_lungcls.gui.train.fields import FormField, digits, form_fields, problem
 from napari_lungcls.learning.settings import TrainingSettings
 
 MOST = 2**31 - 1

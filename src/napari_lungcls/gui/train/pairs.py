@@ -20,8 +20,8 @@ from napari_lungcls.gui.lifetime import at_end, listen
 from napari_lungcls.gui.parts import SPACING, LayerBox, beside, button, column, note, show_text
 from napari_lungcls.gui.points_layer import to_points
 from napari_lungcls.gui.session import session
+from napari_lungcls.gui.titles import in_window
 from napari_lungcls.gui.train.words import count
-from napari_lungcls.gui.wording import in_window
 from napari_lungcls.images.pixel_size import common_pixel_size, size_remark
 
 if TYPE_CHECKING:

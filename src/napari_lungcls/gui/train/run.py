@@ -242,7 +242,9 @@ class TrainingRun(BackgroundRun):
             if cancelled():
                 return None
             # A copy without the traceback, which would hold on to the pixels.
-            self._refusal = InputError(str(error), error.remedies)
+            self._refusal = InputError(
+                error.problem, setting=error.setting, suggestion=error.suggestion
+            )
             raise
         if cancelled():
             return (model, None) if model.document.history else None

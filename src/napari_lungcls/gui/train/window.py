@@ -12,6 +12,7 @@ from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.parts import Caution, RunBar, VerticalScroll, heading, panel_layout
 from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.session import session
+from napari_lungcls.gui.titles import in_window
 from napari_lungcls.gui.train.augmentation import AugmentationPreview
 from napari_lungcls.gui.train.curves import Curves
 from napari_lungcls.gui.train.form import SettingsForm
@@ -78,7 +79,7 @@ class TrainModel(QWidget):
         try:
             pairs, scheme = gather(self.pairs.pairs)
         except InputError as error:
-            self.training.refuse(str(error))
+            self.training.refuse(in_window(error))
             return
         self.training.start(pairs, scheme, settings())
 
@@ -129,7 +130,7 @@ class TrainModel(QWidget):
         try:
             pairs, scheme = gather(self.pairs.pairs)
         except InputError as error:
-            self.preview.refuse(str(error))
+            self.preview.refuse(in_window(error))
             return
         self.preview.draw(pairs, scheme, self.form.settings())
 

@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.train.fields import form_fields
-from napari_lungcls.gui.wording import OPTION
+from napari_lungcls.gui.titles import FIELDS
 from napari_lungcls.learning.intervals import wilson
 from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.learning.schedule import BestEpoch
-from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.utils.humanize import count, duration, percent
 
@@ -30,7 +28,7 @@ class Remedy:
     field
         The setting.
     value
-        The value, checked by the settings model.
+        The value.
     label
         What a button says that applies it.
     """
@@ -80,15 +78,10 @@ def kept_epoch_of(document: ModelDocument) -> int | None:
 
 def remedies(refusal: InputError) -> tuple[Remedy, ...]:
     """Find the values of settings that a refusal of the core proposes."""
-    proposed = dict(refusal.remedies)
-    for option, text in OPTION.findall(str(refusal)):
-        name = option.replace("-", "_")
-        if text and name in TrainingSettings.model_fields and _is_valid(name, text):
-            proposed[name] = getattr(TrainingSettings.model_validate({name: text}), name)
-    fields = {field.name: field for field in form_fields(TrainingSettings)}
     return tuple(
-        Remedy(name, value, f"Use {fields[name].title.lower()} {fields[name].shown(value)}")
-        for name, value in proposed.items()
+        Remedy(name, value, f"Use {FIELDS[name].title.lower()} {FIELDS[name].shown(value)}")
+        for name, value in refusal.remedies.items()
+        if name in FIELDS
     )
 
 
@@ -145,11 +138,3 @@ def _run(document: ModelDocument, planned: int | None, *, cancelled: bool) -> st
         return f"{count(ran, 'epoch')}, {took}; {kept}."
     early = " Stopped early: it did not get better." if of else ""
     return f"{count(ran, 'epoch')}, {took}; {kept}.{early}"
-
-
-def _is_valid(name: str, text: str) -> bool:
-    try:
-        TrainingSettings.model_validate({name: text})
-    except ValueError:
-        return False
-    return True

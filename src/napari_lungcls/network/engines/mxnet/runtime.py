@@ -43,7 +43,7 @@ The keys are folders of `nvidia` in site-packages, where the wheels of PyPI put 
 """
 
 _PLATFORMS = {("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "x86_64")}
-_ELSEWHERE = "use --engine torch"
+_ELSEWHERE = "use the engine torch"
 
 
 def load() -> Any:
@@ -189,14 +189,14 @@ class Gpu:
 
     @property
     def obstacle(self) -> str | None:
-        """Why MXNet cannot use it, and what to do; None if it can."""
+        """Why MXNet cannot use it; None if it can."""
         if OLDEST <= self.capability <= NEWEST:
             return None
         major, minor = self.capability
         age = "new" if self.capability > NEWEST else "old"
         return (
             f"{self.name} (compute capability {major}.{minor}) is too {age} for MXNet, whose "
-            "last release is made for CUDA 11 and runs from 5.0 to 8.9; use --engine torch"
+            "last release is made for CUDA 11 and runs from 5.0 to 8.9"
         )
 
 
@@ -236,17 +236,20 @@ def resolve_device(name: str, gpus: list[Gpu], *, cuda: bool) -> int | None:
         return usable[0] if usable else None
     kind, _, number = name.partition(":")
     if kind != "cuda" or not (number.isdecimal() or name == "cuda"):
-        raise InputError(f"there is no device {name!r} for MXNet; choose auto, cpu or cuda")
+        raise InputError(f"{name!r} is none of auto, cpu and cuda", setting="device")
     index = int(number or 0)
     if index >= len(gpus):
-        raise InputError(f"there is no device {name!r} on this machine; use --device auto or cpu")
+        raise InputError(
+            f"there is no {name!r} on this machine", setting="device", suggestion="use auto or cpu"
+        )
     if not cuda:
         raise InputError(
-            f"there is no device {name!r} for this build of MXNet; uninstall mxnet and install "
-            "mxnet-cu112, or use --engine torch"
+            f"there is no {name!r} for this build of MXNet",
+            setting="device",
+            suggestion=("uninstall mxnet and install mxnet-cu112, or", {"engine": "torch"}),
         )
     if (obstacle := gpus[index].obstacle) is not None:
-        raise InputError(obstacle)
+        raise InputError(obstacle, setting="device", suggestion={"engine": "torch"})
     return index
 
 
@@ -257,7 +260,7 @@ def describe_devices(gpus: list[Gpu], *, cuda: bool) -> tuple[list[str], list[st
     if gpus and not cuda:
         return devices, [
             f"{gpus[0].name} is not used: this build of MXNet has no CUDA; "
-            "install mxnet-cu112 instead of mxnet, or use --engine torch"
+            "install mxnet-cu112 instead of mxnet, or use the engine torch"
         ]
     return devices, [gpu.obstacle for gpu in gpus if gpu.obstacle is not None]
 

@@ -195,13 +195,15 @@ def resolve_precision(precision: Precision, context: Any) -> str:
         return "fp16" if gpu else "fp32"
     if precision not in TYPES:
         raise InputError(
-            f"--precision {precision}: the engine mxnet computes in fp32, and on GPUs in fp16; "
-            "use --precision auto, or --engine torch"
+            f"the engine mxnet computes in fp32, and on GPUs in fp16, not in {precision}",
+            setting="precision",
+            suggestion={"precision": "auto", "engine": "torch"},
         )
     if precision == "fp16" and not gpu:
         raise InputError(
-            "--precision fp16: the engine mxnet computes in fp16 on GPUs only; "
-            "use --precision auto or fp32"
+            "the engine mxnet computes in fp16 on GPUs only",
+            setting="precision",
+            suggestion="use auto or fp32",
         )
     return precision
 

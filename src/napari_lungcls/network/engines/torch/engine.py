@@ -291,14 +291,16 @@ def resolve_device(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda", "mps"):
-        raise InputError(f"there is no device {name!r}; choose auto, cpu, cuda or mps")
+        raise InputError(f"{name!r} is none of auto, cpu, cuda and mps", setting="device")
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if not there[device.type]:
-        raise InputError(f"there is no device {name!r} on this machine; use --device auto or cpu")
+        raise InputError(
+            f"there is no {name!r} on this machine", setting="device", suggestion="use auto or cpu"
+        )
     return device
 
 

@@ -34,9 +34,15 @@ def chosen(precision: Precision, device: torch.device) -> str:
     if precision == "auto":
         return fastest(device)
     if precision == "fp16" and device.type == "cpu":
-        raise InputError("a CPU does not paint in fp16; use --precision auto, fp32 or bf16")
+        raise InputError(
+            "a CPU does not paint in fp16", setting="precision", suggestion="use auto, fp32 or bf16"
+        )
     if precision == "bf16" and device.type == "mps":
-        raise InputError("this device does not paint in bf16; use --precision auto, fp32 or fp16")
+        raise InputError(
+            "this device does not paint in bf16",
+            setting="precision",
+            suggestion="use auto, fp32 or fp16",
+        )
     return precision
 
 
@@ -115,9 +121,13 @@ class MixedPrecision:
         self._device = device
         chosen = fastest(device) if precision == "auto" else precision
         if chosen == "fp16" and device.type == "cpu":
-            raise InputError("--precision fp16 needs a graphics card; use bf16 or fp32")
+            raise InputError(
+                "fp16 needs a graphics card", setting="precision", suggestion="use bf16 or fp32"
+            )
         if chosen != "fp32" and device.type == "mps":
-            raise InputError("--precision on mps can only be fp32; use that, or auto")
+            raise InputError(
+                "on mps it can only be fp32", setting="precision", suggestion="use that, or auto"
+            )
         self.name = chosen
         self._scaler = torch.amp.GradScaler(device.type, enabled=chosen == "fp16")
 

@@ -1,0 +1,42 @@
+"""Messages of the core as the windows say them: with the titles of their fields."""
+
+from typing import Any
+
+from napari_lungcls.errors import Message, Wording
+from napari_lungcls.gui.fields import FormField, form_fields
+from napari_lungcls.learning.settings import TrainingSettings
+
+FIELDS: dict[str, FormField] = {field.name: field for field in form_fields(TrainingSettings)}
+
+_OTHERS = {
+    "channels": "Channels",
+    "classes": "Edit classes",
+    "pixel_size": "Pixel size",
+    "stride": "Stride",
+}
+"""Titles of what is not among the settings of a training."""
+
+
+class Titles(Wording):
+    """Names settings as the fields of the windows are called."""
+
+    def name(self, setting: str) -> str:
+        """Give the title of a field; empty if no window has it."""
+        return FIELDS[setting].title if setting in FIELDS else _OTHERS.get(setting, "")
+
+    def use(self, setting: str, value: Any) -> str:
+        """Ask for a value of a field."""
+        title = self.name(setting) or setting.replace("_", " ")
+        if value is None:
+            return f"leave {title} out"
+        if value is ...:
+            return f"use {title}"
+        return f"set {title} to {FIELDS[setting].shown(value) if setting in FIELDS else value}"
+
+
+def in_window(message: Message | str) -> str:
+    """Write a message of the core as a window says it."""
+    line = message if isinstance(message, str) else message.told(Titles())
+    first, *_ = line.split(" ", 1)
+    # A file's name keeps its case.
+    return line[:1].upper() + line[1:] if first.isalpha() else line
