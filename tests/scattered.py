@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_lungcls.learning.layout import Layout
+from napari_lungcls.training.point_index import Layout
 
 
 def scattered(

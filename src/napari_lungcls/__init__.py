@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_lungcls.annotation import ClassScheme, ClassSpec, Points, read_points, write_points
     from napari_lungcls.errors import InputError, LungclsWarning
+    from napari_lungcls.evaluation.metrics import Metrics
     from napari_lungcls.images.opening import as_stack, open_image
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import ImageStack
     from napari_lungcls.inference.painted import PaintedMap, read_map
     from napari_lungcls.inference.run import PaintingProgress
-    from napari_lungcls.learning.checkpoints import Checkpoint
-    from napari_lungcls.learning.metrics import Metrics
-    from napari_lungcls.learning.progress import TrainingProgress
-    from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.model import Model, load, train, training
     from napari_lungcls.patch_datasets.dataset import PatchData
     from napari_lungcls.patch_datasets.export import export_patches
     from napari_lungcls.patch_datasets.opening import open_patches
     from napari_lungcls.patch_datasets.training import patch_training, train_patches
+    from napari_lungcls.training.checkpoint import Checkpoint
+    from napari_lungcls.training.progress import TrainingProgress
+    from napari_lungcls.training.settings import TrainingSettings
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
@@ -35,10 +35,10 @@ _HOMES = {
     "errors": ("InputError", "LungclsWarning"),
     "images.opening": ("as_stack", "open_image"),
     "images.stack": ("ImageStack",),
-    "learning.checkpoints": ("Checkpoint",),
-    "learning.metrics": ("Metrics",),
-    "learning.progress": ("TrainingProgress",),
-    "learning.settings": ("TrainingSettings",),
+    "training.checkpoint": ("Checkpoint",),
+    "evaluation.metrics": ("Metrics",),
+    "training.progress": ("TrainingProgress",),
+    "training.settings": ("TrainingSettings",),
     "model": ("Model", "load", "train", "training"),
     "inference.painted": ("PaintedMap", "read_map"),
     "inference.run": ("PaintingProgress",),

@@ -22,16 +22,16 @@ from napari_lungcls.utils.progress import exhaust
 if TYPE_CHECKING:
     from distributed import Client
 
+    from napari_lungcls.evaluation.answers import PointAnswers
+    from napari_lungcls.evaluation.metrics import Metrics
     from napari_lungcls.inference.grid import InView, Region
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
     from napari_lungcls.inference.store_base import BlockStore
-    from napari_lungcls.learning.answers import PointAnswers
-    from napari_lungcls.learning.checkpoints import Checkpoint
-    from napari_lungcls.learning.metrics import Metrics
-    from napari_lungcls.learning.progress import TrainingProgress
-    from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.patch_datasets.opening import AnyPatches
+    from napari_lungcls.training.checkpoint import Checkpoint
+    from napari_lungcls.training.progress import TrainingProgress
+    from napari_lungcls.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -374,7 +374,7 @@ class Model:
         InputError
             When model, patches and labels do not go together.
         """
-        from napari_lungcls.learning.metrics import score
+        from napari_lungcls.evaluation.metrics import score
         from napari_lungcls.patch_datasets.opening import as_patches
 
         patches = as_patches(data, labels)
@@ -452,8 +452,8 @@ def training(
     >>> model.scheme.names
     ('alveoli', 'septa', 'duct')
     """
-    from napari_lungcls.learning.settings import TrainingSettings
-    from napari_lungcls.learning.training import run_training
+    from napari_lungcls.training.run import run_training
+    from napari_lungcls.training.settings import TrainingSettings
 
     chosen = settings or TrainingSettings()
     pairs, scheme = as_pairs(image, points), ClassScheme.parse(classes)

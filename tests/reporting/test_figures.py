@@ -14,9 +14,9 @@ from matplotlib import colors
 from matplotlib.figure import Figure
 from PIL import Image
 
-from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.metrics import Metrics, score
+from napari_lungcls.evaluation.metrics import Metrics, score
 from napari_lungcls.reporting import figures
+from napari_lungcls.training.history import EpochRecord
 
 
 def metrics_of(counts: list[list[int]], names: list[str]) -> Metrics:
@@ -167,7 +167,7 @@ def test_neither_pyplot_nor_global_settings_are_touched() -> None:
     code = (
         "import sys, napari_lungcls.reporting as r; assert 'matplotlib' not in sys.modules\n"
         "import matplotlib; before = matplotlib.rcParams.copy(); backend = matplotlib.get_backend\n"
-        "from napari_lungcls.learning.metrics import score; import numpy as np\n"
+        "from napari_lungcls.evaluation.metrics import score; import numpy as np\n"
         "from napari_lungcls.reporting import figures\n"
         "f = figures.confusion_figure(score([0, 1], np.eye(2), ['a', 'b']), {})\n"
         "figures.png_of(f); figures.svg_of(f, 'm')\n"

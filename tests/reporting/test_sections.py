@@ -9,9 +9,9 @@ import pytest
 from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.evaluation.answers import PointAnswers
+from napari_lungcls.evaluation.calibration import Calibration, fit_calibration
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.learning.answers import PointAnswers
-from napari_lungcls.learning.calibration import Calibration, fit_calibration
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 from napari_lungcls.reporting import curves, figures

@@ -13,8 +13,8 @@ from napari_lungcls.cli.options import Channels, Device, EngineName, Json, Pixel
 from napari_lungcls.errors import InputError
 
 if TYPE_CHECKING:
+    from napari_lungcls.evaluation.agreement import Estimate, PairAgreement
     from napari_lungcls.evaluation.observers import Agreement
-    from napari_lungcls.learning.agreement import Estimate, PairAgreement
 
 DEPENDENCE = (
     "Intervals are 95 % bootstrap intervals over points. Neighbouring points are not "

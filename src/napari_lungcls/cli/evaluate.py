@@ -47,9 +47,9 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Compare a model with labelled points, or patches, that it has not seen."""
+    from napari_lungcls.evaluation.metrics import summary
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import check_inside
-    from napari_lungcls.learning.metrics import summary
     from napari_lungcls.model import load
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.predictions import write_predictions

@@ -17,16 +17,16 @@ from scipy.spatial import cKDTree
 from napari_lungcls.annotation import ClassScheme, Points, read_points
 from napari_lungcls.annotation.columns import IMAGE_COLUMN, OBSERVER_COLUMN
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.images.channels import Choice
-from napari_lungcls.images.opening import open_image
-from napari_lungcls.images.pairs import PathLike
-from napari_lungcls.learning.agreement import (
+from napari_lungcls.evaluation.agreement import (
     GroupAgreement,
     PairAgreement,
     group_agreement,
     pair_agreement,
 )
-from napari_lungcls.learning.matching import match, same_places
+from napari_lungcls.evaluation.matching import match, same_places
+from napari_lungcls.images.channels import Choice
+from napari_lungcls.images.opening import open_image
+from napari_lungcls.images.pairs import PathLike
 from napari_lungcls.model import Model
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.utils.names import Folder, KnownImages, comparable, distinct, warn_of_case

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.evaluation.answers import PointAnswers
 from napari_lungcls.inference.at_points import answers_at, painted_at_points
-from napari_lungcls.learning.answers import PointAnswers
-from napari_lungcls.learning.layout import Pair
 from napari_lungcls.network.predictor import Predictor
+from napari_lungcls.training.point_index import Pair
 
 
 def answer_pairs(

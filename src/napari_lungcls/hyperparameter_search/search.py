@@ -11,6 +11,7 @@ from typing import Any
 from optuna.study import Study
 
 from napari_lungcls.annotation import ClassScheme
+from napari_lungcls.evaluation.metrics import Objective
 from napari_lungcls.hyperparameter_search.outcome import ended, outcome, write_outcome
 from napari_lungcls.hyperparameter_search.process_pool import run_in_processes
 from napari_lungcls.hyperparameter_search.queue import Queue
@@ -19,13 +20,12 @@ from napari_lungcls.hyperparameter_search.study import Pruner, join_study, speak
 from napari_lungcls.hyperparameter_search.task import Task
 from napari_lungcls.hyperparameter_search.worker import TuningProgress, Worker
 from napari_lungcls.images.pairs import open_pairs
-from napari_lungcls.learning.metrics import Objective
-from napari_lungcls.learning.progress import TrainingProgress
-from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.settings_file import write_settings
-from napari_lungcls.learning.start import rehearse
-from napari_lungcls.learning.training import run_training
 from napari_lungcls.network.model_file import write_model
+from napari_lungcls.training.initialization import rehearse
+from napari_lungcls.training.progress import TrainingProgress
+from napari_lungcls.training.run import run_training
+from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.training.settings_file import write_settings
 
 JOURNAL = "study.journal"
 """The study in the folder of results, where no other storage is named."""

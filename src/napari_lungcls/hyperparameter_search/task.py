@@ -11,24 +11,24 @@ from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.evaluation.metrics import Objective
 from napari_lungcls.hyperparameter_search.space import AUGMENTATION, Space, default_space
 from napari_lungcls.images.pixel_size import common_pixel_size
-from napari_lungcls.learning.augmentation import check_changes, reach
-from napari_lungcls.learning.dataset import PointSet, read_point_set
-from napari_lungcls.learning.layout import Layout, Pair, place_points
-from napari_lungcls.learning.metrics import Objective
-from napari_lungcls.learning.runs import Material
-from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.splits import Split, make_splits
-from napari_lungcls.learning.start import (
+from napari_lungcls.network.spec import NetworkSpec, Normalisation
+from napari_lungcls.run_identity import digest
+from napari_lungcls.training.augmentation import check_changes, reach
+from napari_lungcls.training.dataset import PointSet, read_point_set
+from napari_lungcls.training.experiment import Material
+from napari_lungcls.training.initialization import (
     SHAPE,
     Origin,
     open_origin,
     points_identity,
     settings_identity,
 )
-from napari_lungcls.network.spec import NetworkSpec, Normalisation
-from napari_lungcls.run_identity import digest
+from napari_lungcls.training.point_index import Layout, Pair, place_points
+from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.training.splits import Split, make_splits
 
 TEST_FRACTION = 0.2
 """Share of the points for the test part, where the user does not say."""

@@ -12,14 +12,14 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.evaluation.metrics import HEADLINES
 from napari_lungcls.hyperparameter_search.queue import NOTE, Queue, end, owning
 from napari_lungcls.hyperparameter_search.study import Rungs
 from napari_lungcls.hyperparameter_search.task import Task
-from napari_lungcls.learning.dataset import PointSet
-from napari_lungcls.learning.metrics import HEADLINES
-from napari_lungcls.learning.progress import Clock, TrainingProgress
-from napari_lungcls.learning.runs import Run
 from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.training.dataset import PointSet
+from napari_lungcls.training.experiment import Run
+from napari_lungcls.training.progress import Clock, TrainingProgress
 
 POLL = 0.5
 """Seconds between two looks at the trials of other processes."""

@@ -10,13 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.learning.checkpoints import Checkpoint
-from napari_lungcls.learning.layout import check_codes
-from napari_lungcls.learning.progress import Clock, TrainingProgress
-from napari_lungcls.learning.runs import Material, Run
-from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.start import begin, common_colours, settings_identity
-from napari_lungcls.learning.training import Trained
 from napari_lungcls.model import Model
 from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet
 from napari_lungcls.patch_datasets.opening import AnyPatches, as_patches
@@ -24,6 +17,13 @@ from napari_lungcls.patch_datasets.predictions import PatchAnswers
 from napari_lungcls.patch_datasets.settings import for_patches
 from napari_lungcls.patch_datasets.splits import cautions, split_patches
 from napari_lungcls.run_identity import PIXELS, SAMPLES, digest
+from napari_lungcls.training.checkpoint import Checkpoint
+from napari_lungcls.training.experiment import Material, Run
+from napari_lungcls.training.initialization import begin, common_colours, settings_identity
+from napari_lungcls.training.point_index import check_codes
+from napari_lungcls.training.progress import Clock, TrainingProgress
+from napari_lungcls.training.run import Trained
+from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.utils.progress import exhaust
 
 

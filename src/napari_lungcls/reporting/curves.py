@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_lungcls.learning.discrimination import ClassCurves
-from napari_lungcls.learning.reliability import ReliabilityBin
+from napari_lungcls.evaluation.reliability import ReliabilityBin
+from napari_lungcls.evaluation.roc_curves import ClassCurves
 from napari_lungcls.reporting.figures import INK, NO_COLOR, add_note, short, style
 from napari_lungcls.utils.humanize import percent
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.learning.answers import Answers
+from napari_lungcls.evaluation.answers import Answers
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import Normalisation
 from napari_lungcls.reporting.figures import INK, NO_COLOR, short

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from napari_lungcls.annotation import write_points
 from napari_lungcls.annotation.points import join_points
+from napari_lungcls.evaluation.answers import PointAnswers
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.at_points import classified_table
-from napari_lungcls.learning.answers import PointAnswers
 from napari_lungcls.utils.printable import printable
 
 

@@ -20,19 +20,19 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.answers import Answers
-from napari_lungcls.learning.calibration import Calibration, at_temperature
-from napari_lungcls.learning.discrimination import ClassCurves, class_curves
-from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.intervals import wilson
-from napari_lungcls.learning.metrics import CLASS_METRICS, HEADLINES, Metrics
-from napari_lungcls.learning.reliability import (
+from napari_lungcls.evaluation.answers import Answers
+from napari_lungcls.evaluation.calibration import Calibration, at_temperature
+from napari_lungcls.evaluation.intervals import wilson
+from napari_lungcls.evaluation.metrics import CLASS_METRICS, HEADLINES, Metrics
+from napari_lungcls.evaluation.reliability import (
     error_by_chance,
     expected_calibration_error,
     reliability,
 )
+from napari_lungcls.evaluation.roc_curves import ClassCurves, class_curves
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.reporting import curves, figures, mistakes, pictures, tables
+from napari_lungcls.training.history import EpochRecord
 from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.humanize import percent
 from napari_lungcls.utils.printable import printable

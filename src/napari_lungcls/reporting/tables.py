@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from napari_lungcls.learning.discrimination import ClassCurves
-from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.metrics import ClassMetrics, Metrics
-from napari_lungcls.learning.reliability import ReliabilityBin
+from napari_lungcls.evaluation.metrics import ClassMetrics, Metrics
+from napari_lungcls.evaluation.reliability import ReliabilityBin
+from napari_lungcls.evaluation.roc_curves import ClassCurves
+from napari_lungcls.training.history import EpochRecord
 
 if TYPE_CHECKING:
     from napari_lungcls.reporting.mistakes import Mistake

@@ -7,8 +7,8 @@ import numpy as np
 
 from known_network import make_document, make_spec
 from napari_lungcls.errors import InputError
+from napari_lungcls.evaluation.metrics import score
 from napari_lungcls.gui.train import words
-from napari_lungcls.learning.metrics import score
 
 SPLIT = InputError("no split keeps every class", suggestion={"zooms": (1, 4), "val_fraction": 0.0})
 

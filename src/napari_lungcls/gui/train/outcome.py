@@ -16,12 +16,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_lungcls.annotation import ClassScheme
+from napari_lungcls.evaluation.metrics import Metrics
 from napari_lungcls.gui.parts import SPACING, button, color_icon, column, note, redden, show_text
 from napari_lungcls.gui.train import words
 from napari_lungcls.gui.train.curves import ThemeColours
 from napari_lungcls.gui.train.run import TrainingEnd
 from napari_lungcls.gui.train.words import Remedy
-from napari_lungcls.learning.metrics import Metrics
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.utils.humanize import count, percent
 

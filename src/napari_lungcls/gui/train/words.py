@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.evaluation.intervals import wilson
+from napari_lungcls.evaluation.metrics import Metrics
 from napari_lungcls.gui.titles import FIELDS
-from napari_lungcls.learning.intervals import wilson
-from napari_lungcls.learning.metrics import Metrics
-from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.training.schedule import BestEpoch
 from napari_lungcls.utils.humanize import count, duration, percent
 
 NO_FIGURE = (
