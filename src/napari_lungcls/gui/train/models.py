@@ -11,9 +11,9 @@ from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.model_choice import FILTER, ModelChoice
 from napari_lungcls.gui.parts import beside, button, column, note
 from napari_lungcls.gui.session import session
-from napari_lungcls.gui.train.words import count
 from napari_lungcls.gui.workers import BackgroundJob, start_call
 from napari_lungcls.network.model_file import SUFFIX
+from napari_lungcls.utils.humanize import count
 
 NONE = "No model yet: train one or load one."
 LEFT = "{} from an earlier session: choose in the list to save, use or delete."

@@ -21,8 +21,8 @@ from napari_lungcls.gui.parts import SPACING, LayerBox, beside, button, column, 
 from napari_lungcls.gui.points_layer import to_points
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
-from napari_lungcls.gui.train.words import count
 from napari_lungcls.images.pixel_size import common_pixel_size, size_remark
+from napari_lungcls.utils.humanize import count
 
 if TYPE_CHECKING:
     from napari_lungcls.images.stack import ImageStack
