@@ -31,10 +31,10 @@ from napari_lungcls.synthetic import LungParameters, make_section, sample_points
 from napari_lungcls.training.augmentation import augmented, crop_edge, reach
 from napari_lungcls.training.dataset import PointSet, read_point_set
 from napari_lungcls.training.examples import Side
-from napari_lungcls.training.initialization import Origin, start_network
+from napari_lungcls.training.initialization import Initialization, start_network
 from napari_lungcls.training.point_index import place_points
 from napari_lungcls.training.progress import Clock
-from napari_lungcls.training.trainer import Loop, Part
+from napari_lungcls.training.trainer import Trainer, TrainingPart
 from napari_lungcls.utils.memory import peak_memory_mb
 
 ENOUGH = 0.95
@@ -55,7 +55,7 @@ def main() -> None:
     given = lc.TrainingSettings(
         device=args.device, batch_size=args.batch_size, val_fraction=0, seed=1, pretrained="none"
     )
-    settings = Origin().resolve(given, [(stack, points)])
+    settings = Initialization().resolve(given, [(stack, points)])
     loop = _loop(stack, points, settings)
     ours, bare = _rates(loop, 3 if args.quick else args.rounds)
     result: dict[str, object] = {
@@ -94,17 +94,17 @@ def _material(args: argparse.Namespace) -> tuple[lc.ImageStack, lc.Points, lc.Po
     return stack, every.select(upper), every.select(~upper)
 
 
-def _loop(stack: lc.ImageStack, points: lc.Points, settings: lc.TrainingSettings) -> Loop:
+def _loop(stack: lc.ImageStack, points: lc.Points, settings: lc.TrainingSettings) -> Trainer:
     scheme = ClassScheme.preset("lung")
     layout = place_points([(stack, points)], scheme, settings.zooms, stack.pixel_size)
     *_, examples = read_point_set([(stack, points)], layout, reach(settings))
     assert isinstance(examples, PointSet)
     every, dtype = Side(np.arange(len(points))), str(stack.dtype)
-    engine = start_network(examples, every, settings, len(scheme), dtype, Origin())
-    return Loop(examples, Part("", every, Side()), settings, engine, (1, 0))
+    engine = start_network(examples, every, settings, len(scheme), dtype, Initialization())
+    return Trainer(examples, TrainingPart("", every, Side()), settings, engine, (1, 0))
 
 
-def _rates(loop: Loop, rounds: int) -> tuple[float, float]:
+def _rates(loop: Trainer, rounds: int) -> tuple[float, float]:
     """Tiles per second of whole steps, and of the bare loop, taking turns."""
     clock = Clock()
     clock.start(loop.total)
@@ -123,7 +123,7 @@ def _rates(loop: Loop, rounds: int) -> tuple[float, float]:
     return size / statistics.median(seconds[0]), size / statistics.median(seconds[1])
 
 
-def _bare(loop: Loop) -> Callable[[], object]:
+def _bare(loop: Trainer) -> Callable[[], object]:
     """Give one step of a plain loop on a batch that lies on the device."""
     engine = TorchEngine(loop.engine.spec, device=loop.engine.device)
     settings, rng = loop.settings, np.random.default_rng(0)
@@ -155,7 +155,9 @@ def _bare(loop: Loop) -> Callable[[], object]:
     return step
 
 
-def _until_enough(loop: Loop, stack: lc.ImageStack, fresh: lc.Points) -> tuple[float | None, float]:
+def _until_enough(
+    loop: Trainer, stack: lc.ImageStack, fresh: lc.Points
+) -> tuple[float | None, float]:
     """Train; give the seconds until the map is right often enough, and how right it is."""
     clock = Clock()
     clock.start(loop.total)

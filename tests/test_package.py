@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from importlib import resources
+from pathlib import Path
 
 import pytest
+
+import napari_lungcls
+
+SOURCES = Path(napari_lungcls.__file__).parent
 
 HEAVY = ("torch", "mxnet", "napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "matplotlib")
 
@@ -33,3 +39,16 @@ def test_the_check_would_notice():
 
 def test_types_are_announced():
     assert resources.files("napari_lungcls").joinpath("py.typed").is_file()
+
+
+def test_no_two_classes_share_a_name():
+    """Except in the engines, which are each other's twins."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(SOURCES.rglob("*.py")):
+        where = str(path.relative_to(SOURCES))
+        if where.startswith("network/engines/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(where)
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}

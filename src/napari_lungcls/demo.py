@@ -17,7 +17,7 @@ from napari_lungcls.images.geometry import map_positions
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.model import Model, training
-from napari_lungcls.reporting import Picture, Report, label_picture, write_report
+from napari_lungcls.reporting import Report, ReportPicture, label_picture, write_report
 from napari_lungcls.reporting.runs import history_of, training_facts, validation_of
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
 from napari_lungcls.training.progress import TrainingProgress
@@ -116,7 +116,7 @@ def run_demo(
     plan = plan or Plan()
     _make_folder(out)
     began = time.perf_counter()
-    bar = _Bar(show)
+    bar = _DemoProgress(show)
     bar.show(0, "making sections")
     studied = make_section(plan.studied, pixel_size=PIXEL_SIZE, seed=TRAIN_SEED, parameters=LUNG)
     unseen = make_section(plan.unseen, pixel_size=PIXEL_SIZE, seed=TEST_SEED, parameters=LUNG)
@@ -151,7 +151,7 @@ def run_demo(
     return Demo(validation.accuracy, accuracy, time.perf_counter() - began, page, errors)
 
 
-class _Bar:
+class _DemoProgress:
     """Progress over all parts of the demonstration, which never runs backwards."""
 
     def __init__(self, show: Show) -> None:
@@ -241,9 +241,9 @@ def _report(
         metrics=validation_of(model.document),
         history=history_of(model.document),
         pictures=[
-            Picture("image", "a section the network has never seen", section.image),
-            Picture("truth", "its exact classes", label_picture(truth, section.scheme)),
-            Picture(
+            ReportPicture("image", "a section the network has never seen", section.image),
+            ReportPicture("truth", "its exact classes", label_picture(truth, section.scheme)),
+            ReportPicture(
                 "map", f"what was painted, stride {STRIDE}", label_picture(classes, model.scheme)
             ),
         ],

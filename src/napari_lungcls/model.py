@@ -22,7 +22,7 @@ from napari_lungcls.utils.progress import exhaust
 if TYPE_CHECKING:
     from distributed import Client
 
-    from napari_lungcls.evaluation.answers import PointAnswers
+    from napari_lungcls.evaluation.answers import PointPredictions
     from napari_lungcls.evaluation.metrics import Metrics
     from napari_lungcls.inference.grid import InView, Region
     from napari_lungcls.inference.painted import PaintedMap
@@ -128,7 +128,7 @@ class Model:
         InputError
             When points lie outside the image, or the image does not suit the model.
         """
-        from napari_lungcls.inference.at_points import answers_at
+        from napari_lungcls.inference.at_points import predictions_at
 
         try:
             where = np.asarray(coordinates, dtype=np.float64)
@@ -136,7 +136,7 @@ class Model:
             raise InputError(
                 f"coordinates must be numbers, as many for each point: {error}"
             ) from error
-        parts = list(answers_at(self.predictor, as_stack(image), where))
+        parts = list(predictions_at(self.predictor, as_stack(image), where))
         found = np.empty((len(where), len(self.scheme)), np.float32)
         for rows, probabilities in parts:
             found[rows] = probabilities
@@ -316,7 +316,7 @@ class Model:
         painted: bool = False,
         stride: int = 4,
         progress: Callable[[int, int], None] | None = None,
-    ) -> PointAnswers:
+    ) -> PointPredictions:
         """Answer labelled points; see `evaluate` for parameters and errors."""
         from napari_lungcls.evaluation.predictions import answer_pairs
 

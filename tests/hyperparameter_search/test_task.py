@@ -13,7 +13,7 @@ from napari_lungcls.hyperparameter_search.task import TEST_FRACTION, Task
 from napari_lungcls.training.augmentation import crop_edge, reach
 from napari_lungcls.training.dataset import PointSet, read_point_set
 from napari_lungcls.training.examples import Side
-from napari_lungcls.training.experiment import Run
+from napari_lungcls.training.experiment import Experiment
 from napari_lungcls.training.point_index import place_points
 from napari_lungcls.training.progress import Clock
 from napari_lungcls.training.regions import free_regions
@@ -70,7 +70,7 @@ def test_a_trial_is_the_training_of_its_settings() -> None:
     ours = task()
     settings = ours.settings({"zooms": "2", "dropout": 0.1})
     points = points_of(ours.read())
-    run = Run(ours.material(points, settings), settings, SCHEME, ours.origin)
+    run = Experiment(ours.material(points, settings), settings, SCHEME, ours.origin)
     exhaust(run.go(Clock(), lambda: False))
     trained = exhaust(run_training(ours.pairs, settings, SCHEME, split=ours.split))
     ((one,), (other,)) = run.document().history, trained.document.history

@@ -21,7 +21,7 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference import at_points
-from napari_lungcls.inference.at_points import answers_at, classified_table, painted_at_points
+from napari_lungcls.inference.at_points import classified_table, painted_at_points, predictions_at
 from napari_lungcls.inference.grid import MapGrid
 from napari_lungcls.inference.painted import MemoryStore
 from napari_lungcls.inference.run import map_header, run_painting
@@ -107,7 +107,7 @@ def test_the_answer_at_a_point_is_the_map_there(monkeypatch: pytest.MonkeyPatch)
         points[:, 1:] = cells[:, 1:] * stride + (stride - 1) / 2
         inside = (points[:, 1:] <= [89.5, 139.5]).all(1)  # the last cell may end past the image
         found = gathered(
-            answers_at(Predictor(ENGINE, DOCUMENT), STACK, points[inside]), int(inside.sum())
+            predictions_at(Predictor(ENGINE, DOCUMENT), STACK, points[inside]), int(inside.sum())
         )
         wanted = painted.probabilities[:, *cells[inside].T].T
         np.testing.assert_allclose(found, wanted, atol=1e-3)  # maps keep half precision
@@ -126,7 +126,7 @@ def test_a_deep_network_answers_as_its_map_does() -> None:
         pass
     cells = np.random.default_rng(1).integers(0, 80, (12, 2))
     cells[:3] = [[0, 0], [79, 40], [40, 79]]
-    found = gathered(answers_at(Predictor(engine, document), stack, cells * 8 + 3.5), 12)
+    found = gathered(predictions_at(Predictor(engine, document), stack, cells * 8 + 3.5), 12)
     wanted = store.map.probabilities[:, cells[:, 0], cells[:, 1]].T
     np.testing.assert_allclose(found, wanted, atol=2e-3)
 
@@ -143,7 +143,7 @@ def test_a_click_costs_a_small_area(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = make_spec(stages=(1,), tile=16)
     stack = ImageStack(np.random.default_rng(0).integers(0, 255, (900, 900), np.uint8))
     list(
-        answers_at(
+        predictions_at(
             Predictor(random_engine(spec), make_document(spec)), stack, np.array([[450.0, 450.0]])
         )
     )
@@ -160,8 +160,8 @@ def test_the_order_and_number_of_points_do_not_matter(seed: int, n: int) -> None
     rng = np.random.default_rng(seed)
     stack = ImageStack(rng.uniform(0, 300, (60, 60)).astype(np.float32))
     points, order = rng.uniform(0, 59, (n, 2)), rng.permutation(n)
-    found = gathered(answers_at(Predictor(engine, document), stack, points), n)
-    shuffled = gathered(answers_at(Predictor(engine, document), stack, points[order]), n)
+    found = gathered(predictions_at(Predictor(engine, document), stack, points), n)
+    shuffled = gathered(predictions_at(Predictor(engine, document), stack, points[order]), n)
     np.testing.assert_allclose(shuffled, found[order], atol=1e-5)
 
 
@@ -176,7 +176,7 @@ def test_what_cannot_be_answered_is_refused(painted: bool) -> None:
                 )
             )
         else:
-            list(answers_at(Predictor(ENGINE, document), stack, where, "b.csv"))
+            list(predictions_at(Predictor(ENGINE, document), stack, where, "b.csv"))
 
     with pytest.raises(InputError, match=r"b.csv: point 1 at \(0, 90, 0\) lies outside a.tif"):
         ask(STACK, [[0, 90, 0]])
@@ -212,7 +212,7 @@ def test_single_points_of_several_squares_do_not_add_up(
     spec = make_spec(hidden=hidden)
     engine, document = random_engine(spec, 5), make_document(spec)
     where = np.array([[0, 4, 4], [0, 40, 70], [1, 80, 130]], np.float64)
-    found = gathered(answers_at(Predictor(engine, document), STACK, where), len(where))
+    found = gathered(predictions_at(Predictor(engine, document), STACK, where), len(where))
     for row, at in zip(found, where, strict=True):
-        alone = gathered(answers_at(Predictor(engine, document), STACK, at[np.newaxis]), 1)
+        alone = gathered(predictions_at(Predictor(engine, document), STACK, at[np.newaxis]), 1)
         np.testing.assert_allclose(row, alone[0], atol=1e-4)

@@ -20,8 +20,8 @@ from napari_lungcls.annotation.schemes import ClassScheme, ClassSpec
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import Metrics, score
-from napari_lungcls.reporting import Picture, Report, check_report_folder, write_report
-from napari_lungcls.reporting.report import Content, PagePicture, html_page
+from napari_lungcls.reporting import Report, ReportPicture, check_report_folder, write_report
+from napari_lungcls.reporting.report import PagePicture, ReportContent, html_page
 from napari_lungcls.training.history import EpochRecord
 
 LUNG = ClassScheme.preset("lung")
@@ -34,9 +34,9 @@ FIGURES = {"confusion.svg", "confusion.png", "learning_curves.svg", "learning_cu
 TABLES = {"confusion.csv", "per_class.csv", "history.csv"}
 
 
-def picture(name: str = "image", shape: tuple[int, int] = (30, 40)) -> Picture:
+def picture(name: str = "image", shape: tuple[int, int] = (30, 40)) -> ReportPicture:
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    return Picture(name, f"caption of {name}", pixels)
+    return ReportPicture(name, f"caption of {name}", pixels)
 
 
 def rows(path: Path) -> list[list[str]]:
@@ -241,7 +241,7 @@ def test_failure_leaves_no_page(tmp_path: Path) -> None:
 )
 def test_what_is_no_picture(array: NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match="a picture is"):
-        Picture("x", "", array)
+        ReportPicture("x", "", array)
 
 
 def test_pictures_of_the_same_name_have_files_of_their_own(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_no_text_can_become_markup(title: str, fact: str, value: str, note: str,
         classes=(ClassSpec.model_construct(name=name, color="#010203"),)
     )
     report = Report(title, {fact: value}, metrics, notes=[note], scheme=scheme)
-    content = Content({name: b""}, {"confusion": Markup()}, [shown])
+    content = ReportContent({name: b""}, {"confusion": Markup()}, [shown])
     page = Reader(html_page(report, content))
     assert page.open == []
     assert "i" not in {tag for tag, _ in page.elements}

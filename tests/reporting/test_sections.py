@@ -9,7 +9,7 @@ import pytest
 from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.evaluation.answers import PointAnswers
+from napari_lungcls.evaluation.answers import PointPredictions
 from napari_lungcls.evaluation.calibration import Calibration, fit_calibration
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.network.model_file import ModelDocument
@@ -29,7 +29,7 @@ SPEC = NetworkSpec(
 )
 
 
-def sample(n: int = 60) -> tuple[PointAnswers, Calibration]:
+def sample(n: int = 60) -> tuple[PointPredictions, Calibration]:
     """Give answers on a 16-bit image, and what calibrated them."""
     rng = np.random.default_rng(0)
     codes = np.arange(n) % 3
@@ -40,10 +40,10 @@ def sample(n: int = 60) -> tuple[PointAnswers, Calibration]:
     names = np.array(LUNG.names, object)
     points = Points.build(rng.uniform(0, 149, (n, 2)), names[codes])
     pairs = [(image, points)]
-    return PointAnswers(codes, probabilities, LUNG, found.temperature, pairs=pairs), found
+    return PointPredictions(codes, probabilities, LUNG, found.temperature, pairs=pairs), found
 
 
-def document(found: Calibration, answers: PointAnswers, **split: object) -> ModelDocument:
+def document(found: Calibration, answers: PointPredictions, **split: object) -> ModelDocument:
     return ModelDocument(
         network=SPEC,
         scheme=LUNG,

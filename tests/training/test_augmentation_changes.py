@@ -16,7 +16,7 @@ from napari_lungcls.network.spec import Normalisation
 from napari_lungcls.training.augmentation import augmented, check_changes, crop_edge, random_pose
 from napari_lungcls.training.augmentation_colour import (
     Light,
-    Stain,
+    StainChange,
     random_light,
     random_stain,
     recolour,
@@ -155,8 +155,8 @@ def test_stain_changes_invert_and_stay_within_their_limits(strength: float, seed
     stain = random_stain(strength, 4, rng)
     assert np.abs(stain.factor - 1).max() <= strength
     assert np.abs(stain.shift).max() <= strength
-    mild = Stain(np.maximum(stain.factor, 0.1), stain.shift)
-    back = Stain(1 / mild.factor, -mild.shift / mild.factor)
+    mild = StainChange(np.maximum(stain.factor, 0.1), stain.shift)
+    back = StainChange(1 / mild.factor, -mild.shift / mild.factor)
     changed = restain(tiles, mild)
     assert changed.min() > -1
     np.testing.assert_allclose(restain(changed, back), tiles, atol=0.05)
@@ -165,7 +165,7 @@ def test_stain_changes_invert_and_stay_within_their_limits(strength: float, seed
 def test_more_of_a_stain_is_what_scikit_image_calls_more_of_it() -> None:
     amounts = np.random.default_rng(0).uniform(0.01, 0.04, (1, 1, 8, 8, 3))
     before = (256 * hed2rgb(amounts) - 1).astype(np.float32)
-    more = Stain(np.array([[1.5, 0.8, 1.0]]), np.zeros((1, 3)))
+    more = StainChange(np.array([[1.5, 0.8, 1.0]]), np.zeros((1, 3)))
     after = 256 * hed2rgb(amounts * more.factor) - 1
     np.testing.assert_allclose(restain(before, more), after, atol=0.05)
 

@@ -15,7 +15,7 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.training.augmentation import crop_edge, reach
 from napari_lungcls.training.dataset import PointSet, read_point_set
 from napari_lungcls.training.examples import Side
-from napari_lungcls.training.point_index import Layout, Pair, place_points
+from napari_lungcls.training.point_index import Pair, PointIndex, place_points
 from napari_lungcls.training.regions import Region
 from napari_lungcls.training.run import run_training
 from napari_lungcls.training.settings import TrainingSettings
@@ -37,7 +37,7 @@ def seen(pixels: NDArray[Any]) -> int:
     return int(pixels.max())
 
 
-def marked(stack: ImageStack, layout: Layout, regions: tuple[Region, ...]) -> ImageStack:
+def marked(stack: ImageStack, layout: PointIndex, regions: tuple[Region, ...]) -> ImageStack:
     """Make an image that is white in these regions and black elsewhere, with its pyramid."""
     image = np.zeros(stack.shape, np.uint8)
     for region in regions:
@@ -53,7 +53,9 @@ def marked(stack: ImageStack, layout: Layout, regions: tuple[Region, ...]) -> Im
     return ImageStack(levels, rgb=False, pixel_size=stack.pixel_size)
 
 
-def read(stack: ImageStack, table: Points, layout: Layout, chosen: TrainingSettings) -> PointSet:
+def read(
+    stack: ImageStack, table: Points, layout: PointIndex, chosen: TrainingSettings
+) -> PointSet:
     *_, points = read_point_set([(stack, table)], layout, reach(chosen))
     assert isinstance(points, PointSet)
     return points

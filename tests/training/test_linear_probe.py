@@ -20,7 +20,7 @@ from napari_lungcls.network.tiles import Tiles
 from napari_lungcls.training.augmentation import places_in_tiles, posed, right_pose
 from napari_lungcls.training.dataset import read_point_set
 from napari_lungcls.training.examples import Crops, Side
-from napari_lungcls.training.initialization import Origin, start_network
+from napari_lungcls.training.initialization import Initialization, start_network
 from napari_lungcls.training.linear_probe import USUAL_STRENGTH, fit_linear_probe, poses_for
 from napari_lungcls.training.point_index import place_points
 from napari_lungcls.training.preview import preview_settings
@@ -28,7 +28,7 @@ from napari_lungcls.training.progress import Clock
 from napari_lungcls.training.run import run_training
 from napari_lungcls.training.sampler import class_weights
 from napari_lungcls.training.settings import TrainingSettings
-from napari_lungcls.training.trainer import Part, logits_of
+from napari_lungcls.training.trainer import TrainingPart, logits_of
 from napari_lungcls.utils import downloads
 from napari_lungcls.utils.progress import exhaust
 from three_tissues import QUICK, READS, exhausted, run, scene
@@ -68,10 +68,10 @@ def test_the_network_gives_scikit_learn_s_own_probabilities(classes: int, hidden
     layout = place_points([pair], scheme, settings.zooms, None)
     *_, examples = read_point_set([pair], layout, 64)
     side = Side(np.arange(len(layout)))
-    engine = start_network(examples, side, settings, classes, "uint8", Origin())
+    engine = start_network(examples, side, settings, classes, "uint8", Initialization())
     assert engine.spec.hidden == (hidden and max(hidden, 2 * classes))
     fit = fit_linear_probe(
-        engine, examples, Part("", side, Side()), settings, _clock(), 0, 1, lambda: False
+        engine, examples, TrainingPart("", side, Side()), settings, _clock(), 0, 1, lambda: False
     )
     exhaust(fit)
     features, codes, asked = [], [], []
@@ -118,8 +118,8 @@ def test_training_can_begin_from_them() -> None:
     layout = place_points([pair], scheme, FROZEN.zooms, None)
     *_, examples = read_point_set([pair], layout, 64)
     side = Side(np.arange(len(layout)))
-    engine = start_network(examples, side, FROZEN, 3, "uint8", Origin())
-    part = Part("", side, Side())
+    engine = start_network(examples, side, FROZEN, 3, "uint8", Initialization())
+    part = TrainingPart("", side, Side())
     exhaust(fit_linear_probe(engine, examples, part, FROZEN, _clock(), 0, 1, lambda: False))
     engine.prepare(QUICK.optimizer_options)
     for rows, tiles in examples.answering(side, 32, 2):

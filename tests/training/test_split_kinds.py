@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.training.point_index import Layout, place_points
+from napari_lungcls.training.point_index import PointIndex, place_points
 from napari_lungcls.training.regions import Region, free_regions, region_of
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.splits import Split, make_splits
@@ -21,12 +21,12 @@ from scattered import scattered
 SCHEME = ClassScheme.of_names(["c0", "c1"])
 
 
-def splits_of(layout: Layout, seed: int = 0, **fields: Any) -> list[Split]:
+def splits_of(layout: PointIndex, seed: int = 0, **fields: Any) -> list[Split]:
     chosen = TrainingSettings(**({"zooms": (1,)} | fields))
     return make_splits(layout, chosen, SCHEME, np.random.default_rng(seed))
 
 
-def check_apart(layout: Layout, split: Split) -> None:
+def check_apart(layout: PointIndex, split: Split) -> None:
     """Check that parts have points and pixels of their own."""
     parts = (
         (split.train, split.train_regions),

@@ -16,7 +16,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.training.point_index import Layout, Pair, place_points
+from napari_lungcls.training.point_index import Pair, PointIndex, place_points
 from napari_lungcls.training.regions import Region, region_of
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.split_search import LEAST_SIDE
@@ -28,7 +28,7 @@ def scheme_of(count: int) -> ClassScheme:
     return ClassScheme.of_names([f"c{i}" for i in range(count)])
 
 
-def split_of(points: Layout, chosen: TrainingSettings, classes: int, seed: int = 0) -> Split:
+def split_of(points: PointIndex, chosen: TrainingSettings, classes: int, seed: int = 0) -> Split:
     (split,) = make_splits(points, chosen, scheme_of(classes), np.random.default_rng(seed))
     return split
 
@@ -41,7 +41,7 @@ def overlap(one: Region, other: Region) -> bool:
     )
 
 
-def check_promises(layout: Layout, split: Split, classes: int, least: float) -> None:
+def check_promises(layout: PointIndex, split: Split, classes: int, least: float) -> None:
     """Check all that holds of any split of points that were not chosen by hand."""
     parts = (split.train, split.validation, split.test)
     rows = np.concatenate(parts)
@@ -161,7 +161,7 @@ def stored(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
 
 
 def readable(
-    stack: ImageStack, layout: Layout, regions: tuple[Region, ...]
+    stack: ImageStack, layout: PointIndex, regions: tuple[Region, ...]
 ) -> list[tuple[Region, float]]:
     """List what a side may read: level pixels of each of its regions, at each zoom."""
     assert len(stack.leading) == 0

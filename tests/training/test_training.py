@@ -19,7 +19,7 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.evaluation.calibration import Prior
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.at_points import answers_at
+from napari_lungcls.inference.at_points import predictions_at
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.engines.torch.engine import TorchEngine
 from napari_lungcls.network.model_file import write_model
@@ -163,7 +163,7 @@ def test_validation_answers_are_those_of_regions_painted_for_themselves(trained:
     places = examples.layout.coordinates[rows] - (region.top, region.left)
     found = np.empty((len(rows), 3))
     alone = ImageStack(np.ascontiguousarray(pixels))
-    for here, probabilities in answers_at(Predictor(engine, result.document), alone, places):
+    for here, probabilities in predictions_at(Predictor(engine, result.document), alone, places):
         found[here] = probabilities
     differences = abs(found - result.answers.probabilities).max(1)
     # Cells lie on other pixels where a tile begins elsewhere than the region.

@@ -221,7 +221,7 @@ def evaluate_on(
     import numpy as np
 
     from napari_lungcls.evaluation.metrics import summary
-    from napari_lungcls.patch_datasets.predictions import PatchAnswers, write_predictions
+    from napari_lungcls.patch_datasets.predictions import PatchPredictions, write_predictions
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.runs import evaluation_report
 
@@ -234,7 +234,7 @@ def evaluate_on(
     with console.progress("evaluating") as show:
         probabilities = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
     threshold = model.document.threshold
-    answers = PatchAnswers(
+    answers = PatchPredictions(
         codes, probabilities, model.scheme, model.document.temperature, threshold,
         data=patches, rows=np.arange(len(patches)),
     )  # fmt: skip

@@ -90,7 +90,7 @@ class Answers(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class PointAnswers(Answers):
+class PointPredictions(Answers):
     """Answers of one model at the points of one or several images.
 
     Attributes

@@ -16,12 +16,12 @@ from napari_lungcls.evaluation.metrics import score
 from napari_lungcls.evaluation.thresholds import choose_threshold
 from napari_lungcls.training.settings import TrainingSettings
 
-Held = tuple[NDArray[np.float64], NDArray[np.int64]]
+HeldOut = tuple[NDArray[np.float64], NDArray[np.int64]]
 """Logits `(n, k)` and true classes `(n,)`."""
 
 
 @dataclass(frozen=True)
-class Verdict:
+class HeldOutResult:
     """Figures and choices, as the document of a model holds them.
 
     Attributes
@@ -43,9 +43,12 @@ class Verdict:
     test: dict[str, Any] | None = None
 
 
-def judge(
-    validation: Held | None, test: Held | None, settings: TrainingSettings, scheme: ClassScheme
-) -> Verdict:
+def evaluate_held_out(
+    validation: HeldOut | None,
+    test: HeldOut | None,
+    settings: TrainingSettings,
+    scheme: ClassScheme,
+) -> HeldOutResult:
     """Calibrate and choose on the validation points; then score both parts.
 
     The test part takes no part in either choice.
@@ -61,7 +64,7 @@ def judge(
     prior = Prior.of_smoothing(smoothed, len(scheme))
     if validation is None:
         usual = prior.centre
-        return Verdict(temperature=usual, test=_scored(test, usual, None, scheme))
+        return HeldOutResult(temperature=usual, test=_scored(test, usual, None, scheme))
     logits, codes = validation
     fitted = fit_calibration(logits, codes, seed=settings.seed, prior=prior)
     chosen = None
@@ -69,7 +72,7 @@ def judge(
         probabilities = softmax(logits / fitted.temperature, axis=1)[:, 1]
         chosen = choose_threshold(probabilities, codes, settings.aim, recall=settings.recall)
     threshold = chosen.value if chosen else None
-    return Verdict(
+    return HeldOutResult(
         temperature=fitted.temperature,
         calibration=fitted.model_dump(mode="json"),
         threshold=threshold,
@@ -104,7 +107,7 @@ def check_aim(settings: TrainingSettings, scheme: ClassScheme) -> None:
 
 
 def _scored(
-    held: Held | None, temperature: float, threshold: float | None, scheme: ClassScheme
+    held: HeldOut | None, temperature: float, threshold: float | None, scheme: ClassScheme
 ) -> dict[str, Any] | None:
     if held is None:
         return None

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.evaluation.answers import PointAnswers
-from napari_lungcls.inference.at_points import answers_at, painted_at_points
+from napari_lungcls.evaluation.answers import PointPredictions
+from napari_lungcls.inference.at_points import painted_at_points, predictions_at
 from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.training.point_index import Pair
 
@@ -20,7 +20,7 @@ def answer_pairs(
     *,
     stride: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> PointAnswers:
+) -> PointPredictions:
     """Predict the labelled points of images.
 
     Parameters
@@ -52,7 +52,7 @@ def answer_pairs(
             if progress:
                 progress(done, len(codes))
         first += len(own)
-    return PointAnswers(
+    return PointPredictions(
         codes, probabilities, document.scheme, document.temperature, document.threshold, pairs
     )
 
@@ -63,5 +63,5 @@ def _answers(
     stack, points = pair
     where, source = points.coordinates, points.source
     if stride is None:
-        return answers_at(predictor, stack, where, source)
+        return predictions_at(predictor, stack, where, source)
     return painted_at_points(predictor, stack, where, stride=stride, points=source)

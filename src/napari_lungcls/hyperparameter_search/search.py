@@ -21,7 +21,7 @@ from napari_lungcls.hyperparameter_search.task import Task
 from napari_lungcls.hyperparameter_search.worker import TuningProgress, Worker
 from napari_lungcls.images.pairs import open_pairs
 from napari_lungcls.network.model_file import write_model
-from napari_lungcls.training.initialization import rehearse
+from napari_lungcls.training.initialization import dry_run
 from napari_lungcls.training.progress import TrainingProgress
 from napari_lungcls.training.run import run_training
 from napari_lungcls.training.settings import TrainingSettings
@@ -148,7 +148,7 @@ class Search:
             request.search,
             request.fixed,
         )
-        rehearse(self.task.base, len(request.scheme), str(pairs[0][0].dtype), self.task.origin)
+        dry_run(self.task.base, len(request.scheme), str(pairs[0][0].dtype), self.task.origin)
         if request.storage is None:
             self._make_folder()
         with speaking_of(request.where):

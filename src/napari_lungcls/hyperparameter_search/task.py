@@ -18,15 +18,15 @@ from napari_lungcls.network.spec import NetworkSpec, Normalisation
 from napari_lungcls.run_identity import digest
 from napari_lungcls.training.augmentation import check_changes, reach
 from napari_lungcls.training.dataset import PointSet, read_point_set
-from napari_lungcls.training.experiment import Material
+from napari_lungcls.training.experiment import TrainingData
 from napari_lungcls.training.initialization import (
     SHAPE,
-    Origin,
-    open_origin,
+    Initialization,
+    open_initialization,
     points_identity,
     settings_identity,
 )
-from napari_lungcls.training.point_index import Layout, Pair, place_points
+from napari_lungcls.training.point_index import Pair, PointIndex, place_points
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.splits import Split, make_splits
 
@@ -68,9 +68,9 @@ class Task:
     base: TrainingSettings
     space: Space
     objective: Objective
-    origin: Origin
+    origin: Initialization
     pixel_size: float | None
-    layout: Layout
+    layout: PointIndex
     split: Split
     zooms: tuple[int, ...]
     reach: int
@@ -109,7 +109,7 @@ class Task:
             When points, settings and space do not go together.
         """
         given = _judgeable(given)
-        origin = open_origin(given, scheme)
+        origin = open_initialization(given, scheme)
         given = origin.shaped(given)
         pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
         base = origin.resolve(given, pairs)
@@ -170,11 +170,11 @@ class Task:
         """Read the tissue that any trial can see; see `read_point_set`."""
         return read_point_set(self.pairs, self.layout, self.reach)
 
-    def material(self, points: PointSet, settings: TrainingSettings) -> Material:
+    def material(self, points: PointSet, settings: TrainingSettings) -> TrainingData:
         """Return what a trial with these settings learns from, as if read for it alone."""
         seen = points.at([self.zooms.index(zoom) for zoom in settings.zooms])
         dtype = str(self.pairs[0][0].dtype)
-        return Material(seen, (self.split,), dtype, self.pixel_size, {})
+        return TrainingData(seen, (self.split,), dtype, self.pixel_size, {})
 
 
 def _judgeable(given: TrainingSettings) -> TrainingSettings:

@@ -18,7 +18,7 @@ from napari_lungcls.hyperparameter_search.study import Rungs
 from napari_lungcls.hyperparameter_search.task import Task
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.training.dataset import PointSet
-from napari_lungcls.training.experiment import Run
+from napari_lungcls.training.experiment import Experiment
 from napari_lungcls.training.progress import Clock, TrainingProgress
 
 POLL = 0.5
@@ -126,7 +126,7 @@ class Worker:
         assert self._points is not None
         # The model on everything is for the end of the search.
         settings = task.settings(trial.params).model_copy(update={"final": "none"})
-        run = Run(task.material(self._points, settings), settings, task.scheme, task.origin)
+        run = Experiment(task.material(self._points, settings), settings, task.scheme, task.origin)
         clock, rungs = Clock(), Rungs(trial)
         for step in run.go(clock, cancelled):
             accuracy = step.record.val_accuracy if step.record else None

@@ -55,7 +55,7 @@ TOGETHER = 48
 """Points whose rows and columns make one grid, of which its diagonal is wanted."""
 
 
-def answers_at(
+def predictions_at(
     predictor: Predictor,
     stack: ImageStack,
     coordinates: NDArray[np.float64],
@@ -115,7 +115,7 @@ def painted_at_points(
     Parameters
     ----------
     predictor, stack, coordinates, points
-        See `answers_at`.
+        See `predictions_at`.
     stride
         Image pixels between cells.
 
@@ -161,7 +161,7 @@ def painted_at_points(
 
 
 def by_squares(where: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the order `(n,)` in which `answers_at` answers points `(n, 2)` of one plane."""
+    """Return the order `(n,)` in which `predictions_at` answers points `(n, 2)` of one plane."""
     order: NDArray[np.intp] = np.lexsort(_squares_of(where).T[::-1])
     return order
 

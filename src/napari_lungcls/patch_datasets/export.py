@@ -151,7 +151,7 @@ def exporting(
     else:
         scheme = ClassScheme.parse(classes)
     codes = check_pairs(pairs, scheme)
-    content = Content(
+    content = PatchContent(
         codes, scheme.names, size, stack_dtype(pairs[0][0].dtype), _groups(pairs), compress
     )
     try:
@@ -189,7 +189,7 @@ def _groups(pairs: Sequence[Pair]) -> tuple[str, ...] | None:
 
 
 @dataclass(frozen=True)
-class Content:
+class PatchContent:
     """What is written.
 
     Attributes
@@ -222,10 +222,12 @@ class Content:
 
 
 Batches = Iterator[NDArray[Any]]
-Writer = Callable[[Path, Content, Batches], Generator[Step, None, list[Path]]]
+Writer = Callable[[Path, PatchContent, Batches], Generator[Step, None, list[Path]]]
 
 
-def write_hdf5(out: Path, content: Content, patches: Batches) -> Generator[Step, None, list[Path]]:
+def write_hdf5(
+    out: Path, content: PatchContent, patches: Batches
+) -> Generator[Step, None, list[Path]]:
     """Write `x` and `y`, `(n, 1, 1, 1)`, to one file, or to two where `out` ends in `_x`."""
     bare = out.with_suffix("") if out.suffix.lower() == ".gz" else out
     packed = content.compress or bare != out
@@ -260,7 +262,9 @@ def write_hdf5(out: Path, content: Content, patches: Batches) -> Generator[Step,
     return made
 
 
-def write_npz(out: Path, content: Content, patches: Batches) -> Generator[Step, None, list[Path]]:
+def write_npz(
+    out: Path, content: PatchContent, patches: Batches
+) -> Generator[Step, None, list[Path]]:
     """Write `x`, `y`, `classes` and perhaps `group`, as `numpy.savez` would."""
     if out.suffix.lower() != ".npz":
         raise InputError(f"{out}: an archive of numpy ends in .npz; name it so")
@@ -288,7 +292,7 @@ def write_npz(out: Path, content: Content, patches: Batches) -> Generator[Step, 
 
 
 def write_folder(
-    out: Path, content: Content, patches: Batches
+    out: Path, content: PatchContent, patches: Batches
 ) -> Generator[Step, None, list[Path]]:
     """Write a folder per class with PNG files."""
     yield from _pictures(out, content, patches)
@@ -296,7 +300,7 @@ def write_folder(
 
 
 def write_manifest(
-    out: Path, content: Content, patches: Batches
+    out: Path, content: PatchContent, patches: Batches
 ) -> Generator[Step, None, list[Path]]:
     """Write PNG files into the folder of the manifest's name, and the manifest beside it."""
     if out.suffix.lower() not in MANIFEST_SUFFIXES:
@@ -319,7 +323,9 @@ def write_manifest(
     return [out, folder]
 
 
-def write_list(out: Path, content: Content, patches: Batches) -> Generator[Step, None, list[Path]]:
+def write_list(
+    out: Path, content: PatchContent, patches: Batches
+) -> Generator[Step, None, list[Path]]:
     """Write PNG files, the list of them, and the names of the classes."""
     if out.suffix.lower() != LIST_SUFFIX:
         raise InputError(f"{out}: a list ends in {LIST_SUFFIX}; name it so")
@@ -353,7 +359,7 @@ def _listed_folder(out: Path) -> Path:
 
 
 def _pictures(
-    out: Path, content: Content, patches: Batches
+    out: Path, content: PatchContent, patches: Batches
 ) -> Generator[Step, None, list[PurePosixPath]]:
     """Write a folder per class aside, then move it to its place."""
     if content.dtype != np.uint8:

@@ -75,7 +75,7 @@ def classify_patches(
 
 
 @dataclass(frozen=True, eq=False)
-class PatchAnswers(Answers):
+class PatchPredictions(Answers):
     """Answers of one model for patches.
 
     Attributes

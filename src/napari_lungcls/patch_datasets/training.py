@@ -13,12 +13,12 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.model import Model
 from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet
 from napari_lungcls.patch_datasets.opening import AnyPatches, as_patches
-from napari_lungcls.patch_datasets.predictions import PatchAnswers
+from napari_lungcls.patch_datasets.predictions import PatchPredictions
 from napari_lungcls.patch_datasets.settings import for_patches
 from napari_lungcls.patch_datasets.splits import cautions, split_patches
 from napari_lungcls.run_identity import PIXELS, SAMPLES, digest
 from napari_lungcls.training.checkpoint import Checkpoint
-from napari_lungcls.training.experiment import Material, Run
+from napari_lungcls.training.experiment import Experiment, TrainingData
 from napari_lungcls.training.initialization import begin, common_colours, settings_identity
 from napari_lungcls.training.point_index import check_codes
 from napari_lungcls.training.progress import Clock, TrainingProgress
@@ -154,13 +154,13 @@ def run_patches(
         fingerprint = _identity(data, examples) | settings_identity(settings, scheme)
         checkpoint.check(fingerprint)
     size = origin.pixel_size or pixel_size
-    material = Material(examples, tuple(splits), data.dtype, size, fingerprint)
-    run = Run(material, settings, scheme, origin, checkpoint)
+    material = TrainingData(examples, tuple(splits), data.dtype, size, fingerprint)
+    run = Experiment(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
     found, held = run.document(), run.held_out()
     split = found.split | {"cautions": cautions(splits[0].by)}
     document = found.model_copy(update={"split": split, "rgb": common_colours(images)})
-    answers = PatchAnswers.of_logits(data, *held, document) if held else None
+    answers = PatchPredictions.of_logits(data, *held, document) if held else None
     return Trained(document, run.state, answers)
 
 

@@ -1,11 +1,11 @@
 """Reports: a folder with a page, figures and tables about a training or an evaluation."""
 
 from napari_lungcls.reporting.pictures import downsample_picture, label_picture
-from napari_lungcls.reporting.report import Picture, Report, check_report_folder, write_report
+from napari_lungcls.reporting.report import Report, ReportPicture, check_report_folder, write_report
 
 __all__ = [
-    "Picture",
     "Report",
+    "ReportPicture",
     "check_report_folder",
     "downsample_picture",
     "label_picture",

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from napari_lungcls.annotation import write_points
 from napari_lungcls.annotation.points import join_points
-from napari_lungcls.evaluation.answers import PointAnswers
+from napari_lungcls.evaluation.answers import PointPredictions
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.at_points import classified_table
 from napari_lungcls.utils.printable import printable
 
 
-def write_predictions(path: str | os.PathLike[str], answers: PointAnswers) -> Path:
+def write_predictions(path: str | os.PathLike[str], answers: PointPredictions) -> Path:
     """Write a row per point: its own columns, `image`, `predicted` and `p_<class>`.
 
     `image` is relative to the file, so that the table can be used as points again.

@@ -57,7 +57,7 @@ _SHOWN_SIDE = 800
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class ReportPicture:
     """A picture of a report.
 
     Attributes
@@ -120,7 +120,7 @@ class Report:
     facts: Mapping[str, str] = field(default_factory=dict)
     metrics: Metrics | None = None
     history: Sequence[EpochRecord] | None = None
-    pictures: Sequence[Picture] = ()
+    pictures: Sequence[ReportPicture] = ()
     notes: Sequence[str] = ()
     scheme: ClassScheme | None = None
     answers: Answers | None = None
@@ -147,13 +147,13 @@ class PagePicture(NamedTuple):
 
 
 @dataclass
-class Content:
+class ReportContent:
     """What belongs to a report beside its own words.
 
     Attributes
     ----------
     files
-        Content by name.
+        ReportContent by name.
     figures
         Elements of the page, by the name of their files.
     pictures
@@ -248,7 +248,7 @@ def write_report(directory: str | os.PathLike[str], report: Report) -> Path:
     return index
 
 
-def html_page(report: Report, content: Content) -> str:
+def html_page(report: Report, content: ReportContent) -> str:
     """Write the page; sections without content are left out."""
     environment = Environment(
         loader=PackageLoader("napari_lungcls.reporting"),
@@ -276,9 +276,9 @@ def basis_of(document: ModelDocument) -> str:
     return " ".join(document.split.get("cautions", []))
 
 
-def _content(report: Report) -> Content:
+def _content(report: Report) -> ReportContent:
     """Draw the figures, write the tables, make the pictures."""
-    content, answers = Content(), report.answers
+    content, answers = ReportContent(), report.answers
     if report.metrics is not None:
         _add_metrics(content, report.metrics, report)
     if report.history:
@@ -305,7 +305,7 @@ def _content(report: Report) -> Content:
     return content
 
 
-def _add_metrics(content: Content, metrics: Metrics, report: Report) -> None:
+def _add_metrics(content: ReportContent, metrics: Metrics, report: Report) -> None:
     content.add_table("confusion", tables.confusion_csv(metrics))
     content.add_table("per_class", tables.per_class_csv(metrics))
     low, high = wilson(metrics.accuracy, metrics.n)
@@ -331,7 +331,7 @@ def _learning_note(report: Report, counted: Mapping[str, int]) -> str:
     return f"{said}{basis}".strip()
 
 
-def _add_calibration(content: Content, calibration: Calibration, basis: str) -> None:
+def _add_calibration(content: ReportContent, calibration: Calibration, basis: str) -> None:
     """Add what temperature scaling did on the validation points, cross-fitted."""
     shown = [("before", calibration.before), ("after", calibration.after)]
     content.calibration = (
@@ -344,7 +344,7 @@ def _add_calibration(content: Content, calibration: Calibration, basis: str) -> 
     _add_diagram(content, shown, f"{calibration.n} validation points", basis)
 
 
-def _add_reliability(content: Content, answers: Answers, basis: str) -> None:
+def _add_reliability(content: ReportContent, answers: Answers, basis: str) -> None:
     """Add how sure and how right the answers are, without and with the model's temperature."""
     probabilities, n = answers.probabilities, len(answers)
     error, chance = (
@@ -367,7 +367,7 @@ def _add_reliability(content: Content, answers: Answers, basis: str) -> None:
 
 
 def _add_diagram(
-    content: Content, shown: Sequence[curves.Labelled], points: str, basis: str
+    content: ReportContent, shown: Sequence[curves.Labelled], points: str, basis: str
 ) -> None:
     note = f"{points}; bars are 95 % Wilson intervals. {basis}".strip()
     content.add_table("reliability", tables.reliability_csv(shown))
@@ -375,7 +375,7 @@ def _add_diagram(
     content.add_figure("reliability", drawn, "Reliability diagram")
 
 
-def _add_curves(content: Content, answers: Answers, report: Report) -> None:
+def _add_curves(content: ReportContent, answers: Answers, report: Report) -> None:
     """Add ROC and precision-recall curves of each class against the rest."""
     drawn = class_curves(answers.codes, answers.probabilities, answers.scheme.names)
     if not drawn:
@@ -397,7 +397,7 @@ def _add_curves(content: Content, answers: Answers, report: Report) -> None:
 
 
 def _add_mistakes(
-    content: Content, answers: Answers, document: ModelDocument, report: Report
+    content: ReportContent, answers: Answers, document: ModelDocument, report: Report
 ) -> None:
     """Add the worst mistakes with the tissue around them."""
     found = mistakes.worst_mistakes(answers, document)
@@ -414,7 +414,7 @@ def _add_mistakes(
     content.add_figure("mistakes", drawn, "Mistakes")
 
 
-def _add_pictures(content: Content, shown: Sequence[Picture]) -> None:
+def _add_pictures(content: ReportContent, shown: Sequence[ReportPicture]) -> None:
     for number, picture in enumerate(shown, start=1):
         slug = re.sub(r"[^a-z0-9]+", "-", picture.name.lower()).strip("-")[:40]
         name = f"picture-{number}-{slug}.png" if slug else f"picture-{number}.png"

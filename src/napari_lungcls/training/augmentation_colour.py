@@ -67,7 +67,7 @@ def recolour(tiles: Tiles, std: NDArray[np.float32], light: Light) -> Tiles:
 
 
 @dataclass(frozen=True)
-class Stain:
+class StainChange:
     """How strongly stains took.
 
     Attributes
@@ -81,17 +81,17 @@ class Stain:
     shift: NDArray[np.float64]
 
 
-def random_stain(strength: float, n: int, rng: np.random.Generator) -> Stain:
+def random_stain(strength: float, n: int, rng: np.random.Generator) -> StainChange:
     """Draw changes of stains, uniform in `1 ± strength` and `0 ± strength`.
 
     Tellez et al. 2018, doi 10.1109/TMI.2018.2820199, who take 0.05; strong is 0.2 (Tellez et
     al. 2019, doi 10.1016/j.media.2019.101544).
     """
     factor, shift = strength * rng.uniform(-1, 1, (2, n, 3))
-    return Stain(1 + factor, shift)
+    return StainChange(1 + factor, shift)
 
 
-def restain(tiles: Tiles, stain: Stain) -> Tiles:
+def restain(tiles: Tiles, stain: StainChange) -> Tiles:
     """Change the amounts of haematoxylin, eosin and the rest in 8-bit RGB tiles.
 
     Optical densities `−log10((intensity + 1) / 256)` are separated into stains with the

@@ -26,8 +26,8 @@ from napari_lungcls.training.augmentation import (
 )
 from napari_lungcls.training.dataset import PointSet, read_point_set
 from napari_lungcls.training.examples import Crops, Side
-from napari_lungcls.training.initialization import Origin, normalisation_of
-from napari_lungcls.training.point_index import Layout, Pair, place_points
+from napari_lungcls.training.initialization import Initialization, normalisation_of
+from napari_lungcls.training.point_index import Pair, PointIndex, place_points
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.splits import Rows
 
@@ -83,7 +83,7 @@ def preview_augmentation(
     for stack, _ in pairs:
         check_changes(settings, str(stack.dtype), stack.source, rgb=stack.rgb)
     pixel_size = common_pixel_size(stack for stack, _ in pairs)
-    settings = Origin().resolve(settings, pairs)
+    settings = Initialization().resolve(settings, pairs)
     rng = np.random.default_rng(settings.seed)
     layout = place_points(pairs, scheme, settings.zooms, pixel_size)
     chosen = _some_of_each(layout.codes, per_class, rng)
@@ -154,7 +154,7 @@ def augmentation_sheet(
     return np.asarray(sheet.picture)
 
 
-def _read(pairs: Sequence[Pair], layout: Layout, chosen: Rows, distance: int) -> PointSet:
+def _read(pairs: Sequence[Pair], layout: PointIndex, chosen: Rows, distance: int) -> PointSet:
     """Read the tissue around some points; all points that lie in it are known."""
     few = replace(
         layout,

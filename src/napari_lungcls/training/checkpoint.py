@@ -20,7 +20,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.run_identity import difference
 from napari_lungcls.training.history import EpochRecord
 from napari_lungcls.training.progress import Tally
-from napari_lungcls.training.trainer import Loop, Standing
+from napari_lungcls.training.trainer import Trainer, TrainerState
 from napari_lungcls.utils.atomic_write import replace_synced
 
 SECONDS = 30.0
@@ -46,7 +46,7 @@ class CheckpointDocument(BaseModel):
     finished
         Results of the parts that are done, in their order.
     standing
-        Of the part in progress, as `Standing`.
+        Of the part in progress, as `TrainerState`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -112,7 +112,7 @@ class Checkpoint:
         return time.monotonic() - self._written >= self.every
 
     def write(
-        self, fingerprint: Mapping[str, Any], finished: list[dict[str, Any]], loop: Loop,
+        self, fingerprint: Mapping[str, Any], finished: list[dict[str, Any]], loop: Trainer,
         results: Mapping[str, NDArray[Any]],
     ) -> None:  # fmt: skip
         """Write down where a run stands.
@@ -156,7 +156,7 @@ class Checkpoint:
         self._written = time.monotonic()
         logger.debug("wrote the checkpoint %s", self.path)
 
-    def restore(self, loop: Loop) -> None:
+    def restore(self, loop: Trainer) -> None:
         """Let the part in progress go on where it stood."""
         assert self.document is not None
         loop.engine.load(self._named("state."))
@@ -210,9 +210,9 @@ def _read(path: Path) -> tuple[CheckpointDocument, Arrays]:
         ) from error
 
 
-def _standing(found: Mapping[str, Any]) -> Standing:
+def _standing(found: Mapping[str, Any]) -> TrainerState:
     try:
-        return Standing(
+        return TrainerState(
             history=[EpochRecord(**record) for record in found["history"]],
             step=int(found["step"]),
             tally=Tally(**found["tally"]),

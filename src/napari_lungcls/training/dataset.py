@@ -16,7 +16,7 @@ from napari_lungcls.images.pyramid import BlockCache, ZoomedPlane
 from napari_lungcls.images.stack import ImageStack, stack_dtype
 from napari_lungcls.network.tiles import Tiles
 from napari_lungcls.training.examples import Crops, Side
-from napari_lungcls.training.point_index import Layout, Pair
+from napari_lungcls.training.point_index import Pair, PointIndex
 from napari_lungcls.training.regions import Region
 from napari_lungcls.training.splits import Rows
 from napari_lungcls.utils.memory import scratch
@@ -51,7 +51,7 @@ class PointSet:
         Which of the zooms of `index` are seen.
     """
 
-    layout: Layout
+    layout: PointIndex
     blocks: NDArray[Any]
     index: dict[tuple[int, int], NDArray[np.intp]]
     zooms: tuple[int, ...]
@@ -235,7 +235,7 @@ class PointSet:
 
 
 def read_point_set(
-    pairs: Sequence[Pair], layout: Layout, reach: int
+    pairs: Sequence[Pair], layout: PointIndex, reach: int
 ) -> Iterator[tuple[int, int] | PointSet]:
     """Read the tissue around all points, into a scratch file.
 

@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.evaluation.held_out import Held, judge
+from napari_lungcls.evaluation.held_out import HeldOut, evaluate_held_out
 from napari_lungcls.network.engines import Engine, State
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.training.checkpoint import Checkpoint
 from napari_lungcls.training.examples import Examples, Side
 from napari_lungcls.training.history import EpochRecord
-from napari_lungcls.training.initialization import Origin, continue_network, start_network
+from napari_lungcls.training.initialization import Initialization, continue_network, start_network
 from napari_lungcls.training.linear_probe import fit_linear_probe, poses_for
 from napari_lungcls.training.progress import Clock, TrainingProgress
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.splits import Split, nobody
-from napari_lungcls.training.trainer import Logits, Loop, Part, logits_of
+from napari_lungcls.training.trainer import Logits, Trainer, TrainingPart, logits_of
 
 LINEAR = 20
 """Steps of training that take about as long as the linear map that it begins with."""
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What a run works on.
 
     Attributes
@@ -56,7 +56,7 @@ class Material:
     fingerprint: dict[str, Any]
 
 
-class Run:
+class Experiment:
     """Trains what the settings ask for, part after part.
 
     Parameters
@@ -69,10 +69,10 @@ class Run:
 
     def __init__(
         self,
-        material: Material,
+        material: TrainingData,
         settings: TrainingSettings,
         scheme: ClassScheme,
-        origin: Origin,
+        origin: Initialization,
         checkpoint: Checkpoint | None = None,
     ) -> None:
         self._material, self._settings, self._scheme = material, settings, scheme
@@ -128,14 +128,14 @@ class Run:
             first = self._linear_steps(number)
             if first and not self._is_resumed(number):
                 # Training begins where the linear map on the weights as they are ends.
-                only = Part(part.name, part.train, Side())
+                only = TrainingPart(part.name, part.train, Side())
                 known = self._origin.stages
                 for step in fit_linear_probe(
                     engine, examples, only, settings, clock, before, first, cancelled, known
                 ):
                     if step.record is None:
                         yield step
-            loop = Loop(examples, part, settings, engine, seed)
+            loop = Trainer(examples, part, settings, engine, seed)
             yield from self._watch(loop, loop.run(clock, before + first, cancelled), number)
             history, logits, best, complete = loop.history, loop.logits, loop.best, loop.is_over
         if complete or self._kept is None:
@@ -182,7 +182,7 @@ class Run:
         assert self._kept is not None
         judged = self._judged()
         test = self._held(judged[:1], "test")
-        verdict = judge(self._held(judged, "validation"), test, settings, self._scheme)
+        verdict = evaluate_held_out(self._held(judged, "validation"), test, settings, self._scheme)
         return ModelDocument(
             network=self._kept[0],
             scheme=self._scheme,
@@ -235,7 +235,7 @@ class Run:
             self._kept = (spec, kept)
 
     def _watch(
-        self, loop: Loop, steps: Generator[TrainingProgress, None, None], number: int
+        self, loop: Trainer, steps: Generator[TrainingProgress, None, None], number: int
     ) -> Generator[TrainingProgress, None, None]:
         """Pass progress on, and write the run down from time to time and when it ends early."""
         checkpoint = self._checkpoint
@@ -251,7 +251,7 @@ class Run:
         if not loop.is_over:
             self._write(checkpoint, loop)
 
-    def _write(self, checkpoint: Checkpoint, loop: Loop) -> None:
+    def _write(self, checkpoint: Checkpoint, loop: Trainer) -> None:
         results = dict(self._answers)
         if self._kept is not None:
             results |= {f"kept.{name}": array for name, array in self._kept[1].items()}
@@ -283,7 +283,7 @@ class Run:
         """Return the splits whose training has ended, with their numbers."""
         return list(enumerate(self._material.splits))[: len(self._finished)]
 
-    def _held(self, judged: list[tuple[int, Split]], part: str) -> Held | None:
+    def _held(self, judged: list[tuple[int, Split]], part: str) -> HeldOut | None:
         """Give the answers for all points that were held out, over all folds."""
         found = [(self._answers.get(f"{part}.{i}"), getattr(split, part)) for i, split in judged]
         asked = [(logits, rows) for logits, rows in found if logits is not None]
@@ -312,11 +312,11 @@ class Run:
         return np.concatenate([split.validation for _, split in judged]), held[0]
 
 
-def _parts(material: Material, settings: TrainingSettings) -> tuple[Part, ...]:
+def _parts(material: TrainingData, settings: TrainingSettings) -> tuple[TrainingPart, ...]:
     """List the trainings of a run in their order."""
     count = len(material.splits)
     parts = [
-        Part(
+        TrainingPart(
             f"fold {i} of {count}" if count > 1 else "",
             Side(split.train, split.train_regions),
             Side(split.validation, split.validation_regions),
@@ -328,11 +328,11 @@ def _parts(material: Material, settings: TrainingSettings) -> tuple[Part, ...]:
         # A data set that brings its own test part is compared by it; that is left alone.
         apart = material.splits[0].test if material.splits[0].by == "files" else nobody()
         everyone = np.setdiff1d(np.arange(len(material.examples.codes)), apart)
-        parts.append(Part("all points", Side(everyone), Side()))
+        parts.append(TrainingPart("all points", Side(everyone), Side()))
     return tuple(parts)
 
 
-def _steps(part: Part, settings: TrainingSettings) -> int:
+def _steps(part: TrainingPart, settings: TrainingSettings) -> int:
     """Count the steps of a part, if it does not stop early."""
     n = len(part.train)
     if settings.freezes:

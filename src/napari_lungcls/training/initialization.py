@@ -33,7 +33,7 @@ from napari_lungcls.network.spec import (
 from napari_lungcls.run_identity import describe_images, digest
 from napari_lungcls.training.augmentation import check_changes
 from napari_lungcls.training.examples import Examples, Side
-from napari_lungcls.training.point_index import Layout, Pair, count_points, density_of
+from napari_lungcls.training.point_index import Pair, PointIndex, count_points, density_of
 from napari_lungcls.training.settings import TrainingSettings
 
 SAMPLE_PIXELS = 2**20
@@ -48,7 +48,7 @@ ANYWHERE = {"engine", "device", "precision"}
 
 
 @dataclass(frozen=True)
-class Origin:
+class Initialization:
     """What a run starts from.
 
     Attributes
@@ -135,7 +135,7 @@ def _is_needed(name: str) -> bool:
     return name.endswith("weight") and ("conv" in name or "downsample.0" in name)
 
 
-def open_origin(settings: TrainingSettings, scheme: ClassScheme) -> Origin:
+def open_initialization(settings: TrainingSettings, scheme: ClassScheme) -> Initialization:
     """Open what `settings.pretrained` names.
 
     A model of this program with the same classes is gone on with, heads included; of one with
@@ -147,17 +147,17 @@ def open_origin(settings: TrainingSettings, scheme: ClassScheme) -> Origin:
         When it cannot be used.
     """
     if settings.pretrained == "none":
-        return Origin()
+        return Initialization()
     if settings.pretrained == "auto":
         weights, said = load_available()
-        return Origin(weights=weights, said=said)
+        return Initialization(weights=weights, said=said)
     if settings.pretrained != "imagenet" and is_model_file(settings.pretrained):
         document, state = read_model(settings.pretrained)
         if document.scheme.same_classes(scheme):
             said = f"the model {Path(settings.pretrained).name}, trained {document.created}"
-            return Origin(model=(document, state), said=said)
+            return Initialization(model=(document, state), said=said)
     weights = load_pretrained(settings.pretrained)
-    return Origin(weights=weights, said=weights.message())
+    return Initialization(weights=weights, said=weights.message())
 
 
 def start_network(
@@ -166,7 +166,7 @@ def start_network(
     settings: TrainingSettings,
     classes: int,
     dtype: str,
-    origin: Origin,
+    origin: Initialization,
     seed: int | None = None,
 ) -> Engine:
     """Build the network of a training, ready for its first step.
@@ -206,7 +206,7 @@ def start_network(
 
 
 def continue_network(
-    spec: NetworkSpec, state: State, settings: TrainingSettings, origin: Origin
+    spec: NetworkSpec, state: State, settings: TrainingSettings, origin: Initialization
 ) -> Engine:
     """Build a network with these arrays, ready for its next step."""
     engine = create_engine(settings.engine, spec, device=settings.device, seed=settings.seed)
@@ -215,7 +215,9 @@ def continue_network(
     return engine
 
 
-def _options(settings: TrainingSettings, origin: Origin, spec: NetworkSpec) -> OptimizerOptions:
+def _options(
+    settings: TrainingSettings, origin: Initialization, spec: NetworkSpec
+) -> OptimizerOptions:
     fixed = origin.fixed_statistics(spec.stages[-1])
     return settings.optimizer_options.model_copy(update={"fixed_statistics": fixed})
 
@@ -286,7 +288,7 @@ def settings_identity(
     return {"classes": list(scheme.names)} | {f"setting {k}": v for k, v in fixed.items()}
 
 
-def points_identity(pairs: Sequence[Pair], layout: Layout) -> dict[str, Any]:
+def points_identity(pairs: Sequence[Pair], layout: PointIndex) -> dict[str, Any]:
     """Describe what a run on points learns from, for its identity; see `run_identity`."""
     return describe_images(pairs) | {
         "number of points": len(layout),
@@ -300,7 +302,7 @@ def _words(value: object) -> str:
 
 def begin(
     settings: TrainingSettings, scheme: ClassScheme, images: Sequence[tuple[str, str, bool]]
-) -> Origin:
+) -> Initialization:
     """Check what can be checked before anything is read, and open what the run starts from.
 
     Parameters
@@ -325,7 +327,7 @@ def begin(
     check_aim(settings, scheme)
     for dtype, source, rgb in images:
         check_changes(settings, dtype, source, rgb=rgb)
-    origin = open_origin(settings, scheme)
+    origin = open_initialization(settings, scheme)
     if origin.model is not None:
         for _, source, rgb in images:
             if line := colour_remark(origin.model[0], source, rgb=rgb):
@@ -339,7 +341,7 @@ def common_colours(images: Sequence[tuple[str, str, bool]]) -> bool | None:
     return found.pop() if len(found) == 1 else None
 
 
-def rehearse(settings: TrainingSettings, classes: int, dtype: str, origin: Origin) -> None:
+def dry_run(settings: TrainingSettings, classes: int, dtype: str, origin: Initialization) -> None:
     """Build the network of a training before tissue is read, and drop it.
 
     Engine, device, weights and a shape that no network can have are found out in this way.

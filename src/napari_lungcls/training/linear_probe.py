@@ -23,7 +23,7 @@ from napari_lungcls.training.progress import Clock, TrainingProgress
 from napari_lungcls.training.sampler import class_weights
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.splits import Rows
-from napari_lungcls.training.trainer import ASKED_PIXELS, Logits, Part, logits_of
+from napari_lungcls.training.trainer import ASKED_PIXELS, Logits, TrainingPart, logits_of
 
 VIEWS = 4000
 """Vectors of features that are taken at most; a few points are seen in several poses each."""
@@ -43,7 +43,7 @@ def poses_for(n: int) -> int:
 def fit_linear_probe(
     engine: Engine,
     examples: Examples,
-    part: Part,
+    part: TrainingPart,
     settings: TrainingSettings,
     clock: Clock,
     before: int,
@@ -131,7 +131,7 @@ def fit_linear_probe(
 
 
 def _in_poses(
-    spec: NetworkSpec, examples: Examples, part: Part, poses: int
+    spec: NetworkSpec, examples: Examples, part: TrainingPart, poses: int
 ) -> Iterator[tuple[Rows, Tiles]]:
     """Give tiles with all training examples, in several poses one after the other."""
     batch = max(1, ASKED_PIXELS // (spec.tile**2 * len(spec.zooms)))

@@ -28,7 +28,7 @@ Pair = tuple[ImageStack, Points]
 
 
 @dataclass(frozen=True)
-class Layout:
+class PointIndex:
     """Points of one or several images, in the order in which they were given.
 
     Attributes
@@ -78,7 +78,7 @@ class Layout:
 
 def place_points(
     pairs: Sequence[Pair], scheme: ClassScheme, zooms: tuple[int, ...], pixel_size: float | None
-) -> Layout:
+) -> PointIndex:
     """Check points and say where they lie, without reading a pixel.
 
     Parameters
@@ -118,7 +118,7 @@ def place_points(
         places += [(first, *where) for where in index.tolist()]
     planes = sorted(set(places))
     cuts = [_cuts(pairs[pair][0], effective[pair]) for pair, *_ in planes]
-    return Layout(
+    return PointIndex(
         np.concatenate(coordinates),
         _numbers(places),
         codes,

@@ -10,19 +10,19 @@ import numpy as np
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.evaluation.answers import Answers, PointAnswers
+from napari_lungcls.evaluation.answers import Answers, PointPredictions
 from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.network.engines import State
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.training.augmentation import reach
 from napari_lungcls.training.checkpoint import Checkpoint
 from napari_lungcls.training.dataset import PointSet, read_point_set
-from napari_lungcls.training.experiment import Material, Run
+from napari_lungcls.training.experiment import Experiment, TrainingData
 from napari_lungcls.training.initialization import (
     begin,
     common_colours,
+    dry_run,
     points_identity,
-    rehearse,
     settings_identity,
 )
 from napari_lungcls.training.point_index import Pair, place_points
@@ -106,7 +106,7 @@ def run_training(
         fingerprint = points_identity(pairs, layout) | settings_identity(settings, scheme)
         checkpoint.check(fingerprint)
     dtype = str(pairs[0][0].dtype)
-    rehearse(settings, len(scheme), dtype, origin)
+    dry_run(settings, len(scheme), dtype, origin)
     points = None
     for step in read_point_set(pairs, layout, reach(settings)):
         if isinstance(step, PointSet):
@@ -116,10 +116,10 @@ def run_training(
                 raise InputError("training was cancelled before the first step; nothing is left")
             yield TrainingProgress("reading", *step, seconds=clock.seconds)
     assert points is not None
-    material = Material(points, tuple(splits), dtype, pixel_size, fingerprint)
-    run = Run(material, settings, scheme, origin, checkpoint)
+    material = TrainingData(points, tuple(splits), dtype, pixel_size, fingerprint)
+    run = Experiment(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
     document = run.document().model_copy(update={"rgb": common_colours(images)})
     held = run.held_out()
-    answers = PointAnswers.of_rows(pairs, *held, document) if held else None
+    answers = PointPredictions.of_rows(pairs, *held, document) if held else None
     return Trained(document, run.state, answers)

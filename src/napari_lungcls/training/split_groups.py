@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import align_down, align_up
-from napari_lungcls.training.point_index import Layout
+from napari_lungcls.training.point_index import PointIndex
 from napari_lungcls.training.regions import Region
 
 By = Literal["group", "image", "blocks"]
@@ -25,7 +25,9 @@ CORNERS = (0.3, 0.5, 0.7)
 """Shapes of proposed corners: the share of the points is raised to this power along y."""
 
 
-def choose_units(layout: Layout, wanted: Literal["auto", "group", "image", "blocks"]) -> list[By]:
+def choose_units(
+    layout: PointIndex, wanted: Literal["auto", "group", "image", "blocks"]
+) -> list[By]:
     """Say by what to split, in the order in which it is tried.
 
     Raises

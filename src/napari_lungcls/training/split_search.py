@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from napari_lungcls.images.geometry import pixels_of
-from napari_lungcls.training.point_index import Layout
+from napari_lungcls.training.point_index import PointIndex
 from napari_lungcls.training.regions import Region, free_regions, region_of
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.split_groups import By, Cutter, choose_units
@@ -38,7 +38,7 @@ MOST_PLANES = 6
 
 
 @dataclass(frozen=True)
-class Side:
+class CutSide:
     """A part of the points that is held out, and what is left to train on.
 
     Attributes
@@ -72,7 +72,7 @@ class SplitSearch:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: PointIndex,
         settings: TrainingSettings,
         classes: int,
         coarsest: NDArray[np.float64],
@@ -98,7 +98,7 @@ class SplitSearch:
         self._steps = layout.cut_steps or (1,) * len(shapes)
         self._gaps = layout.cut_gaps or (0,) * len(shapes)
 
-    def find(self) -> tuple[By, Side, list[Side]] | None:
+    def find(self) -> tuple[By, CutSide, list[CutSide]] | None:
         """Return what was kept together, the test part, and a side for each fold.
 
         None when each way lacks a class on one side.
@@ -116,7 +116,7 @@ class SplitSearch:
                 return by, test, sides
         return None
 
-    def _sides(self, test: Side, by: By) -> list[Side] | None:
+    def _sides(self, test: CutSide, by: By) -> list[CutSide] | None:
         if self._settings.folds > 1:
             return self._folds(test.train, test.held_regions, by)
         if not self._settings.val_fraction:
@@ -124,17 +124,17 @@ class SplitSearch:
         held = self._hold_out(test.train, test.held_regions, by, self._settings.val_fraction)
         return None if held is None else [held]
 
-    def _nothing_held(self, among: Mask, taken: list[Region]) -> Side:
+    def _nothing_held(self, among: Mask, taken: list[Region]) -> CutSide:
         return self._side(among, taken, [], None)
 
     def _hold_out(
         self, among: Mask, taken: list[Region], by: By, share: float, *, first: bool = False
-    ) -> Side | None:
+    ) -> CutSide | None:
         """Choose a part to hold out; None when each way lacks a class on one side.
 
         What is cut off first shall leave one region, because that is cut again.
         """
-        best: tuple[float, Side] | None = None
+        best: tuple[float, CutSide] | None = None
         for held, units in self._candidates(among, taken, by, share):
             side = self._side(among, taken, held, units)
             if not (self._complete(side.held) and self._usable(side, among)):
@@ -146,9 +146,9 @@ class SplitSearch:
                 best = (score, side)
         return None if best is None else best[1]
 
-    def _folds(self, among: Mask, taken: list[Region], by: By) -> list[Side] | None:
+    def _folds(self, among: Mask, taken: list[Region], by: By) -> list[CutSide] | None:
         """Choose folds; every point validates once, if it is not lost to the test part."""
-        best: tuple[float, list[Side]] | None = None
+        best: tuple[float, list[CutSide]] | None = None
         for folds in self._fold_candidates(among, taken, by):
             sides = [self._side(among, taken, held, units) for held, units in folds]
             if not all(side.held.any() and self._usable(side, among) for side in sides):
@@ -273,7 +273,7 @@ class SplitSearch:
 
     def _side(
         self, among: Mask, taken: list[Region], held: list[Region], units: Mask | None
-    ) -> Side:
+    ) -> CutSide:
         """Hold regions out, and train in what they leave."""
         inside = among & self._inside(held)
         rest = among & ~inside
@@ -284,7 +284,7 @@ class SplitSearch:
             for plane in np.unique(self._layout.planes[rest]).tolist()
             for region in self._free(plane, [*taken, *held])
         ]
-        return Side(rest & self._inside(train), inside, _used(train), _used(held))
+        return CutSide(rest & self._inside(train), inside, _used(train), _used(held))
 
     def _free(self, plane: int, blocked: Sequence[Region]) -> list[Region]:
         """Return the regions that are left of a plane."""
@@ -300,7 +300,7 @@ class SplitSearch:
     def _cutter(self, plane: int) -> Cutter:
         return Cutter(self._least[plane], self._steps[plane], self._rng)
 
-    def _usable(self, side: Side, among: Mask) -> bool:
+    def _usable(self, side: CutSide, among: Mask) -> bool:
         """Tell whether every class can be trained, on enough of the points."""
         kept = side.train.sum() + side.held.sum()
         return bool(kept > (1 - MOST_LOST) * among.sum()) and self._complete(side.train)
@@ -308,7 +308,7 @@ class SplitSearch:
     def _complete(self, part: Mask) -> bool:
         return len(np.unique(self._layout.codes[part])) == self._classes
 
-    def _score(self, sides: list[Side], among: Mask) -> float:
+    def _score(self, sides: list[CutSide], among: Mask) -> float:
         """Judge sides; less is better."""
         scores = [
             1 - (side.train.sum() + side.held.sum()) / among.sum()
@@ -326,7 +326,7 @@ class SplitSearch:
         ]
         return float(np.abs(shares[0] - shares[1]).sum())
 
-    def _narrowness(self, side: Side) -> float:
+    def _narrowness(self, side: CutSide) -> float:
         """Judge how far regions are from wide ones: tissue near their ends is seen in part."""
         thin, long = [], []
         for region in side.held_regions:
@@ -346,7 +346,7 @@ class SplitSearch:
             long.append(0.0 if is_whole else min(max(sides) / max(1, min(sides)) - 1, 3.0))
         return float(0.2 * np.mean(thin) + 0.03 * np.mean(long) + 0.1 * self._raggedness(side))
 
-    def _raggedness(self, side: Side) -> float:
+    def _raggedness(self, side: CutSide) -> float:
         """Tell which share of the training points of its plane a point has not in its region."""
         planes, coordinates = self._layout.planes[side.train], self._layout.coordinates[side.train]
         counts = np.array([r.contains(coordinates[planes == r.plane]).sum()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.training.point_index import Layout
+from napari_lungcls.training.point_index import PointIndex
 from napari_lungcls.training.regions import Region
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.split_search import LEAST_SIDE, SplitSearch
@@ -57,7 +57,7 @@ class Split:
     validation_regions: tuple[Region, ...] = ()
     test_regions: tuple[Region, ...] = ()
 
-    def in_whole_planes(self, layout: Layout) -> Split:
+    def in_whole_planes(self, layout: PointIndex) -> Split:
         """Return the split with regions: if it has none, all planes that its points lie on."""
         if self.train_regions or self.validation_regions or self.test_regions:
             return self
@@ -84,7 +84,7 @@ class Split:
 
 
 def make_splits(
-    layout: Layout, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
+    layout: PointIndex, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
 ) -> list[Split]:
     """Split points as the settings ask: once, or once for each fold of a cross-validation.
 
@@ -136,7 +136,7 @@ def make_splits(
     return splits
 
 
-def coarsest(layout: Layout, settings: TrainingSettings) -> NDArray[np.float64]:
+def coarsest(layout: PointIndex, settings: TrainingSettings) -> NDArray[np.float64]:
     """Return the image pixels per level pixel at the coarsest zoom, `(n_planes,)`."""
     zooms = [layout.plane_zooms(p) if layout.effective else settings.zooms
              for p in range(len(layout.plane_shapes))]  # fmt: skip
@@ -144,7 +144,7 @@ def coarsest(layout: Layout, settings: TrainingSettings) -> NDArray[np.float64]:
 
 
 def _refusal(
-    layout: Layout, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
+    layout: PointIndex, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
 ) -> InputError:
     """Say why there is no split, and what to do about it."""
     parts = (settings.test_fraction > 0) + (settings.folds > 1 or settings.val_fraction > 0) + 1
@@ -172,7 +172,7 @@ def _refusal(
 
 
 def _narrower(
-    layout: Layout, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
+    layout: PointIndex, settings: TrainingSettings, scheme: ClassScheme, rng: np.random.Generator
 ) -> Sequence[str | dict[str, Any]]:
     """Propose the largest change for which there is a split: blocks, or fewer zooms."""
     full = coarsest(layout, settings)

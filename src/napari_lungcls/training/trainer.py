@@ -29,7 +29,7 @@ ASKED_PIXELS = 2**19
 
 
 @dataclass(frozen=True)
-class Part:
+class TrainingPart:
     """One training of a run.
 
     Attributes
@@ -46,7 +46,7 @@ class Part:
 
 
 @dataclass
-class Standing:
+class TrainerState:
     """How far a training is: everything but the arrays, so that it can be written down.
 
     Attributes
@@ -70,7 +70,7 @@ class Standing:
     rng_state: dict[str, Any] = field(default_factory=dict)
 
 
-class Loop:
+class Trainer:
     """Trains one network on one part; `best` always holds what to keep.
 
     Parameters
@@ -88,14 +88,14 @@ class Loop:
     def __init__(
         self,
         examples: Examples,
-        part: Part,
+        part: TrainingPart,
         settings: TrainingSettings,
         engine: Engine,
         seed: tuple[int, int],
     ) -> None:
         self.examples, self.part, self.settings, self.engine = examples, part, settings, engine
         self.rng = np.random.default_rng(seed)
-        self.standing = Standing()
+        self.standing = TrainerState()
         self.best: State = {}
         self.logits: Logits | None = None
         """Of the epoch that is kept, for the validation rows."""
@@ -124,7 +124,7 @@ class Loop:
         judged = ran > 0 and len(self.part.validation) > 0
         return ran >= self.epochs or (judged and self._stopper.is_over(ran - 1))
 
-    def resume(self, standing: Standing, best: State, logits: Logits | None) -> None:
+    def resume(self, standing: TrainerState, best: State, logits: Logits | None) -> None:
         """Go on where another process stood; the engine is loaded already."""
         self.standing, self.best, self.logits = standing, best, logits
         self.rng.bit_generator.state = standing.rng_state
