@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.training.point_index import Pair
 from napari_lungcls.training.run import Trained, TrainingProgress, run_training
 from napari_lungcls.training.settings import TrainingSettings
 

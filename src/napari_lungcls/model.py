@@ -318,7 +318,7 @@ class Model:
         progress: Callable[[int, int], None] | None = None,
     ) -> PointPredictions:
         """Answer labelled points; see `evaluate` for parameters and errors."""
-        from napari_lungcls.evaluation.predictions import answer_pairs
+        from napari_lungcls.inference.at_points import answer_pairs
 
         return answer_pairs(
             self.predictor,

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.training.augmentation import crop_edge, reach
 from napari_lungcls.training.dataset import PointSet, read_point_set
 from napari_lungcls.training.examples import Side
-from napari_lungcls.training.point_index import Pair, PointIndex, place_points
+from napari_lungcls.training.point_index import PointIndex, place_points
 from napari_lungcls.training.regions import Region
 from napari_lungcls.training.run import run_training
 from napari_lungcls.training.settings import TrainingSettings

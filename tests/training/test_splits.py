@@ -14,9 +14,10 @@ import real_section
 from napari_lungcls.annotation import ClassScheme, Points, read_points
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.opening import open_image
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.training.point_index import Pair, PointIndex, place_points
+from napari_lungcls.training.point_index import PointIndex, place_points
 from napari_lungcls.training.regions import Region, region_of
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.split_search import LEAST_SIDE

@@ -18,6 +18,7 @@ from scipy.special import log_softmax
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.evaluation.calibration import Prior
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.at_points import predictions_at
 from napari_lungcls.network.engines import create_engine
@@ -27,7 +28,7 @@ from napari_lungcls.network.parameters import backbone_shapes, stage_of
 from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.training.dataset import PointSet, read_point_set
 from napari_lungcls.training.examples import Side
-from napari_lungcls.training.point_index import Pair, place_points
+from napari_lungcls.training.point_index import place_points
 from napari_lungcls.training.run import Trained, TrainingProgress, run_training
 from napari_lungcls.training.sampler import class_weights, draw_epoch
 from napari_lungcls.training.settings import TrainingSettings

@@ -23,11 +23,12 @@ from napari_lungcls.evaluation.agreement import (
     group_agreement,
     pair_agreement,
 )
+from napari_lungcls.evaluation.answers import PointPredictions
 from napari_lungcls.evaluation.matching import match, same_places
 from napari_lungcls.images.channels import Choice
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.pairs import PathLike
-from napari_lungcls.model import Model
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.utils.names import Folder, KnownImages, comparable, distinct, warn_of_case
 from napari_lungcls.utils.printable import printable
@@ -146,7 +147,7 @@ def compare(
 
 def compare_with_model(
     observers: Sequence[Observer],
-    model: Model,
+    predict: Callable[[ImageStack, Points], PointPredictions],
     image: PathLike,
     pixel_size: float | None = None,
     channels: Choice | None = None,
@@ -155,6 +156,8 @@ def compare_with_model(
     seed: int = 0,
 ) -> Iterator[PairAgreement]:
     """Compare each observer with a model's predictions at that observer's points.
+
+    `predict` is `Model.answers` of the model.
 
     Raises
     ------
@@ -173,15 +176,14 @@ def compare_with_model(
                 "column 'image'"
             )
         points = each.points.select(on_image)
-        codes = points.codes(model.scheme)
-        probabilities = model.answers(stack, points).probabilities
-        said = predicted_class(probabilities, model.document.threshold).astype(np.int64)
+        found = predict(stack, points)
+        said = predicted_class(found.probabilities, found.threshold).astype(np.int64)
         if progress:
             progress(k + 1, len(observers))
         yield pair_agreement(
-            (each.name, codes),
+            (each.name, found.codes),
             (MODEL, said),
-            model.scheme.names,
+            found.scheme.names,
             unmatched=(int((~on_image).sum()), 0),
             seed=seed,
         )

@@ -13,6 +13,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.metrics import Objective
 from napari_lungcls.hyperparameter_search.space import AUGMENTATION, Space, default_space
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 from napari_lungcls.run_identity import digest
@@ -26,7 +27,7 @@ from napari_lungcls.training.initialization import (
     points_identity,
     settings_identity,
 )
-from napari_lungcls.training.point_index import Pair, PointIndex, place_points
+from napari_lungcls.training.point_index import PointIndex, place_points
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.splits import Split, make_splits
 

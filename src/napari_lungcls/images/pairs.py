@@ -20,6 +20,9 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.utils.names import Folder, KnownImages, comparable, distinct
 from napari_lungcls.utils.printable import printable
 
+Pair = tuple[ImageStack, Points]
+"""An image and its points."""
+
 PathLike = str | os.PathLike[str]
 AnyPoints = Points | PathLike
 

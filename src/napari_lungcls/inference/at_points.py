@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,9 @@ from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
+from napari_lungcls.evaluation.answers import PointPredictions
 from napari_lungcls.images.geometry import map_cell
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.stack import ImageStack, check_inside, plane_indices
 from napari_lungcls.inference.grid import MapGrid
 from napari_lungcls.inference.painter import Painter
@@ -195,3 +198,56 @@ def _logits(
     for part, (i, j), logits in zip(parts, diagonals, answers, strict=True):
         found[part] = painter.painting.to_numpy(logits)[:, i, j].T
     return found
+
+
+def answer_pairs(
+    predictor: Predictor,
+    pairs: Sequence[Pair],
+    *,
+    stride: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> PointPredictions:
+    """Predict the labelled points of images.
+
+    Parameters
+    ----------
+    predictor
+        The network and what its model file says about it.
+    pairs
+        Images with their points.
+    stride
+        Image pixels between the cells of the map to sample; if not given, the network is
+        evaluated exactly at the points.
+    progress
+        Called with the points done and the total.
+
+    Raises
+    ------
+    InputError
+        When a point's class is unknown, or image, points and model do not fit.
+    """
+    document = predictor.document
+    codes = np.concatenate([points.codes(document.scheme) for _, points in pairs])
+    probabilities = np.empty((len(codes), len(document.scheme)), np.float32)
+    first = done = 0
+    for pair in pairs:
+        own = probabilities[first : first + len(pair[1])]
+        for rows, found in _answers(predictor, pair, stride):
+            own[rows] = found
+            done += len(found)
+            if progress:
+                progress(done, len(codes))
+        first += len(own)
+    return PointPredictions(
+        codes, probabilities, document.scheme, document.temperature, document.threshold, pairs
+    )
+
+
+def _answers(
+    predictor: Predictor, pair: Pair, stride: int | None
+) -> Iterator[tuple[Any, NDArray[np.float32]]]:
+    stack, points = pair
+    where, source = points.coordinates, points.source
+    if stride is None:
+        return predictions_at(predictor, stack, where, source)
+    return painted_at_points(predictor, stack, where, stride=stride, points=source)

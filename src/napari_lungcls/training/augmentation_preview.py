@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import middle, to_image
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.network.spec import Normalisation
 from napari_lungcls.network.tiles import Tiles
@@ -27,7 +28,7 @@ from napari_lungcls.training.augmentation import (
 from napari_lungcls.training.dataset import PointSet, read_point_set
 from napari_lungcls.training.examples import Crops, Side
 from napari_lungcls.training.initialization import Initialization, normalisation_of
-from napari_lungcls.training.point_index import Pair, PointIndex, place_points
+from napari_lungcls.training.point_index import PointIndex, place_points
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.splits import Rows
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import middle, reflect, to_image, to_zoomed
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pyramid import BlockCache, ZoomedPlane
 from napari_lungcls.images.stack import ImageStack, stack_dtype
 from napari_lungcls.network.tiles import Tiles
 from napari_lungcls.training.examples import Crops, Side
-from napari_lungcls.training.point_index import Pair, PointIndex
+from napari_lungcls.training.point_index import PointIndex
 from napari_lungcls.training.regions import Region
 from napari_lungcls.training.splits import Rows
 from napari_lungcls.utils.memory import scratch

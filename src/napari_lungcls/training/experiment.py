@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.evaluation.held_out import HeldOut, evaluate_held_out
 from napari_lungcls.network.engines import Engine, State
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.training.checkpoint import Checkpoint
 from napari_lungcls.training.examples import Examples, Side
+from napari_lungcls.training.held_out import HeldOut, evaluate_held_out
 from napari_lungcls.training.history import EpochRecord
 from napari_lungcls.training.initialization import Initialization, continue_network, start_network
 from napari_lungcls.training.linear_probe import fit_linear_probe, poses_for

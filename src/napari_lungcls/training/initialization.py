@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.evaluation.held_out import check_aim
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.network.compatibility import colour_remark
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
 from napari_lungcls.network.model_file import ModelDocument, is_model_file, read_model
@@ -33,7 +33,8 @@ from napari_lungcls.network.spec import (
 from napari_lungcls.run_identity import describe_images, digest
 from napari_lungcls.training.augmentation import check_changes
 from napari_lungcls.training.examples import Examples, Side
-from napari_lungcls.training.point_index import Pair, PointIndex, count_points, density_of
+from napari_lungcls.training.held_out import check_aim
+from napari_lungcls.training.point_index import PointIndex, count_points, density_of
 from napari_lungcls.training.settings import TrainingSettings
 
 SAMPLE_PIXELS = 2**20

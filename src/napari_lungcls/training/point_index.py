@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.columns import GROUP_COLUMN
-from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import check_zooms, effective_zooms, size_remark
 from napari_lungcls.images.stack import ImageStack, check_inside, plane_indices
 from napari_lungcls.utils.names import comparable, path_key, warn_of_case
@@ -23,8 +23,6 @@ COMPRESSED = 16
 
 SQUARE = 256
 """Edge of the squares in which the density of points is measured, in pixels."""
-
-Pair = tuple[ImageStack, Points]
 
 
 @dataclass(frozen=True)

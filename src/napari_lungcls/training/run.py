@@ -11,6 +11,7 @@ import numpy as np
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.answers import Answers, PointPredictions
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.network.engines import State
 from napari_lungcls.network.model_file import ModelDocument
@@ -25,7 +26,7 @@ from napari_lungcls.training.initialization import (
     points_identity,
     settings_identity,
 )
-from napari_lungcls.training.point_index import Pair, place_points
+from napari_lungcls.training.point_index import place_points
 from napari_lungcls.training.progress import Clock, TrainingProgress
 from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.training.splits import Split, make_splits
