@@ -28,7 +28,7 @@ COARSEST = 32.0
 """Largest standard deviation of the forest's Gaussians, in pixels."""
 ZOOMS, STAGES, CHANNELS = (1, 2, 4), (0, 1, 2, 3), (64, 64, 128, 256)
 HALO = 32
-"""Level pixels of reflection around an image: whole cells of every stage."""
+"""Zoomed pixels of reflection around an image: whole cells of every stage."""
 STRENGTH = 0.01
 """C of the logistic regression."""
 ROWS = 16

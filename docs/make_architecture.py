@@ -64,6 +64,8 @@ def draw() -> None:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     for (above, below), n in sorted(imports().items()):
+        if below in LAYERS[-1]:
+            continue  # everything uses these
         (x0, y0), (x1, y1) = places[above], places[below]
         upwards = y1 > y0
         axes.annotate(

@@ -74,7 +74,7 @@ def intensity_engine(spec: NetworkSpec, heads: Mapping[tuple[int, int], float]) 
     """Build a network whose first logit is a weighted sum of intensities at the point.
 
     Every cell of detail and stem holds the red value at its centre, every cell of a layer the
-    mid-range, (max + min) / 2, of the nine red values at steps of 2 level pixels around its
+    mid-range, (max + min) / 2, of the nine red values at steps of 2 zoomed pixels around its
     centre: the value itself wherever the level is linear. The other logits are 0. Intensities
     must lie between 0 and `CEILING`.
 

@@ -36,7 +36,7 @@ class Spy:
 
 
 def averaging(size: int, zoom: float) -> NDArray[np.float64]:
-    """Weights (level pixels, pixels) by overlap, or linear interpolation to enlarge."""
+    """Weights (zoomed pixels, pixels) by overlap, or linear interpolation to enlarge."""
     count = max(1, int(np.ceil(size / zoom - 1e-9)))
     j, i = np.arange(count)[:, None], np.arange(size)
     if zoom < 1:
@@ -197,7 +197,7 @@ def test_a_window_costs_little_more_than_it_shows_at_any_zoom(zoom: int) -> None
     level = ZoomedPlane(ImageStack(image).plane(), zoom, BlockCache())
     first = 50_000 // zoom
     level.read(first, first, 64, 64)
-    # Blocks of 512 image pixels, or of 64 level pixels: four of them at worst.
+    # Blocks of 512 image pixels, or of 64 zoomed pixels: four of them at worst.
     assert image.pixels <= 4 * max(512, 64 * zoom) ** 2
 
 

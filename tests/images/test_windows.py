@@ -131,7 +131,7 @@ def test_windows_go_where_they_are_wanted_and_cost_one_read_per_block() -> None:
 def test_a_window_sits_on_the_pixels_that_geometry_names() -> None:
     image = np.zeros((64, 64), np.float32)
     image[24:28, 40:44] = 1
-    # At zoom 4 this is level pixel (6, 10).
+    # At zoom 4 this is zoomed pixel (6, 10).
     point = np.array([[to_image(6, 4), to_image(10, 4)]])
     windows, places = read_windows(ImageStack(image), point, [4], 16)
     assert np.argwhere(windows[0, 0, ..., 0]).tolist() == np.rint(places[0]).tolist()

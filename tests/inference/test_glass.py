@@ -21,7 +21,7 @@ from napari_lungcls.network.engines.torch import convolution as torch_convolving
 from napari_lungcls.network.engines.torch import fine as torch_fine
 from napari_lungcls.network.engines.torch import painting as torch_painting
 
-# Two layers see 49 level pixels far, less than the halo that glass is judged by.
+# Two layers see 49 zoomed pixels far, less than the halo that glass is judged by.
 SPEC = make_spec(zooms=(1, 3), stages=(-1, 0, 1, 2), hidden=6)
 ENGINE = random_engine(SPEC, 3)
 MODEL = Model(make_document(SPEC), ENGINE.state(), device="cpu")

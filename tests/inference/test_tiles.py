@@ -21,7 +21,7 @@ from napari_lungcls.network.engines.interpolation import Taps
 from napari_lungcls.network.engines.protocol import HALO
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (230, 210, 3), np.uint8)
-# Two layers see 50 level pixels far, less than the halo: tiles are exact.
+# Two layers see 50 zoomed pixels far, less than the halo: tiles are exact.
 EXACT = random_engine(make_spec(zooms=(1, 3), stages=(-1, 0, 1, 2), hidden=5))
 DEEP = random_engine(make_spec(stages=(1, 2, 3, 4), tile=64))
 PLAIN = random_engine(make_spec(classes=3, hidden=0))

@@ -94,7 +94,7 @@ def test_every_point_in_a_tile_is_learned_where_it_is(
             if (place[k] < 0).any() or (place[k] > 31).any():
                 continue  # in the outer half of a pixel at the edge
             found = seen_at(tiles.pixels[owner, k], place[k])
-            # Pixels that a level pixel covers in part have their weight at their centres.
+            # Pixels that a zoomed pixel covers in part have their weight at their centres.
             error = np.abs(found[:2] - where[row]).max()
             assert error < (0.02 if size == 0.5 else 0.15)
     # All that lie in the crops were found, each of them in every crop.
@@ -169,7 +169,7 @@ def test_no_pixel_beyond_a_side_s_regions_is_read(
     half = [(zoom - 1) / 2 for zoom in (coarse, 2 * coarse)]
     for pixels in (crops.pixels, *(tiles.pixels for _, tiles in answered)):
         for k in range(2):
-            # A level pixel is the mean of rows and columns that lie half of it around.
+            # A zoomed pixel is the mean of rows and columns that lie half of it around.
             y, x = pixels[:, k, ..., 0], pixels[:, k, ..., 1]
             off = half[k] - 1e-3
             assert y.min() - off >= top

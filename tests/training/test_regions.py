@@ -1,4 +1,4 @@
-"""Regions: which level pixels they hold, and what is left beside others."""
+"""Regions: which zoomed pixels they hold, and what is left beside others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_level_pixels_of_a_region_read_its_pixels_and_no_others(
     level = ZoomedPlane(ImageStack(outside(region), rgb=False).plane(), zoom)
     part = region.level(zoom, SHAPE)
     assert part.area == 0 or np.isfinite(read(level, part)).all()
-    # One level pixel more on any side would read another region: none is left out.
+    # One zoomed pixel more on any side would read another region: none is left out.
     height, width = level.shape
     more = [
         Region(0, part.top - 1, part.left, part.top, part.right),

@@ -164,7 +164,7 @@ def stored(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
 def readable(
     stack: ImageStack, layout: PointIndex, regions: tuple[Region, ...]
 ) -> list[tuple[Region, float]]:
-    """List what a side may read: level pixels of each of its regions, at each zoom."""
+    """List what a side may read: zoomed pixels of each of its regions, at each zoom."""
     assert len(stack.leading) == 0
     return [
         (region.level(zoom, layout.plane_shapes[region.plane]), zoom)
@@ -233,7 +233,7 @@ def test_no_pixel_is_read_by_training_and_by_another_part(
 
 
 def pixels_read(part: Region, zoom: float, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Count out the image pixels that level pixels are computed from without a pyramid."""
+    """Count out the image pixels that zoomed pixels are computed from without a pyramid."""
     slices = []
     for first, stop, size in zip(
         (part.top, part.left), (part.bottom, part.right), shape, strict=True

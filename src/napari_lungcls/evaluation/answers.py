@@ -22,7 +22,7 @@ from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.utils.printable import printable
 
 SHOWN = 96
-"""Edge of what is shown around a point, in level pixels."""
+"""Edge of what is shown around a point, in zoomed pixels."""
 
 
 class Place(NamedTuple):

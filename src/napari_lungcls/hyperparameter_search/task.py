@@ -60,7 +60,7 @@ class Task:
     zooms
         All that any trial looks at; those of the layout.
     reach
-        How far from its point a crop of any trial can end, in level pixels.
+        How far from its point a crop of any trial can end, in zoomed pixels.
     """
 
     pairs: tuple[Pair, ...]

@@ -52,7 +52,7 @@ SQUARE = 512
 """Edge in image pixels of the squares whose points are answered together."""
 
 MARGIN = 160
-"""Level pixels around points that are computed: with the halo as much as layer4 sees."""
+"""Zoomed pixels around points that are computed: with the halo as much as layer4 sees."""
 
 TOGETHER = 48
 """Points whose rows and columns make one grid, of which its diagonal is wanted."""

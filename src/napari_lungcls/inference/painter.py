@@ -41,7 +41,7 @@ class Painter:
     spec
         Its shape.
     zooms
-        Image pixels per level pixel for each of the network's zooms, see `effective_zooms`.
+        Image pixels per zoomed pixel for each of the network's zooms, see `effective_zooms`.
     temperature
         Logits are divided by it.
     threshold
@@ -262,7 +262,7 @@ class Painter:
         margin: int = 0,
         keeps: bool = False,
     ) -> Area:
-        """Give the level positions of which cells are needed for image positions.
+        """Give the zoomed positions of which cells are needed for image positions.
 
         A margin ends with the image. Where all cells of the stem are kept, one more must be
         there behind the last position.

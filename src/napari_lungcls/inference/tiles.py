@@ -32,7 +32,7 @@ Place = tuple[int, int, int, int]
 Read = Callable[[int, int, int, int], NDArray[Any]]
 Span = tuple[float, float]
 Positions = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Rows and columns of a grid of level positions, ascending."""
+"""Rows and columns of a grid of zoomed positions, ascending."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class StageCells:
     values
         `(rows, columns, summed)`.
     top, left
-        Level pixel on which the first cell is centred.
+        Zoomed pixel on which the first cell is centred.
     stride
-        Level pixels between cells.
+        Zoomed pixels between cells.
     """
 
     values: Any
@@ -55,7 +55,7 @@ class StageCells:
     stride: int
 
     def term(self, y: NDArray[np.float64], x: NDArray[np.float64], tile: int | None) -> Term:
-        """Say how the cells are read at the grid of level positions `y` × `x`.
+        """Say how the cells are read at the grid of zoomed positions `y` × `x`.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ def region_cells(
     zoom
         The network's own name of the zoom.
     span
-        First and last level position that will be asked for, along y and x.
+        First and last zoomed position that will be asked for, along y and x.
     lattices
         Where all stages are read at once. Without them all cells are kept.
 

@@ -79,7 +79,7 @@ class NetworkSpec(BaseModel):
     zooms
         Factors by which the image is shrunk before the backbone looks.
     tile
-        Edge of the square pieces of tissue that are learned from, in level pixels. The readout
+        Edge of the square pieces of tissue that are learned from, in zoomed pixels. The readout
         `mean` averages over as much.
     stages
         What is read: `layer1` … `layer4` as 1 … 4, the stem as 0, and two small convolutions

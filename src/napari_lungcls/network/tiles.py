@@ -17,11 +17,11 @@ class Tiles:
     Attributes
     ----------
     pixels
-        `(n, zooms, y, x, 3)` level pixels, in intensities of the image, any type.
+        `(n, zooms, y, x, 3)` zoomed pixels, in intensities of the image, any type.
     owner
         `(m,)` the tile in which each point lies.
     places
-        `(m, zooms, 2)` `(y, x)` of each point in its tile, in level pixels; what lies beyond
+        `(m, zooms, 2)` `(y, x)` of each point in its tile, in zoomed pixels; what lies beyond
         the outermost cells is read as they are. A readout `mean` does not look at them.
     factors
         `(m, zooms)` by which what is read of each zoom is multiplied, 0 for a zoom that is

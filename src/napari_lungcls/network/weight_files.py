@@ -22,7 +22,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 Shape = tuple[int | None, ...]
 """Shape of an array that is expected; None stands for any positive length."""
 
-_PREFIXES = ("module.", "model.", "backbone.", "trunk.")
+_PREFIXES = ("module.", "model.", "backbone.", "backbone.")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _FLOATS = {"F16", "F32", "F64", "float16", "bfloat16", "float32", "float64"}
 _MAX_BYTES = 2 * 1024**3

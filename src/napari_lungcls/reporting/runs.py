@@ -34,7 +34,7 @@ def training_facts(document: ModelDocument) -> dict[str, str]:
     facts = {
         "classes": ", ".join(document.scheme.names),
         "zooms": ", ".join(map(str, network.zooms)),
-        "tile": f"{network.tile} level pixels",
+        "tile": f"{network.tile} zoomed pixels",
         "stages": ", ".join(STAGE_NAMES[stage] for stage in network.stages),
         "hidden units": str(network.hidden or "none, linear heads"),
         "pixel size": "unknown" if document.pixel_size is None else f"{document.pixel_size:g} µm",

@@ -56,7 +56,7 @@ class Pose:
 
 
 def crop_edge(settings: TrainingSettings) -> int:
-    """Return the edge of the crops that tiles are made of, in level pixels."""
+    """Return the edge of the crops that tiles are made of, in zoomed pixels."""
     tile = settings.tile
     assert tile is not None
     if settings.rotation != "any" and not settings.scale and not settings.elastic:
@@ -68,7 +68,7 @@ def crop_edge(settings: TrainingSettings) -> int:
 
 
 def reach(settings: TrainingSettings) -> int:
-    """Return how far from a point, in level pixels, a crop that it lies in can end."""
+    """Return how far from a point, in zoomed pixels, a crop that it lies in can end."""
     return crop_edge(settings)
 
 
@@ -139,11 +139,11 @@ def posed(pixels: NDArray[Any], pose: Pose, size: int) -> NDArray[np.float32]:
     Parameters
     ----------
     pixels
-        `(n, zooms, c, c, 3)` level pixels.
+        `(n, zooms, c, c, 3)` zoomed pixels.
     pose
         How each tile lies over its crop.
     size
-        Edge of the tiles in level pixels.
+        Edge of the tiles in zoomed pixels.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def posed(pixels: NDArray[Any], pose: Pose, size: int) -> NDArray[np.float32]:
 
 
 def places_in_tiles(crops: Crops, pose: Pose, size: int) -> NDArray[np.float64]:
-    """Give where in their tiles the points of crops lie, `(m, zooms, 2)`, in level pixels."""
+    """Give where in their tiles the points of crops lie, `(m, zooms, 2)`, in zoomed pixels."""
     step = crops.places - middle(crops.pixels.shape[2])
     inverse = np.linalg.inv(pose.matrix)[crops.owner]
     straight: NDArray[np.float64] = np.einsum("mij,mzj->mzi", inverse, step) + middle(size)

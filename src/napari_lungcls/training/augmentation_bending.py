@@ -31,18 +31,18 @@ def random_bend(most: float, places: Floats, size: int, rng: np.random.Generator
     Parameters
     ----------
     most
-        Largest shift against the point, in level pixels.
+        Largest shift against the point, in zoomed pixels.
     places
         `(n, zooms, 2)` where in its tile the bend leaves alone.
     size
-        Edge of the tiles in level pixels.
+        Edge of the tiles in zoomed pixels.
     rng
         Source of the draws.
 
     Returns
     -------
     ndarray, (n, zooms, 2, size, size)
-        Level pixels along y and x, for every pixel of the tiles.
+        Zoomed pixels along y and x, for every pixel of the tiles.
     """
     n, zooms = places.shape[:2]
     spans = min(SPANS, max(1, math.floor((size - 1) / (FOLDS * most))))

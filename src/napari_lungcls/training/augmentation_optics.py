@@ -31,7 +31,7 @@ def blurred(tiles: Tiles, sigma: NDArray[np.float64]) -> Tiles:
     tiles
         `(n, zooms, y, x, 3)`.
     sigma
-        `(n, zooms)` standard deviations of the Gaussian, in level pixels.
+        `(n, zooms)` standard deviations of the Gaussian, in zoomed pixels.
     """
     out = np.empty_like(tiles)
     for index in np.ndindex(*sigma.shape):

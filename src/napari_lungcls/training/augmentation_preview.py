@@ -35,7 +35,7 @@ from napari_lungcls.training.splits import Rows
 Picture = NDArray[np.uint8]
 
 SHOWN = 128
-"""Edge of the part of a tile that is shown around a point, in level pixels."""
+"""Edge of the part of a tile that is shown around a point, in zoomed pixels."""
 LEAST = 64
 """Least edge of a tile in the picture; smaller ones are enlarged by a whole factor."""
 GAP, LINE = 4, 16
@@ -189,7 +189,7 @@ class _Sheet:
     zooms
         A row for each of them.
     edge
-        Of what is shown of a tile, in level pixels.
+        Of what is shown of a tile, in zoomed pixels.
     columns
         Tiles in a row.
     """

@@ -23,13 +23,13 @@ from napari_lungcls.training.splits import Rows
 from napari_lungcls.utils.memory import scratch
 
 BLOCK = 256
-"""Edge of the blocks of level pixels that are kept, those near points."""
+"""Edge of the blocks of zoomed pixels that are kept, those near points."""
 
 MARGIN = 8
-"""Level pixels that lie at least between a point and the edge of the tile drawn for it."""
+"""Zoomed pixels that lie at least between a point and the edge of the tile drawn for it."""
 
 ANSWERED = 256
-"""Least edge of the tiles through which points are answered, in level pixels."""
+"""Least edge of the tiles through which points are answered, in zoomed pixels."""
 
 Rectangle = tuple[int, int, int, int]
 """First row and column of a part of a level, and those behind its last."""
@@ -44,7 +44,7 @@ class PointSet:
     layout
         Where they lie, and their classes.
     blocks
-        `(blocks, BLOCK, BLOCK, 3)` level pixels.
+        `(blocks, BLOCK, BLOCK, 3)` zoomed pixels.
     index
         For each plane and zoom `(rows, columns)` the block that is there, −1 where no point
         is near.
@@ -159,7 +159,7 @@ class PointSet:
         -------
         pixels : ndarray, (n, zooms, edge, edge, 3)
         corners : ndarray, (n, zooms, 2)
-            The first level pixel of each.
+            The first zoomed pixel of each.
         """
         n, zooms = len(origins), len(self.zooms)
         pixels = np.empty((n, zooms, edge, edge, 3), self.blocks.dtype)
@@ -214,24 +214,24 @@ class PointSet:
         return largest[0 if rng is None else int(rng.integers(len(largest)))]
 
     def _rectangle(self, region: Region, zoom: int) -> Rectangle:
-        """Give the level pixels that read no pixel outside of a region."""
+        """Give the zoomed pixels that read no pixel outside of a region."""
         shape = self.layout.plane_shapes[region.plane]
         found = region.level(self._plane_zoom(region.plane, zoom), shape)
         return found.top, found.left, found.bottom, found.right
 
     def _levels(self, rows: Rows) -> NDArray[np.float64]:
-        """Give level positions `(m, zooms, 2)`."""
+        """Give zoomed positions `(m, zooms, 2)`."""
         return self._every_level[rows][:, list(self.zooms)]
 
     @cached_property
     def _every_level(self) -> NDArray[np.float64]:
-        """Level positions of all points at all zooms, `(n, zooms, 2)`."""
+        """Zoomed positions of all points at all zooms, `(n, zooms, 2)`."""
         pairs = [pair for pair, _ in self.layout.plane_places]
         effective = np.array([self.layout.effective[pair] for pair in pairs])[self.layout.planes]
         return to_zoomed(self.layout.coordinates[:, np.newaxis], effective[..., np.newaxis])
 
     def _plane_zoom(self, plane: int, zoom: int) -> float:
-        """Image pixels per level pixel of a plane; `zoom` numbers the zooms of the layout."""
+        """Image pixels per zoomed pixel of a plane; `zoom` numbers the zooms of the layout."""
         return self.layout.effective[self.layout.plane_places[plane][0]][zoom]
 
 
@@ -247,7 +247,7 @@ def read_point_set(
     layout
         Where these lie.
     reach
-        How far from its point a crop can end, in level pixels.
+        How far from its point a crop can end, in zoomed pixels.
 
     Yields
     ------

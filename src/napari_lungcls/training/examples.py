@@ -41,13 +41,13 @@ class Crops:
     Attributes
     ----------
     pixels
-        `(n, zooms, c, c, 3)` level pixels.
+        `(n, zooms, c, c, 3)` zoomed pixels.
     rows
         `(m,)` the examples that lie in them; one may lie in several.
     owner
         `(m,)` in which.
     places
-        `(m, zooms, 2)` where, in level pixels.
+        `(m, zooms, 2)` where, in zoomed pixels.
     """
 
     pixels: NDArray[Any]

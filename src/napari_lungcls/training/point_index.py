@@ -47,10 +47,10 @@ class PointIndex:
     groups
         `(n,)` numbers of the groups that the points name, or None when none does.
     effective
-        For each pair, pixels of its image per level pixel, see `effective_zooms`.
+        For each pair, pixels of its image per zoomed pixel, see `effective_zooms`.
     cut_steps, cut_gaps
         For each numbered plane, the pixels of which lines between regions are a multiple, so
-        that neither a stored nor a computed level pixel lies across a line; and the pixels to
+        that neither a stored nor a computed zoomed pixel lies across a line; and the pixels to
         leave free on each side where that cannot be. 1 and 0 for all where empty.
     """
 
@@ -70,7 +70,7 @@ class PointIndex:
         return len(self.codes)
 
     def plane_zooms(self, plane: int) -> tuple[float, ...]:
-        """Return the pixels per level pixel on a numbered plane."""
+        """Return the pixels per zoomed pixel on a numbered plane."""
         return self.effective[self.plane_places[plane][0]]
 
 
@@ -225,9 +225,9 @@ def _check_same(
 def _cuts(stack: ImageStack, zooms: tuple[float, ...]) -> tuple[int, int]:
     """Return the step of lines between regions on planes of an image, and the gap to leave.
 
-    A level pixel is averaged from a stored level of the pyramid that is not coarser than it:
+    A zoomed pixel is averaged from a stored level of the pyramid that is not coarser than it:
     a line must not cross a pixel of that. Lines on multiples of `COMPRESSED` keep the blocks
-    of JPEG on one side too, and lines on multiples of the zooms waste no level pixel.
+    of JPEG on one side too, and lines on multiples of the zooms waste no zoomed pixel.
     """
     stored = [f for f in stack.factors if f <= max(zooms) * (1 + 1e-9)]
     whole = [int(f) for f in stored if f.is_integer()]

@@ -23,7 +23,7 @@ class Region:
     plane
         Number of the plane, as in `Layout.planes`.
     top, left, bottom, right
-        In image pixels; `Region.level` gives the same in level pixels.
+        In image pixels; `Region.level` gives the same in zoomed pixels.
     """
 
     plane: int
@@ -74,20 +74,20 @@ class Region:
         )
 
     def level(self, zoom: float, plane_shape: Sequence[int]) -> Region:
-        """Return the level pixels that are computed from pixels of this region alone.
+        """Return the zoomed pixels that are computed from pixels of this region alone.
 
         Parameters
         ----------
         zoom
-            Image pixels per level pixel; not necessarily an integer.
+            Image pixels per zoomed pixel; not necessarily an integer.
         plane_shape
-            Height and width of the plane in image pixels: the last level pixel of a plane may
+            Height and width of the plane in image pixels: the last zoomed pixel of a plane may
             be covered in part.
 
         Returns
         -------
         Region
-            In level pixels of the same plane; empty where the region has less than one.
+            In zoomed pixels of the same plane; empty where the region has less than one.
         """
         top, bottom = _level_range(self.top, self.bottom, zoom, int(plane_shape[0]))
         left, right = _level_range(self.left, self.right, zoom, int(plane_shape[1]))
@@ -171,13 +171,13 @@ def _edges(first: int, stop: int, ends: Sequence[tuple[int, int]]) -> NDArray[np
 
 
 def _level_range(first: int, stop: int, zoom: float, size: int) -> tuple[int, int]:
-    """Return the level pixels, along an axis, that read image pixels `first … stop − 1` only."""
+    """Return the zoomed pixels, along an axis, that read image pixels `first … stop − 1` only."""
     if zoom >= 1:
         # An average over zoom·j … zoom·(j + 1).
         low = math.ceil(first / zoom - _ROUNDING)
         high = math.floor(stop / zoom + _ROUNDING)
     else:
-        # Interpolated between the pixels before and after the centre of the level pixel.
+        # Interpolated between the pixels before and after the centre of the zoomed pixel.
         low = math.ceil(float(to_zoomed(first, zoom)) - _ROUNDING)
         high = math.floor(float(to_zoomed(stop - 1, zoom)) + _ROUNDING) + 1
     return (0 if first <= 0 else low), (zoomed_size(size, zoom) if stop >= size else high)

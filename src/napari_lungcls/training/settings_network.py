@@ -38,7 +38,7 @@ class NetworkSettings(BaseModel):
     tile: int | None = setting(
         None,
         "Tile",
-        "edge of the pieces of tissue that are learned from, in level pixels [as the density of "
+        "edge of the pieces of tissue that are learned from, in zoomed pixels [as the density of "
         "the points asks for]",
         SEES,
         unit="px",

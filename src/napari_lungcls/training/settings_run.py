@@ -17,7 +17,7 @@ STEPS_PER_EPOCH = 40
 """Steps between two looks at the validation points, at most where points are learned from."""
 
 PIXELS = 2**18
-"""Level pixels of a step's tiles at the finest zoom, where the program chooses their number."""
+"""Zoomed pixels of a step's tiles at the finest zoom, where the program chooses their number."""
 
 LARGE, SMALL = 256, 128
 """Tiles of many points, and of few."""

@@ -19,10 +19,10 @@ from napari_lungcls.training.split_groups import By, Cutter, choose_units
 Mask = NDArray[np.bool_]
 
 LEAST_SIDE = 32
-"""Level pixels at the coarsest zoom that the side of a region has at least, if it is cut."""
+"""Zoomed pixels at the coarsest zoom that the side of a region has at least, if it is cut."""
 
 GOOD_SIDE = 64
-"""Level pixels that it should have."""
+"""Zoomed pixels that it should have."""
 
 TRIES = 40
 """How often planes, images or groups are drawn by lot."""
@@ -65,7 +65,7 @@ class SplitSearch:
     classes
         Number of classes.
     coarsest
-        `(n_planes,)` image pixels per level pixel at the coarsest zoom.
+        `(n_planes,)` image pixels per zoomed pixel at the coarsest zoom.
     rng
         Draws proposals.
     """

@@ -137,7 +137,7 @@ def make_splits(
 
 
 def coarsest(layout: PointIndex, settings: TrainingSettings) -> NDArray[np.float64]:
-    """Return the image pixels per level pixel at the coarsest zoom, `(n_planes,)`."""
+    """Return the image pixels per zoomed pixel at the coarsest zoom, `(n_planes,)`."""
     zooms = [layout.plane_zooms(p) if layout.effective else settings.zooms
              for p in range(len(layout.plane_shapes))]  # fmt: skip
     return np.array([max(on_plane) for on_plane in zooms], np.float64)

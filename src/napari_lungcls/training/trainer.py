@@ -25,7 +25,7 @@ from napari_lungcls.training.splits import Rows
 Logits = NDArray[np.float32]
 
 ASKED_PIXELS = 2**19
-"""Level pixels of the tiles that are answered at once."""
+"""Zoomed pixels of the tiles that are answered at once."""
 
 
 @dataclass(frozen=True)

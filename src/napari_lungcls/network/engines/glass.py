@@ -13,7 +13,7 @@ from napari_lungcls.network.engines.receptive_field import STEM_RADIUS, Ends, bl
 from napari_lungcls.network.engines.rectangles import Bools
 
 GRANULE = 32
-"""Edge in level pixels of the squares that are computed or not; the deepest stage's stride."""
+"""Edge in zoomed pixels of the squares that are computed or not; the deepest stage's stride."""
 
 FINE = 16
 """Edge of these squares behind the stem."""

@@ -21,7 +21,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """The numbers that a backbone computes with; `auto` is the fastest that the device is good at."""
 
 HALO = 64
-"""Level pixels around a tile that are computed and thrown away."""
+"""Zoomed pixels around a tile that are computed and thrown away."""
 
 FINE = (-1, 0)
 """Stages with so many cells that they are read where a map needs them, and never kept."""
@@ -103,7 +103,7 @@ class ReadGrid:
     stage
         Of the network.
     y, x
-        Ascending positions in level pixels, counted from the first pixel behind the halo.
+        Ascending positions in zoomed pixels, counted from the first pixel behind the halo.
     out
         `(len(y), len(x), summed)` on the device; what the stage says is added to it.
     """
@@ -150,7 +150,7 @@ class Painting(Protocol):
     precision
         What the backbone computes with: fp32, bf16 or fp16.
     tile
-        Edge of the tiles that suit it best, in level pixels and without their halo.
+        Edge of the tiles that suit it best, in zoomed pixels and without their halo.
     """
 
     precision: str
@@ -161,7 +161,7 @@ class Painting(Protocol):
     ) -> dict[int, Any]:
         """Project the cells of a tile: stage to `(rows, columns, summed)`, without bias.
 
-        `pixels` is `(y + 2·HALO, x + 2·HALO, 3)` level pixels, `y` and `x` multiples of the
+        `pixels` is `(y + 2·HALO, x + 2·HALO, 3)` zoomed pixels, `y` and `x` multiples of the
         deepest stride. Stages that have lattices are read there, at positions in `[0, y)` and
         `[0, x)`, and not returned; stem and detail always are. For another layer with stride
         `s` there are `y / s + 1` by `x / s + 1` cells; the first is centred on pixel
@@ -272,7 +272,7 @@ class Engine(Protocol):
     def head_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
         """Project every cell of a tile: stage to `(summed, rows, columns)`, without bias.
 
-        `tile` is `(y, x, 3)` level pixels of one of the network's zooms; cell `i` of a
+        `tile` is `(y, x, 3)` zoomed pixels of one of the network's zooms; cell `i` of a
         stage with stride `s` is centred on the tile's pixel `s·i`. `heads.Heads`
         has the bias and what follows.
         """

@@ -12,11 +12,11 @@ Ends = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Of each cell along an axis: the first that it sees, and the first behind that."""
 
 STEM_RADIUS = 3 + 1 * 2
-"""Level pixels that a cell after the stem sees on each side: 7 × 7, then the pool at stride 2."""
+"""Zoomed pixels that a cell after the stem sees on each side: 7 × 7, then the pool at stride 2."""
 
 
 def block_radius(stage: int, block: int) -> int:
-    """Give how many level pixels a cell sees on each side after a stage's block 1 or 2."""
+    """Give how many zoomed pixels a cell sees on each side after a stage's block 1 or 2."""
     radius, incoming = STEM_RADIUS, STAGE_STRIDES[1]
     for each in range(1, stage + 1):
         # Two 3 × 3 convolutions a block, of which the first still walks on the stage before.
@@ -27,7 +27,7 @@ def block_radius(stage: int, block: int) -> int:
 
 
 def stage_radius(stage: int) -> int:
-    """Give how many level pixels a cell of a stage sees on each side of its centre."""
+    """Give how many zoomed pixels a cell of a stage sees on each side of its centre."""
     # Two 3 × 3 convolutions at every pixel, and the 7 × 7 of the stem.
     return {-1: 2, 0: 3}.get(stage) or block_radius(stage, 2)
 

@@ -289,7 +289,7 @@ class RunningVariances:
         tiles, zooms
             Numbers of both in the batch; detail sees one zoom.
         shape
-            Height and width of a tile in level pixels.
+            Height and width of a tile in zoomed pixels.
         """
         for name, old in self._before.items():
             of_backbone = name.partition(".")[0] in PARTS

@@ -153,7 +153,7 @@ class Network(nn.Module):
         owner
             `(m,)` the tile of each point.
         places
-            `(m, zooms, 2)` where in its tile each point lies, in level pixels.
+            `(m, zooms, 2)` where in its tile each point lies, in zoomed pixels.
         factors
             `(m, zooms)` by which vectors are multiplied.
 

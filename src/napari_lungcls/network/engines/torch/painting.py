@@ -29,12 +29,12 @@ from napari_lungcls.network.parameters import DETAIL
 from napari_lungcls.network.state import Heads
 
 TILE = 2048
-"""Edge of the tiles in level pixels, without their halo."""
+"""Edge of the tiles in zoomed pixels, without their halo."""
 
 FIRST = {"cpu": 560, "cuda": 2304, "mps": 1152}
 """Edge of the parts in which the stem and layer1 are computed: on a CPU they fit its cache."""
 
-# Level pixels that the first and the last cell of a part see beyond it. The stem is read between
+# Zoomed pixels that the first and the last cell of a part see beyond it. The stem is read between
 # its last cell and the next part's first, which sees a little more.
 AROUND_STEM = (STEM_RADIUS, 4)
 AROUND_FIRST = (block_radius(1, 2), block_radius(1, 2) + 1 - STAGE_STRIDES[1])
