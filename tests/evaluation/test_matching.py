@@ -42,7 +42,7 @@ def test_planes_do_not_meet() -> None:
 def test_a_tolerance_that_joins_everything_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "LARGEST_CLUSTER", 50)
     a = np.random.default_rng(0).random((60, 2))
-    with pytest.raises(InputError, match="joins 120 points to one cluster"):
+    with pytest.raises(InputError, match="join 120 points to one cluster"):
         match(a, a, 10)
 
 

@@ -175,7 +175,7 @@ def test_the_names_of_ome_xml(tmp_path: Path) -> None:
     # A name that two channels have names none.
     metadata["Channel"] = {"Name": names}
     tifffile.imwrite(path, image, photometric="minisblack", metadata=metadata)
-    with pytest.raises(InputError, match=r"there is no channel CD31; the image has 4, 0 to 3$"):
+    with pytest.raises(InputError, match=r"has no channel CD31, but 4, 0 to 3$"):
         open_image(path, "CD31")
 
 

@@ -97,7 +97,7 @@ def test_a_cancelled_map_can_be_used_and_continued(tmp_path: Path, suffix: str, 
         assert [p.name for p in tmp_path.iterdir()] == [out.name]
     cells = np.asarray(read_map(out).classes)
     assert 0 < (cells > 0).mean() < 1
-    with pytest.raises(InputError, match=r"is unfinished \(7 of 12 blocks are painted\); give --"):
+    with pytest.raises(InputError, match=r"\(7 of 12 blocks are painted\); use resume=True to"):
         MODEL.paint(STACK, out=out)
     steps = list(MODEL.painting(STACK, out=out, resume=True))
     assert [step.done for step in steps] == list(range(7, 13))

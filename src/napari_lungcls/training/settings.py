@@ -24,6 +24,7 @@ from napari_lungcls.training.settings_run import (
     LEAST_STEPS,
     MOST_STEPS,
     PIXELS,
+    SLOW_STEPS,
     SMALL,
     STEPS_PER_EPOCH,
     STEPS_PER_POINT,
@@ -142,7 +143,8 @@ class TrainingSettings(
             return self.epochs
         if self.readout == "mean":
             return max(10, math.ceil(LEAST_STEPS / self.steps_per_epoch(n)))
-        steps = min(MOST_STEPS, max(LEAST_STEPS, round(STEPS_PER_POINT * n)))
+        least = LEAST_STEPS if (self.trunk_rate or 1.0) == 1.0 else SLOW_STEPS
+        steps = min(MOST_STEPS, max(least, round(STEPS_PER_POINT * n)))
         return max(1, round(steps / self.steps_per_epoch(n)))
 
     def steps_per_epoch(self, n: int) -> int:

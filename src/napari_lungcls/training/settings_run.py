@@ -13,6 +13,9 @@ STEPS_PER_POINT, LEAST_STEPS, MOST_STEPS = 0.6, 240, 800
 """Steps of a run when `epochs` is not given, see docs/defaults.md: so many for each point, within
 these limits."""
 
+SLOW_STEPS = 480
+"""The least where the backbone learns at a part of the rate, to keep its weights."""
+
 STEPS_PER_EPOCH = 40
 """Steps between two looks at the validation points, at most where points are learned from."""
 
