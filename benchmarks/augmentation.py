@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from napari_lungcls.learning.augmentation import augmented, crop_edge
+from napari_lungcls.learning.examples import Crops
+from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.spec import Normalisation
-from napari_lungcls.training.augmentation import augmented, crop_edge
-from napari_lungcls.training.examples import Crops
-from napari_lungcls.training.settings import TrainingSettings
 
 CHANGES: dict[str, Any] = {
     "rotation": "any",

@@ -123,10 +123,10 @@ def _train(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _framework(args: argparse.Namespace) -> dict[str, float]:
+    from napari_lungcls.learning.trainer import ASKED_PIXELS
     from napari_lungcls.network.engines import OptimizerOptions, create_engine
     from napari_lungcls.network.spec import NetworkSpec, Normalisation
     from napari_lungcls.network.tiles import Tiles
-    from napari_lungcls.training.trainer import ASKED_PIXELS
     from napari_lungcls.utils.memory import peak_memory_mb
 
     norm = Normalisation(mean=(100, 100, 100), std=(50, 50, 50))
@@ -150,11 +150,11 @@ def _framework(args: argparse.Namespace) -> dict[str, float]:
 
 def _read(args: argparse.Namespace) -> dict[str, float]:
     import napari_lungcls as lc
+    from napari_lungcls.learning.augmentation import crop_edge
+    from napari_lungcls.learning.examples import Side
+    from napari_lungcls.learning.sampler import draw_epoch
     from napari_lungcls.patch_datasets.dataset import PatchSet
     from napari_lungcls.patch_datasets.settings import for_patches
-    from napari_lungcls.training.augmentation import crop_edge
-    from napari_lungcls.training.examples import Side
-    from napari_lungcls.training.sampler import draw_epoch
 
     data = lc.open_patches(args.file)
     settings = for_patches(lc.TrainingSettings(), data.size, data.source)

@@ -24,17 +24,17 @@ import torch
 
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
+from napari_lungcls.learning.augmentation import augmented, crop_edge, reach
+from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.examples import Side
+from napari_lungcls.learning.initialization import Initialization, start_network
+from napari_lungcls.learning.point_index import place_points
+from napari_lungcls.learning.progress import Clock
+from napari_lungcls.learning.trainer import Trainer, TrainingPart
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines.torch.engine import TorchEngine
 from napari_lungcls.network.model_file import ModelDocument, software_versions
 from napari_lungcls.synthetic import LungParameters, make_section, sample_points
-from napari_lungcls.training.augmentation import augmented, crop_edge, reach
-from napari_lungcls.training.dataset import PointSet, read_point_set
-from napari_lungcls.training.examples import Side
-from napari_lungcls.training.initialization import Initialization, start_network
-from napari_lungcls.training.point_index import place_points
-from napari_lungcls.training.progress import Clock
-from napari_lungcls.training.trainer import Trainer, TrainingPart
 from napari_lungcls.utils.memory import peak_memory_mb
 
 ENOUGH = 0.95

@@ -23,7 +23,7 @@ LAYERS = (
     ("gui", "cli"),
     ("demo", "model"),
     ("reporting", "hyperparameter_search", "patch_datasets"),
-    ("inference", "training"),
+    ("inference", "learning"),
     ("evaluation", "network", "run_identity"),
     ("synthetic", "images", "annotation"),
     ("utils", "errors"),

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import napari_lungcls as lc
+from napari_lungcls.learning.augmentation_preview import GAP as TILE_GAP
+from napari_lungcls.learning.augmentation_preview import LEAST as TILE
+from napari_lungcls.learning.augmentation_preview import LINE as HEAD
+from napari_lungcls.learning.augmentation_preview import preview_augmentation
 from napari_lungcls.reporting import downsample_picture
-from napari_lungcls.training.augmentation_preview import GAP as TILE_GAP
-from napari_lungcls.training.augmentation_preview import LEAST as TILE
-from napari_lungcls.training.augmentation_preview import LINE as HEAD
-from napari_lungcls.training.augmentation_preview import preview_augmentation
 
 PICTURE = Path(__file__).parent / "pictures" / "demo.png"
 AUGMENTED = PICTURE.with_name("augmentation.webp")

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 
 PAGE = Path(__file__).with_name("training.md")
 BEGIN = "<!-- the table: python docs/make_settings.py -->\n"

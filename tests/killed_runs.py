@@ -11,8 +11,8 @@ from pathlib import Path
 import torch._dynamo  # noqa: F401
 
 import napari_lungcls.network.engines.torch.engine  # noqa: F401
+from napari_lungcls.learning.checkpoint import Checkpoint
 from napari_lungcls.network.model_file import write_model
-from napari_lungcls.training.checkpoint import Checkpoint
 from three_tissues import QUICK, run, scene
 
 LONG = QUICK.model_copy(

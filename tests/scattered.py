@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_lungcls.training.point_index import PointIndex
+from napari_lungcls.learning.point_index import PointIndex
 
 
 def scattered(

@@ -10,8 +10,8 @@ import torch
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.training.run import Trained, TrainingProgress, run_training
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.run import Trained, TrainingProgress, run_training
+from napari_lungcls.learning.settings import TrainingSettings
 
 # Threads would wait for each other in networks as small as these.
 torch.set_num_threads(1)

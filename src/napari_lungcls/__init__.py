@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from napari_lungcls.images.stack import ImageStack
     from napari_lungcls.inference.painted import PaintedMap, read_map
     from napari_lungcls.inference.run import PaintingProgress
+    from napari_lungcls.learning.checkpoint import Checkpoint
+    from napari_lungcls.learning.progress import TrainingProgress
+    from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.model import Model, load, train, training
     from napari_lungcls.patch_datasets.dataset import PatchData
     from napari_lungcls.patch_datasets.export import export_patches
     from napari_lungcls.patch_datasets.opening import open_patches
     from napari_lungcls.patch_datasets.training import patch_training, train_patches
-    from napari_lungcls.training.checkpoint import Checkpoint
-    from napari_lungcls.training.progress import TrainingProgress
-    from napari_lungcls.training.settings import TrainingSettings
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
@@ -35,10 +35,10 @@ _HOMES = {
     "errors": ("InputError", "LungclsWarning"),
     "images.opening": ("as_stack", "open_image"),
     "images.stack": ("ImageStack",),
-    "training.checkpoint": ("Checkpoint",),
+    "learning.checkpoint": ("Checkpoint",),
     "evaluation.metrics": ("Metrics",),
-    "training.progress": ("TrainingProgress",),
-    "training.settings": ("TrainingSettings",),
+    "learning.progress": ("TrainingProgress",),
+    "learning.settings": ("TrainingSettings",),
     "model": ("Model", "load", "train", "training"),
     "inference.painted": ("PaintedMap", "read_map"),
     "inference.run": ("PaintingProgress",),

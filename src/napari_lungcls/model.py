@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
     from napari_lungcls.inference.store_base import BlockStore
+    from napari_lungcls.learning.checkpoint import Checkpoint
+    from napari_lungcls.learning.progress import TrainingProgress
+    from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.patch_datasets.opening import AnyPatches
-    from napari_lungcls.training.checkpoint import Checkpoint
-    from napari_lungcls.training.progress import TrainingProgress
-    from napari_lungcls.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -452,8 +452,8 @@ def training(
     >>> model.scheme.names
     ('alveoli', 'septa', 'duct')
     """
-    from napari_lungcls.training.run import run_training
-    from napari_lungcls.training.settings import TrainingSettings
+    from napari_lungcls.learning.run import run_training
+    from napari_lungcls.learning.settings import TrainingSettings
 
     chosen = settings or TrainingSettings()
     pairs, scheme = as_pairs(image, points), ClassScheme.parse(classes)

@@ -24,7 +24,7 @@ from napari_lungcls import demo
 from napari_lungcls.annotation import Points, write_points
 from napari_lungcls.cli.app import run
 from napari_lungcls.errors import LungclsWarning
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 
 CLASSES = ("alveoli", "septa", "duct")
 COLOURS = np.array([[230, 230, 235], [180, 60, 140], [120, 160, 230]])

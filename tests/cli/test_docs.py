@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_lungcls.training.settings_data import AugmentationSettings
+from napari_lungcls.learning.settings_data import AugmentationSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

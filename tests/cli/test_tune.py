@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from napari_lungcls.hyperparameter_search.queue import OWNER, counted
 from napari_lungcls.hyperparameter_search.study import open_storage, open_study
+from napari_lungcls.learning.settings_file import read_settings
 from napari_lungcls.network.model_file import read_model
-from napari_lungcls.training.settings_file import read_settings
 
 TRIALS = 4
 KEYS = [

@@ -10,7 +10,7 @@ import pytest
 from napari_lungcls.cli import main
 from napari_lungcls.gui.demo import Demonstration, open_demo
 from napari_lungcls.gui.session import session
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 from plugin_in_napari import plugin_registered
 
 QUICK = TrainingSettings(zooms=(1,), tile=48, epochs=1, val_fraction=0, seed=1, pretrained="none")

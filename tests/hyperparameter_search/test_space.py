@@ -19,8 +19,8 @@ from napari_lungcls.hyperparameter_search.space import (
     is_whole,
     read_space,
 )
-from napari_lungcls.training.augmentation import reach
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.augmentation import reach
+from napari_lungcls.learning.settings import TrainingSettings
 
 BASE = TrainingSettings(zooms=(1, 4), colour=0.1, noise=0.4).resolved(500)
 MORE = Space.build(

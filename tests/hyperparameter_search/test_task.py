@@ -10,16 +10,16 @@ import pytest
 from napari_lungcls.errors import InputError
 from napari_lungcls.hyperparameter_search.space import Space
 from napari_lungcls.hyperparameter_search.task import TEST_FRACTION, Task
-from napari_lungcls.training.augmentation import crop_edge, reach
-from napari_lungcls.training.dataset import PointSet, read_point_set
-from napari_lungcls.training.examples import Side
-from napari_lungcls.training.experiment import Experiment
-from napari_lungcls.training.point_index import place_points
-from napari_lungcls.training.progress import Clock
-from napari_lungcls.training.regions import free_regions
-from napari_lungcls.training.run import run_training
-from napari_lungcls.training.settings import TrainingSettings
-from napari_lungcls.training.split_search import LEAST_SIDE
+from napari_lungcls.learning.augmentation import crop_edge, reach
+from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.examples import Side
+from napari_lungcls.learning.experiment import Experiment
+from napari_lungcls.learning.point_index import place_points
+from napari_lungcls.learning.progress import Clock
+from napari_lungcls.learning.regions import free_regions
+from napari_lungcls.learning.run import run_training
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.split_search import LEAST_SIDE
 from napari_lungcls.utils.progress import exhaust
 from three_tissues import QUICK, SCHEME, scene
 

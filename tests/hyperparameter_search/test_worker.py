@@ -27,7 +27,7 @@ from napari_lungcls.hyperparameter_search.study import (
 from napari_lungcls.hyperparameter_search.task import Task
 from napari_lungcls.hyperparameter_search.worker import Worker
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 from three_tissues import QUICK, SCHEME, scene
 
 BASE = TrainingSettings.check(

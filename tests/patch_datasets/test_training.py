@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 import napari_lungcls as lc
+from napari_lungcls.learning.checkpoint import Checkpoint
+from napari_lungcls.learning.examples import Side
+from napari_lungcls.learning.sampler import MIXED_RUNS, draw_epoch
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 from napari_lungcls.patch_datasets.arrays import ArrayPixels
 from napari_lungcls.patch_datasets.dataset import Part, PatchData, PatchSet, Role
 from napari_lungcls.patch_datasets.settings import for_patches
 from napari_lungcls.patch_datasets.splits import CAUTION, split_patches
-from napari_lungcls.training.checkpoint import Checkpoint
-from napari_lungcls.training.examples import Side
-from napari_lungcls.training.sampler import MIXED_RUNS, draw_epoch
 
 
 def data_of(
@@ -131,9 +131,9 @@ def test_training_reads_a_file_larger_than_what_it_may_hold(tmp_path: Path) -> N
     code = f"""
 import numpy as np
 import napari_lungcls as lc
-from napari_lungcls.training.checkpoint import Checkpoint
-from napari_lungcls.training.sampler import draw_epoch
-from napari_lungcls.training.examples import Side
+from napari_lungcls.learning.checkpoint import Checkpoint
+from napari_lungcls.learning.sampler import draw_epoch
+from napari_lungcls.learning.examples import Side
 from napari_lungcls.patch_datasets.dataset import PatchSet
 from napari_lungcls.utils.memory import peak_memory_mb
 data = lc.open_patches({str(tmp_path / "d_x.h5")!r})

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from napari_lungcls.evaluation.metrics import Metrics, score
+from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.reporting import figures
-from napari_lungcls.training.history import EpochRecord
 
 
 def metrics_of(counts: list[list[int]], names: list[str]) -> Metrics:

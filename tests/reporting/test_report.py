@@ -20,9 +20,9 @@ from napari_lungcls.annotation.schemes import ClassScheme, ClassSpec
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import Metrics, score
+from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.reporting import Report, ReportPicture, check_report_folder, write_report
 from napari_lungcls.reporting.report import PagePicture, ReportContent, html_page
-from napari_lungcls.training.history import EpochRecord
 
 LUNG = ClassScheme.preset("lung")
 METRICS = score([0, 0, 1, 2, 2], np.eye(3)[[0, 1, 1, 2, 2]], LUNG.names)

@@ -21,8 +21,8 @@ from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.evaluation.observers import compare, read_observers
 from napari_lungcls.images.opening import as_stack
 from napari_lungcls.images.pairs import open_pairs
+from napari_lungcls.learning.point_index import place_points
 from napari_lungcls.patch_datasets.dataset import Part, PatchData
-from napari_lungcls.training.point_index import place_points
 from napari_lungcls.utils.names import (
     Folder,
     KnownNames,

@@ -18,8 +18,8 @@ from napari_lungcls.cli.options import (
     with_settings,
 )
 from napari_lungcls.errors import InputError
-from napari_lungcls.training.settings import TrainingSettings
-from napari_lungcls.training.settings_data import AugmentationSettings
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.settings_data import AugmentationSettings
 
 SHOWN = {*AugmentationSettings.model_fields, "zooms", "tile", "seed"}
 """Settings of which the picture depends; the other ones of `train` change nothing in it."""
@@ -47,8 +47,8 @@ def augment(
     """Show what training makes of the tiles around a few points."""
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.images.pairs import open_pairs
+    from napari_lungcls.learning.augmentation_preview import preview_augmentation
     from napari_lungcls.reporting.pictures import write_picture
-    from napari_lungcls.training.augmentation_preview import preview_augmentation
 
     chosen = TrainingSettings.check(**settings)
     scheme = ClassScheme.parse(classes)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import check_file
-from napari_lungcls.training.checkpoint import Checkpoint, checkpoint_path
+from napari_lungcls.learning.checkpoint import Checkpoint, checkpoint_path
 from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
-    from napari_lungcls.training.progress import TrainingProgress
-    from napari_lungcls.training.run import Trained
+    from napari_lungcls.learning.progress import TrainingProgress
+    from napari_lungcls.learning.run import Trained
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,14 @@ from napari_lungcls.cli.options import (
 )
 from napari_lungcls.cli.patches_data import Attribute, Data, opened
 from napari_lungcls.errors import InputError
+from napari_lungcls.learning.checkpoint import SECONDS
 from napari_lungcls.patch_datasets.settings import PatchSettings
-from napari_lungcls.training.checkpoint import SECONDS
 from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
+    from napari_lungcls.learning.progress import TrainingProgress
+    from napari_lungcls.learning.run import Trained
     from napari_lungcls.model import Model
-    from napari_lungcls.training.progress import TrainingProgress
-    from napari_lungcls.training.run import Trained
 
 PartName = Annotated[
     str | None,

@@ -21,13 +21,13 @@ from napari_lungcls.cli.options import (
     TablesUnlessPatches,
     with_settings,
 )
-from napari_lungcls.training.checkpoint import SECONDS
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.checkpoint import SECONDS
+from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
-    from napari_lungcls.training.progress import TrainingProgress
-    from napari_lungcls.training.run import Trained
+    from napari_lungcls.learning.progress import TrainingProgress
+    from napari_lungcls.learning.run import Trained
 
 SPLIT = {
     "n_train": "train",
@@ -56,8 +56,8 @@ def train(
     """Train a network on labelled points, or on patches."""
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.images.pairs import open_pairs
-    from napari_lungcls.training.run import run_training
-    from napari_lungcls.training.settings_file import chosen_settings, read_settings
+    from napari_lungcls.learning.run import run_training
+    from napari_lungcls.learning.settings_file import chosen_settings, read_settings
 
     if not points:
         patches.check_patch_data(images, "train", channels)

@@ -24,7 +24,7 @@ from napari_lungcls.cli.options import (
 )
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.metrics import Objective, headlines
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from napari_lungcls.hyperparameter_search.space import Space
@@ -107,7 +107,7 @@ def tune(
     from napari_lungcls.annotation import ClassScheme
     from napari_lungcls.hyperparameter_search import Request, Search
     from napari_lungcls.hyperparameter_search.space import read_space
-    from napari_lungcls.training.settings_file import chosen_settings
+    from napari_lungcls.learning.settings_file import chosen_settings
     from napari_lungcls.utils.progress import exhaust
 
     began = time.perf_counter()

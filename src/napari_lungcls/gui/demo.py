@@ -13,8 +13,8 @@ from napari_lungcls.gui.paint.extent import Extent
 from napari_lungcls.gui.points_layer import annotation_layer, fill, set_next_class
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.workers import start_call
+from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.synthetic import LungStack, sample_points
-from napari_lungcls.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=8, seed=1, pretrained="none")
 """Fewer epochs than by default, to keep it short, and random initial weights, so that the

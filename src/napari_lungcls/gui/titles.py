@@ -4,7 +4,7 @@ from typing import Any
 
 from napari_lungcls.errors import Message, Wording
 from napari_lungcls.gui.fields import FormField, form_fields
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 
 FIELDS: dict[str, FormField] = {field.name: field for field in form_fields(TrainingSettings)}
 

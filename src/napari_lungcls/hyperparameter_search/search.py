@@ -20,12 +20,12 @@ from napari_lungcls.hyperparameter_search.study import Pruner, join_study, speak
 from napari_lungcls.hyperparameter_search.task import Task
 from napari_lungcls.hyperparameter_search.worker import TuningProgress, Worker
 from napari_lungcls.images.pairs import open_pairs
+from napari_lungcls.learning.initialization import dry_run
+from napari_lungcls.learning.progress import TrainingProgress
+from napari_lungcls.learning.run import run_training
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.settings_file import write_settings
 from napari_lungcls.network.model_file import write_model
-from napari_lungcls.training.initialization import dry_run
-from napari_lungcls.training.progress import TrainingProgress
-from napari_lungcls.training.run import run_training
-from napari_lungcls.training.settings import TrainingSettings
-from napari_lungcls.training.settings_file import write_settings
 
 JOURNAL = "study.journal"
 """The study in the folder of results, where no other storage is named."""

@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_
 
 from napari_lungcls.annotation.documents import read_document
 from napari_lungcls.errors import InputError
-from napari_lungcls.training.initialization import SHAPE
-from napari_lungcls.training.settings import TrainingSettings
-from napari_lungcls.training.settings_data import (
+from napari_lungcls.learning.initialization import SHAPE
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.settings_data import (
     AnswerSettings,
     AugmentationSettings,
     SplitSettings,
 )
-from napari_lungcls.training.settings_run import LARGE, SMALL
+from napari_lungcls.learning.settings_run import LARGE, SMALL
 
 AUGMENTATION = "augmentation"
 """Name of the one factor on all strengths of augmentation."""

@@ -15,21 +15,21 @@ from napari_lungcls.evaluation.metrics import Objective
 from napari_lungcls.hyperparameter_search.space import AUGMENTATION, Space, default_space
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
-from napari_lungcls.network.spec import NetworkSpec, Normalisation
-from napari_lungcls.run_identity import digest
-from napari_lungcls.training.augmentation import check_changes, reach
-from napari_lungcls.training.dataset import PointSet, read_point_set
-from napari_lungcls.training.experiment import TrainingData
-from napari_lungcls.training.initialization import (
+from napari_lungcls.learning.augmentation import check_changes, reach
+from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.experiment import TrainingData
+from napari_lungcls.learning.initialization import (
     SHAPE,
     Initialization,
     open_initialization,
     points_identity,
     settings_identity,
 )
-from napari_lungcls.training.point_index import PointIndex, place_points
-from napari_lungcls.training.settings import TrainingSettings
-from napari_lungcls.training.splits import Split, make_splits
+from napari_lungcls.learning.point_index import PointIndex, place_points
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.splits import Split, make_splits
+from napari_lungcls.network.spec import NetworkSpec, Normalisation
+from napari_lungcls.run_identity import digest
 
 TEST_FRACTION = 0.2
 """Share of the points for the test part, where the user does not say."""

@@ -16,10 +16,10 @@ from napari_lungcls.evaluation.metrics import HEADLINES
 from napari_lungcls.hyperparameter_search.queue import NOTE, Queue, end, owning
 from napari_lungcls.hyperparameter_search.study import Rungs
 from napari_lungcls.hyperparameter_search.task import Task
+from napari_lungcls.learning.dataset import PointSet
+from napari_lungcls.learning.experiment import Experiment
+from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.network.model_file import ModelDocument
-from napari_lungcls.training.dataset import PointSet
-from napari_lungcls.training.experiment import Experiment
-from napari_lungcls.training.progress import Clock, TrainingProgress
 
 POLL = 0.5
 """Seconds between two looks at the trials of other processes."""

@@ -14,10 +14,10 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import middle, reflect, window_start
 from napari_lungcls.images.pyramid import BlockCache
+from napari_lungcls.learning.examples import Crops, Side
+from napari_lungcls.learning.sampler import MIXED_RUNS
+from napari_lungcls.learning.splits import Rows
 from napari_lungcls.network.tiles import Tiles
-from napari_lungcls.training.examples import Crops, Side
-from napari_lungcls.training.sampler import MIXED_RUNS
-from napari_lungcls.training.splits import Rows
 from napari_lungcls.utils.names import comparable, distinct, warn_of_case
 
 Role = Literal["train", "validation", "test", ""]

@@ -26,6 +26,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.pairs import AnyPoints, Pair, as_pairs
 from napari_lungcls.images.pyramid import BlockCache, read_windows
 from napari_lungcls.images.stack import stack_dtype
+from napari_lungcls.learning.point_index import check_pairs
 from napari_lungcls.patch_datasets.dataset import Step, scheme_of
 from napari_lungcls.patch_datasets.manifests import (
     GROUP,
@@ -36,7 +37,6 @@ from napari_lungcls.patch_datasets.manifests import (
     SOURCE,
 )
 from napari_lungcls.patch_datasets.settings import LARGEST, SMALLEST
-from napari_lungcls.training.point_index import check_pairs
 from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.printable import printable
 from napari_lungcls.utils.progress import exhaust

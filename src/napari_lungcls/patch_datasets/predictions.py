@@ -17,13 +17,13 @@ from scipy.special import softmax
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.evaluation.answers import Answers, Place, Seen
+from napari_lungcls.learning.examples import Side
 from napari_lungcls.network.compatibility import colour_remark
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet
 from napari_lungcls.patch_datasets.folders import names_of
-from napari_lungcls.training.examples import Side
 from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.printable import printable
 

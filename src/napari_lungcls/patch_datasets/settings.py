@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import create_model
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 
 DEFAULTS: dict[str, Any] = {
     "zooms": (1,),

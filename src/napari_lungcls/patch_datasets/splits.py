@@ -12,10 +12,10 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.splits import Split, nobody
 from napari_lungcls.patch_datasets.dataset import PatchData
 from napari_lungcls.patch_datasets.pictures import PictureFiles, identical_files
-from napari_lungcls.training.settings import TrainingSettings
-from napari_lungcls.training.splits import Split, nobody
 
 Rows = NDArray[np.intp]
 

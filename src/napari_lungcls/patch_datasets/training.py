@@ -10,6 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.learning.checkpoint import Checkpoint
+from napari_lungcls.learning.experiment import Experiment, TrainingData
+from napari_lungcls.learning.initialization import begin, common_colours, settings_identity
+from napari_lungcls.learning.point_index import check_codes
+from napari_lungcls.learning.progress import Clock, TrainingProgress
+from napari_lungcls.learning.run import Trained
+from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model
 from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet
 from napari_lungcls.patch_datasets.opening import AnyPatches, as_patches
@@ -17,13 +24,6 @@ from napari_lungcls.patch_datasets.predictions import PatchPredictions
 from napari_lungcls.patch_datasets.settings import for_patches
 from napari_lungcls.patch_datasets.splits import cautions, split_patches
 from napari_lungcls.run_identity import PIXELS, SAMPLES, digest
-from napari_lungcls.training.checkpoint import Checkpoint
-from napari_lungcls.training.experiment import Experiment, TrainingData
-from napari_lungcls.training.initialization import begin, common_colours, settings_identity
-from napari_lungcls.training.point_index import check_codes
-from napari_lungcls.training.progress import Clock, TrainingProgress
-from napari_lungcls.training.run import Trained
-from napari_lungcls.training.settings import TrainingSettings
 from napari_lungcls.utils.progress import exhaust
 
 

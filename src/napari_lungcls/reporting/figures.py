@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import Metrics
-from napari_lungcls.training.history import TRAINING, VALIDATION, EpochRecord
+from napari_lungcls.learning.history import TRAINING, VALIDATION, EpochRecord
 from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:

@@ -30,9 +30,9 @@ from napari_lungcls.evaluation.reliability import (
     reliability,
 )
 from napari_lungcls.evaluation.roc_curves import ClassCurves, class_curves
+from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.reporting import curves, figures, mistakes, pictures, tables
-from napari_lungcls.training.history import EpochRecord
 from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.humanize import percent
 from napari_lungcls.utils.printable import printable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from napari_lungcls.evaluation.metrics import ClassMetrics, Metrics
 from napari_lungcls.evaluation.reliability import ReliabilityBin
 from napari_lungcls.evaluation.roc_curves import ClassCurves
-from napari_lungcls.training.history import EpochRecord
+from napari_lungcls.learning.history import EpochRecord
 
 if TYPE_CHECKING:
     from napari_lungcls.reporting.mistakes import Mistake

@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from napari_lungcls.gui.fields import as_text, digits, form_fields, problem
-from napari_lungcls.training.form_hints import GROUPS
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.form_hints import GROUPS
+from napari_lungcls.learning.settings import TrainingSettings
 
 
 class Made(BaseModel):

@@ -7,7 +7,7 @@ from pydantic import Field
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
 
 from napari_lungcls.gui.train.form import SettingsForm
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 
 OTHERS = TrainingSettings(
     zooms=(1, 8),

@@ -3,8 +3,8 @@
 import pytest
 
 from napari_lungcls.gui.train.run import TrainingHistory, ceiling, epoch_ticks, loss_ceiling
-from napari_lungcls.training.history import EpochRecord
-from napari_lungcls.training.progress import TrainingProgress
+from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.progress import TrainingProgress
 
 
 def step(

@@ -14,8 +14,8 @@ from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
 from napari_lungcls.gui.train.curves import ThemeColours
 from napari_lungcls.gui.train.run import TrainingRun
+from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model, load
-from napari_lungcls.training.settings import TrainingSettings
 
 from .conftest import TINY
 
@@ -382,7 +382,7 @@ def test_the_figures_are_of_the_epoch_that_is_kept(window):
 
 
 def test_a_run_that_had_all_its_epochs_did_not_stop_early(window, add_scene, train, monkeypatch):
-    monkeypatch.setattr("napari_lungcls.training.settings.LEAST_STEPS", 4)
+    monkeypatch.setattr("napari_lungcls.learning.settings.LEAST_STEPS", 4)
     add_scene()
     # The part after validation may have more epochs than the one before.
     window.form.set("final", "anew")

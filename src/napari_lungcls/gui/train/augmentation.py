@@ -11,7 +11,7 @@ from napari_lungcls.gui.dialogs import ask_save
 from napari_lungcls.gui.parts import beside, button, column, note, panel_layout, show_text
 from napari_lungcls.gui.workers import BackgroundJob, start_call
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 
 LARGEST = QSize(1100, 800)
 """Largest dialog; a larger picture scrolls."""
@@ -66,7 +66,7 @@ class AugmentationPreview(QWidget):
         self._draws += 1
 
         def picture() -> Picture:
-            from napari_lungcls.training.augmentation_preview import preview_augmentation
+            from napari_lungcls.learning.augmentation_preview import preview_augmentation
 
             return preview_augmentation(pairs, settings.model_copy(update={"seed": seed}), scheme)
 

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_lungcls.gui.fields import FormField, digits, form_fields, problem
 from napari_lungcls.gui.parts import SPACING, Fold, button, column, heading, narrow, note, show_text
-from napari_lungcls.training.settings import TrainingSettings
+from napari_lungcls.learning.settings import TrainingSettings
 
 MOST = 2**31 - 1
 """Upper limit of numbers that the model does not limit."""

@@ -19,10 +19,10 @@ from napari_lungcls.gui.session import BackgroundRun, NamedModel, session
 from napari_lungcls.gui.train import words
 from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.gui.workers import start_call
+from napari_lungcls.learning.progress import TrainingProgress
+from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model, training
 from napari_lungcls.network.model_file import ModelDocument
-from napari_lungcls.training.progress import TrainingProgress
-from napari_lungcls.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from napari_lungcls.images.stack import ImageStack

@@ -22,11 +22,11 @@ from napari_lungcls.gui.train.pairs import PairList, gather, obstacle, remarks
 from napari_lungcls.gui.train.run import TrainingHistory, TrainingRun
 from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.gui.workers import start_call
+from napari_lungcls.learning.form_hints import AUGMENTATION
+from napari_lungcls.learning.preview import preview_settings
+from napari_lungcls.learning.progress import TrainingProgress
+from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.engines import engine_status
-from napari_lungcls.training.form_hints import AUGMENTATION
-from napari_lungcls.training.preview import preview_settings
-from napari_lungcls.training.progress import TrainingProgress
-from napari_lungcls.training.settings import TrainingSettings
 
 PREVIEW = (
     "A first model in seconds, to see a map while you label: only the classification heads are\n"

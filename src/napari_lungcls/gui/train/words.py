@@ -9,8 +9,8 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import Metrics
 from napari_lungcls.gui.titles import FIELDS
+from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.network.model_file import ModelDocument
-from napari_lungcls.training.schedule import BestEpoch
 from napari_lungcls.utils.humanize import count, duration, percent
 
 NO_FIGURE = (

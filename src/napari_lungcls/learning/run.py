@@ -1,0 +1,126 @@
+"""Training: a generator that yields progress and returns the best network it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.errors import InputError
+from napari_lungcls.evaluation.answers import Answers, PointPredictions
+from napari_lungcls.images.pairs import Pair
+from napari_lungcls.images.pixel_size import common_pixel_size
+from napari_lungcls.learning.augmentation import reach
+from napari_lungcls.learning.checkpoint import Checkpoint
+from napari_lungcls.learning.dataset import PointSet, read_point_set
+from napari_lungcls.learning.experiment import Experiment, TrainingData
+from napari_lungcls.learning.initialization import (
+    begin,
+    common_colours,
+    dry_run,
+    points_identity,
+    settings_identity,
+)
+from napari_lungcls.learning.point_index import place_points
+from napari_lungcls.learning.progress import Clock, TrainingProgress
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.splits import Split, make_splits
+from napari_lungcls.network.engines import State
+from napari_lungcls.network.model_file import ModelDocument
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run leaves.
+
+    Attributes
+    ----------
+    document, state
+        Of a model file.
+    answers
+        At the points that were held out for validation, each of a network that has not seen
+        it; None without any, and for patches.
+    """
+
+    document: ModelDocument
+    state: State
+    answers: Answers | None = None
+
+
+def run_training(
+    pairs: Sequence[Pair],
+    settings: TrainingSettings,
+    scheme: ClassScheme,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+    checkpoint: Checkpoint | None = None,
+    split: Split | None = None,
+) -> Generator[TrainingProgress, None, Trained]:
+    """Train a network on the points of one or several images.
+
+    Parameters
+    ----------
+    pairs
+        Images with their points.
+    settings
+        How to train.
+    scheme
+        The classes.
+    cancelled
+        Asked after every batch; when it says yes, the run ends with the best epoch so far,
+        or with the network as it is when no epoch has ended.
+    checkpoint
+        Where the run is written down from time to time, and goes on from. Remove it when the
+        model is safe.
+    split
+        Which points train and which judge, where the settings shall not decide it.
+
+    Yields
+    ------
+    TrainingProgress
+
+    Returns
+    -------
+    Trained
+        As the generator's return value.
+
+    Raises
+    ------
+    InputError
+        When images, points and settings do not go together.
+    """
+    clock = Clock()
+    images = [(str(stack.dtype), stack.source, stack.rgb) for stack, _ in pairs]
+    origin = begin(settings, scheme, images)
+    pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)
+    settings = origin.resolve(settings, pairs)
+    layout = place_points(pairs, scheme, settings.zooms, pixel_size)
+    rng = np.random.default_rng(settings.seed)
+    splits = (
+        [split.in_whole_planes(layout)] if split else make_splits(layout, settings, scheme, rng)
+    )
+    fingerprint: dict[str, Any] = {}
+    if checkpoint is not None:
+        fingerprint = points_identity(pairs, layout) | settings_identity(settings, scheme)
+        checkpoint.check(fingerprint)
+    dtype = str(pairs[0][0].dtype)
+    dry_run(settings, len(scheme), dtype, origin)
+    points = None
+    for step in read_point_set(pairs, layout, reach(settings)):
+        if isinstance(step, PointSet):
+            points = step
+        else:
+            if cancelled():
+                raise InputError("training was cancelled before the first step; nothing is left")
+            yield TrainingProgress("reading", *step, seconds=clock.seconds)
+    assert points is not None
+    material = TrainingData(points, tuple(splits), dtype, pixel_size, fingerprint)
+    run = Experiment(material, settings, scheme, origin, checkpoint)
+    yield from run.go(clock, cancelled)
+    document = run.document().model_copy(update={"rgb": common_colours(images)})
+    held = run.held_out()
+    answers = PointPredictions.of_rows(pairs, *held, document) if held else None
+    return Trained(document, run.state, answers)

@@ -1,0 +1,165 @@
+"""Settings: what the network sees, and what it starts from."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationInfo, field_validator
+
+from napari_lungcls.learning.form_hints import INSTALLED, SEES, START, setting
+from napari_lungcls.network.engines import ENGINES
+from napari_lungcls.network.parameters import STAGE_NAMES
+from napari_lungcls.network.spec import Padding, Readout
+
+FEW = 200
+"""Points below which a backbone with weights stays as it is, where the program chooses."""
+
+WITH_WEIGHTS = (1, 2)
+"""Zooms at which a backbone with weights looks, where the program chooses; others look at one."""
+
+STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
+
+
+KEEPING = 0.3
+"""Share of the learning rate with which a backbone learns that has weights."""
+
+
+class NetworkSettings(BaseModel):
+    """The network's shape, the library that computes it, and its first parameters."""
+
+    zooms: tuple[int, ...] = setting(
+        (),
+        "Zooms",
+        "factors by which the image is shrunk before the network looks; auto: 1, or 1,2 where "
+        "training begins with weights from a file",
+        SEES,
+        in_sight=True,
+    )
+    tile: int | None = setting(
+        None,
+        "Tile",
+        "edge of the pieces of tissue that are learned from, in zoomed pixels [as the density of "
+        "the points asks for]",
+        SEES,
+        unit="px",
+        in_sight=True,
+        typical=128,
+        ge=16,
+        le=1024,
+    )
+    stages: tuple[int, ...] = setting(
+        (),
+        "Stages",
+        "what is read of the network: detail, stem, layer1 to layer4; auto: all, or those that "
+        "the file has weights for",
+        SEES,
+        words={str(number): name for number, name in STAGE_NAMES.items()},
+    )
+    hidden: int = setting(
+        32,
+        "Hidden units",
+        "units of the layer that joins stages and zooms; 0: linear heads",
+        SEES,
+        unit="units",
+        ge=0,
+        le=1024,
+    )
+    readout: Readout = setting("point", "Readout", "how cells become one vector", SEES)
+    padding: Padding = setting(
+        "reflect", "Padding", "what convolutions see past a tile's edge in training", SEES
+    )
+
+    engine: str = setting(
+        "torch",
+        "Engine",
+        "library that computes the network: torch or mxnet",
+        START,
+        choices=list(ENGINES),
+        in_sight=len(INSTALLED) > 1,
+    )
+    device: str = setting(
+        "auto",
+        "Device",
+        "auto, cpu, cuda, cuda:N or mps",
+        START,
+        choices=["auto", "cpu", "cuda", "mps"],
+        other="name",
+        in_sight=True,
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        "Precision",
+        "numbers that training computes with; auto: bf16 or fp16 where the device is faster "
+        "with them, else fp32",
+        START,
+    )
+    pretrained: str = setting(
+        "auto",
+        "Start from",
+        "auto: ImageNet's weights where they are cached or can be fetched; none, imagenet, a file "
+        "of ResNet-18 weights, or a model to go on training",
+        START,
+        choices=["auto", "none", "imagenet"],
+        other="file",
+        in_sight=True,
+        words={
+            "auto": "ImageNet if there",
+            "none": "random numbers",
+            "imagenet": "ImageNet",
+        },
+    )
+    freeze: Literal["auto", "yes", "no"] = setting(
+        "auto",
+        "Freeze the backbone",
+        "fit the heads only, to features of the backbone as it is: a map in seconds; auto: where "
+        f"the backbone has weights and there are fewer than {FEW} points",
+        START,
+    )
+    thaw_after: int = setting(
+        0,
+        "Thaw after",
+        "epochs in which only the heads learn, before the backbone does too",
+        START,
+        unit="epochs",
+        ge=0,
+    )
+    trunk_rate: float | None = setting(
+        None,
+        "Backbone's share",
+        "factor on the learning rate of the backbone; below 1 it keeps more of its weights "
+        f"[{KEEPING:g} for weights from a file, else 1]",
+        START,
+        gt=0,
+        le=1,
+    )
+
+    @field_validator("zooms", "stages", mode="before")
+    @classmethod
+    def _split_text(cls, value: Any, info: ValidationInfo) -> Any:
+        """Accept `1,4,16` or `stem,layer1` as the command line gives it, and `auto`."""
+        if isinstance(value, str):
+            if value.strip().lower() in ("auto", ""):
+                return ()
+            value = tuple(part.strip().lower() for part in value.split(","))
+        if info.field_name == "stages" and isinstance(value, tuple | list):
+            numbers = {name: number for number, name in STAGE_NAMES.items()}
+            value = tuple(numbers.get(part, part) for part in value)
+            if not all(str(part).lstrip("-").isdecimal() for part in value):
+                raise ValueError(STAGES_WANTED)
+        return (value,) if isinstance(value, int) else value
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _as_a_switch(cls, value: Any) -> Any:
+        """Accept the switch that this was in models of earlier versions."""
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+    @field_validator("zooms", "stages")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        once = len(set(value)) == len(value)
+        if info.field_name == "stages" and not (once and set(value) <= STAGE_NAMES.keys()):
+            raise ValueError(STAGES_WANTED)
+        if info.field_name == "zooms" and not (once and all(zoom > 0 for zoom in value)):
+            raise ValueError("must be positive whole numbers, each once, such as 1,4,16")
+        return tuple(sorted(value))
