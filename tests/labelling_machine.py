@@ -515,8 +515,8 @@ class Labelling(RuleBasedStateMachine):
             sheet = self.labeller.annotation
             assert sheet.scheme == self.labeller.scheme == expected.now.scheme
             assert sheet.unsaved == expected.unsaved
-            assert bool(sheet.history.undoable) == bool(expected.past)
-            assert bool(sheet.history.redoable) == bool(expected.future)
+            assert bool(sheet.undo_text) == bool(expected.past)
+            assert bool(sheet.redo_text) == bool(expected.future)
             assert layers.image_of(self.viewer, sheet.layer) is self.labeller.image
             assert summary.counts(self.labeller).total() == len(expected.now.rows)
 

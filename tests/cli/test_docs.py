@@ -97,7 +97,7 @@ def test_python_uses_names_that_exist(page, code):
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             owner = {"lc": lc, "model": lc.Model, "m": lc.PaintedMap}.get(node.value.id)
-            known = set(dir(owner)) | set(getattr(owner, "__annotations__", {}))
+            known = set(dir(owner)) | set(getattr(owner, "__dataclass_fields__", {}))
             assert owner is None or node.attr in known, f"{page}: {node.attr}"
 
 

@@ -218,7 +218,7 @@ def test_the_menus_show_windows_and_samples(make_napari_viewer):
         ]
 
 
-@pytest.mark.parametrize("module", ["readers", "writers", "samples", "preferences", "image_layers"])
+@pytest.mark.parametrize("module", ["readers", "writers", "samples", "preferences", "image_files"])
 def test_reading_and_writing_need_no_window(module):
     code = (
         f"import sys, napari_lungcls.gui.{module}\n"

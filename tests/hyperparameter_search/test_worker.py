@@ -78,7 +78,7 @@ def test_other_pixels_under_the_same_name_are_another_search(tmp_path: Path) -> 
     )
     for task in (ours, again):
         join_study(task, str(tmp_path / "study"), "s", "none")
-    with pytest.raises(InputError, match="was begun with other pixels in the images; give the"):
+    with pytest.raises(InputError, match="was begun with other pixels in the images; use the"):
         join_study(theirs, str(tmp_path / "study"), "s", "none")
 
 

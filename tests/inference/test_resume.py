@@ -147,7 +147,7 @@ SMALLER = ImageStack(np.asarray(STACK.levels[0])[:, :99], source="made")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stride": 2}, r"another setting stride \(4 before, 2 now\); use stride=4 as then"),
+        ({"stride": 2}, r"another setting stride \(4 before, 2 now\); use stride=4"),
         ({"region": (slice(0, 99), slice(0, 130))}, r"another region \(\[\[0, .* now\)"),
         ({"planes": slice(0, 1)}, r"another planes \(none before, \[0, 1\] now\)"),
         ({"probabilities": False}, r"another setting probabilities \(True before, False now\)"),

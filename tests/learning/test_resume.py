@@ -133,7 +133,7 @@ def test_a_run_does_not_go_on_with_other_pixels_under_the_same_name(tmp_path: Pa
     stack, points = scene()
     other = ImageStack(255 - np.asarray(stack.levels[0]), source="a.tif")
     assert (other.name, other.shape, other.dtype) == (stack.name, stack.shape, stack.dtype)
-    with pytest.raises(InputError, match="by a run with other pixels in the images; give the same"):
+    with pytest.raises(InputError, match="by a run with other pixels in the images; use the same"):
         run([(other, points)], LONG, checkpoint=Checkpoint(path, resume=True))
 
 

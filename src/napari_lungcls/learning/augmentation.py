@@ -180,7 +180,7 @@ def places_in_tiles(crops: Crops, pose: Pose, size: int) -> NDArray[np.float64]:
     if pose.bend is None:
         return straight
     places, zooms = straight, np.arange(straight.shape[1])
-    for _ in range(3):  # bends are smooth and small: each round is closer by their slope
+    for _ in range(10):  # bends are smooth: each round is closer by their slope, which is below 1
         y, x = np.rint(places).clip(0, size - 1).astype(np.intp).transpose(2, 0, 1)
         bent = pose.bend[crops.owner[:, np.newaxis], zooms, :, y, x]
         places = straight - bent

@@ -321,12 +321,12 @@ def test_a_painting_that_ends_unseen_is_told(window, viewer, qtbot, blocky, monk
 
 def test_an_image_that_cannot_be_painted_says_why(window, viewer, monkeypatch):
     def refuse(image):
-        raise InputError("intensities must be numbers")
+        raise InputError("Intensities must be numbers")
 
     monkeypatch.setattr("napari_lungcls.gui.paint.choices.stack_of", refuse)
     viewer.add_image(np.zeros((64, 64), np.float32), name="lung")
     assert not child(window, "paint_start").isEnabled()
-    assert "intensities must be numbers" in window.choices.estimate.text()
+    assert "Intensities must be numbers" in window.choices.estimate.text()
 
 
 def test_the_choice_of_a_model_is_shared(window, viewer, blocky):
