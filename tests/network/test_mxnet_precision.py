@@ -62,7 +62,7 @@ def difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:
     ("precision", "device", "wanted"),
     [
         ("auto", "cpu", "fp32"), ("auto", "gpu", "fp16"), ("fp32", "cpu", "fp32"),
-        ("fp32", "gpu", "fp32"), ("fp16", "gpu", "fp16"), ("fp16", "cpu", "fp16 on GPUs only"),
+        ("fp32", "gpu", "fp32"), ("fp16", "gpu", "fp16"), ("fp16", "cpu", "on GPUs only"),
         ("bf16", "cpu", "torch"), ("bf16", "gpu", "torch"),
     ],
 )  # fmt: skip
