@@ -19,7 +19,7 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.augmentation import augmented, crop_edge, reach
 from napari_lungcls.learning.dataset import BLOCK, PointSet, read_point_set
 from napari_lungcls.learning.examples import Side
-from napari_lungcls.learning.point_index import check_pairs, density_of, place_points
+from napari_lungcls.learning.point_index import check_pairs, place_points
 from napari_lungcls.learning.regions import Region
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.spec import Normalisation
@@ -378,14 +378,6 @@ def test_the_sample_is_of_the_side_s_own_tissue() -> None:
     left, right = Region(0, 0, 0, 300, 150), Region(0, 0, 150, 300, 300)
     assert (points.sample(Side(np.arange(10), (left,)), 4000) == 0).all()
     assert (points.sample(Side(np.arange(10, 20), (right,)), 4000) == 200).all()
-
-
-def test_the_density_is_that_of_where_points_are() -> None:
-    stack = image(2000, 2000)
-    crowded = labelled(RNG.uniform(0, 255, (100, 2)))
-    assert density_of([(stack, crowded)]) == pytest.approx(100 / 256**2)
-    apart = labelled([[100, 100], [1900, 1900]])
-    assert density_of([(stack, apart)]) == pytest.approx(1 / 256**2)
 
 
 def bad(value: float) -> NDArray[np.float32]:

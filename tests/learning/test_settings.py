@@ -16,13 +16,12 @@ from napari_lungcls.learning.settings import (
     FINISH,
     FINISH_RATE,
     KEEPING,
-    LARGE,
     LEAST_STEPS,
     MOST_STEPS,
     PIXELS,
-    SMALL,
     STEPS_PER_EPOCH,
     STEPS_PER_POINT,
+    TILE,
     WITH_WEIGHTS,
     TrainingSettings,
 )
@@ -86,28 +85,27 @@ def test_what_is_left_to_the_program_goes_by_points_and_weights(
     found = TrainingSettings.check(**given).resolved(n, weights=weights)
     assert (found.freeze, found.zooms, found.stages, found.trunk_rate) == chosen
     # Chosen once, nothing is chosen again.
-    assert found.resolved(100_000, density=1.0, weights=()) == found
+    assert found.resolved(100_000, extent=64, weights=()) == found
 
 
 @pytest.mark.parametrize(
-    ("given", "density", "tile", "tiles"),
+    ("given", "extent", "tile", "tiles"),
     [
-        # Where points are scattered, many small tiles hold more of them.
-        ({}, 0.0, SMALL, PIXELS // SMALL**2),
-        ({}, 100 / 2048**2, SMALL, PIXELS // SMALL**2),
-        ({}, 400 / 2048**2, SMALL, PIXELS // SMALL**2),
-        ({}, 1400 / 2048**2, LARGE, PIXELS // LARGE**2),
-        ({}, 0.01, LARGE, PIXELS // LARGE**2),
-        ({"tile": 64}, 0.01, 64, 64),
-        ({"tile": 1024}, 0.0, 1024, 1),
-        ({"tile": 64, "batch_size": 3}, 0.0, 64, 3),
-        ({"batch_size": 3}, 0.01, LARGE, 3),
+        ({}, 2048, TILE, PIXELS // TILE**2),
+        # No larger than the image.
+        ({}, 100, 128, 16),
+        ({"zooms": (4,)}, 512, 128, 16),
+        ({}, 20, 32, 256),
+        ({"tile": 64}, 2048, 64, 64),
+        ({"tile": 1024}, 100, 1024, 1),
+        ({"tile": 64, "batch_size": 3}, 2048, 64, 3),
+        ({"batch_size": 3}, 2048, TILE, 3),
     ],
 )
-def test_the_size_and_number_of_tiles_follow_the_density_of_points(
-    given: dict[str, Any], density: float, tile: int, tiles: int
+def test_tiles_and_their_number_make_a_step_of_one_size(
+    given: dict[str, Any], extent: int, tile: int, tiles: int
 ) -> None:
-    found = TrainingSettings.check(**given).resolved(900, density=density)
+    found = TrainingSettings.check(**given).resolved(900, extent=extent)
     assert (found.tile, found.batch_size) == (tile, tiles)
 
 

@@ -20,7 +20,7 @@ from napari_lungcls.learning.settings_data import (
     AugmentationSettings,
     SplitSettings,
 )
-from napari_lungcls.learning.settings_run import LARGE, SMALL
+from napari_lungcls.learning.settings_run import TILE
 
 AUGMENTATION = "augmentation"
 """Name of the one factor on all strengths of augmentation."""
@@ -286,7 +286,7 @@ def default_space(base: TrainingSettings) -> Space:
         "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
         "optimizer": ["adam", "adamw", "sgd", "rmsprop"],
         "weight_decay": {"low": 1e-6, "high": 1e-2, "log": True},
-        "tile": sorted({SMALL, LARGE, base.tile or LARGE}),
+        "tile": sorted({TILE // 2, TILE, base.tile or TILE}),
         "hidden": sorted({16, 32, 64, base.hidden}),
         "dropout": {"low": 0.0, "high": 0.6},
     }

@@ -17,7 +17,7 @@ from napari_lungcls.images.pairs import Pair
 from napari_lungcls.learning.augmentation import check_changes
 from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.held_out import check_aim
-from napari_lungcls.learning.point_index import PointIndex, count_points, density_of
+from napari_lungcls.learning.point_index import PointIndex, count_points
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.compatibility import colour_remark
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
@@ -104,7 +104,7 @@ class Initialization:
         weights = () if self.model else self.stages
         return self.shaped(settings).resolved(
             count_points(pairs),
-            density=density_of(pairs),
+            extent=max(max(stack.plane_shape) for stack, _ in pairs),
             weights=weights,
         )
 

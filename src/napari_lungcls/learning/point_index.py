@@ -21,9 +21,6 @@ from napari_lungcls.utils.names import comparable, path_key, warn_of_case
 COMPRESSED = 16
 """Edge of the squares of pixels that JPEG, with halved colours, stores together."""
 
-SQUARE = 256
-"""Edge of the squares in which the density of points is measured, in pixels."""
-
 
 @dataclass(frozen=True)
 class PointIndex:
@@ -133,16 +130,6 @@ def place_points(
 def count_points(pairs: Sequence[Pair]) -> int:
     """Count the points of all images."""
     return sum(len(points) for _, points in pairs)
-
-
-def density_of(pairs: Sequence[Pair]) -> float:
-    """Count the points per pixel of the squares of 256 pixels in which there are any."""
-    squares = 0
-    for stack, points in pairs:
-        cells = np.floor(points.coordinates[:, -2:] / SQUARE).astype(np.int64)
-        planes = plane_indices(stack, points.coordinates)
-        squares += len(np.unique(np.column_stack([planes, cells]), axis=0))
-    return count_points(pairs) / max(1, squares * SQUARE**2)
 
 
 def check_pairs(pairs: Sequence[Pair], scheme: ClassScheme) -> NDArray[np.int64]:

@@ -15,17 +15,15 @@ from napari_lungcls.learning.settings_data import (
 )
 from napari_lungcls.learning.settings_network import FEW, KEEPING, WITH_WEIGHTS, NetworkSettings
 from napari_lungcls.learning.settings_run import (
-    ENOUGH,
     FINISH,
     FINISH_RATE,
-    LARGE,
     LEAST_STEPS,
     MOST_STEPS,
     PIXELS,
     SLOW_STEPS,
-    SMALL,
     STEPS_PER_EPOCH,
     STEPS_PER_POINT,
+    TILE,
     RunSettings,
 )
 from napari_lungcls.network.engines.protocol import OptimizerOptions
@@ -94,7 +92,7 @@ class TrainingSettings(
         self,
         n: int,
         *,
-        density: float = 0.0,
+        extent: int = TILE,
         weights: tuple[int, ...] = (),
     ) -> TrainingSettings:
         """Choose what was left to the program; docs/defaults.md has the measurements behind it.
@@ -103,8 +101,8 @@ class TrainingSettings(
         ----------
         n
             Points, before they are split.
-        density
-            Points per image pixel where they lie.
+        extent
+            Longest edge of the images, in pixels.
         weights
             Stages of the backbone that have weights from a file, the stem as 0; none if it begins
             with random numbers.
@@ -114,10 +112,9 @@ class TrainingSettings(
         every = tuple(STAGE_NAMES)
         known = tuple(s for s in every if s in weights or s == DETAIL)
         zooms = self.zooms or (WITH_WEIGHTS if weights and self.readout == "point" else (1,))
-        tile = self.tile
-        if tile is None:
-            points = PIXELS // LARGE**2 * (1 + density * LARGE**2)
-            tile = LARGE if points >= ENOUGH else SMALL
+        # A tile is no larger than the image, in whole cells of the deepest stage.
+        needed = 32 * math.ceil(extent / zooms[0] / 32)
+        tile = self.tile or min(TILE, needed)
         return self.model_copy(
             update={
                 "freeze": freeze,

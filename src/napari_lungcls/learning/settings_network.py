@@ -38,12 +38,12 @@ class NetworkSettings(BaseModel):
     tile: int | None = setting(
         None,
         "Tile",
-        "edge of the pieces of tissue that are learned from, in zoomed pixels [as the density of "
-        "the points asks for]",
+        "edge of the pieces of tissue that are learned from, in zoomed pixels [256, or the "
+        "size of a smaller image]",
         SEES,
         unit="px",
         in_sight=True,
-        typical=128,
+        typical=256,
         ge=16,
         le=1024,
     )

@@ -22,11 +22,8 @@ STEPS_PER_EPOCH = 40
 PIXELS = 2**18
 """Zoomed pixels of a step's tiles at the finest zoom, where the program chooses their number."""
 
-LARGE, SMALL = 256, 128
-"""Tiles of many points, and of few."""
-
-ENOUGH = 32
-"""Points that a step of large tiles has to hold on average, else tiles are small."""
+TILE = 256
+"""Edge of the tiles, where the image is not smaller; see docs/defaults.md."""
 
 FINISH = 0.4
 """Share of a training's steps for which it goes on with all points at the end."""

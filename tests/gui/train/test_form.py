@@ -206,4 +206,4 @@ def test_frequencies_of_classes_are_chosen_or_given(form):
 
 def test_the_tile_begins_with_a_usual_edge(form):
     form.findChild(QCheckBox, "field_tile_automatic").click()
-    assert form.settings().tile == 128
+    assert form.settings().tile == 256
