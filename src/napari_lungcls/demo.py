@@ -1,4 +1,4 @@
-"""The whole job on a made lung: label, train, paint, and compare with the exact truth."""
+"""The whole job on a synthetic lung: label, train, paint, and compare with the exact truth."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def _report(
         **training_facts(model.document),
     }
     return Report(
-        title="Demonstration on a made lung",
+        title="Demonstration on a synthetic lung",
         facts=facts,
         metrics=validation_of(model.document),
         history=history_of(model.document),

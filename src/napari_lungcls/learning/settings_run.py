@@ -9,7 +9,7 @@ from pydantic import BaseModel, field_validator
 
 from napari_lungcls.learning.form_hints import GENERALISE, OPTIMISER, RATE, RUN, setting
 
-STEPS_PER_POINT, LEAST_STEPS, MOST_STEPS = 0.6, 240, 800
+STEPS_PER_POINT, LEAST_STEPS, MOST_STEPS = 0.55, 240, 800
 """Steps of a run when `epochs` is not given, see docs/defaults.md: so many for each point, within
 these limits."""
 
