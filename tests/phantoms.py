@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.inference.map_data import MapHeader
@@ -70,19 +71,20 @@ def cylinders(radius: float, period: float, *, n: int = 300, size: int = 96) -> 
     return found
 
 
-def spheres(radius: float, period: float, *, n: int = 100) -> NDArray[np.bool_]:
-    """Cut spheres on a cubic lattice by `n` parallel planes."""
-    size = 2 * int(period)
-    at = (plane(size) + 0.37) % period - period / 2
+def spheres(radius: float, period: float, *, n: int = 200) -> NDArray[np.bool_]:
+    """Cut spheres on a cubic lattice by `n` parallel planes, each with a start of its own."""
+    start = shares(n)[:, None, None] * period
+    at = (plane(2 * int(period))[..., :2] + start) % period - period / 2
     z = (np.arange(n) + 0.5) / n * period - period / 2
-    return (at[..., 0] ** 2 + at[..., 1] ** 2 + z[:, None, None] ** 2) < radius**2
+    inside: NDArray[np.bool_] = (at**2).sum(axis=-1) + z[:, None, None] ** 2 < radius**2
+    return inside
 
 
-def foam(size: int, thickness: float, seeds: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Make walls between the cells of a random foam in the plane."""
-    from scipy.spatial import cKDTree
-
-    points = rng.uniform(-0.1 * size, 1.1 * size, (seeds, 2))
-    y, x = np.indices((size, size))
-    distance, _ = cKDTree(points).query(np.stack([y, x], -1).reshape(-1, 2), k=2)
-    return (distance[:, 1] - distance[:, 0] < thickness).reshape(size, size)
+def foam(size: int, thickness: float, seeds: int, stretch: float = 1.0) -> NDArray[np.bool_]:
+    """Make walls between the cells of a random foam in the plane, stretched along x."""
+    points = np.random.default_rng(seeds).uniform(-0.1 * size, 1.1 * size, (seeds, 2))
+    y, x = np.indices((size, int(size * stretch)))
+    at = np.stack([y, x / stretch], axis=-1)
+    distance, _ = cKDTree(points).query(at, k=2)
+    walls: NDArray[np.bool_] = distance[..., 1] - distance[..., 0] < thickness
+    return walls

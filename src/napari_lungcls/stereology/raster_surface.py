@@ -23,6 +23,8 @@ class RasterSurface:
 
     The reference space is all air and tissue that counts, as a rule the parenchyma. Arrays are
     `(4,)`, by direction as in `PlaneCounts.intersections`; `mean_…` is over the directions.
+    Volumes and surfaces of L_m and τ are from the same lines: chords that a border cuts off leave
+    them unbiased, unlike the mean of measured chords [D], and so do bodies that keep off it.
 
     Attributes
     ----------
@@ -34,10 +36,8 @@ class RasterSurface:
         Of the directions; they add up to 1.
     intercepts
         I_L, surfaces per µm of test line.
-    volume_air, volume_tissue
-        Volume fractions V_V of both phases in the reference space, from the cells.
     air_shares
-        Share of the tested length that lies in air.
+        Share of the tested length that lies in air: V_V(air) along the lines.
     cell_um
         Longer side of a cell.
     """
@@ -46,15 +46,8 @@ class RasterSurface:
     angles: Floats
     weights: Floats
     intercepts: Floats
-    volume_air: float
-    volume_tissue: float
     air_shares: Floats
     cell_um: float
-
-    @property
-    def mean_intercepts(self) -> float:
-        """I_L over all directions, per µm."""
-        return float(self.weights @ self.intercepts)
 
     @property
     def surface_density(self) -> Floats:
@@ -65,36 +58,30 @@ class RasterSurface:
     @property
     def mean_surface_density(self) -> float:
         """S_V over all directions, in cm⁻¹."""
-        return 2 * PER_CM * self.mean_intercepts
+        return 2 * PER_CM * self._mean_intercepts
 
     @property
     def linear_intercept(self) -> Floats:
-        """L_m = 4 V(air)/S, in µm (Knudsen et al. 2010, doi 10.1152/japplphysiol.01100.2009)."""
-        return _quotient(2 * self.volume_air, self.intercepts)
+        """L_m = 4 V(air)/S = 2 ΣL(air)/ΣI, in µm.
+
+        Knudsen et al. 2010, doi 10.1152/japplphysiol.01100.2009.
+        """
+        return _quotient(2 * self.air_shares, self.intercepts)
 
     @property
     def mean_linear_intercept(self) -> float:
-        """L_m of the S_V over all directions, in µm."""
-        return float(_quotient(2 * self.volume_air, self.mean_intercepts))
-
-    @property
-    def mean_chord(self) -> float:
-        """2 ΣL/ΣI in µm, over all directions: the mean length of a chord in air.
-
-        Chords that a border cuts off leave it unbiased, unlike the mean of measured chords [D].
-        Equal to L_m but that the share of air is that of the tested length, not of the cells.
-        """
-        return float(_quotient(2 * (self.weights @ self.air_shares), self.mean_intercepts))
+        """L_m over all directions, in µm."""
+        return float(_quotient(2 * (self.weights @ self.air_shares), self._mean_intercepts))
 
     @property
     def septal_thickness(self) -> Floats:
-        """τ = 2 V(tissue)/S, in µm (Weibel 1979 [M]): arithmetic mean thickness."""
-        return _quotient(self.volume_tissue, self.intercepts)
+        """τ = 2 V(tissue)/S = ΣL(tissue)/ΣI, in µm, the arithmetic mean (Weibel 1979 [M])."""
+        return _quotient(1 - self.air_shares, self.intercepts)
 
     @property
     def mean_septal_thickness(self) -> float:
-        """τ of the S_V over all directions, in µm."""
-        return float(_quotient(self.volume_tissue, self.mean_intercepts))
+        """τ over all directions, in µm."""
+        return float(_quotient(self.weights @ (1 - self.air_shares), self._mean_intercepts))
 
     @property
     def anisotropy(self) -> float:
@@ -111,6 +98,10 @@ class RasterSurface:
     def too_coarse(self) -> bool:
         """Whether a cell is larger than half the septal thickness, so that S_V is too low."""
         return bool(self.cell_um * self.stride > self.mean_septal_thickness / 2)
+
+    @property
+    def _mean_intercepts(self) -> float:
+        return float(self.weights @ self.intercepts)
 
 
 def direction_weights(angles: Floats, vertical: float | None = None) -> Floats:
@@ -166,7 +157,6 @@ def measure_surface(counts: PlaneCounts, vertical: float | None = None) -> list[
     LungclsWarning
         When a cell of the map is larger than half the septal thickness.
     """
-    air, tissue = counts.of_phase("air"), counts.of_phase("tissue")
     weights = direction_weights(counts.angles, vertical)
     found = [
         RasterSurface(
@@ -174,8 +164,6 @@ def measure_surface(counts: PlaneCounts, vertical: float | None = None) -> list[
             angles=counts.angles,
             weights=weights,
             intercepts=_quotient(met, length),
-            volume_air=float(_quotient(air, air + tissue)),
-            volume_tissue=float(_quotient(tissue, air + tissue)),
             air_shares=_quotient(in_air, length),
             cell_um=max(counts.cell_um),
         )
