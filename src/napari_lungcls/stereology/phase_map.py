@@ -27,14 +27,28 @@ _CODES = {"none": NONE, "air": AIR, "tissue": TISSUE}
 Bytes = NDArray[np.uint8]
 
 
-def cell_size_um(header: MapHeader) -> tuple[float, float]:
+def cell_size_um(
+    header: MapHeader, given: tuple[float, float] | None = None
+) -> tuple[float, float]:
     """Return the height and width of a map's cells in µm.
+
+    Parameters
+    ----------
+    given
+        Takes the place of what the map says.
 
     Raises
     ------
     InputError
-        When the map has no unit of length, as maps of images without pixel size.
+        When the map has no unit of length, as maps of images without pixel size, and nothing is
+        given; or when what is given are no two sizes.
     """
+    if given is not None:
+        if len(given) != 2 or not all(np.isfinite(size) and size > 0 for size in given):
+            raise InputError(
+                f"should be the height and width of a cell in µm, not {given}", setting="cell_um"
+            )
+        return float(given[0]), float(given[1])
     factor = micrometres(header.unit)
     if factor is None:
         raise InputError(

@@ -81,7 +81,7 @@ def count_map(
         When phases, mask, strides or cell size do not fit, or the map is damaged.
     """
     source = PhaseMap(painted, phases, mask)
-    cell = _checked_cell(cell_size_um(painted.header) if cell_um is None else cell_um)
+    cell = cell_size_um(painted.header, cell_um)
     if not strides or min(strides) < 1 or len(set(strides)) < len(strides):
         raise InputError(f"should be different whole numbers from 1, not {strides}",
                          setting="strides")  # fmt: skip
@@ -198,10 +198,3 @@ def _count_ends(one: Bytes, other: Bytes) -> list[int]:
     both, either = one & other, one | other
     pairs = (both == AIR, both == TISSUE, either == AIR | TISSUE)
     return [int(np.count_nonzero(pair)) for pair in pairs]
-
-
-def _checked_cell(cell: tuple[float, float]) -> tuple[float, float]:
-    if len(cell) != 2 or not all(np.isfinite(size) and size > 0 for size in cell):
-        raise InputError(f"should be the height and width of a cell in µm, not {cell}",
-                         setting="cell_um")  # fmt: skip
-    return float(cell[0]), float(cell[1])
