@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_lungcls.errors import LungclsWarning
+from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.stereology.plane_counts import total
 from napari_lungcls.stereology.raster import count_map
 from napari_lungcls.stereology.raster_surface import (
@@ -17,6 +19,7 @@ from napari_lungcls.stereology.raster_surface import (
     direction_weights,
     measure_surface,
 )
+from napari_lungcls.synthetic import make_section
 from phantoms import LUNG, cylinders, foam, map_of, sheets, spheres, tissue_in_air
 
 QUARTERS = np.arange(4) * np.pi / 4
@@ -148,6 +151,26 @@ def test_specks_raise_the_surface_and_hardly_the_volume():
     clean, specked = measured(tissue), measured(flipped)
     assert 1.24 < specked.mean_surface_density / clean.mean_surface_density < 1.30
     assert specked.air_shares == pytest.approx(clean.air_shares, abs=0.01)
+
+
+def test_a_lung_painted_coarse_and_fine():
+    """Its truth at 1 µm and at 0.5 µm, where cells two apart are those of the coarse map."""
+    phases = ("air", "tissue", "air", "none", "none")
+    found = []
+    for pixel, size in ((1.0, 300), (0.5, 600)):
+        lung = make_section((size, size), pixel_size=pixel, seed=4)
+        header = MapHeader(
+            shape=(size, size), scale=(pixel, pixel), translate=(0.0, 0.0), unit="micrometer",
+            scheme=lung.scheme, stride=1,
+        )  # fmt: skip
+        found.append(measure_surface(*count_map(PaintedMap(lung.truth, None, header), phases)))
+    coarse, fine = found
+    for name, close in (("mean_surface_density", 0.01), ("mean_septal_thickness", 0.015),
+                        ("mean_linear_intercept", 0.01)):  # fmt: skip
+        assert getattr(fine[0], name) == pytest.approx(getattr(coarse[0], name), rel=close)
+        assert getattr(fine[1], name) == pytest.approx(getattr(coarse[0], name), rel=0.005)
+    densities = [one.mean_surface_density for one in (*fine, *coarse[1:])]
+    assert densities == sorted(densities, reverse=True)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

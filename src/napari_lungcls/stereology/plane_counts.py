@@ -12,10 +12,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.stereology.phase_map import Phase
 
 STEPS = ((0, 1), (1, 1), (1, 0), (1, -1))
-"""Cells along y and x from one cell of a test line to the next, for each direction."""
-
-DIRECTIONS = (0, 45, 90, 135)
-"""Directions in degrees, from x towards y, which points down; exact where cells are square."""
+"""Cells along y and x from one cell of a test line to the next: 0°, 45°, 90° and 135°."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,8 @@
 
 The rows, columns and both diagonals of a map are test lines. Where two cells of a line, `stride`
 cells apart, are air and tissue, the line has met a surface; the length between them is tested
-length. Surfaces over length is unbiased where the structure is thicker than the distance of the
-two cells: every pair counts the surfaces that its own length meets, whatever their direction
-(Tomkeieff 1945; Ohser & Mücklich 2000, "Statistical analysis of microstructures", of such
-pairs [M]).
+length. The number of surfaces over that length is unbiased (Tomkeieff 1945 [M]) as long as septa
+and airspaces are at least as thick as the two cells are apart: two surfaces between them are none.
 """
 
 from __future__ import annotations
