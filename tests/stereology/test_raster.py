@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.inference.painted import read_map
+from napari_lungcls.stereology.lines import count_segments
 from napari_lungcls.stereology.plane_counts import STEPS, PlaneCounts, total
 from napari_lungcls.stereology.raster import STRIDES, count_map
 from phantoms import LUNG, map_of
@@ -157,6 +159,21 @@ def test_memory_is_that_of_a_block_and_every_cell_is_read_once():
         tracemalloc.stop()
         assert classes.read == size**2
     assert peaks[1] < 1.5 * peaks[0]
+
+
+@pytest.mark.parametrize("name", ["map.ome.zarr", "map.ome.tif"])
+def test_maps_on_disk(tmp_path, name):
+    rng = np.random.default_rng(4)
+    classes = rng.integers(0, 4, (2, 70, 90)).astype(np.uint8)
+    shares = rng.dirichlet(np.ones(3), classes.shape).transpose(3, 0, 1, 2).astype(np.float16)
+    painted = map_of(classes, cell_um=(2.0, 3.0), probabilities=shares)
+    on_disk = read_map(painted.save(tmp_path / name))
+    one, two = count_map(painted, LUNG), count_map(on_disk, LUNG, block=32)
+    assert all(map(same, one, two))
+    assert np.array_equal(total(one).probabilities, total(two).probabilities)
+    ends = rng.uniform(0, 70, (2, 20, 2))
+    here, there = (count_segments(m, LUNG, *ends, plane=(1,)) for m in (painted, on_disk))
+    assert np.array_equal(here.intersections, there.intersections)
 
 
 def test_sums_keep_only_what_is_common():
