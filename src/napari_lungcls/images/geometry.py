@@ -58,7 +58,12 @@ def map_offset(stride: int) -> float:
 
 def map_cell(position: ArrayLike, stride: int) -> NDArray[np.int64]:
     """Return the map cell that covers an image position."""
-    return np.floor((np.asarray(position, dtype=np.float64) + 0.5) / stride).astype(np.int64)
+    return np.floor(from_map_edge(position, stride)).astype(np.int64)
+
+
+def from_map_edge(position: ArrayLike, stride: int) -> Floats:
+    """Image positions in map cells from the outer edge of the first, which cell `i` has at `i`."""
+    return (np.asarray(position, dtype=np.float64) + 0.5) / stride
 
 
 def middle(size: int) -> float:
