@@ -29,8 +29,8 @@ def noise(shape_factor: float, sections: int, points: float) -> float:
 
     Notes
     -----
-    `ν = 0.0724 · b/√a · √(n·ΣP)`: Gundersen and Jensen 1987, J Microsc 147:229. It takes the grid to
-    be finer than the structure, so that it holds for V(lung) and V(par) and never for septa or
+    `ν = 0.0724 · b/√a · √(n·ΣP)`: Gundersen and Jensen 1987, J Microsc 147:229. It takes the grid
+    to be finer than the structure, so that it holds for V(lung) and V(par) and never for septa or
     alveolar air.
     """
     return float(0.0724 * shape_factor * np.sqrt(sections * points))
@@ -57,8 +57,9 @@ def cavalieri_ce(
 
     Notes
     -----
-    `CE = √(ν + α·max(0, 3(A−ν) − 4B + C)) / ΣP` with `A = ΣPᵢ²`, `B = ΣPᵢPᵢ₊₁`, `C = ΣPᵢPᵢ₊₂`, `α` 1/12
-    or 1/240: Gundersen et al. 1999, J Microsc 193:199; García-Fiñana et al. 2003, NeuroImage 18:505.
+    `CE = √(ν + α·max(0, 3(A−ν) − 4B + C)) / ΣP` with `A = ΣPᵢ²`, `B = ΣPᵢPᵢ₊₁`, `C = ΣPᵢPᵢ₊₂`,
+    `α` 1/12 or 1/240: Gundersen et al. 1999, J Microsc 193:199; García-Fiñana et al. 2003,
+    NeuroImage 18:505.
 
     Examples
     --------

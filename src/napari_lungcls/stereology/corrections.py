@@ -147,7 +147,7 @@ def _assisted(
         return with_t_interval(np.nan, np.nan, np.nan, 0, CR2)
 
     def left(chosen: NDArray[np.bool_]) -> Floats:
-        """What the observer adds at each point, with the map at its trust taken away."""
+        """Take the map, as far as it is trusted, from what the observer says at each point."""
         seen: Floats = chosen[maps.truth] - trust * maps.predicted[:, chosen].sum(axis=1)
         return seen
 
@@ -181,8 +181,8 @@ def poststratified_share(
     Notes
     -----
     Olofsson et al. 2014, doi 10.1016/j.rse.2014.02.015, equations 2 and 10:
-    `p = ΣWᵢ·nᵢₖ/nᵢ`, `SE² = ΣWᵢ²·s²/nᵢ`; here of `y(x) − R·y(ref)`. Where test points were stratified
-    by something else: Stehman 2014, doi 10.1080/01431161.2014.930207.
+    `p = ΣWᵢ·nᵢₖ/nᵢ`, `SE² = ΣWᵢ²·s²/nᵢ`; here of `y(x) − R·y(ref)`. Where test points were
+    stratified by something else: Stehman 2014, doi 10.1080/01431161.2014.930207.
     """
     inside, below = _chosen(wanted), _chosen(reference)
     strata = np.flatnonzero(maps.areas.sum(axis=0) > 0)
