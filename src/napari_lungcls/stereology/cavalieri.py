@@ -77,7 +77,7 @@ def cavalieri_ce(
         raise InputError("no section holds any of it, so that there is no volume")
     nu = 0.0 if shape_factor is None else noise(shape_factor, len(p), float(p.sum()))
     a, b, c = p @ p, p[1:] @ p[:-1], p[2:] @ p[:-2]
-    variance = nu + _ALPHA[smoothness] * max(0.0, 3 * (a - nu) - 4 * b + c)
+    variance = nu + _ALPHA[smoothness] * max(0.0, float(3 * (a - nu) - 4 * b + c))
     return float(np.sqrt(variance) / p.sum())
 
 

@@ -153,7 +153,8 @@ def _assisted(
 
     def totals(chosen: NDArray[np.bool_]) -> Floats:
         told = maps.areas[:, chosen].sum(axis=1) / weights
-        return trust * told + maps.sums(left(chosen)) / answered
+        found: Floats = trust * told + maps.sums(left(chosen)) / answered
+        return found
 
     above, below = weights * totals(wanted), weights * totals(reference)
     if below.sum() <= 0:

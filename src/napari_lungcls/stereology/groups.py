@@ -141,7 +141,7 @@ def shrinkage_factor(volume_before: float, volume_after: float) -> float:
     shrink alike. Compression by the knife is another thing: it acts in one direction of the
     section.
     """
-    return (volume_after / volume_before) ** (1 / 3)
+    return math.cbrt(volume_after / volume_before)
 
 
 def overprojection(section_thickness_um: float, surface_density_per_cm: float) -> float:
