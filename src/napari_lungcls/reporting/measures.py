@@ -1,0 +1,335 @@
+"""What was measured, as a folder: a page that needs nothing else, and tables for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.reporting import figures
+from napari_lungcls.reporting.report import GENERATOR, INDEX, check_report_folder
+from napari_lungcls.stereology.estimate import MeasuredValue, Method
+from napari_lungcls.stereology.measure import Measured, MeasuredUnit, Measures, best
+from napari_lungcls.utils.atomic_write import atomic_write
+from napari_lungcls.utils.printable import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METHODS: tuple[tuple[Method, str, str], ...] = (
+    ("difference", "corrected map", "the map, plus its mean error at the test points"),
+    ("tuned", "tuned", "the same, trusting the map as far as it deserves"),
+    ("manual", "points alone", "the test points, as without any map"),
+    ("poststratified", "post-stratified", "a check: answers within each class of the map"),
+    ("raw", "raw map", "the map alone, whose errors are not known"),
+)
+
+COLUMNS = (
+    "level", "group", "animal", "section", "parameter", "symbol", "numerator", "denominator",
+    "estimate", "unit", "se", "ce", "df", "ci_low", "ci_high", "ci_method", "method", "target",
+    "n_clusters", "n_audit", "sum_p", "sum_i", "l_per_point_um", "a_per_point_um2", "correction",
+    "design_id", "seed", "map_sha", "model_sha", "version",
+)  # fmt: skip
+
+NAMES = {
+    "V_V": "volume fraction",
+    "V": "volume",
+    "S_V": "surface density",
+    "S": "surface",
+    "L_m": "mean linear intercept",
+    "τ": "septal thickness",
+}
+
+FROM_ELSEWHERE = (
+    "fixative, its route and pressure",
+    "embedding",
+    "how sections, blocks and animals were drawn at random",
+)
+"""What the standard asks for (Hsia et al. 2010) and no program can know."""
+
+_FROM_TABLE = {
+    "Reference volume": "the reference volume and how it was measured",
+    "Shrinkage (V after / V before)": "shrinkage",
+    "Section thickness": "section thickness",
+    "Orientation": "orientation of the sections",
+    "Animals": "the animals and their groups",
+    "Test points": "test points (ΣP)",
+    "Test lines": "test lines (ΣI, l/p)",
+    "Pixel size": "pixel size",
+}
+
+
+def write_measures(directory: str | os.PathLike[str], measured: Measured) -> Path:
+    """Write the page `index.html`, `measures.csv`, `counts.csv` and `prism_<parameter>.csv`.
+
+    Parameters
+    ----------
+    directory
+        Made if it does not exist; an earlier page there is replaced.
+    measured
+        The figures and the planes.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot take it.
+    """
+    folder = check_report_folder(directory)
+    measures = measured.measures
+    files = {"measures.csv": measures_csv(measures), "counts.csv": counts_csv(measured)}
+    drawn: dict[str, Markup] = {}
+    contents: dict[str, bytes] = {}
+    for symbol in measures.parameters:
+        name = file_name(symbol)
+        files[f"prism_{name}.csv"] = prism_csv(measures, symbol)
+        figure = parameter_figure(measures, symbol)
+        if figure is not None:
+            svg = figures.svg_of(figure, name)
+            contents[f"{name}.svg"] = figures.svg_file(svg).encode()
+            drawn[symbol] = Markup(figures.svg_inline(svg, f"{symbol} of each animal, by group"))
+    contents |= {name: printable(text).encode() for name, text in files.items()}
+    page = _page(measures, drawn, sorted(contents))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the folder {folder} ({error.strerror}); give another one"
+        ) from error
+    for name, data in contents.items():
+        with atomic_write(folder / name) as aside:
+            aside.write_bytes(data)
+    with atomic_write(folder / INDEX) as aside:
+        aside.write_bytes(printable(page).encode())
+    return folder / INDEX
+
+
+def file_name(symbol: str) -> str:
+    """Turn a symbol into a name for files: `V_V(sep/par)` into `V_V_sep_par`."""
+    return re.sub(r"\W+", "_", symbol.replace("τ", "tau")).strip("_")
+
+
+def measures_csv(measures: Measures) -> str:
+    """Write every figure as a row: of each section, animal and group, by each method."""
+    facts = measures.facts
+    rows = []
+    for unit in measures.units:
+        for symbol, methods in unit.parameters.items():
+            above, below = _parts_of(symbol)
+            for method, value in methods.items():
+                low, high = value.ci or (None, None)
+                rows.append(
+                    (
+                        unit.level,
+                        unit.group,
+                        unit.animal,
+                        unit.section,
+                        name_of(symbol),
+                        symbol,
+                        above,
+                        below,
+                        value.estimate,
+                        value.unit,
+                        value.se,
+                        value.ce,
+                        value.df,
+                        low,
+                        high,
+                        value.ci_method,
+                        method,
+                        measures.target,
+                        value.n_clusters,
+                        unit.n_audit,
+                        unit.sum_p,
+                        unit.sum_i,
+                        unit.l_per_point_um,
+                        unit.a_per_point_um2,
+                        unit.correction,
+                        facts.get("Design", ""),
+                        facts.get("Seed", ""),
+                        facts.get("Fingerprint of maps", ""),
+                        facts.get("Model", ""),
+                        version("napari-lungcls"),
+                    )
+                )
+    return _csv(COLUMNS, rows)
+
+
+def counts_csv(measured: Measured) -> str:
+    """Write a row per plane: cells, surfaces and length of the map; answers of the observer."""
+    names = measured.scheme.names
+    header = ["image", "plane", "section", "animal", "group", "cell_y_um", "cell_x_um"]
+    header += [f"cells {name}" for name in names] + ["intersections", "line_um"]
+    header += [f"points {name}" for name in names] + ["test_line_um", "crossings"]
+    rows = []
+    for plane in measured.planes:
+        counts, row = plane.counts, plane.row
+        answered = np.bincount(plane.truth, minlength=len(names))
+        size = counts.cell_um if plane.has_size else (None, None)
+        lengths = (int(counts.intersections[0].sum()), float(counts.length_um[0].sum()))
+        met, length = lengths if plane.has_size else (None, None)
+        lines = plane.lines
+        rows.append(
+            (
+                counts.image,
+                " ".join(map(str, counts.plane)),
+                row.section,
+                row.animal,
+                row.group,
+                *size,
+                *counts.cells.tolist(),
+                met,
+                length,
+                *answered.tolist(),
+                None if lines is None else float(lines.length_um.sum()),
+                None if lines is None else int(lines.crossings.sum()),
+            )
+        )
+    return _csv(header, rows)
+
+
+def prism_csv(measures: Measures, symbol: str) -> str:
+    """Write a column per group and a row per animal; without animals a row per section."""
+    columns = {
+        group: [math.nan if v.estimate is None else v.estimate for _, v in values]
+        for group, values in _by_group(measures, symbol).items()
+    }
+    longest = max(map(len, columns.values()), default=0)
+    rows = [
+        [values[i] if i < len(values) and not math.isnan(values[i]) else None
+         for values in columns.values()]
+        for i in range(longest)
+    ]  # fmt: skip
+    return _csv(list(columns), rows)
+
+
+def parameter_figure(measures: Measures, symbol: str) -> Figure | None:
+    """Draw every animal as a point, group by group, with the group's mean and interval.
+
+    None when there is nothing to draw.
+    """
+    from matplotlib.figure import Figure
+
+    groups = {
+        name: [(unit, v) for unit, v in values if v.estimate is not None]
+        for name, values in _by_group(measures, symbol).items()
+    }
+    groups = {name: values for name, values in groups.items() if values}
+    if not groups:
+        return None
+    figure = Figure(figsize=(1.6 + 1.1 * len(groups), 3.0), layout="constrained")
+    axes = figure.add_subplot()
+    figures.style(axes)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    summaries = {unit.group: unit.summaries.get(symbol) for unit in measures.units}
+    for place, (name, values) in enumerate(groups.items()):
+        spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else [0.0]
+        for x, (_, value) in zip(place + np.asarray(spread), values, strict=True):
+            if value.ci is not None:
+                axes.plot([x, x], value.ci, color=_POINT, alpha=0.35, linewidth=1.2)
+            axes.plot(x, value.estimate, "o", color=_POINT, markersize=5)
+        group = summaries.get(name)
+        if group is not None and group.ci is not None:
+            axes.plot([place - 0.3, place + 0.3], [group.mean] * 2, color=figures.INK, linewidth=2)
+            axes.plot([place + 0.34] * 2, group.ci, color=figures.INK, linewidth=1.4)
+    axes.set_xticks(range(len(groups)), [figures.short(name) or "all" for name in groups])
+    axes.set_xlim(-0.6, len(groups) - 0.4)
+    axes.margins(y=0.15)
+    unit = next((v.unit for values in groups.values() for _, v in values), "")
+    label = axes.set_ylabel(f"{symbol}{f'  [{unit}]' if unit else ''}", color=figures.INK)
+    for text in [label, *axes.get_xticklabels()]:
+        text.set_parse_math(False)
+    return figure
+
+
+_POINT = "#0b57d0"
+
+
+def name_of(symbol: str) -> str:
+    """Say in words what a symbol stands for."""
+    return NAMES.get(symbol.partition("(")[0], symbol)
+
+
+def shown(value: MeasuredValue | None) -> str:
+    """Write a figure for people: as many digits as its error allows."""
+    if value is None or value.estimate is None:
+        return "–"
+    if value.se:
+        digits = max(0, 1 - math.floor(math.log10(value.se)))
+    else:
+        size = abs(value.estimate)
+        digits = 4 if size < 1 else 2 if size < 100 else 1
+    return f"{value.estimate:.{min(digits, 6)}f}"
+
+
+def _shown_interval(value: MeasuredValue | None) -> str:
+    if value is None or value.ci is None:
+        return ""
+    return " to ".join(shown(value.model_copy(update={"estimate": end})) for end in value.ci)
+
+
+def _by_group(measures: Measures, symbol: str) -> dict[str, list[tuple[MeasuredUnit, MeasuredValue]]]:
+    """Give the value of every animal by its group; of every section where no animal is known."""
+    level = "animal" if any(unit.level == "animal" for unit in measures.units) else "section"
+    found: dict[str, list[tuple[MeasuredUnit, MeasuredValue]]] = {}
+    for unit in measures.units:
+        value = best(unit.parameters.get(symbol, {}))
+        if unit.level == level and value is not None:
+            found.setdefault(unit.group or "all", []).append((unit, value))
+    return found
+
+
+def _parts_of(symbol: str) -> tuple[str, str]:
+    inside = symbol.partition("(")[2].rstrip(")")
+    above, _, below = inside.partition("/")
+    return (above, below) if below else ("", inside)
+
+
+def _page(measures: Measures, drawn: dict[str, Markup], files: Sequence[str]) -> str:
+    environment = Environment(
+        loader=PackageLoader("napari_lungcls.reporting"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"shown": shown, "interval": _shown_interval, "named": name_of}
+    used = [m for m in METHODS if any(m[0] in found for found in measures.parameters.values())]
+    return environment.get_template("measures.html").render(
+        measures=measures,
+        methods=used,
+        best=best,
+        drawn=drawn,
+        files=files,
+        animals=[unit for unit in measures.units if unit.level == "animal"],
+        groups=[unit for unit in measures.units if unit.level == "group"],
+        sections=[unit for unit in measures.units if unit.level == "section"],
+        missing=[
+            *FROM_ELSEWHERE,
+            *(what for name, what in _FROM_TABLE.items() if name not in measures.facts),
+        ],
+        generator=Markup(GENERATOR),
+    )
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    return buffer.getvalue()
