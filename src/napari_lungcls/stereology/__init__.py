@@ -1,0 +1,1 @@
+"""Design-based stereology: drawing points to be judged, and estimates from counts."""
