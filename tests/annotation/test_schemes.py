@@ -59,7 +59,10 @@ def test_presets():
     assert full.classes[:3] == lung.classes
     assert full.names[3:] == ("non-parenchyma", "outside")
     assert [spec.key for spec in full.classes[3:]] == ["F", "G"]
-    assert {spec.role for spec in full.classes[3:]} == {"exclude"}
+    assert [spec.role for spec in full.classes[3:]] == ["lung", "exclude"]
+    assert full.phases == ("air", "tissue", "air", "none", "none")
+    assert full.parenchyma.tolist() == [True, True, True, False, False]
+    assert full.lung.tolist() == [True, True, True, True, False]
     assert len(full) == 5
     assert full.code("outside") == 4
     with pytest.raises(InputError, match=r"'kidney'; use lung or lung-full, or a \.yaml"):
@@ -132,6 +135,16 @@ def test_a_file_needs_no_more_than_names(tmp_path):
     assert scheme.classes[1].role == "exclude"
 
 
+def test_files_without_phases_are_read_as_before(tmp_path):
+    path = tmp_path / "old.json"
+    rows = [spec.model_dump(exclude={"phase"}) for spec in ClassScheme.preset("lung").classes]
+    path.write_text(json.dumps({"name": "lung", "classes": rows}))
+    old = ClassScheme.from_file(path)
+    assert old.phases == ("none",) * 3
+    assert old.same_classes(ClassScheme.preset("lung"))
+    assert not ClassScheme.of_names("ab").lung.any(), "nobody said what they belong to"
+
+
 def test_schemes_of_any_editor_are_read(tmp_path):
     path = tmp_path / "s.yaml"
     for encoding in ("utf-8-sig", "utf-16"):
@@ -173,6 +186,7 @@ def test_a_key_is_upper_case_and_may_be_none():
         ("classes: [{name: a, color: blue}]", r"classes\[0\]\.color: 'blue' is not a colour; wr"),
         ("classes: [{name: a, key: Esc}]", r"classes\[0\]\.key: 'Esc' is not a key; give one"),
         ("classes: [{name: a, role: air}]", r"classes\[0\]\.role: .*\(got 'air'\)"),
+        ("classes: [{name: a, phase: water}]", r"classes\[0\]\.phase: .*\(got 'water'\)"),
         ("classes: [{name: a, hue: 3}]", r"classes\[0\]\.hue: .*not permitted"),
         ("classes: [' a']", r"classes\[0\]\.name: ' a' is not a name"),
         ("classes: [{name: a, color: 1, role: 2}]", r"1 more problem\)"),
@@ -234,6 +248,7 @@ def test_a_saved_file_is_for_people(tmp_path):
         "name": "alveoli",
         "color": "#0057d9",
         "key": "A",
+        "phase": "air",
         "role": "parenchyma",
     }
     text = ClassScheme.of_names(["肺"]).save(tmp_path / "s.yaml").read_text(encoding="utf-8")

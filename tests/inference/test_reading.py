@@ -145,3 +145,16 @@ def test_a_truncated_tiff(tmp_path, header, random_map):
         path.write_bytes(whole[:keep])
         with pytest.raises(InputError):
             np.asarray(read_map(path).probabilities)
+
+
+def test_maps_from_before_classes_had_phases_open(tmp_path, header, random_map):
+    painted = random_map(header((4, 5)))
+    path = painted.save(tmp_path / "m.ome.zarr")
+    text = (path / ".zattrs").read_text()
+    attributes = json.loads(text)
+    for row in attributes["napari-lungcls"]["header"]["scheme"]["classes"]:
+        del row["phase"]
+    (path / ".zattrs").write_text(json.dumps(attributes))
+    old = read_map(path)
+    assert old.scheme.phases == ("none",) * 3
+    assert old.scheme.same_classes(painted.scheme)

@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation import tables
 from napari_lungcls.annotation.columns import (
+    AUDIT,
     CLASS_COLUMN,
     INDEX_COLUMN,
+    SOURCE_COLUMN,
     axis_names,
 )
 from napari_lungcls.annotation.schemes import ClassScheme
@@ -141,6 +143,15 @@ class Points:
         if name not in self.table.columns:
             return None
         return self.table[name].to_numpy(dtype=object)
+
+    @property
+    def is_audit(self) -> NDArray[np.bool_]:
+        """Whether a design drew each point, `(n,)`; nothing is to be trained on such points."""
+        sources = self.column(SOURCE_COLUMN)
+        if sources is None:
+            return np.zeros(len(self), np.bool_)
+        audit = {text: comparable(text).casefold() == AUDIT for text in set(sources)}
+        return np.array([audit[text] for text in sources], np.bool_)
 
     def with_columns(self, **columns: ArrayLike) -> Self:
         """Add columns at the end, or replace those that are there; values become text.

@@ -1,4 +1,4 @@
-"""Class schemes: the ordered classes of a question, with their colours, keys and roles."""
+"""Class schemes: the ordered classes of a question, with their colours, keys, phases and roles."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_lungcls.annotation.documents import read_document, write_document
@@ -19,18 +21,23 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.utils.names import KnownNames, comparable, distinct, warn_of_case
 from napari_lungcls.utils.printable import printable
 
-Role = Literal["parenchyma", "exclude"]
+Phase = Literal["air", "tissue", "none"]
+"""What a class is made of; surfaces are counted between air and tissue."""
+
+Role = Literal["parenchyma", "lung", "exclude"]
+"""Which reference volume a class belongs to; parenchyma is part of the lung."""
+
 MAX_CLASSES = 254
 """Painted maps are uint8, with 0 for "not painted"; 255 is kept free."""
 
-_LUNG: tuple[tuple[str, str, str, Role], ...] = (
-    ("alveoli", "#0057d9", "A", "parenchyma"),
-    ("septa", "#ffe119", "S", "parenchyma"),
-    ("duct", "#00b386", "D", "parenchyma"),
+_LUNG: tuple[tuple[str, str, str, Phase, Role], ...] = (
+    ("alveoli", "#0057d9", "A", "air", "parenchyma"),
+    ("septa", "#ffe119", "S", "tissue", "parenchyma"),
+    ("duct", "#00b386", "D", "air", "parenchyma"),
 )
-_REST: tuple[tuple[str, str, str, Role], ...] = (
-    ("non-parenchyma", "#000000", "F", "exclude"),
-    ("outside", "#6b5b4b", "G", "exclude"),
+_REST: tuple[tuple[str, str, str, Phase, Role], ...] = (
+    ("non-parenchyma", "#000000", "F", "none", "lung"),
+    ("outside", "#6b5b4b", "G", "none", "exclude"),
 )
 _PRESETS = {"lung": _LUNG, "lung-full": _LUNG + _REST}
 PRESETS = tuple(_PRESETS)
@@ -106,14 +113,18 @@ class ClassSpec(BaseModel):
         `#rrggbb`.
     key
         The letter or digit that labels a point with this class, or None.
+    phase
+        `air` or `tissue`, between which surfaces are counted; `none` for what is neither, or
+        where nobody said it.
     role
-        `parenchyma` for what makes up the reference volume of a lung (alveolar air,
-        ductal air, septal tissue), `exclude` for what does not count, None for neither.
+        `parenchyma` for what makes up the parenchyma (alveolar air, ductal air, septal tissue),
+        `lung` for what belongs to the lung but not to the parenchyma (airways and vessels that
+        conduct), `exclude` for what lies outside the lung; None where nobody said it.
 
     Examples
     --------
-    >>> lc.ClassSpec(name="septa", color="#ffe119", key="s")
-    ClassSpec(name='septa', color='#ffe119', key='S', role=None)
+    >>> lc.ClassSpec(name="septa", color="#ffe119", key="s", phase="tissue")
+    ClassSpec(name='septa', color='#ffe119', key='S', phase='tissue', role=None)
     """
 
     model_config = _CONFIG
@@ -121,6 +132,7 @@ class ClassSpec(BaseModel):
     name: Annotated[str, Field(max_length=100), AfterValidator(_check_name)]
     color: Annotated[str, AfterValidator(_check_color)]
     key: Annotated[str, AfterValidator(_check_key)] | None = None
+    phase: Phase = "none"
     role: Role | None = None
 
 
@@ -140,6 +152,8 @@ class ClassScheme(BaseModel):
     >>> lung = lc.ClassScheme.preset("lung")
     >>> lung.names, lung.code("duct")
     (('alveoli', 'septa', 'duct'), 2)
+    >>> lung.phases, lung.parenchyma.tolist()
+    (('air', 'tissue', 'air'), [True, True, True])
     >>> own = lc.ClassScheme.of_names(["air", "tissue"], name="density")
     >>> lc.ClassScheme.from_file(own.save("density.yaml")) == own
     True
@@ -179,6 +193,21 @@ class ClassScheme(BaseModel):
     def colors(self) -> tuple[str, ...]:
         """Colours of the classes in the order of their codes, `#rrggbb`."""
         return tuple(spec.color for spec in self.classes)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Phases of the classes in the order of their codes."""
+        return tuple(spec.phase for spec in self.classes)
+
+    @property
+    def parenchyma(self) -> NDArray[np.bool_]:
+        """Whether each class makes up the parenchyma, `(k,)` in the order of the codes."""
+        return np.array([spec.role == "parenchyma" for spec in self.classes], np.bool_)
+
+    @property
+    def lung(self) -> NDArray[np.bool_]:
+        """Whether each class belongs to the lung, parenchyma included, `(k,)`."""
+        return np.array([spec.role in ("parenchyma", "lung") for spec in self.classes], np.bool_)
 
     def same_classes(self, other: ClassScheme) -> bool:
         """Tell whether the classes of another scheme are called the same, in the same order."""
@@ -221,8 +250,8 @@ class ClassScheme(BaseModel):
         return cls(
             name=name,
             classes=tuple(
-                ClassSpec(name=label, color=color, key=key, role=role)
-                for label, color, key, role in _PRESETS[name]
+                ClassSpec(name=label, color=color, key=key, phase=phase, role=role)
+                for label, color, key, phase, role in _PRESETS[name]
             ),
         )
 

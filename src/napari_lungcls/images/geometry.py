@@ -85,6 +85,16 @@ def is_inside(position: ArrayLike, size: ArrayLike) -> NDArray[np.bool_]:
     return np.isfinite(where) & (where >= -0.5) & (where <= count - 0.5)
 
 
+def outer_edges(size: ArrayLike) -> tuple[float, Floats]:
+    """Return the positions of the outer edges of `size` pixels, first and last."""
+    return -0.5, np.asarray(size, dtype=np.float64) - 0.5
+
+
+def from_corner(position: ArrayLike) -> Floats:
+    """Count positions from the corner of the first pixel, as polygons are written."""
+    return np.asarray(position, dtype=np.float64) + 0.5
+
+
 def pixels_of(coordinates: ArrayLike) -> NDArray[np.int64]:
     """Return the pixel that each point lies on, including the outer half pixels of a plane."""
     return np.maximum(np.ceil(np.asarray(coordinates, dtype=np.float64) - 0.5), 0).astype(np.int64)

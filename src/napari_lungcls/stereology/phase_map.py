@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.annotation.schemes import Phase
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.pixel_size import micrometres
 from napari_lungcls.inference.map_data import MapData, MapHeader
-
-Phase = Literal["air", "tissue", "none"]
-"""What a class is to a test line. Alveoli and ducts are both air: their mouths are no surface."""
 
 BlockMask = Callable[[tuple[int, ...], slice, slice], NDArray[np.bool_]]
 """Gives the mask of a block: index of the plane, rows and columns to `(h, w)` bool."""

@@ -27,6 +27,17 @@ def test_names_may_change_places():
     assert Draft(scheme).build()[0].name == "lung, edited"
 
 
+def test_phases_and_roles_are_chosen():
+    draft = Draft(LUNG)
+    draft.rephase(2, "none")
+    draft.recast(2, "lung")
+    draft.recast(0, None)
+    scheme, _ = draft.build()
+    assert scheme.phases == ("air", "tissue", "none")
+    assert [spec.role for spec in scheme.classes] == [None, "parenchyma", "lung"]
+    assert scheme.name == "lung, edited"
+
+
 def test_new_classes_have_what_is_free():
     draft = Draft(LUNG)
     assert [draft.add(), draft.add()] == [3, 4]

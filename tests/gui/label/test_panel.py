@@ -257,6 +257,26 @@ def test_classes_are_edited_in_place(shown):
     assert len(panel.labeller.scheme) == 3
 
 
+def test_phase_and_role_are_chosen_in_the_table(shown):
+    panel, _ = shown()
+    editor = panel.editor
+    editor.table.item(2, 3).setText("none")
+    editor.table.item(2, 4).setText("lung")
+    editor.table.item(0, 4).setText("–")
+    scheme = panel.labeller.scheme
+    assert scheme.phases == ("air", "tissue", "none")
+    assert [spec.role for spec in scheme.classes] == [None, "parenchyma", "lung"]
+    assert scheme.name == "lung, edited"
+    editor.table.editItem(editor.table.item(1, 4))
+    (box,) = editor.table.findChildren(QComboBox)
+    assert box.currentText() == "parenchyma"
+    assert [box.itemText(i) for i in range(box.count())] == ["parenchyma", "lung", "exclude", "–"]
+    box.setCurrentText("exclude")
+    box.activated.emit(2)
+    assert panel.labeller.scheme.classes[1].role == "exclude"
+    assert editor.table.item(1, 4).text() == "exclude"
+
+
 def test_schemes_from_presets_and_files(shown, tmp_path):
     panel, _ = shown()
     editor = panel.editor

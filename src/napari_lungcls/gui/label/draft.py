@@ -4,7 +4,14 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
-from napari_lungcls.annotation.schemes import PRESETS, ClassScheme, Role, free_color, free_key
+from napari_lungcls.annotation.schemes import (
+    PRESETS,
+    ClassScheme,
+    Phase,
+    Role,
+    free_color,
+    free_key,
+)
 from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError
 
@@ -19,7 +26,7 @@ class Row:
     ----------
     origin
         What the class was called before, None for a new one.
-    name, color, key, role
+    name, color, key, phase, role
         As in `ClassSpec`, but unchecked; an empty key is none.
     """
 
@@ -27,6 +34,7 @@ class Row:
     name: str
     color: str
     key: str
+    phase: Phase = "none"
     role: Role | None = None
 
 
@@ -41,7 +49,9 @@ class Draft:
 
     def __init__(self, scheme: ClassScheme) -> None:
         self.scheme = scheme
-        self.rows = [Row(c.name, c.name, c.color, c.key or "", c.role) for c in scheme.classes]
+        self.rows = [
+            Row(c.name, c.name, c.color, c.key or "", c.phase, c.role) for c in scheme.classes
+        ]
 
     def rename(self, index: int, name: str) -> None:
         """Call a class by another name."""
@@ -54,6 +64,14 @@ class Draft:
     def rekey(self, index: int, key: str) -> None:
         """Give a class another key, or none."""
         self.rows[index] = replace(self.rows[index], key=key.strip().upper())
+
+    def rephase(self, index: int, phase: Phase) -> None:
+        """Say what a class is made of."""
+        self.rows[index] = replace(self.rows[index], phase=phase)
+
+    def recast(self, index: int, role: Role | None) -> None:
+        """Say which reference volume a class belongs to."""
+        self.rows[index] = replace(self.rows[index], role=role)
 
     def add(self) -> int:
         """Add a class with a free name, colour and key; give its place."""
@@ -83,7 +101,13 @@ class Draft:
             When a name, colour or key cannot be used; one line says which and why.
         """
         classes = [
-            {"name": r.name, "color": r.color, "key": r.key or None, "role": r.role}
+            {
+                "name": r.name,
+                "color": r.color,
+                "key": r.key or None,
+                "phase": r.phase,
+                "role": r.role,
+            }
             for r in self.rows
         ]
         try:

@@ -1,9 +1,10 @@
-"""Editing the classes: presets, files, and a small table of colour, name and key."""
+"""Editing the classes: presets, files, and a small table of what each of them is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QAbstractItemModel, QModelIndex, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -12,6 +13,8 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QPushButton,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
@@ -19,15 +22,55 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_lungcls.annotation.schemes import PRESETS, ClassScheme
+from napari_lungcls.annotation.schemes import PRESETS, ClassScheme, Phase, Role
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.dialogs import ask_open, ask_save
 from napari_lungcls.gui.label.draft import Draft
 from napari_lungcls.gui.parts import color_icon, note
 
-_COLOR, _NAME, _KEY = range(3)
+_COLOR, _NAME, _KEY, _PHASE, _ROLE = range(5)
+_TITLES = ("", "Name", "Key", "Phase", "Role")
+_TIPS = {
+    _PHASE: "What the class is made of: surfaces are counted between air and tissue",
+    _ROLE: "What the class is part of: the parenchyma, the rest of the lung, or nothing that "
+    "counts (exclude)",
+}
+_UNSAID = "–"
+_PHASES: tuple[Phase, ...] = get_args(Phase)
+_ROLES: dict[str, Role | None] = {**{role: role for role in get_args(Role)}, _UNSAID: None}
 _FILES = "Class schemes (*.yaml *.yml *.json)"
 _SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class _Choice(QStyledItemDelegate):
+    """Lets a cell be one of a few words."""
+
+    def __init__(self, words: Sequence[str], parent: QWidget) -> None:
+        super().__init__(parent)
+        self._words = list(words)
+
+    def createEditor(
+        self, parent: QWidget | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> QWidget:
+        """Make the box."""
+        box = QComboBox(parent)
+        box.addItems(self._words)
+        # A choice counts at once, not when the box is left.
+        box.activated.connect(lambda _: self.commitData.emit(box))
+        box.activated.connect(lambda _: self.closeEditor.emit(box))
+        return box
+
+    def setEditorData(self, editor: QWidget | None, index: QModelIndex) -> None:
+        """Show the word of the cell."""
+        if isinstance(editor, QComboBox):
+            editor.setCurrentText(str(index.data()))
+
+    def setModelData(
+        self, editor: QWidget | None, model: QAbstractItemModel | None, index: QModelIndex
+    ) -> None:
+        """Write the chosen word into the cell."""
+        if isinstance(editor, QComboBox) and model is not None:
+            model.setData(index, editor.currentText())
 
 
 class SchemeEditor(QWidget):
@@ -46,7 +89,7 @@ class SchemeEditor(QWidget):
         super().__init__(parent)
         self._apply = apply
         self._draft = Draft(ClassScheme.preset("lung"))
-        self.preset, self.table, self.error = QComboBox(), QTableWidget(0, 3), note()
+        self.preset, self.table, self.error = QComboBox(), QTableWidget(0, len(_TITLES)), note()
         self.preset.setObjectName("scheme_preset")
         self.preset.setToolTip("Use ready-made classes")
         self.preset.activated.connect(self._on_preset)
@@ -128,17 +171,23 @@ class SchemeEditor(QWidget):
     def _make_table(self) -> None:
         table = self.table
         table.setObjectName("scheme_table")
-        table.setHorizontalHeaderLabels(["", "Name", "Key"])
+        table.setHorizontalHeaderLabels(list(_TITLES))
         table.verticalHeader().hide()
         header = table.horizontalHeader()
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((_COLOR, 34), (_KEY, 44)):
+        for column, tip in _TIPS.items():
+            title = table.horizontalHeaderItem(column)
+            assert title is not None
+            title.setToolTip(tip)
+        table.setItemDelegateForColumn(_PHASE, _Choice(_PHASES, table))
+        table.setItemDelegateForColumn(_ROLE, _Choice(list(_ROLES), table))
+        for column, width in ((_COLOR, 34), (_KEY, 40), (_PHASE, 56), (_ROLE, 90)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             table.setColumnWidth(column, width)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        table.setToolTip("Double-click a name or a key to change it")
+        table.setToolTip("Double-click a cell to change it")
         table.itemChanged.connect(self._on_item)
 
     def _fill(self) -> None:
@@ -153,9 +202,14 @@ class SchemeEditor(QWidget):
             button.clicked.connect(lambda _=False, i=index: self._on_color(i))
             table.setCellWidget(index, _COLOR, button)
             table.setItem(index, _NAME, QTableWidgetItem(row.name))
-            key = QTableWidgetItem(row.key)
-            key.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-            table.setItem(index, _KEY, key)
+            for column, word in (
+                (_KEY, row.key),
+                (_PHASE, row.phase),
+                (_ROLE, row.role or _UNSAID),
+            ):
+                item = QTableWidgetItem(word)
+                item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+                table.setItem(index, column, item)
         table.blockSignals(False)
         rows = min(len(self._draft.rows), 8) * table.verticalHeader().defaultSectionSize()
         table.setFixedHeight(rows + table.horizontalHeader().sizeHint().height() + 4)
@@ -176,9 +230,16 @@ class SchemeEditor(QWidget):
         self.error.setVisible(bool(words))
 
     def _on_item(self, item: QTableWidgetItem) -> None:
-        change = self._draft.rename if item.column() == _NAME else self._draft.rekey
-        change(item.row(), item.text())
-        self._commit(item.row())
+        row, column, text = item.row(), item.column(), item.text()
+        if column == _NAME:
+            self._draft.rename(row, text)
+        elif column == _KEY:
+            self._draft.rekey(row, text)
+        elif column == _PHASE:
+            self._draft.rephase(row, next(phase for phase in _PHASES if phase == text))
+        else:
+            self._draft.recast(row, _ROLES[text])
+        self._commit(row)
 
     def _on_color(self, row: int) -> None:
         dialog = QColorDialog(QColor(self._draft.rows[row].color), self)

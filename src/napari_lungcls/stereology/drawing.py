@@ -1,0 +1,120 @@
+"""Drawing systematic uniform random places in a plane, and an order for them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lungcls.stereology.column_reading import Pair
+from napari_lungcls.stereology.masks import Mask
+
+ASIDE = 0.25
+"""Share of the order that lies at least, or nearly, between a place and its repeat."""
+
+
+@dataclass(frozen=True, eq=False)
+class SampledImage:
+    """An image, or what is needed of it, in which points are to be drawn.
+
+    Attributes
+    ----------
+    name
+        As the column `image` is to name it.
+    shape
+        `(…, y, x)` in pixels.
+    mask
+        Where points may lie; everywhere if None.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Square fields of `size` pixels whose corners are `apart` pixels from each other."""
+
+    size: int
+    apart: float
+
+    def numbers(self, pixels: NDArray[np.int64], start: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Find the field of each pixel `(n, 2)`, numbered along both axes `(n, 2)`; −1 outside."""
+        # The last corner floor(start + i·apart) that is not behind the pixel.
+        i = np.ceil((pixels + 1 - start) / self.apart).astype(np.int64) - 1
+        inside = pixels - np.floor(start + i * self.apart) < self.size
+        return np.where(inside.all(axis=1, keepdims=True), i + 1, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnPlane:
+    """Places in one plane: pixels `(n, 2)` and the numbers of their fields `(n,)`."""
+
+    image: SampledImage
+    plane: tuple[int, ...]
+    offset: NDArray[np.float64]
+    pixels: NDArray[np.int64]
+    fields: NDArray[np.int64]
+
+
+def lattice(extent: int, spacing: float, offset: float) -> NDArray[np.int64]:
+    """Give the pixels `(n,)` along an axis in which the grid lines lie.
+
+    Line `i` lies `offset + i·spacing` pixels from the edge of the first pixel. With a spacing of
+    1 at least and an offset that is uniform in `[0, spacing)`, each pixel is hit with the
+    probability `1 / spacing`.
+    """
+    count = max(0, math.ceil((extent - offset) / spacing))
+    found = np.floor(offset + np.arange(count) * spacing).astype(np.int64)
+    inside: NDArray[np.int64] = found[found < extent]
+    return inside
+
+
+def draw_plane(
+    image: SampledImage,
+    plane: tuple[int, ...],
+    spacing: Pair,
+    square: Fields | None,
+    rng: np.random.Generator,
+) -> DrawnPlane:
+    """Draw the places of one plane."""
+    offset = rng.random(2) * spacing
+    start = rng.random(2) * (square.apart if square else 1.0)
+    rows, along = (
+        lattice(extent, apart, float(first))
+        for extent, apart, first in zip(image.shape[-2:], spacing, offset, strict=True)
+    )
+    pixels = np.stack(np.meshgrid(rows, along, indexing="ij"), axis=-1).reshape(-1, 2)
+    fields = np.zeros(len(pixels), np.int64)
+    if square is not None:
+        both = square.numbers(pixels, start)
+        width = math.ceil(image.shape[-1] / square.apart) + 2
+        fields = np.where(both[:, 0] < 0, -1, both[:, 0] * width + both[:, 1])
+        pixels, fields = pixels[fields >= 0], fields[fields >= 0]
+    if image.mask is not None:
+        inside = image.mask.inside(plane, pixels)
+        pixels, fields = pixels[inside], fields[inside]
+    return DrawnPlane(image, plane, offset, pixels, fields)
+
+
+def shuffled(
+    n: int, repeat_fraction: float, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Give the places `(m,)` in random order, and for repeats the row that had them first.
+
+    Places that are repeated come in the first half at first, and again after a quarter of the
+    whole at least, when nobody remembers them.
+    """
+    chosen = rng.choice(n, round(repeat_fraction * n), replace=False)
+    first = rng.random(n)
+    first[chosen] *= 0.5
+    again = first[chosen] + ASIDE
+    again += (1 - again) * rng.random(len(chosen))
+    order = np.argsort(np.concatenate([first, again]), kind="stable")
+    rows = np.concatenate([np.arange(n), chosen])[order]
+    row_of_first = np.empty(n, np.intp)
+    row_of_first[rows[order < n]] = np.flatnonzero(order < n)
+    return rows, np.where(order < n, -1, row_of_first[rows])
