@@ -284,7 +284,9 @@ def _shown_interval(value: MeasuredValue | None) -> str:
     return " to ".join(shown(value.model_copy(update={"estimate": end})) for end in value.ci)
 
 
-def _by_group(measures: Measures, symbol: str) -> dict[str, list[tuple[MeasuredUnit, MeasuredValue]]]:
+def _by_group(
+    measures: Measures, symbol: str
+) -> dict[str, list[tuple[MeasuredUnit, MeasuredValue]]]:
     """Give the value of every animal by its group; of every section where no animal is known."""
     level = "animal" if any(unit.level == "animal" for unit in measures.units) else "section"
     found: dict[str, list[tuple[MeasuredUnit, MeasuredValue]]] = {}

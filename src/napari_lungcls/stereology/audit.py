@@ -117,9 +117,7 @@ class Audit:
         self._past: list[tuple[tuple[int, Kind], bool]] = []
 
     @classmethod
-    def open(
-        cls, path: str | os.PathLike[str], scheme: ClassScheme, observer: str = ""
-    ) -> Self:
+    def open(cls, path: str | os.PathLike[str], scheme: ClassScheme, observer: str = "") -> Self:
         """Open a table of test points, and go on where its answers end.
 
         Raises

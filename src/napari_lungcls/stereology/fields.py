@@ -267,9 +267,7 @@ class _PlaneReader:
         first = int(self.painted.header.provenance.get("first_plane") or 0)
         return (self.counts.plane[0] + first, *self.counts.plane[1:])
 
-    def points(
-        self, tables: Sequence[Points], found: Material
-    ) -> tuple[Codes, Codes, Floats]:
+    def points(self, tables: Sequence[Points], found: Material) -> tuple[Codes, Codes, Floats]:
         """Give the observer's classes, the map's classes and its probabilities at points."""
         k = len(self.scheme)
         truths, places = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.int64)]

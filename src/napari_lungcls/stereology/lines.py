@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_lungcls.annotation.schemes import Phase
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import from_map_edge
 from napari_lungcls.inference.map_data import MapData
@@ -17,7 +18,6 @@ from napari_lungcls.stereology.phase_map import (
     NONE,
     TISSUE,
     Bytes,
-    Phase,
     PhaseMap,
     cell_size_um,
 )

@@ -248,9 +248,7 @@ def _remark(found: Material, scheme: ClassScheme, *, audited: bool) -> None:
             "no audit: these are the raw shares of the map, whose own errors are not known; draw "
             "test points, answer them, and measure again"
         )
-    empty = [
-        p.counts.image for p in found.planes if not p.counts.cells[scheme.parenchyma].any()
-    ]
+    empty = [p.counts.image for p in found.planes if not p.counts.cells[scheme.parenchyma].any()]
     if len(empty) == len(found.planes):
         raise InputError("no cell of the maps is parenchyma, so that there is nothing to measure")
     found.remarks += [f"{image}: a plane has no parenchyma and counts for nothing"
@@ -397,9 +395,7 @@ def _reference_volume(
 ) -> tuple[MeasuredValue | None, str]:
     if row.lung_volume_cm3 is not None:
         how = row.volume_method or "as given"
-        value = MeasuredValue(
-            estimate=row.lung_volume_cm3, unit="cm³", n_clusters=1, ci_method=how
-        )
+        value = MeasuredValue(estimate=row.lung_volume_cm3, unit="cm³", n_clusters=1, ci_method=how)
         return value, "V(lung)"
     if row.section_spacing_um is None or not all(plane.has_size for plane in planes):
         return None, ""
@@ -502,8 +498,12 @@ def _facts(maps: Sequence[MapData], found: Material, smoothness: Smoothness) -> 
         "Design": listed([design.design_id for design in found.designs]),
         "Seed": listed([design.seed for design in found.designs]),
         "Grid": listed([_grid(design) for design in found.designs]),
-        "Section thickness": listed([r.section_thickness_um and f"{r.section_thickness_um:g} µm" for r in rows]),  # noqa: E501
-        "Section spacing": listed([r.section_spacing_um and f"{r.section_spacing_um:g} µm" for r in rows]),  # noqa: E501
+        "Section thickness": listed(
+            [r.section_thickness_um and f"{r.section_thickness_um:g} µm" for r in rows]
+        ),  # noqa: E501
+        "Section spacing": listed(
+            [r.section_spacing_um and f"{r.section_spacing_um:g} µm" for r in rows]
+        ),  # noqa: E501
         "Orientation": listed([row.orientation for row in rows]),
         "Reference volume": listed([row.volume_method for row in rows]),
         "Shrinkage (V after / V before)": listed([row.volume_shrinkage for row in rows]),

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.annotation.schemes import Phase
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.map_data import MapData, blocks
-from napari_lungcls.stereology.phase_map import AIR, TISSUE, Bytes, Phase, PhaseMap, cell_size_um
+from napari_lungcls.stereology.phase_map import AIR, TISSUE, Bytes, PhaseMap, cell_size_um
 from napari_lungcls.stereology.plane_counts import STEPS, PlaneCounts
 
 BLOCK = 1024
