@@ -19,6 +19,7 @@ from napari_lungcls.cli import (
     demo,
     evaluate,
     info,
+    measure,
     paint,
     patches,
     train,
@@ -32,6 +33,9 @@ INCOMPLETE = 3
 INTERRUPTED = 130
 TABLES = (".csv", ".tsv", ".txt")
 """What points files end in; the last is what Excel calls Unicode text."""
+
+SEVERAL = ("--points", "--audit", "--lines")
+"""Options after which several tables may stand."""
 
 VERBOSE = {"-v": 1, "--verbose": 1, "-vv": 2}
 """Words that may stand anywhere, and how much more each shows of what the package logs."""
@@ -76,6 +80,7 @@ app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
 app.command("agree")(agree.agree)
 app.command("paint")(paint.paint)
+app.command("measure")(measure.measure)
 app.add_typer(patches.app, name="patches")
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
@@ -124,18 +129,18 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 
 def spread(words: Sequence[str]) -> list[str]:
-    """Let `--points` take several files: `--points a.csv b.csv` becomes two options.
+    """Let options of tables take several files: `--points a.csv b.csv` becomes two options.
 
     Only words that end as tables do are taken for further files, so images may follow.
     """
     out: list[str] = []
-    follows = False
+    option = ""
     for word in words:
         is_table = word.lower().endswith(TABLES)
-        if follows and is_table and out[-1] != "--points":
-            out.append("--points")
+        if option and is_table and out[-1] != option:
+            out.append(option)
         out.append(word)
-        follows = word == "--points" or (follows and is_table)
+        option = word if word in SEVERAL else option if is_table else ""
     return out
 
 

@@ -9,7 +9,6 @@ import typer
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import Json
-from napari_lungcls.errors import InputError
 
 
 def measure(
@@ -46,7 +45,7 @@ def measure(
         typer.Option(
             "--spacing",
             metavar="PX",
-            help="test points this far apart are what the page reckons with",
+            help="count the maps only at points this far apart, with a random offset",
         ),
     ] = None,
     smoothness: Annotated[
@@ -56,7 +55,7 @@ def measure(
             metavar="0|1",
             min=0,
             max=1,
-            help="of the Cavalieri estimator: 1 where areas change smoothly from section to section",
+            help="of areas from section to section, for the error of volumes: 1 smooth, 0 not",
         ),
     ] = 1,
     correct_shrinkage: Annotated[
@@ -66,7 +65,7 @@ def measure(
             help="set lengths and surfaces back to before shrinkage, as --sections has it",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="of the bootstrap")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="of what is random")] = 0,
     json: Json = False,
 ) -> None:
     """Measure fractions, surfaces and lengths per parenchyma, with honest errors."""
@@ -89,7 +88,7 @@ def measure(
             [tables[path] for path in lines or ()],
             None if sections is None else read_sections(sections),
             classes=None if classes is None else ClassScheme.parse(classes),
-            mask=None if mask is None else mask_of_map(mask),
+            mask=None if mask is None else lambda each: mask_of_map(mask, each.header),
             smoothness=1 if smoothness else 0,
             correct_shrinkage=correct_shrinkage,
             spacing=spacing,

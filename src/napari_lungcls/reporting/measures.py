@@ -243,7 +243,7 @@ def parameter_figure(measures: Measures, symbol: str) -> Figure | None:
         for x, (_, value) in zip(place + np.asarray(spread), values, strict=True):
             if value.ci is not None:
                 axes.plot([x, x], value.ci, color=_POINT, alpha=0.35, linewidth=1.2)
-            axes.plot(x, value.estimate, "o", color=_POINT, markersize=5)
+            axes.plot([x], [value.estimate or 0.0], "o", color=_POINT, markersize=5)
         group = summaries.get(name)
         if group is not None and group.ci is not None:
             axes.plot([place - 0.3, place + 0.3], [group.mean] * 2, color=figures.INK, linewidth=2)

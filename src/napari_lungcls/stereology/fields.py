@@ -16,13 +16,13 @@ from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.geometry import map_cell
-from napari_lungcls.inference.map_data import MapData
+from napari_lungcls.inference.map_data import MapData, blocks
 from napari_lungcls.stereology.design_check import CheckedDesign, check_design
 from napari_lungcls.stereology.lines import BLOCK, count_segments
 from napari_lungcls.stereology.phase_map import BlockMask, PhaseMap, cell_size_um
 from napari_lungcls.stereology.plane_counts import PlaneCounts
-from napari_lungcls.stereology.raster import count_map
 from napari_lungcls.stereology.provenance import GridDesign
+from napari_lungcls.stereology.raster import count_map
 from napari_lungcls.stereology.sections import SectionRow, Sections
 from napari_lungcls.stereology.segments import crossings, segments
 from napari_lungcls.utils.names import comparable
@@ -118,6 +118,8 @@ def read_material(
     *,
     scheme: ClassScheme | None = None,
     mask: Callable[[MapData], BlockMask] | None = None,
+    spacing: float | None = None,
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Material | None:
@@ -135,6 +137,11 @@ def read_material(
         Phases and roles of the classes, in place of those that the maps carry.
     mask
         Gives the mask of a map.
+    spacing
+        Count cells of the maps only at points so many image pixels apart, as on paper; every cell
+        if not given.
+    seed
+        Of the offset of those points, which is random on every plane.
     progress
         Called with the steps done and in all.
     cancelled
@@ -157,6 +164,7 @@ def read_material(
     lined = [_with_crossings(points, found, chosen) for points in lines]
     for points in (*audits, *lines):
         _refuse_trained_on(points, maps)
+    rng = np.random.default_rng(seed)
     on_maps = [names.places(points, found) for points in tables]
     lines_on = [names.places(points, found) for points in lined]
     for number, painted in enumerate(maps):
@@ -182,6 +190,8 @@ def read_material(
         if counted is None:
             return None
         for counts in counted:
+            if spacing is not None:
+                counts = _at_points(painted, counts, own_mask, spacing, rng)
             plane = _PlaneReader(painted, counts, chosen, own_mask, size is not None)
             row = _row_of(sections, names.shown[number], plane.image_plane)
             truth, classes, predicted = plane.points(
@@ -466,6 +476,42 @@ def _refuse_trained_on(points: Points, maps: Sequence[MapData]) -> None:
                 f"(design {', '.join(sorted(shared))}), so that they cannot tell its errors; draw "
                 "a new design with another seed, and answer it"
             )
+
+
+def _at_points(
+    painted: MapData,
+    counts: PlaneCounts,
+    mask: BlockMask | None,
+    spacing: float,
+    rng: np.random.Generator,
+) -> PlaneCounts:
+    """Count the cells of a plane at the points of a square grid, each for the area around it.
+
+    The distance is rounded to whole cells; the grid begins anywhere in its first square.
+    """
+    header = painted.header
+    apart = max(1, round(spacing / header.stride))
+    if apart > min(header.shape[-2:]):
+        raise InputError(f"{spacing:g} pixels are more than the map is large", setting="spacing")
+    source, k = PhaseMap(painted, counts.phases, mask), len(counts.phases)
+    first = rng.integers(0, apart, 2)
+    cells, chances = np.zeros(k, np.int64), np.zeros(k)
+    for _, rows, columns in blocks(header.shape[-2:], max(BLOCK, apart)):
+        block = source.classes(counts.plane, rows, columns)
+        y, x = (
+            int((o - side.start) % apart) for o, side in zip(first, (rows, columns), strict=True)
+        )
+        own = block[y::apart, x::apart]
+        cells += np.bincount(own.ravel(), minlength=k + 1)[1 : k + 1]
+        if painted.probabilities is not None:
+            place = (slice(None), *counts.plane, rows, columns)
+            told = np.asarray(painted.probabilities[place], np.float64)[:, y::apart, x::apart]
+            chances += told[:, own > 0].sum(axis=1)
+    return replace(
+        counts,
+        cells=cells * apart**2,
+        probabilities=None if counts.probabilities is None else chances * apart**2,
+    )
 
 
 def _row_of(sections: Sections | None, image: str, plane: tuple[int, ...]) -> SectionRow:

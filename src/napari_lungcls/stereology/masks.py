@@ -16,8 +16,9 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import map_cell
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.map_data import blocks
+from napari_lungcls.inference.map_data import MapHeader, blocks
 from napari_lungcls.inference.painted import PaintedMap, read_map
+from napari_lungcls.stereology.phase_map import BlockMask
 from napari_lungcls.stereology.polygon_masks import read_polygons
 from napari_lungcls.utils.printable import printable
 
@@ -82,6 +83,58 @@ def read_mask(
     return ImageMask(stack, printable(file.name))
 
 
+def mask_of_map(path: str | os.PathLike[str], header: MapHeader) -> BlockMask:
+    """Open a mask of the image that a map was painted from, as one of the map's cells.
+
+    A cell is inside when its middle pixel is; where the stride is even, the lower right of the
+    four in the middle.
+
+    Parameters
+    ----------
+    path
+        An image or polygons, see `read_mask`.
+    header
+        Of the map.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or does not reach over the map.
+    """
+    file, first = Path(path), int(header.provenance.get("first_plane") or 0)
+    ends = [o + header.stride * n for o, n in zip(header.origin, header.shape[-2:], strict=True)]
+    mask: Mask
+    if file.suffix.lower() in POLYGONS:
+        planes = header.shape[:-2]
+        leading = (planes[0] + first, *planes[1:]) if planes else ()
+        mask = read_polygons(file, (*leading, *ends))
+    else:
+        stack = open_image(path)
+        # The last cells may lie over the edge of the image by less than a cell.
+        short = any(
+            size + header.stride <= end for size, end in zip(stack.plane_shape, ends, strict=True)
+        )
+        if short or (stack.leading and len(stack.leading) != len(header.shape) - 2):
+            raise InputError(
+                f"{file}: the mask has the shape {stack.shape} and does not reach over the map, "
+                f"which ends at pixel {ends}",
+                setting="mask",
+                suggestion="give a mask of the size of the painted image",
+            )
+        mask = ImageMask(stack, printable(file.name))
+
+    def block(index: tuple[int, ...], rows: slice, columns: slice) -> NDArray[np.bool_]:
+        plane = (index[0] + first, *index[1:]) if index else ()
+        y, x = (
+            o + header.stride * np.arange(side.start, side.stop) + header.stride // 2
+            for o, side in zip(header.origin, (rows, columns), strict=True)
+        )
+        pixels = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
+        return mask.inside(plane, pixels).reshape(len(y), len(x))
+
+    return block
+
+
 @dataclass(frozen=True, eq=False)
 class ImageMask:
     """All pixels of an image but those that are 0 in every channel; NaN is outside.
@@ -103,7 +156,8 @@ class ImageMask:
         for rows, columns, chosen in _near(pixels):
             part = self._read(plane, rows, columns)
             at = pixels[chosen] - (rows.start, columns.start)
-            found[chosen] = part[at[:, 0], at[:, 1]]
+            there = (at < part.shape).all(axis=1)
+            found[chosen[there]] = part[at[there, 0], at[there, 1]]
         return found
 
     def area(self, plane: Sequence[int]) -> float:

@@ -15,6 +15,7 @@ from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.map_data import MapData
+from napari_lungcls.stereology.audit import repeatability
 from napari_lungcls.stereology.cavalieri import Smoothness, cavalieri_volume
 from napari_lungcls.stereology.estimate import MeasuredValue, Method
 from napari_lungcls.stereology.fields import Material, MeasuredPlane, read_material
@@ -87,8 +88,8 @@ class Measures(BaseModel):
     Attributes
     ----------
     target
-        What the figures of `parameters` hold for: these `sections`, one `animal`, or the `group` that
-        the animals come from.
+        What the figures of `parameters` hold for: these `sections`, one `animal`, or the `group`
+        that the animals come from.
     clusters
         Independent units behind them.
     parameters
@@ -148,6 +149,8 @@ def measure(
     mask: Callable[[MapData], BlockMask] | None = None,
     smoothness: Smoothness = 1,
     correct_shrinkage: bool = False,
+    spacing: float | None = None,
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Measured | None:
@@ -171,6 +174,8 @@ def measure(
         Of the Cavalieri estimator.
     correct_shrinkage
         Whether lengths and surfaces are set back to before the tissue shrank.
+    spacing, seed
+        See `read_material`; the seed is also that of the bootstrap of the observer's agreement.
     progress
         Called with the steps done and in all.
     cancelled
@@ -193,6 +198,8 @@ def measure(
         sections,
         scheme=classes,
         mask=mask,
+        spacing=spacing,
+        seed=seed,
         progress=progress,
         cancelled=cancelled,
     )
@@ -226,7 +233,9 @@ def measure(
                 for se in WANTED
             ],
             warnings=list(dict.fromkeys(found.remarks)),
-            facts=_facts(maps, found, smoothness),
+            facts=_facts(maps, found, smoothness)
+            | _counted(spacing, seed)
+            | _observer(audit, scheme, seed),
         ),
         planes,
         scheme,
@@ -374,12 +383,11 @@ def _volumes(
     if reference is None or reference.estimate is None:
         return {}
     found: Parameters = {name: {"raw": reference}}
-    if name == "V(lung)" and "V_V(par/lung)" in parameters:
-        found["V(par,lung)"] = _products(parameters["V_V(par/lung)"], reference, "cm³")
-    par = found.get("V(par,lung)", found if name == "V(par)" else {})
-    within = found["V(par)"] if name == "V(par)" else par
-    if not within:
-        return found
+    within = found[name]
+    if name == "V(lung)":
+        if "V_V(par/lung)" not in parameters:
+            return found
+        within = found["V(par,lung)"] = _products(parameters["V_V(par/lung)"], reference, "cm³")
     for code in np.flatnonzero(scheme.parenchyma):
         symbol = symbol_of(scheme.names[code])
         shares = parameters[f"V_V({symbol}/par)"]
@@ -500,10 +508,10 @@ def _facts(maps: Sequence[MapData], found: Material, smoothness: Smoothness) -> 
         "Grid": listed([_grid(design) for design in found.designs]),
         "Section thickness": listed(
             [r.section_thickness_um and f"{r.section_thickness_um:g} µm" for r in rows]
-        ),  # noqa: E501
+        ),
         "Section spacing": listed(
             [r.section_spacing_um and f"{r.section_spacing_um:g} µm" for r in rows]
-        ),  # noqa: E501
+        ),
         "Orientation": listed([row.orientation for row in rows]),
         "Reference volume": listed([row.volume_method for row in rows]),
         "Shrinkage (V after / V before)": listed([row.volume_shrinkage for row in rows]),
@@ -512,6 +520,22 @@ def _facts(maps: Sequence[MapData], found: Material, smoothness: Smoothness) -> 
     }
     facts["Overprojection of septa"] = _overprojection(found)
     return {name: value for name, value in facts.items() if value}
+
+
+def _counted(spacing: float | None, seed: int) -> dict[str, str]:
+    if spacing is None:
+        return {}
+    return {"Maps counted": f"at points {spacing:g} pixels apart, random offset, seed {seed}"}
+
+
+def _observer(audit: Sequence[Points], scheme: ClassScheme, seed: int) -> dict[str, str]:
+    """Say how often observers agreed with themselves at points that were asked twice."""
+    said = []
+    for points in audit:
+        found = repeatability(points, scheme, seed)
+        if found is not None and found.agreement.value is not None:
+            said.append(f"{found.agreement.value:.0%} of {found.n} points asked twice")
+    return {"Agreement of the observer": "; ".join(said)} if said else {}
 
 
 def _grid(design: GridDesign) -> str:

@@ -19,8 +19,8 @@ from napari_lungcls.stereology.corrections import (
 )
 from napari_lungcls.stereology.estimate import MeasuredValue, Method
 from napari_lungcls.stereology.fields import MeasuredPlane, TestLines
-from napari_lungcls.stereology.ratios import ratio
 from napari_lungcls.stereology.raster_surface import PER_CM, direction_weights
+from napari_lungcls.stereology.ratios import ratio
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

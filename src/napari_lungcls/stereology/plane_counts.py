@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.errors import InputError
 from napari_lungcls.annotation.schemes import Phase
+from napari_lungcls.errors import InputError
 
 STEPS = ((0, 1), (1, 1), (1, 0), (1, -1))
 """Cells along y and x from one cell of a test line to the next: 0°, 45°, 90° and 135°."""
