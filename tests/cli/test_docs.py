@@ -55,8 +55,8 @@ def test_there_are_commands_to_check():
         "agreement.md", "tuning.md", "patches.md", "cluster.md",
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
-        "train", "augment", "tune", "classify", "evaluate", "agree", "paint", "info", "demo",
-        "patches",
+        "train", "augment", "tune", "classify", "evaluate", "agree", "grid", "paint", "info",
+        "demo", "patches",
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from napari_lungcls.cli import (
     classify,
     demo,
     evaluate,
+    grid,
     info,
     measure,
     paint,
@@ -79,6 +80,7 @@ app.command("tune")(tune.tune)
 app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
 app.command("agree")(agree.agree)
+app.command("grid")(grid.grid)
 app.command("paint")(paint.paint)
 app.command("measure")(measure.measure)
 app.add_typer(patches.app, name="patches")

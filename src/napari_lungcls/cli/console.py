@@ -35,7 +35,7 @@ Report = Callable[[int, int, str], None]
 class Options(Wording):
     """Names settings as the options that they are on the command line."""
 
-    _CALLED = {"kind": "format"}  # noqa: RUF012
+    _CALLED = {"kind": "format", "repeat_fraction": "repeat"}  # noqa: RUF012
 
     def name(self, setting: str) -> str:
         """Write the option of a setting."""

@@ -15,6 +15,7 @@ from napari_lungcls.evaluation.metrics import Objective
 from napari_lungcls.hyperparameter_search.space import AUGMENTATION, Space, default_space
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
+from napari_lungcls.learning.audit_points import without_audit
 from napari_lungcls.learning.augmentation import check_changes, reach
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.experiment import TrainingData
@@ -110,6 +111,7 @@ class Task:
             When points, settings and space do not go together.
         """
         given = _judgeable(given)
+        pairs = without_audit(pairs, use_audit=given.use_audit)
         origin = open_initialization(given, scheme)
         given = origin.shaped(given)
         pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)

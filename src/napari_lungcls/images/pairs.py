@@ -16,6 +16,8 @@ from napari_lungcls.annotation.columns import IMAGE_COLUMN
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.channels import Choice
 from napari_lungcls.images.opening import as_stack, open_image
+from napari_lungcls.images.readers.hdf5 import split_dataset
+from napari_lungcls.images.readers.selection import split_choice
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.utils.names import Folder, KnownImages, comparable, distinct
 from napari_lungcls.utils.printable import printable
@@ -79,6 +81,19 @@ def as_pairs(image: Any, points: AnyPoints | None) -> list[tuple[ImageStack, Poi
         return [pair for each in image for pair in as_pairs(*each)]
     table = points if isinstance(points, Points) else read_points(points)
     return [(as_stack(image), table)]
+
+
+def image_name(stack: ImageStack, folder: Path) -> str:
+    """Name an image as the column `image` of a table in `folder` does: by its relative path."""
+    whole, chosen = split_choice(stack.source)
+    file, inside = split_dataset(whole)
+    if not Path(file).exists():
+        return printable(stack.name)
+    part = (f":{inside}" if inside else "") + (f"#{chosen}" if chosen else "")
+    try:
+        return printable(os.path.relpath(os.path.abspath(file), folder) + part)
+    except ValueError:  # another drive of Windows
+        return printable(os.path.abspath(file) + part)
 
 
 def _is_pair(value: Any) -> bool:

@@ -13,6 +13,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.answers import Answers, PointPredictions
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
+from napari_lungcls.learning.audit_points import without_audit
 from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.checkpoint import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
@@ -93,6 +94,7 @@ def run_training(
         When images, points and settings do not go together.
     """
     clock = Clock()
+    pairs = without_audit(pairs, use_audit=settings.use_audit)
     images = [(str(stack.dtype), stack.source, stack.rgb) for stack, _ in pairs]
     origin = begin(settings, scheme, images)
     pixel_size = origin.pixel_size or common_pixel_size(stack for stack, _ in pairs)

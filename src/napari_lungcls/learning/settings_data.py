@@ -119,6 +119,14 @@ class SplitSettings(BaseModel):
         words={"finish": "go on with them", "anew": "train anew on them", "none": "leave it"},
     )
 
+    use_audit: bool = setting(
+        False,
+        "Use audit points",
+        "learn from points that a design drew for an audit; they can then audit no map of this "
+        "model",
+        SPLIT,
+    )
+
     @field_validator("final", mode="before")
     @classmethod
     def _as_a_switch(cls, value: Any) -> Any:

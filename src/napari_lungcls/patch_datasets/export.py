@@ -26,6 +26,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.pairs import AnyPoints, Pair, as_pairs
 from napari_lungcls.images.pyramid import BlockCache, read_windows
 from napari_lungcls.images.stack import stack_dtype
+from napari_lungcls.learning.audit_points import without_audit
 from napari_lungcls.learning.point_index import check_pairs
 from napari_lungcls.patch_datasets.dataset import Step, scheme_of
 from napari_lungcls.patch_datasets.manifests import (
@@ -146,6 +147,7 @@ def exporting(
         raise InputError(f"patches have {SMALLEST} to {LARGEST} pixels, not {size}", setting="size")
     if kind not in WRITERS:
         raise InputError(f"choose from {', '.join(WRITERS)}, not {kind}", setting="kind")
+    pairs = without_audit(pairs, use_audit=None)
     if classes is None:
         scheme = scheme_of(name for _, p in pairs if p.labels is not None for name in p.labels)
     else:

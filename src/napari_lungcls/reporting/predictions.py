@@ -8,9 +8,8 @@ from pathlib import Path
 from napari_lungcls.annotation import write_points
 from napari_lungcls.annotation.points import join_points
 from napari_lungcls.evaluation.answers import PointPredictions
-from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.images.pairs import image_name
 from napari_lungcls.inference.at_points import classified_table
-from napari_lungcls.utils.printable import printable
 
 
 def write_predictions(path: str | os.PathLike[str], answers: PointPredictions) -> Path:
@@ -26,7 +25,7 @@ def write_predictions(path: str | os.PathLike[str], answers: PointPredictions) -
     folder = Path(path).absolute().parent
     tables = [
         classified_table(
-            points.with_columns(image=_name(stack, folder)),
+            points.with_columns(image=image_name(stack, folder)),
             answers.probabilities[rows],
             answers.scheme,
             answers.threshold,
@@ -34,13 +33,3 @@ def write_predictions(path: str | os.PathLike[str], answers: PointPredictions) -
         for stack, points, rows in answers.parts()
     ]
     return write_points(path, join_points(tables))
-
-
-def _name(stack: ImageStack, folder: Path) -> str:
-    source = Path(stack.source)
-    if not source.exists():
-        return printable(stack.name)
-    try:
-        return printable(os.path.relpath(source.absolute(), folder))
-    except ValueError:  # another drive of Windows
-        return printable(source.absolute())

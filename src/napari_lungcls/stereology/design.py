@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from napari_lungcls.annotation import Points, columns
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.stereology.column_reading import Pair, pair_text
 from napari_lungcls.stereology.drawing import (
     DrawnPlane,
@@ -20,6 +21,9 @@ from napari_lungcls.stereology.drawing import (
 )
 from napari_lungcls.stereology.provenance import read_design
 from napari_lungcls.utils.names import comparable
+
+SAME_SIZE = 1.02
+"""Ratio of pixel sizes up to which they count as equal."""
 
 MOST_POINTS = 200_000
 """More than anybody judges; a smaller spacing is a slip."""
@@ -70,12 +74,18 @@ def make_grid(
     ------
     InputError
         When the numbers make no sample, or nothing lies in the masks.
+
+    Warns
+    -----
+    LungclsWarning
+        When the images have different pixel sizes, so that their points stand for different areas.
     """
     apart = _checked(images, spacing, fields, field_size, lines, seed, repeat_fraction)
     square = None
     if fields is not None and field_size is not None:
         square = _spread(images, fields, field_size)
     _check_count(images, apart, square)
+    _warn_of_pixel_sizes(images)
     children = np.random.SeedSequence(seed).spawn(1 + len(images))
     drawn = [
         draw_plane(image, plane, apart, square, np.random.default_rng(child))
@@ -185,6 +195,17 @@ def _check_count(images: Sequence[SampledImage], spacing: Pair, square: Fields |
             f"a spacing of {pair_text(spacing)} pixels would make about {count:,.0f} points, more "
             "than anybody judges",
             suggestion=({"spacing": enough}, "for about 1000"),
+        )
+
+
+def _warn_of_pixel_sizes(images: Sequence[SampledImage]) -> None:
+    sizes = [image.pixel_size for image in images if image.pixel_size is not None]
+    if sizes and max(sizes) > SAME_SIZE * min(sizes):
+        warnings.warn(
+            f"the images have pixels of {min(sizes):g} to {max(sizes):g} µm, so their points stand "
+            "for different areas; draw a sample for each size, with spacings that are equal in µm",
+            LungclsWarning,
+            stacklevel=3,
         )
 
 

@@ -27,11 +27,14 @@ class SampledImage:
         `(…, y, x)` in pixels.
     mask
         Where points may lie; everywhere if None.
+    pixel_size
+        Micrometres per pixel, or None if unknown.
     """
 
     name: str
     shape: tuple[int, ...]
     mask: Mask | None = None
+    pixel_size: float | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from napari_lungcls.stereology.column_reading import (
 )
 from napari_lungcls.utils.names import comparable
 
-VERSION = 1
+VERSION: Literal[1] = 1
 """Of the rules by which points are drawn and hashed."""
 
 _SHARED = {

@@ -53,6 +53,7 @@ OTHERS = TrainingSettings(
     split_by="image",
     folds=5,
     final="anew",
+    use_audit=True,
     aim="recall",
     recall=0.5,
     patience=5,

@@ -112,6 +112,7 @@ class LayerEvents:
         if self._quiet or self._next is None:
             return
         wanted = {CLASS_COLUMN: self._next}
+        # A new point is placed by the user, whatever the selected one is.
         if SOURCE_COLUMN in layer.features:
             wanted[SOURCE_COLUMN] = ""
         now = self._defaults()
