@@ -9,6 +9,8 @@ from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.hyperparameter_search.task import Task
 from napari_lungcls.images.pairs import Pair
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.run import map_header
 from napari_lungcls.learning.audit_points import without_audit
 from napari_lungcls.learning.run import run_training
 from napari_lungcls.patch_datasets.export import export_patches
@@ -73,3 +75,14 @@ def test_other_points_pass_in_silence():
     pair = scene()
     assert without_audit([pair], use_audit=False) == [pair]
     assert not Points.build([[1, 2]], source="model").is_audit.any()
+
+
+def test_a_map_says_which_audits_its_model_has_learned_from():
+    stack, points = scene()
+    points = points.with_columns(source="audit", design_id="g1-abc")
+    trained = exhausted(
+        run_training([(stack, points)], QUICK.model_copy(update={"use_audit": True}), SCHEME)
+    )
+    assert trained.document.split["audit_designs"] == ["g1-abc"]
+    header = map_header(MapGrid.over(stack, 8), trained.document, probabilities=False)
+    assert header.provenance["trained_on_designs"] == ["g1-abc"]

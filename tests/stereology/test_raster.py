@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as hnp
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.painted import read_map
+from napari_lungcls.stereology.lines import count_segments
 from napari_lungcls.stereology.plane_counts import STEPS, PlaneCounts, total
 from napari_lungcls.stereology.raster import STRIDES, count_map
-from napari_lungcls.stereology.lines import count_segments
 from phantoms import LUNG, map_of
 
 SIDES = st.integers(1, 13)

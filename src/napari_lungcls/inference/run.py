@@ -152,6 +152,8 @@ def map_header(
         "precision": precision,
         "software": document.software.get("napari-lungcls", ""),
     }
+    if designs := document.split.get("audit_designs"):
+        provenance["trained_on_designs"] = designs
     return grid.header(scheme, probabilities=probabilities, provenance=provenance)
 
 

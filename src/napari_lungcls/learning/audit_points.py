@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
+from napari_lungcls.annotation.columns import DESIGN_ID_COLUMN
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.pairs import Pair
 
@@ -59,3 +60,13 @@ def without_audit(pairs: Sequence[Pair], *, use_audit: bool | None) -> list[Pair
         stacklevel=3,
     )
     return kept
+
+
+def designs_of(pairs: Sequence[Pair]) -> list[str]:
+    """Name the designs that drew some of the points."""
+    found: list[str] = []
+    for _, points in pairs:
+        column = points.column(DESIGN_ID_COLUMN)
+        if column is not None:
+            found += [text.strip() for text in column[points.is_audit]]
+    return list(dict.fromkeys(text for text in found if text))

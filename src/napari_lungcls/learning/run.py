@@ -13,7 +13,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.answers import Answers, PointPredictions
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
-from napari_lungcls.learning.audit_points import without_audit
+from napari_lungcls.learning.audit_points import designs_of, without_audit
 from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.checkpoint import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
@@ -123,6 +123,11 @@ def run_training(
     run = Experiment(material, settings, scheme, origin, checkpoint)
     yield from run.go(clock, cancelled)
     document = run.document().model_copy(update={"rgb": common_colours(images)})
+    if designs := designs_of(pairs):
+        # A map of this model is not measured by these points: see `stereology.fields`.
+        document = document.model_copy(
+            update={"split": document.split | {"audit_designs": designs}}
+        )
     held = run.held_out()
     answers = PointPredictions.of_rows(pairs, *held, document) if held else None
     return Trained(document, run.state, answers)
