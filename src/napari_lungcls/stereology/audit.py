@@ -214,13 +214,10 @@ class Audit:
     def _valid(self, kind: Kind, value: str | int) -> str:
         if kind == "class":
             return self.scheme.names[self.scheme.code(str(value))]
-        try:
-            count = int(value)
-        except ValueError:
-            count = -1
-        if count < 0:
+        text = str(value).strip()
+        if not text.isdecimal():
             raise InputError(f"{value!r} is no number of crossings; give 0, 1, 2, …")
-        return str(count)
+        return str(int(text))
 
     def _check(self) -> None:
         """Refuse answers that are there and cannot be meant."""
