@@ -1,0 +1,1 @@
+"""Stereology: fractions, surfaces and volumes of lungs, with their errors."""
