@@ -71,6 +71,8 @@ class AuditedClusters:
             raise ValueError("probabilities are needed of the map and of the points, or of none")
         if sums is not None and each is not None and (sums.shape, each.shape) != ((g, k), (n, k)):
             raise ValueError("probabilities need a column for each class")
+        if sums is not None and not np.allclose(sums.sum(axis=1), self.size, rtol=0.01):
+            raise ValueError("probabilities of a map do not add up to its cells")
         if self.names and len(self.names) != g:
             raise ValueError("names need one for each cluster")
         for what, found in (("mapped area", self.size), ("audited point", self.points)):

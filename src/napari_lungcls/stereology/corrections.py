@@ -199,8 +199,8 @@ def best_strength(
     -----
     `λ = Cov(y, ŷ) / [(1 + n/N)·Var(ŷ)]`, PPI++, arXiv:2311.01453, cut off at 0 and 1. For a
     ratio, y and ŷ are `y_part - R·y_whole`, with R of the difference estimator. Covariances
-    are taken within clusters, because that is what the points of a cluster vary by; so they
-    may be pooled however few clusters there are.
+    are taken within clusters, because that is what the points of a cluster vary by, and
+    pooled as they enter the variance of the estimate; so clusters may be few.
     """
     pair = _Corrected.of(data, part, whole, 1.0, weights, soft=True)
     r = pair.value
@@ -208,12 +208,15 @@ def best_strength(
         return 1.0
     said = pair.says_part - r * pair.says_whole
     true = pair.is_part - r * pair.is_whole
+    n = data.points[data.cluster]
+    # What a point adds to the variance of the estimate; one alone in its cluster shows none.
+    weight = (pair.size[data.cluster] / n) ** 2 * n / np.maximum(n - 1, 1)
     said, true = (v - data.means(v)[data.cluster] for v in (said, true))
-    spread = float(said @ said)
-    if spread < 1e-12:
+    spread = float(weight @ said**2)
+    if spread <= 1e-12 * float(weight.sum()):
         return 1.0
     known = 1 + len(said) / float(data.size.sum())
-    return min(max(float(true @ said) / (known * spread), 0.0), 1.0)
+    return min(max(float(weight @ (true * said)) / (known * spread), 0.0), 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,8 +333,8 @@ class _Corrected:
         if r is None or plain.se is None:
             return plain
         points = float(self.is_whole.sum())
-        disagree = self.data.truth != self.data.predicted
-        if not points or not (is_rare(r, points) or disagree.sum() < RARE_HITS):
+        few = (self.data.truth != self.data.predicted).sum() < RARE_HITS
+        if not points or not (is_rare(r, points) or few or plain.ci is None):
             return plain
         off = self.residuals(r)
         parts = [

@@ -71,11 +71,16 @@ def poststratified(
         return undefined("poststratified", data.n_clusters)
     r = float(share @ rates @ x) / reference
     values = x.astype(np.float64) - r * y
+    se: float | None
+    df: float | None
     if target == "sections":
         of_row = audit.sum(axis=(0, 2))
-        variance = rates @ values**2 - (rates @ values) ** 2
-        se: float | None = math.sqrt(float((share**2 * variance / (of_row - 1)).sum())) / reference
-        df: float | None = float(of_row.sum()) - len(of_row)
+        centred = values - (rates @ values)[:, np.newaxis]
+        variance = (rates * centred**2).sum(axis=1)
+        se, df = None, None
+        if (of_row >= _FEWEST).all():
+            se = math.sqrt(float((share**2 * variance / (of_row - 1)).sum())) / reference
+            df = float(of_row.sum()) - len(of_row)
     else:
         size = maps.sum(axis=1)
         se = cr2(_residuals(maps, audit, share, rates, values) / reference, size)

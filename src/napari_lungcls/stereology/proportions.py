@@ -52,6 +52,8 @@ def proportion(
 def for_rare(plain: StereologyEstimate, points: float, level: float) -> StereologyEstimate:
     """Give an estimated fraction the interval of Korn and Graubard if it is rare.
 
+    Also where it has an error but no interval, because all clusters agree exactly.
+
     Parameters
     ----------
     plain
@@ -63,7 +65,7 @@ def for_rare(plain: StereologyEstimate, points: float, level: float) -> Stereolo
     """
     if plain.estimate is None or plain.se is None or plain.df is None:
         return plain
-    if not is_rare(plain.estimate, points):
+    if plain.ci is not None and not is_rare(plain.estimate, points):
         return plain
     p = min(max(plain.estimate, 0.0), 1.0)
     ends = korn_graubard(p, points, plain.se**2, plain.df, level)
@@ -73,7 +75,8 @@ def for_rare(plain: StereologyEstimate, points: float, level: float) -> Stereolo
 def is_rare(p: float, points: float) -> bool:
     """Say whether a fraction, or what is left of 1, is below 5 % or has fewer than ten points."""
     least = min(p, 1 - p)
-    return least < RARE_SHARE or least * points < RARE_HITS
+    # Ten hits are ten, however p was rounded.
+    return least < RARE_SHARE - 1e-9 or least * points < RARE_HITS - 1e-6
 
 
 def korn_graubard(
