@@ -11,6 +11,8 @@ prints JSON:
 
 - `coverage`: by number of animals, class and method, how often the interval of the population
   held the truth, the mean half-width in points, and the interval that was used most;
+  "exact" measures the drawn animals without any error, so that only their choice is left: no
+  method can be expected to do better where a class lies in few animals of the population;
 - `coverage_of_sections`: the same for the sections themselves (`target="sections"`);
 - `gain`: variance of counting by hand over that of the corrected map, for the same sections:
   how many times more points counting by hand would need;
@@ -39,6 +41,7 @@ from napari_lungcls.stereology.audit import AuditedClusters
 from napari_lungcls.stereology.corrections import difference, manual, raw, tuned
 from napari_lungcls.stereology.estimate import StereologyEstimate
 from napari_lungcls.stereology.poststratified import poststratified
+from napari_lungcls.stereology.ratios import ratio
 from napari_lungcls.synthetic import LungParameters, make_section
 
 CLASSES = ("alveoli", "septa", "duct", "rare", "non-parenchyma")
@@ -56,6 +59,9 @@ METHODS: dict[str, Callable[..., StereologyEstimate]] = {
 }
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+Row = tuple[StereologyEstimate, StereologyEstimate | None, float]
+"""An estimate of the population, one of the sections, and the truth of the sections."""
+Rows = dict[tuple[str, str], list[Row]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,6 +223,14 @@ def draws(
         )
 
 
+def exactly(
+    animals: list[Animal], part: NDArray[np.bool_], whole: NDArray[np.bool_]
+) -> StereologyEstimate:
+    """Estimate from the true cells of the animals."""
+    cells = np.stack([one.cells for one in animals])
+    return ratio(cells @ part, cells @ whole, limits=(0, 1))
+
+
 def measured(pool: list[Animal], repetitions: int, rng: np.random.Generator) -> dict[str, object]:
     """Measure coverage of population and sections, and the gain in points."""
     truth = fractions_of(pool)
@@ -224,19 +238,22 @@ def measured(pool: list[Animal], repetitions: int, rng: np.random.Generator) -> 
     sections: dict[str, object] = {}
     gains: dict[str, object] = {}
     for groups in GROUPS:
-        rows: dict[tuple[str, str], list[tuple[StereologyEstimate, StereologyEstimate, float]]] = {}
+        rows: Rows = {}
         for animals, data in draws(pool, groups, repetitions, rng):
             here = fractions_of(animals)
             for name, masks in targets().items():
+                exact = rows.setdefault((name, "exact"), [])
+                exact.append((exactly(animals, *masks), None, here[name]))
                 for method, of in METHODS.items():
                     pair = of(data, *masks), of(data, *masks, target="sections")
                     rows.setdefault((name, method), []).append((*pair, here[name]))
         key = f"{groups} animals"
         population[key] = table(rows, lambda row, n: (row[0], truth[n]))
-        sections[key] = table(rows, lambda row, n: (row[1], row[2]))
+        audited = {at: found for at, found in rows.items() if at[1] != "exact"}
+        sections[key] = table(audited, lambda row, n: (row[1], row[2]))
         variances = {
-            at: np.mean([(row[0].estimate - row[2]) ** 2 for row in found])
-            for at, found in rows.items()
+            at: np.mean([(value(row[0]) - row[2]) ** 2 for row in found])
+            for at, found in audited.items()
         }
         gains[key] = {
             name: {m: round(float(variances[name, "manual"] / variances[name, m]), 2)
@@ -246,11 +263,20 @@ def measured(pool: list[Animal], repetitions: int, rng: np.random.Generator) -> 
     return {"coverage": population, "coverage_of_sections": sections, "gain": gains}
 
 
-def table(rows: dict, pick: Callable) -> dict[str, dict[str, object]]:  # type: ignore[type-arg]
+def value(found: StereologyEstimate) -> float:
+    """Give an estimate that is known to exist."""
+    assert found.estimate is not None
+    return found.estimate
+
+
+def table(
+    rows: Rows, pick: Callable[[Row, str], tuple[StereologyEstimate | None, float]]
+) -> dict[str, dict[str, object]]:
     """Say for each fraction and method how often the interval held the truth."""
     found: dict[str, dict[str, object]] = {}
     for (name, method), each in rows.items():
-        pairs = [pick(row, name) for row in each]
+        picked = [pick(row, name) for row in each]
+        pairs = [(estimate, true) for estimate, true in picked if estimate is not None]
         ends = [(estimate.ci or (np.nan, np.nan), true) for estimate, true in pairs]
         held = [low <= true <= high for (low, high), true in ends]
         half = [(high - low) / 2 for (low, high), _ in ends]
@@ -270,7 +296,7 @@ def biases(pool: list[Animal], repetitions: int, rng: np.random.Generator) -> di
         here = fractions_of(animals)
         for name, masks in targets().items():
             for method, of in methods.items():
-                estimate = of(data, *masks).estimate
+                estimate = value(of(data, *masks))
                 off.setdefault((name, method), []).append(100 * (estimate - here[name]))
     return {
         name: {

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.stereology.audit import AuditedClusters
-from napari_lungcls.stereology.corrections import best_strength, difference, manual, raw, tuned
+from napari_lungcls.stereology.corrections import (
+    best_strength,
+    corrected_totals,
+    difference,
+    manual,
+    raw,
+    tuned,
+)
 from napari_lungcls.stereology.poststratified import (
     poststratified,
     rogan_gladen,
@@ -244,6 +251,23 @@ def test_a_wrong_map_is_corrected() -> None:
         assert estimator(data, only(1), ALL).estimate == pytest.approx(0.20)
 
 
+@given(audits())
+@settings(max_examples=20, deadline=None)
+def test_totals_of_clusters_make_the_fraction(data) -> None:
+    x, y = (corrected_totals(data, mask) for mask in (only(0), np.array([True, True, False])))
+    found = difference(data, only(0), [True, True, False])
+    assert x.sum() / y.sum() == pytest.approx(found.estimate)
+    assert corrected_totals(data, ALL) == pytest.approx(data.size)
+
+
+def test_a_correction_may_overshoot_but_its_interval_does_not() -> None:
+    data = from_confusion([[99, 1, 0]] * 3, [[[30, 0, 0], [2, 0, 0], [0, 0, 0]]] * 3)
+    found = difference(data, only(1), ALL)
+    assert found.estimate == pytest.approx(0.01 - 2 / 32)
+    assert found.ci[0] == 0
+    assert 0 <= found.ci[1] < 0.2
+
+
 def test_one_animal_has_no_error_of_the_population() -> None:
     for estimator in (raw, manual, difference, tuned, poststratified):
         found = estimator(ONE, only(0), ALL)
@@ -283,7 +307,7 @@ def test_every_cluster_needs_an_audit() -> None:
     ],
 )
 def test_tables_that_do_not_fit(change) -> None:
-    with pytest.raises(ValueError, match="class code|probabilities|names"):
+    with pytest.raises(ValueError, match=r"class code|probabilities|names"):
         replace(ONE, **change)
 
 

@@ -8,13 +8,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from napari_lungcls.stereology.estimate import t_interval
+from napari_lungcls.stereology.jackknife import jackknife, propagated_ce
 from napari_lungcls.stereology.ratios import (
     bell_mccaffrey,
     cochran_ce,
     cochran_se,
     cr2,
-    jackknife,
-    propagated_ce,
     ratio,
 )
 

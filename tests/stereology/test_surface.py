@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_lungcls.stereology.ratios import jackknife
+from napari_lungcls.stereology.jackknife import jackknife
 from napari_lungcls.stereology.shrinkage import (
     linear_shrinkage,
     overprojection,

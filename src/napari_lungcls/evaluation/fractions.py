@@ -119,8 +119,8 @@ def bland_altman(
     Notes
     -----
     `bias ± 1.96·SD`: Bland and Altman 1986, Lancet 327, 307-310. Intervals of the limits are
-    exact, by the noncentral t: Carkeet 2015, Optom. Vis. Sci. 92, e71-80 (from memory, not
-    verified); the usual approximation is too narrow for a handful of animals.
+    exact for one limit at a time, by the noncentral t: Carkeet 2015, Optom. Vis. Sci. 92
+    (pages not verified). The usual approximation is too narrow for a handful of animals.
     """
     table = _table(np.stack([np.asarray(a[1]), np.asarray(b[1])], axis=1))
     difference = table[:, 0] - table[:, 1]

@@ -59,7 +59,7 @@ def cavalieri(
 
     Notes
     -----
-    `V = T·(a/p)·ΣP`. Gundersen and Jensen 1987, J. Microsc. 147, 229-263.
+    `V = T·(a/p)·ΣP`. Gundersen and Jensen 1987, J. Microsc. 147, 229.
     """
     if not (spacing > 0 and area_per_point > 0):
         raise ValueError("spacing and area per point must be positive")
@@ -109,7 +109,7 @@ def cavalieri_ce(
     -----
     `CE = √[ν + α·max(0, 3(A - ν) - 4B + C)] / ΣP` with `A = ΣPᵢ²`, `B = ΣPᵢPᵢ₊₁`,
     `C = ΣPᵢPᵢ₊₂`, α = 1/12 or 1/240, and ν of `counting_noise`. Gundersen et al. 1999,
-    J. Microsc. 193, 199-211; García-Fiñana et al. 2003, NeuroImage 18, 505-516.
+    J. Microsc. 193, 199; García-Fiñana et al. 2003, NeuroImage 18, 505.
     """
     p = _series(points)
     total = float(p.sum())
@@ -135,7 +135,7 @@ def counting_noise(total: float, n: int, shape: float) -> float:
 
     Notes
     -----
-    `ν = 0.0724·(b/√a)·√(n·ΣP)`. Gundersen and Jensen 1987, J. Microsc. 147, 229-263.
+    `ν = 0.0724·(b/√a)·√(n·ΣP)`. Gundersen and Jensen 1987, J. Microsc. 147, 229.
     """
     return 0.0724 * shape * math.sqrt(n * total)
 

@@ -19,7 +19,8 @@ class StereologyEstimate(BaseModel):
     Attributes
     ----------
     estimate
-        In `unit`; None where the denominator is 0.
+        In `unit`; None where the denominator is 0. A corrected fraction may leave 0 to 1 by
+        chance, and stays there so that fractions add up; its interval does not.
     se
         Standard error, in `unit`; None with fewer than two clusters.
     ce
@@ -110,7 +111,13 @@ def t_interval(
         When the level is not between 0 and 1.
     """
     half = t_quantile(df, level) * se
-    return max(estimate - half, limits[0]), min(estimate + half, limits[1])
+    return clipped((estimate - half, estimate + half), limits)
+
+
+def clipped(ends: Interval, limits: Interval) -> Interval:
+    """Cut an interval off at what is possible; one that lies outside shrinks to the limit."""
+    low, high = (min(max(end, limits[0]), limits[1]) for end in ends)
+    return low, high
 
 
 def t_quantile(df: float, level: float) -> float:

@@ -71,7 +71,7 @@ def group_summary(
 
     Notes
     -----
-    `CV² = biological CV² + mean CE²`. Gundersen and Østerby 1981, J. Microsc. 121, 65-73 (from
+    `CV² = biological CV² + mean CE²`. Gundersen and Østerby 1981, J. Microsc. 121, 65 (from
     memory, not verified).
     """
     v = np.asarray(values, dtype=np.float64)
@@ -149,7 +149,7 @@ def points_needed_compact(ce: float, sections: int, shape: float = 5.0) -> float
     Notes
     -----
     `ΣP = [0.0724·(b/√a)·√n / CE²]^⅔`, from the noise of Gundersen and Jensen 1987, J. Microsc.
-    147, 229-263.
+    147, 229.
     """
     if not (ce > 0 and sections > 0 and shape > 0):
         raise ValueError("error, sections and shape must be positive")

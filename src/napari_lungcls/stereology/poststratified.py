@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.stereology.audit import AuditedClusters, Floats, class_masks
-from napari_lungcls.stereology.corrections import Target
+from napari_lungcls.stereology.corrected_pair import Target
 from napari_lungcls.stereology.estimate import StereologyEstimate, t_interval, undefined
 from napari_lungcls.stereology.proportions import for_rare
 from napari_lungcls.stereology.ratios import bell_mccaffrey, cr2
@@ -143,7 +143,7 @@ def rogan_gladen(share: float, sensitivity: float, specificity: float) -> float:
 
     Notes
     -----
-    `(p + sp - 1) / (se + sp - 1)`: Rogan and Gladen 1978, Am. J. Epidemiol. 107, 71-76
+    `(p + sp - 1) / (se + sp - 1)`: Rogan and Gladen 1978, Am. J. Epidemiol. 107, 71
     (pages not verified).
     """
     gain = sensitivity + specificity - 1

@@ -1,4 +1,9 @@
-"""Intervals of rare fractions, which no symmetric interval covers."""
+"""Intervals of rare fractions, which no symmetric interval covers.
+
+They allow for chance among points and for ordinary differences between clusters. A structure that
+one animal in ten has and the others lack is beyond any interval: those who happened to draw only
+the others see nothing that says so.
+"""
 
 from __future__ import annotations
 
@@ -110,8 +115,9 @@ def korn_graubard(
     Notes
     -----
     Clopper-Pearson with `n* = n/deff·[t(n - 1)/t(df)]²` points, where the design effect `deff`
-    is the variance over `p(1 - p)/n`, and never taken to be below 1. Korn and Graubard 1998,
-    Surv. Methodol. 24, 193-201 (pages not verified).
+    is the variance over `p(1 - p)/n`. Korn and Graubard 1998, Surv. Methodol. 24, 193 (pages
+    not verified). On the safe side, as some survey programs do on request: `deff` is never
+    below 1, and the factor of the degrees of freedom stays where the variance is 0.
     """
     if not (0 <= p <= 1 and points > 0):
         raise ValueError("a fraction needs to be between 0 and 1, and rest on points")
@@ -147,7 +153,7 @@ def mover(estimate: float, parts: list[tuple[float, Interval, int]]) -> Interval
     Notes
     -----
     Each end lies the root of the sum of squared distances to the ends of the parts away, so
-    that skewed parts give a skewed interval. Zou and Donner 2008, Stat. Med. 27, 1693-1702
+    that skewed parts give a skewed interval. Zou and Donner 2008, Stat. Med. 27, 1693
     (from memory, not verified). It takes the parts as uncorrelated.
     """
     down = [value - ends[0] if sign > 0 else ends[1] - value for value, ends, sign in parts]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,7 +59,7 @@ def ratio(
     Notes
     -----
     Cochran 1977, Sampling Techniques, §2.11; Cruz-Orive and Weibel 1981, J. Microsc. 122,
-    235-257. Clusters are taken as independent: usually conservative for a systematic sample.
+    235. Clusters are taken as independent: usually conservative for a systematic sample.
     The bias is of the order 1/G. Interval: see `cr2` and `bell_mccaffrey`.
     """
     x, y = _clusters(x, y)
@@ -104,7 +103,7 @@ def cr2(residuals: ArrayLike, weights: ArrayLike) -> float | None:
 
     Notes
     -----
-    `SE² = Σ e²/(1 - w)/Y²`: the CR2 of Bell and McCaffrey 2002, Surv. Methodol. 28, 169-181,
+    `SE² = Σ e²/(1 - w)/Y²`: the CR2 of Bell and McCaffrey 2002, Surv. Methodol. 28, 169,
     for a regression through the origin whose variance is proportional to y.
     """
     share = _shares(weights)
@@ -130,7 +129,7 @@ def bell_mccaffrey(weights: ArrayLike) -> float | None:
     Notes
     -----
     `K = diag(c²w) - (cw)(cw)ᵀ`, `c = (1 - w)^-½`, `df = tr(K)² / ΣK²`. Bell and McCaffrey
-    2002, Surv. Methodol. 28, 169-181; Pustejovsky and Tipton 2018,
+    2002, Surv. Methodol. 28, 169; Pustejovsky and Tipton 2018,
     doi 10.1080/07350015.2016.1247004 (doi not verified).
     """
     w = _shares(weights)
@@ -183,71 +182,11 @@ def cochran_ce(x: ArrayLike, y: ArrayLike) -> float | None:
     Notes
     -----
     `CE² = G/(G - 1)·[Σx²/(Σx)² + Σy²/(Σy)² - 2Σxy/(Σx·Σy)]`, which is `SE²/R²` and is
-    computed so. Cruz-Orive and Weibel 1981, J. Microsc. 122, 235-257.
+    computed so. Cruz-Orive and Weibel 1981, J. Microsc. 122, 235.
     """
     se = cochran_se(x, y)
     numerator, denominator = np.sum(x), np.sum(y)
     return None if se is None or numerator == 0 else abs(float(se * denominator / numerator))
-
-
-def jackknife(
-    statistic: Callable[..., float],
-    *columns: ArrayLike,
-    level: float = 0.95,
-    limits: Interval = (-math.inf, math.inf),
-    method: EstimationMethod = "manual",
-    unit: str = "",
-) -> StereologyEstimate:
-    """Estimate any function of sums over clusters, with the delete-one jackknife.
-
-    For quantities that share their counts, such as `L_m / τ`, where the errors of the factors
-    must not be added as if they were independent.
-
-    Parameters
-    ----------
-    statistic
-        Takes the sum of each column and gives the figure.
-    columns
-        `(G,)` each, one value for every cluster.
-    level, limits, method, unit
-        As for `ratio`.
-
-    Raises
-    ------
-    ValueError
-        When the columns are not vectors of one length, not finite, or there are none.
-
-    Notes
-    -----
-    `SE² = (G - 1)/G·Σ(R₍₋g₎ - mean)²`, t with G - 1 degrees of freedom.
-    """
-    table = np.stack(_vectors(*columns))
-    sums, g = table.sum(axis=1), table.shape[1]
-    value = float(statistic(*sums))
-    if g < 2:
-        alone = undefined(method, g, unit)
-        return alone.model_copy(update={"estimate": value})
-    left = np.array([statistic(*rest) for rest in (sums[:, np.newaxis] - table).T])
-    se = math.sqrt((g - 1) / g * float(((left - left.mean()) ** 2).sum()))
-    return StereologyEstimate(
-        estimate=value,
-        se=se,
-        ce=se / abs(value) if value else None,
-        df=g - 1,
-        ci=t_interval(value, se, g - 1, level, limits),
-        ci_method="jackknife-t",
-        method=method,
-        n_clusters=g,
-        unit=unit,
-    )
-
-
-def propagated_ce(*errors: float) -> float:
-    """Give the CE of a product or quotient of independent factors: the root of `ΣCE²`.
-
-    Only for independent factors; see `jackknife` for those that share counts.
-    """
-    return math.hypot(*errors)
 
 
 def _shares(weights: ArrayLike) -> Floats:
@@ -264,12 +203,19 @@ def _alone(shares: Floats) -> bool:
 
 def _clusters(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     """Leave out clusters that hold nothing."""
-    x, y = _vectors(x, y)
+    x, y = vectors(x, y)
     held = (x != 0) | (y != 0)
     return x[held], y[held]
 
 
-def _vectors(*columns: ArrayLike) -> list[Floats]:
+def vectors(*columns: ArrayLike) -> list[Floats]:
+    """Check columns that have one finite value for each cluster.
+
+    Raises
+    ------
+    ValueError
+        When they have not.
+    """
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
     if not arrays or any(a.ndim != 1 or a.shape != arrays[0].shape for a in arrays):
         raise ValueError("every column needs one value for each cluster")
