@@ -1,181 +1,178 @@
-"""Ratios, volumes, groups: the numbers of the books, and what holds for any numbers."""
+"""Ratios of sums against worked examples, and what must hold for any clusters."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.integrate import quad
 
-from napari_lungcls.errors import InputError
-from napari_lungcls.stereology import groups
-from napari_lungcls.stereology.cavalieri import cavalieri_ce, cavalieri_volume, noise
-from napari_lungcls.stereology.proportions import clopper_pearson, is_rare, rare_ratio
-from napari_lungcls.stereology.ratios import cr2, jackknifed_ratio_se, linearized_se, ratio
+from napari_lungcls.stereology.estimate import t_interval
+from napari_lungcls.stereology.jackknife import jackknife, propagated_ce
+from napari_lungcls.stereology.ratios import (
+    bell_mccaffrey,
+    cochran_ce,
+    cochran_se,
+    cr2,
+    ratio,
+)
 
-PAR, SEP = [40, 52, 38, 47, 43], [9, 12, 7, 10, 8]
+PAR, SEP = (40, 52, 38, 47, 43), (9, 12, 7, 10, 8)
 
-counts = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 200)), min_size=2, max_size=9).map(
-    lambda rows: np.array(rows, float).T
+CLUSTERS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 60)), min_size=2, max_size=9).map(
+    lambda pairs: tuple(np.array(pairs, dtype=float).T)
 )
 
 
-def test_cochrans_families():
-    """Σx 907.2, Σy 123, Σx² 28224, Σy² 533, Σxy 3595.5 of 33 families: his standard error 0.534."""
-    n, x, y, xx, yy, xy = 33, 907.2, 123.0, 28224.0, 533.0, 3595.5
-    ce = np.sqrt(n / (n - 1) * (xx / x**2 + yy / y**2 - 2 * xy / (x * y)))
-    assert (x / y, ce, ce * x / y) == pytest.approx((7.3756, 0.07238, 0.5338), abs=5e-5)
+def families() -> tuple[np.ndarray, np.ndarray]:
+    """33 clusters with the sums of Cochran's 33 families."""
+    # Both columns are built from orthonormal contrasts, so that sums and products are exact.
+    n, (sx, sy, sxx, syy, sxy) = 33, (907.2, 123.0, 28224.0, 533.0, 3595.5)
+    ones = np.ones(n)
+    basis = np.linalg.qr(np.column_stack([ones, np.arange(n), np.arange(n) ** 2]))[0][:, 1:]
+    yy, xy, xx = syy - sy**2 / n, sxy - sx * sy / n, sxx - sx**2 / n
+    along = xy / np.sqrt(yy)
+    y = sy / n + np.sqrt(yy) * basis[:, 0]
+    x = sx / n + along * basis[:, 0] + np.sqrt(xx - along**2) * basis[:, 1]
+    return x, y
 
 
-def test_septa_of_five_sections():
+def test_cochrans_families() -> None:
+    x, y = families()
+    assert (x**2).sum() == pytest.approx(28224)
+    assert ratio(x, y).estimate == pytest.approx(7.3756, abs=5e-5)
+    assert cochran_ce(x, y) == pytest.approx(0.07238, abs=5e-6)
+    assert cochran_se(x, y) == pytest.approx(0.5338, abs=5e-5)
+
+
+def test_five_animals() -> None:
     found = ratio(SEP, PAR)
-    assert found.estimate == pytest.approx(0.209091, abs=1e-6)
-    assert linearized_se(SEP, PAR) == pytest.approx(0.009617, abs=1e-6)
-    assert linearized_se(SEP, PAR) / found.estimate == pytest.approx(0.0460, abs=5e-5)
-    assert found.se == pytest.approx(0.009640, abs=1e-6)
-    assert jackknifed_ratio_se(SEP, PAR) == pytest.approx(0.009667, abs=1e-6)
-    assert found.df == pytest.approx(3.940, abs=1e-3)
-    plain = 2.7764 * linearized_se(SEP, PAR)
-    assert (found.estimate - plain, found.estimate + plain) == pytest.approx(
-        (0.1824, 0.2358), abs=1e-4
-    )
+    se = cochran_se(SEP, PAR)
+    assert found.estimate == pytest.approx(0.209091, abs=5e-7)
+    assert se == pytest.approx(0.009617, abs=5e-7)
+    assert found.ce == pytest.approx(0.0460, abs=5e-5)
+    assert t_interval(found.estimate, se, 4) == pytest.approx((0.1824, 0.2358), abs=5e-5)
+    assert found.se == pytest.approx(0.009640, abs=5e-7)
+    assert found.df == pytest.approx(3.940, abs=5e-4)
+    assert found.ci == t_interval(found.estimate, found.se, found.df)
+    again = jackknife(lambda x, y: x / y, SEP, PAR)
+    assert again.estimate == found.estimate
+    assert again.se == pytest.approx(0.009667, abs=5e-7)
 
 
-def test_the_error_is_that_of_the_sums_of_squares():
-    """The residuals and Cruz-Orive and Weibel's sums are one formula."""
-    x, y = np.array(SEP, float), np.array(PAR, float)
-    ce2 = (
-        5 / 4 * ((x @ x) / x.sum() ** 2 + (y @ y) / y.sum() ** 2 - 2 * (x @ y) / x.sum() / y.sum())
-    )
-    assert linearized_se(x, y) == pytest.approx(np.sqrt(ce2) * x.sum() / y.sum())
+@given(CLUSTERS)
+def test_the_coefficient_of_error_is_that_of_cruz_orive_and_weibel(clusters) -> None:
+    x, y = clusters
+    assume(x.sum() > 0)
+    g = len(x)
+    terms = (x @ x) / x.sum() ** 2 + (y @ y) / y.sum() ** 2 - 2 * (x @ y) / (x.sum() * y.sum())
+    assert ratio(x, y).ce == pytest.approx(np.sqrt(max(g / (g - 1) * terms, 0)), abs=1e-7)
 
 
-@given(counts, st.floats(0.01, 100))
-def test_scales_and_order_do_not_matter(pair, factor):
-    x, y = pair
-    found = ratio(x, y)
-    turned = ratio(x[::-1], y[::-1])
-    assert turned.estimate == pytest.approx(found.estimate)
-    assert turned.se == pytest.approx(found.se, abs=1e-12)
-    assert ratio(x * factor, y).estimate == pytest.approx(found.estimate * factor)
-    assert ratio(x * factor, y).se == pytest.approx(found.se * factor, abs=1e-12)
-    assert ratio(x, y * factor).df == pytest.approx(found.df)
+@given(CLUSTERS)
+def test_degrees_of_freedom_are_those_of_the_matrix(clusters) -> None:
+    y = clusters[1]
+    w = y / y.sum()
+    c = (1 - w) ** -0.5
+    k = np.diag(c**2 * y / y.sum() ** 2) - np.outer(c * y, c * y) / y.sum() ** 3
+    found = bell_mccaffrey(y)
+    assert found == pytest.approx(np.trace(k) ** 2 / (k**2).sum())
+    assert found <= len(y) - 1 + 1e-9
 
 
-@given(st.lists(st.floats(-5, 5), min_size=2, max_size=12), st.floats(0.1, 9))
-def test_equal_clusters_have_one_degree_of_freedom_less(left, weight):
-    assert cr2(left, np.full(len(left), weight))[1] == pytest.approx(len(left) - 1)
+@given(st.integers(2, 12), st.floats(0.1, 1e6))
+def test_equal_clusters_have_all_degrees_of_freedom(g, y) -> None:
+    assert bell_mccaffrey(np.full(g, y)) == pytest.approx(g - 1)
 
 
-def test_of_equal_clusters_cr2_is_the_textbooks_error():
-    x = [3.0, 5.0, 4.0, 9.0]
-    assert ratio(x, [10.0] * 4).se == pytest.approx(np.std(x, ddof=1) / 2 / 10)
+@given(CLUSTERS)
+def test_cr2_of_equal_clusters_is_the_textbooks_error(clusters) -> None:
+    x = clusters[0]
+    y = np.full(len(x), 50.0)
+    assert ratio(x, y).se == pytest.approx(cochran_se(x, y), abs=1e-12)
 
 
-def test_clusters_without_reference_count_for_nothing():
-    assert ratio([*SEP, 0], [*PAR, 0]) == ratio(SEP, PAR)
+def test_cr2_is_unbiased_where_the_variance_follows_the_size() -> None:
+    """Of a quadratic form in independent x with variances y, the expectation is exact."""
+    y = np.array([5.0, 20, 60, 10])
+    expected = sum(y[g] * ratio(np.eye(4)[g], y).se ** 2 for g in range(4))
+    # The estimate itself has variance Σy / (Σy)².
+    assert expected == pytest.approx(1 / y.sum())
+    assert sum(y[g] * cochran_se(np.eye(4)[g], y) ** 2 for g in range(4)) < 0.8 / y.sum()
 
 
-def test_one_cluster_tells_no_error_and_none_no_figure():
-    one, none = ratio([3], [10]), ratio([0], [0])
-    assert (one.estimate, one.se, one.ci) == (0.3, None, None)
-    assert none.estimate is None
+@given(CLUSTERS, st.floats(0.01, 100), st.floats(0.01, 100))
+def test_units_only_scale(clusters, a, b) -> None:
+    x, y = clusters
+    one, other = ratio(x, y), ratio(a * x, b * y)
+    assert other.estimate == pytest.approx(one.estimate * a / b)
+    assert other.se == pytest.approx(one.se * a / b, abs=1e-12)
+    assert other.df == pytest.approx(one.df)
+    assert one.scaled(a / b).se == pytest.approx(other.se, abs=1e-12)
 
 
-def test_what_are_no_counts_are_refused():
-    with pytest.raises(InputError, match="one number for each"):
-        ratio([1, 2], [1])
-    with pytest.raises(InputError, match="not negative"):
-        ratio([1, 2], [1, -1])
+@given(CLUSTERS, st.randoms())
+def test_neither_order_nor_empty_clusters_matter(clusters, random) -> None:
+    x, y = clusters
+    order = list(range(len(x)))
+    random.shuffle(order)
+    mixed = ratio(np.append(x[order], 0), np.append(y[order], 0))
+    one = ratio(x, y)
+    assert mixed.n_clusters == len(x)
+    assert mixed.estimate == pytest.approx(one.estimate)
+    assert mixed.se == pytest.approx(one.se, abs=1e-12)
+    assert mixed.df == pytest.approx(one.df)
 
 
-def test_volume_of_seven_sections():
-    p = (6, 17, 25, 28, 22, 12, 3)
-    assert noise(5, 7, 113) == pytest.approx(10.181, abs=1e-3)
-    assert cavalieri_ce(p, 0) == pytest.approx(0.03708, abs=1e-5)
-    assert cavalieri_ce(p, 1) == pytest.approx(0.02874, abs=1e-5)
+def test_intersections_without_points_still_count() -> None:
+    found = ratio([3, 4, 1], [5, 6, 0])
+    assert (found.n_clusters, found.estimate) == (3, 8 / 11)
+    assert found.df == pytest.approx(bell_mccaffrey([5, 6]))
 
 
-def test_spheres_have_the_error_that_is_predicted():
-    """Exact areas, diameters of 8 to 10 spacings: smoothness 1 is right, 0 four times too much."""
-    starts, true, smooth, rough = (np.arange(64) + 0.5) / 64, [], [], []
-    for m in np.linspace(8, 10, 41):
-        volumes = []
-        for start in starts:
-            z = (start + np.arange(-1, 12)) / m * 2 - 1
-            areas = np.clip(1 - z**2, 0, None)
-            areas = areas[areas > 0]
-            volumes.append(areas.sum() / m)
-            smooth.append(cavalieri_ce(areas, 1, None) ** 2)
-            rough.append(cavalieri_ce(areas, 0, None) ** 2)
-        exact = quad(lambda z: 1 - z**2, -1, 1)[0] / 2
-        true.append(np.mean((np.array(volumes) / exact - 1) ** 2))
-    found = [float(np.sqrt(np.mean(squares))) for squares in (true, smooth, rough)]
-    assert found == pytest.approx([0.00402, 0.00395, 0.0177], rel=0.03)
+@pytest.mark.parametrize("y", [[9], [9, 0, 0]])
+def test_one_cluster_has_no_error(y) -> None:
+    found = ratio([3, *[0] * (len(y) - 1)], y)
+    assert (found.estimate, found.se, found.df, found.ci) == (1 / 3, None, None, None)
+    assert found.ci_method == "none"
+    assert jackknife(lambda a: a, [3.0]).se is None
 
 
-def test_a_volume_is_spacing_times_areas():
-    found = cavalieri_volume([10.0, 20.0, 15.0, 5.0], 0.5)
-    assert (found.estimate, found.unit) == (pytest.approx(0.025), "cm³")
-    assert found.ce == pytest.approx(cavalieri_ce([10, 20, 15, 5], 1, None))
-    assert cavalieri_volume([10.0, 20.0], 0.5).se is None
-    with pytest.raises(InputError, match="three at least"):
-        cavalieri_ce([1, 2])
+def test_an_empty_reference_has_no_ratio() -> None:
+    assert ratio([0, 0], [0, 0]).estimate is None
+    assert cr2([], []) is None
 
 
-def test_points_that_it_takes():
-    assert groups.independent_points(0.2, 0.05) == pytest.approx(1600)
-    assert groups.compact_points(0.05, 10, 2 * np.sqrt(np.pi)) == pytest.approx(47.2, abs=0.05)
-    ce = np.sqrt(noise(5, 8, 120)) / 120
-    assert groups.compact_points(ce, 8) == pytest.approx(120)
-    assert groups.audit_points(0.2, 0.01, 11, 0.05) == pytest.approx(1.5 * 400)
+def test_clusters_that_agree_exactly_get_no_interval() -> None:
+    found = ratio([1, 2, 3], [10, 20, 30])
+    assert found.ci is None
+    assert found.se == pytest.approx(0, abs=1e-12)
 
 
-def test_group_of_six_animals():
-    group = groups.summarize_group(
-        [0.182, 0.205, 0.214, 0.191, 0.223, 0.198], [0.046, 0.051, 0.044, 0.049, 0.047, 0.050]
-    )
-    assert group.mean == pytest.approx(0.20217, abs=1e-5)
-    assert group.sd == pytest.approx(0.01504, abs=1e-5)
-    assert group.cv == pytest.approx(0.0744, abs=5e-5)
-    assert group.ce_share == pytest.approx(0.4145, abs=5e-4)
-    assert group.biological_cv == pytest.approx(0.0569, abs=5e-5)
+def test_an_interval_ends_at_what_is_possible() -> None:
+    assert ratio([1, 9], [10, 10], limits=(0, 1)).ci == (0, 1)
 
 
-def test_errors_of_factors_add_up_as_squares():
-    assert groups.combined_ce([0.05, 0.03, 0.02]) == pytest.approx(0.0616, abs=5e-5)
+def test_shared_counts_are_not_independent() -> None:
+    """L_m / τ is a ratio of points alone; adding up errors of the two would be too much."""
+    air, septa, surfaces = [70, 86, 64, 75], [20, 24, 21, 22], [210, 270, 190, 240]
+    direct = jackknife(lambda p, s: 2 * p / s, air, septa)
+    through = jackknife(lambda p, s, i: (2 * p / i) / (s / i), air, septa, surfaces)
+    assert through.se == pytest.approx(direct.se)
 
 
-def test_shrinkage_and_overprojection():
-    f = groups.shrinkage_factor(1, 0.6)
-    assert (f, 65 / f, 480 * f) == pytest.approx((0.8434, 77.07, 404.8), abs=0.05)
-    assert groups.overprojection(3, 500) == pytest.approx(0.0375)
+def test_propagation() -> None:
+    assert propagated_ce(0.05, 0.03, 0.02) == pytest.approx(0.0616, abs=5e-5)
 
 
-def test_no_hit_is_no_certainty():
-    found = rare_ratio([0, 0, 0], [40, 50, 60])
-    assert found.estimate == 0
-    assert found.se is None
-    assert found.ci == (0, pytest.approx(1 - 0.025 ** (1 / 150)))
+@pytest.mark.parametrize("bad", [([1, 2], [1]), ([[1]], [[1]]), ([np.nan], [1])])
+def test_columns_that_do_not_fit(bad) -> None:
+    with pytest.raises(ValueError, match="cluster"):
+        ratio(*bad)
 
 
-def test_exact_interval_is_scipys():
-    from scipy.stats import binomtest
-
-    exact = binomtest(7, 120).proportion_ci(method="exact")
-    assert clopper_pearson(7, 120) == pytest.approx((exact.low, exact.high))
-
-
-@given(counts)
-def test_clusters_never_make_a_rare_share_surer_than_single_points(pair):
-    x, y = np.minimum(*pair), pair[1]
-    low, high = rare_ratio(x, y).ci
-    alone = clopper_pearson(x.sum(), y.sum())
-    assert low <= alone[0] + 1e-9
-    assert high >= alone[1] - 1e-9
-    assert 0 <= low <= x.sum() / y.sum() <= high <= 1
-
-
-def test_rare_is_below_five_per_cent_or_ten_hits():
-    assert is_rare(9, 100)
-    assert is_rare(12, 300)
-    assert not is_rare(12, 100)
+def test_levels_and_factors_that_make_no_sense() -> None:
+    with pytest.raises(ValueError, match="level"):
+        ratio(SEP, PAR, 95)
+    with pytest.raises(ValueError, match="factor"):
+        ratio(SEP, PAR).scaled(-1)

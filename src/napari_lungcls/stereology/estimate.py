@@ -1,4 +1,4 @@
-"""What every estimator of this package returns: a figure with its error."""
+"""What every stereological estimator returns: the figure, its errors and its interval."""
 
 from __future__ import annotations
 
@@ -8,83 +8,126 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-Method = Literal["raw", "manual", "difference", "tuned", "poststratified"]
+EstimationMethod = Literal["raw", "manual", "difference", "tuned", "poststratified"]
+IntervalMethod = Literal["t-cr2", "t", "jackknife-t", "korn-graubard", "mover", "none"]
+Interval = tuple[float, float]
 
-LEVEL = 0.95
-"""Coverage that intervals aim at."""
 
-
-class MeasuredValue(BaseModel):
-    """A figure with its error; None where it is not defined.
+class StereologyEstimate(BaseModel):
+    """An estimate with its errors; None where something is not defined.
 
     Attributes
     ----------
     estimate
-        The figure.
-    unit
-        Such as `cm⁻¹`; empty for a pure number.
+        In `unit`; None where the denominator is 0. A corrected fraction may leave 0 to 1 by
+        chance, and stays there so that fractions add up; its interval does not.
     se
-        Standard error.
+        Standard error, in `unit`; None with fewer than two clusters.
     ce
-        Coefficient of error, `se / |estimate|`.
+        Coefficient of error, the field's relative standard error. For ratios it is that of
+        Cruz-Orive and Weibel, which differs slightly from `se / estimate`, because `se`
+        carries the correction for few clusters.
     df
-        Degrees of freedom of the interval.
+        Degrees of freedom of the t quantile in the interval; rarely an integer.
     ci
-        95 % interval.
+        Both ends of the confidence interval, in `unit`.
     ci_method
-        How the interval was found, or why there is none.
+        `t-cr2`: t with the CR2 standard error and Bell-McCaffrey degrees of freedom; `t`:
+        t with another standard error; `jackknife-t`: t with the delete-one jackknife;
+        `korn-graubard`: Clopper-Pearson on the effective number of points; `mover`: a
+        correction of few disagreements, each side by Korn-Graubard; `none`: no interval.
+    method
+        How the map and the observer were combined.
     n_clusters
-        Independent units behind it.
+        Independent units that the estimate rests on.
+    unit
+        Empty for a fraction.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     estimate: float | None
-    unit: str = ""
-    se: float | None = None
-    ce: float | None = None
-    df: float | None = None
-    ci: tuple[float, float] | None = None
-    ci_method: str = ""
+    se: float | None
+    ce: float | None
+    df: float | None
+    ci: Interval | None
+    ci_method: IntervalMethod
+    method: EstimationMethod
     n_clusters: int
+    unit: str = ""
 
-    def scaled(self, factor: float, unit: str = "") -> MeasuredValue:
-        """Multiply by a number that has no error of its own, and change the unit."""
+    def scaled(self, factor: float, unit: str | None = None) -> StereologyEstimate:
+        """Multiply by a positive constant that has no error of its own.
 
-        def times(value: float | None) -> float | None:
-            return None if value is None else value * factor
+        Parameters
+        ----------
+        factor
+            Larger than 0.
+        unit
+            The new unit; the old one if not given.
 
-        ends = None if self.ci is None else sorted((self.ci[0] * factor, self.ci[1] * factor))
-        return self.model_copy(
-            update={
-                "estimate": times(self.estimate),
-                "se": None if self.se is None else self.se * abs(factor),
-                "ci": None if ends is None else (ends[0], ends[1]),
-                "unit": unit,
-            }
-        )
+        Raises
+        ------
+        ValueError
+            When the factor is not positive.
+        """
+        if not factor > 0:
+            raise ValueError(f"a factor of {factor} is not positive")
+        changes: dict[str, object] = {
+            "estimate": None if self.estimate is None else self.estimate * factor,
+            "se": None if self.se is None else self.se * factor,
+            "ci": None if self.ci is None else (self.ci[0] * factor, self.ci[1] * factor),
+        }
+        return self.model_copy(update=changes if unit is None else {**changes, "unit": unit})
 
 
-def with_t_interval(
-    estimate: float, se: float, df: float, n_clusters: int, ci_method: str
-) -> MeasuredValue:
-    """Put a figure and its standard error together with Student's interval.
-
-    Without two clusters, or an error that is a number, only the figure stands.
-    """
-    if not math.isfinite(estimate):
-        return MeasuredValue(estimate=None, n_clusters=n_clusters, ci_method="nothing was counted")
-    if n_clusters < 2 or not math.isfinite(se) or not df > 0:
-        return MeasuredValue(
-            estimate=estimate, n_clusters=n_clusters, ci_method="one unit tells no error"
-        )
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, df)) * se
-    return MeasuredValue(
-        estimate=estimate,
-        se=se,
-        ce=se / abs(estimate) if estimate else None,
-        df=df,
-        ci=(estimate - reach, estimate + reach),
-        ci_method=ci_method,
+def undefined(method: EstimationMethod, n_clusters: int, unit: str = "") -> StereologyEstimate:
+    """Give the estimate of something whose reference is empty."""
+    return StereologyEstimate(
+        estimate=None,
+        se=None,
+        ce=None,
+        df=None,
+        ci=None,
+        ci_method="none",
+        method=method,
         n_clusters=n_clusters,
+        unit=unit,
     )
+
+
+def t_interval(
+    estimate: float,
+    se: float,
+    df: float,
+    level: float = 0.95,
+    limits: Interval = (-math.inf, math.inf),
+) -> Interval:
+    """Give `estimate ± t(df)·se`, cut off at the limits of what is possible.
+
+    Raises
+    ------
+    ValueError
+        When the level is not between 0 and 1.
+    """
+    half = t_quantile(df, level) * se
+    return clipped((estimate - half, estimate + half), limits)
+
+
+def clipped(ends: Interval, limits: Interval) -> Interval:
+    """Cut an interval off at what is possible; one that lies outside shrinks to the limit."""
+    low, high = (min(max(end, limits[0]), limits[1]) for end in ends)
+    return low, high
+
+
+def t_quantile(df: float, level: float) -> float:
+    """Give the two-sided quantile of Student's t.
+
+    Raises
+    ------
+    ValueError
+        When the level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"a level of {level} is not between 0 and 1")
+    return float(stats.t.ppf((1 + level) / 2, df))

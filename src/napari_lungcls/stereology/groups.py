@@ -1,149 +1,230 @@
-"""Groups of animals: how they vary, how much of it is measuring, and how many points it takes."""
+"""Groups of animals, how many points a study needs, and what a classifier saves."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
 
-from napari_lungcls.errors import InputError
-from napari_lungcls.stereology.estimate import LEVEL
+from napari_lungcls.errors import LungclsWarning
+from napari_lungcls.stereology.estimate import Interval, t_interval
 
 
 class GroupSummary(BaseModel):
-    """One value per animal, summed up.
+    """A parameter in a group, one value for each animal.
 
     Attributes
     ----------
     n
-        Animals.
-    mean, sd
-        Of their values.
+        Animals; sections are never n.
+    mean, sd, cv
+        Of the animals; `sd` and `cv` are None for one animal, `cv` for a mean of 0.
     ci
-        95 % interval of the mean, Student's; None for one animal.
-    cv
-        Observed coefficient of variation, `sd / mean`.
+        Of the mean, by t with n - 1 degrees of freedom.
     mean_ce2
-        Mean squared coefficient of error of the animals' values; None where one has none.
-    ce_share
-        CE²/CV²: how much of the observed variance is measuring. 0.2 to 0.5 is what to aim at
-        (Gundersen and Østerby 1981, J Microsc 121:65 [M]): below, counting less costs nothing;
-        above, count more.
+        Mean of the squared coefficients of error; None if one is not known.
+    ratio
+        `mean_ce2 / cv²`: what share of the variance comes from sampling within animals. Aim
+        at 0.2 to 0.5.
     biological_cv
-        `√(CV² − CE²)`, 0 where measuring explains all.
+        `sqrt(cv² - mean_ce2)`; 0 where sampling explains all of the variation.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     n: int
     mean: float
     sd: float | None
-    ci: tuple[float, float] | None
     cv: float | None
+    ci: Interval | None
     mean_ce2: float | None
-    ce_share: float | None
+    ratio: float | None
     biological_cv: float | None
 
 
-def summarize_group(values: Sequence[float], ces: Sequence[float | None] = ()) -> GroupSummary:
-    """Sum up one value per animal, and the coefficient of error of each.
+def group_summary(
+    values: Sequence[float], ces: Sequence[float | None] = (), level: float = 0.95
+) -> GroupSummary:
+    """Summarize a group of animals, and tell sampling error from biology.
 
     Parameters
     ----------
     values
-        One for each animal: sections are never the number of a group.
+        `(n,)` one for each animal.
     ces
-        Coefficients of error from sampling within the animals; left out where unknown. That of
-        the group's mean, SD/√n/mean, is none of these: it makes `ce_share` 1/n.
+        `(n,)` coefficient of error of each, from sampling *within* the animal; or none.
+    level
+        Of the interval.
 
     Raises
     ------
-    InputError
-        When there is no value.
+    ValueError
+        When there is no value, or another number of errors than of values.
 
-    Examples
-    --------
-    >>> from napari_lungcls.stereology.groups import summarize_group
-    >>> group = summarize_group([0.182, 0.205, 0.214], [0.046, 0.051, 0.044])
-    >>> f"{group.mean:.3f}, CV {group.cv:.3f}, of it measuring {group.ce_share:.0%}"
-    '0.200, CV 0.083, of it measuring 32%'
+    Warns
+    -----
+    LungclsWarning
+        When CE²/CV² is 1/n: what was given is the error of the group's mean.
+
+    Notes
+    -----
+    `CV² = biological CV² + mean CE²`. Gundersen and Østerby 1981, J. Microsc. 121, 65 (from
+    memory, not verified).
     """
-    found = np.asarray(values, np.float64)
-    n = len(found)
-    if n == 0:
-        raise InputError("a group without animals has no mean")
-    mean = float(found.mean())
-    if n == 1:
-        return GroupSummary(
-            n=1, mean=mean, sd=None, ci=None, cv=None, mean_ce2=None, ce_share=None,
-            biological_cv=None,
-        )  # fmt: skip
-    sd = float(found.std(ddof=1))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * sd / math.sqrt(n)
-    cv = sd / abs(mean) if mean else None
+    v = np.asarray(values, dtype=np.float64)
+    if v.ndim != 1 or not len(v) or len(ces) not in (0, len(v)):
+        raise ValueError("a group has one value, and one coefficient of error, for each animal")
+    n, mean = len(v), float(v.mean())
+    sd = float(v.std(ddof=1)) if n > 1 else None
+    cv = sd / abs(mean) if sd is not None and mean != 0 else None
     known = [ce for ce in ces if ce is not None]
     mean_ce2 = float(np.mean(np.square(known))) if known and len(known) == n else None
-    share = None if mean_ce2 is None or not cv else mean_ce2 / cv**2
-    biological = None if mean_ce2 is None or cv is None else math.sqrt(max(0.0, cv**2 - mean_ce2))
+    ratio = mean_ce2 / cv**2 if mean_ce2 is not None and cv else None
+    if ratio is not None and math.isclose(ratio * n, 1, rel_tol=0.01):
+        warnings.warn(
+            LungclsWarning(
+                f"CE²/CV² is {ratio:.3f}, one over the number of animals, as if the standard "
+                "error of the group's mean had been given as the animals' coefficient of error",
+                suggestion="give the coefficient of error of sampling within each animal",
+            ),
+            stacklevel=2,
+        )
+    both = mean_ce2 is not None and cv is not None
     return GroupSummary(
         n=n,
         mean=mean,
         sd=sd,
-        ci=(mean - reach, mean + reach),
         cv=cv,
+        ci=None if sd is None else t_interval(mean, sd / math.sqrt(n), n - 1, level),
         mean_ce2=mean_ce2,
-        ce_share=share,
-        biological_cv=biological,
+        ratio=ratio,
+        biological_cv=math.sqrt(max(cv**2 - mean_ce2, 0.0)) if both else None,  # type: ignore[operator]
     )
 
 
-def independent_points(share: float, ce: float) -> float:
-    """Give the points it takes if they are independent: `n = (1 − V_V)/(V_V·CE²)`."""
-    return (1 - share) / (share * ce**2)
-
-
-def compact_points(ce: float, sections: int, shape_factor: float = 5.0) -> float:
-    """Give the points it takes on compact profiles: `(0.0724·b/√a·√n/CE²)^⅔`.
-
-    For V(lung) and V(par), as `cavalieri.noise`, which it inverts.
-    """
-    return float((0.0724 * shape_factor * math.sqrt(sections) / ce**2) ** (2 / 3))
-
-
-def audit_points(sd: float, se: float, per_cluster: float = 1, correlation: float = 0.0) -> float:
-    """Give the test points that bring a corrected share to a standard error.
+def points_needed(fraction: float, ce: float) -> float:
+    """Give how many points an independent sample needs for a coefficient of error.
 
     Parameters
     ----------
-    sd
-        Standard deviation of `y − ŷ` at single points; `√(FN + FP)` at most.
+    fraction
+        Expected V_V, above 0 and up to 1.
+    ce
+        Wanted coefficient of error, such as 0.05.
+
+    Raises
+    ------
+    ValueError
+        When the fraction or the error is out of range.
+
+    Notes
+    -----
+    `(1 - V_V) / (V_V·CE²)`: binomial. On a grid that is coarse against the structure.
+    """
+    if not (0 < fraction <= 1 and ce > 0):
+        raise ValueError("a fraction is above 0 and up to 1, a coefficient of error above 0")
+    return (1 - fraction) / (fraction * ce**2)
+
+
+def points_needed_compact(ce: float, sections: int, shape: float = 5.0) -> float:
+    """Give how many points on large compact profiles a coefficient of error needs, in total.
+
+    Parameters
+    ----------
+    ce
+        Wanted, from counting alone.
+    sections
+        Of the series.
+    shape
+        b/√a: 3.5 for circles, see `cavalieri_ce`.
+
+    Raises
+    ------
+    ValueError
+        When one of them is not positive.
+
+    Notes
+    -----
+    `ΣP = [0.0724·(b/√a)·√n / CE²]^⅔`, from the noise of Gundersen and Jensen 1987, J. Microsc.
+    147, 229.
+    """
+    if not (ce > 0 and sections > 0 and shape > 0):
+        raise ValueError("error, sections and shape must be positive")
+    return float((0.0724 * shape * math.sqrt(sections) / ce**2) ** (2 / 3))
+
+
+def audit_points_needed(se: float, residual_sd: float, deff: float = 1.0) -> int:
+    """Give how many audited points a corrected fraction needs for a standard error.
+
+    Parameters
+    ----------
     se
-        Asked.
-    per_cluster, correlation
-        Test points of a cluster, and how alike their errors are: the design effect is
-        `1 + (m − 1)·ρ`.
+        Wanted.
+    residual_sd
+        Standard deviation of `y - ŷ` between points: `sqrt(FN + FP - (FN - FP)²)`.
+    deff
+        See `design_effect`.
+
+    Raises
+    ------
+    ValueError
+        When one of them is out of range.
+
+    Notes
+    -----
+    `n = deff·σ² / SE²`, rounded up.
     """
-    return (1 + (per_cluster - 1) * correlation) * (sd / se) ** 2
+    if not (se > 0 and residual_sd >= 0 and deff > 0):
+        raise ValueError("errors and the design effect must be positive")
+    # What is whole but for rounding must not be rounded up.
+    return math.ceil(deff * (residual_sd / se) ** 2 * (1 - 1e-12))
 
 
-def combined_ce(ces: Sequence[float]) -> float:
-    """Give the coefficient of error of a product or quotient of independent factors."""
-    return math.sqrt(sum(ce**2 for ce in ces))
+def design_effect(points_per_cluster: float, correlation: float) -> float:
+    """Give by how much points in clusters are worth less: `1 + (m - 1)·ρ`.
 
+    Parameters
+    ----------
+    points_per_cluster
+        m, the mean.
+    correlation
+        ρ within clusters.
 
-def shrinkage_factor(volume_before: float, volume_after: float) -> float:
-    """Give the factor of lengths, `(V after / V before)^⅓`.
-
-    Lengths (L_m, τ) are divided by it, S_V is multiplied by it. V_V needs none, if all phases
-    shrink alike. Compression by the knife is another thing: it acts in one direction of the
-    section.
+    Notes
+    -----
+    Kish 1965, Survey Sampling (from memory, not verified).
     """
-    return math.cbrt(volume_after / volume_before)
+    return 1 + (points_per_cluster - 1) * correlation
 
 
-def overprojection(section_thickness_um: float, surface_density_per_cm: float) -> float:
-    """Give the share that sheets seem to have too much in thick sections: about `t·S_V/4` [D]."""
-    return section_thickness_um * 1e-4 * surface_density_per_cm / 4
+def classifier_gain(fraction: float, missed: float, false: float) -> float:
+    """Give how many times fewer points a corrected map needs than counting by hand.
+
+    Parameters
+    ----------
+    fraction
+        Of the class.
+    missed, false
+        Shares of all points that the map misses, FN, or claims wrongly, FP.
+
+    Returns
+    -------
+    float
+        Infinite for a perfect map.
+
+    Raises
+    ------
+    ValueError
+        When the shares do not fit each other.
+
+    Notes
+    -----
+    `p(1 - p) / [FN + FP - (FN - FP)²]`, the ratio of the variances of single points.
+    """
+    if not (0 <= fraction <= 1 and 0 <= missed <= fraction and 0 <= false <= 1 - fraction):
+        raise ValueError("missed and false points are shares of the class and of the rest")
+    left = missed + false - (missed - false) ** 2
+    return fraction * (1 - fraction) / left if left > 0 else math.inf

@@ -1,138 +1,224 @@
-"""Ratios of sums over clusters: point counts, and whatever else is counted together.
-
-A cluster is the highest unit that was drawn at random: an animal, else a section, else a field.
-"""
+"""Ratios of sums over clusters, with standard errors that hold for few clusters."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_lungcls.errors import InputError
-from napari_lungcls.stereology.estimate import MeasuredValue, with_t_interval
-
-CR2 = "CR2, t with Bell–McCaffrey degrees of freedom"
+from napari_lungcls.stereology.estimate import (
+    EstimationMethod,
+    Interval,
+    StereologyEstimate,
+    t_interval,
+    undefined,
+)
 
 Floats = NDArray[np.float64]
 
+_ONE = 1 - 1e-9
+"""A cluster with this share of the weight or more is alone: nothing shows how clusters vary."""
 
-def ratio(x: ArrayLike, y: ArrayLike) -> MeasuredValue:
-    """Estimate `Σx / Σy` over clusters, with its error.
+
+def ratio(
+    x: ArrayLike,
+    y: ArrayLike,
+    level: float = 0.95,
+    *,
+    limits: Interval = (-math.inf, math.inf),
+    method: EstimationMethod = "manual",
+    unit: str = "",
+) -> StereologyEstimate:
+    """Estimate `R = Σx / Σy` from independent clusters.
 
     Parameters
     ----------
     x, y
-        `(clusters,)` what was counted; clusters without any `y` count for nothing.
+        `(G,)` numerator and denominator of each cluster, such as points on septa and on
+        parenchyma in each animal. Clusters in which both are 0 change nothing.
+    level
+        Of the interval.
+    limits
+        What is possible at all, such as `(0, 1)` for a fraction; the interval ends there.
+    method, unit
+        Handed on to the result.
 
     Returns
     -------
-    MeasuredValue
-        Its standard error is CR2, its interval Student's with the degrees of freedom of Bell and
-        McCaffrey: right for few clusters of unequal size.
+    StereologyEstimate
+        `se` is CR2, `df` Bell-McCaffrey, `ce` that of Cruz-Orive and Weibel. Without `se`,
+        `df` and `ci` where one cluster holds all of y; without `ci` where all clusters have
+        the same ratio.
 
     Raises
     ------
-    InputError
-        When the shapes differ or a `y` is negative.
+    ValueError
+        When x and y are not vectors of one length, or not finite.
 
     Notes
     -----
-    Cochran 1977, "Sampling techniques", §2.11; Cruz-Orive and Weibel 1981, J Microsc 122:235; the
-    bias is of order one over the number of clusters.
-
-    Examples
-    --------
-    >>> from napari_lungcls.stereology.ratios import ratio
-    >>> septa = ratio([9, 12, 7, 10, 8], [40, 52, 38, 47, 43])
-    >>> f"{septa.estimate:.4f} ± {septa.se:.4f}, df {septa.df:.2f}"
-    '0.2091 ± 0.0096, df 3.94'
+    Cochran 1977, Sampling Techniques, §2.11; Cruz-Orive and Weibel 1981, J. Microsc. 122,
+    235. Clusters are taken as independent: usually conservative for a systematic sample.
+    The bias is of the order 1/G. Interval: see `cr2` and `bell_mccaffrey`.
     """
-    above, below = _counts(x, y)
-    total = below.sum()
-    if total == 0:
-        return with_t_interval(np.nan, np.nan, np.nan, len(below), CR2)
-    estimate = above.sum() / total
-    used = below > 0
-    se, df = cr2(above - estimate * below, below)
-    return with_t_interval(float(estimate), se, df, int(used.sum()), CR2)
+    x, y = _clusters(x, y)
+    total = float(y.sum())
+    if not total > 0:
+        return undefined(method, len(y), unit)
+    r = float(x.sum()) / total
+    se = cr2((x - r * y) / total, y)
+    df = bell_mccaffrey(y)
+    # Clusters that agree to the last digit say that they are too few, not that there is no error.
+    known = se is not None and df is not None and se > 1e-12 * abs(r)
+    return StereologyEstimate(
+        estimate=r,
+        se=se,
+        ce=cochran_ce(x, y) if se is not None else None,
+        df=df,
+        ci=t_interval(r, se, df, level, limits) if known else None,  # type: ignore[arg-type]
+        ci_method="t-cr2" if known else "none",
+        method=method,
+        n_clusters=len(y),
+        unit=unit,
+    )
 
 
-def cr2(residuals: ArrayLike, weights: ArrayLike) -> tuple[float, float]:
-    """Give the standard error of a weighted mean over few clusters, and its degrees of freedom.
+def cr2(residuals: ArrayLike, weights: ArrayLike) -> float | None:
+    """Give the bias-reduced standard error of a weighted mean of clusters.
 
     Parameters
     ----------
     residuals
-        `(clusters,)` what is left of each cluster's sum: `x − R·y` for a ratio `R`, `w·(D − θ)`
-        for a mean `θ` of `D` with weights `w`.
+        `(G,)` what each cluster contributes to the deviation of the estimate: for a ratio
+        `(x - R·y) / Σy`. They add up to 0.
     weights
-        `(clusters,)` the `y` or `w`, not negative.
+        `(G,)` y of each cluster, in any unit; negative ones count as 0.
 
     Returns
     -------
-    se : float
-        `√(Σ e²/(1 − w/Y)) / Y`, with `Y = Σw`.
-    df : float
-        `tr(K)² / ΣK²` with `K = diag(c²w/Y²) − (cw)(cw)ᵀ/Y³`, `c = (1 − w/Y)^−½`; exactly one less
-        than the clusters where all weigh the same.
+    float or None
+        `sqrt(Σ r² / (1 - w))` with `w` the share of the weights; None where one cluster has
+        all the weight.
 
     Notes
     -----
-    Bell and McCaffrey 2002, Surv Methodol 28:169; Pustejovsky and Tipton 2018,
-    doi 10.1080/07350015.2016.1247004. Both are nan for fewer than two clusters.
+    `SE² = Σ e²/(1 - w)/Y²`: the CR2 of Bell and McCaffrey 2002, Surv. Methodol. 28, 169,
+    for a regression through the origin whose variance is proportional to y.
     """
-    left, w = np.asarray(residuals, np.float64), np.asarray(weights, np.float64)
-    left, w = left[w > 0], w[w > 0]
-    if len(w) < 2:
-        return float("nan"), float("nan")
-    total = w.sum()
-    c = (1 - w / total) ** -0.5
-    se = np.sqrt(((c * left) ** 2).sum()) / total
-    k = np.diag(c**2 * w / total**2) - np.outer(c * w, c * w) / total**3
-    return float(se), float(np.trace(k) ** 2 / (k**2).sum())
+    share = _shares(weights)
+    if _alone(share):
+        return None
+    r = np.asarray(residuals, dtype=np.float64)
+    return math.sqrt(float((r**2 / (1 - share)).sum()))
 
 
-def linearized_se(x: ArrayLike, y: ArrayLike) -> float:
-    """Give the textbook's standard error of `Σx / Σy`: `√(G/(G−1)·Σe²) / Σy`.
-
-    Divided by the ratio it is the coefficient of error of Cruz-Orive and Weibel 1981. With few
-    clusters it is a little too small: `ratio` takes CR2.
-    """
-    above, below = _counts(x, y)
-    g = len(below)
-    left = above - above.sum() / below.sum() * below
-    return float(np.sqrt(g / (g - 1) * (left**2).sum()) / below.sum())
-
-
-def jackknife(figures: ArrayLike) -> tuple[float, float]:
-    """Give the standard error and degrees of freedom of a figure that was also found without each.
+def bell_mccaffrey(weights: ArrayLike) -> float | None:
+    """Give the degrees of freedom that belong to `cr2`.
 
     Parameters
     ----------
-    figures
-        `(clusters,)` the figure with one cluster left out.
+    weights
+        `(G,)`, as for `cr2`.
+
+    Returns
+    -------
+    float or None
+        G - 1 for equal weights, less otherwise; None where one cluster has all the weight.
 
     Notes
     -----
-    `SE² = (G−1)/G · Σ(θ₋ᵢ − mean)²` (Tukey 1958; Efron and Tibshirani 1993, chapter 11 [M]).
+    `K = diag(c²w) - (cw)(cw)ᵀ`, `c = (1 - w)^-½`, `df = tr(K)² / ΣK²`. Bell and McCaffrey
+    2002, Surv. Methodol. 28, 169; Pustejovsky and Tipton 2018,
+    doi 10.1080/07350015.2016.1247004 (doi not verified).
     """
-    left_out = np.asarray(figures, np.float64)
-    g = len(left_out)
-    if g < 2:
-        return float("nan"), float("nan")
-    return float(np.sqrt((g - 1) / g * ((left_out - left_out.mean()) ** 2).sum())), float(g - 1)
+    w = _shares(weights)
+    if _alone(w):
+        return None
+    c2 = 1 / (1 - w)
+    # tr(K) is 1. ΣK² without the matrix: the diagonal, the crossed terms, the outer product.
+    squares = ((c2 * w) ** 2).sum() - 2 * (c2**2 * w**3).sum() + (c2 * w**2).sum() ** 2
+    return float(1 / squares)
 
 
-def jackknifed_ratio_se(x: ArrayLike, y: ArrayLike) -> float:
-    """Give the delete-one jackknife's standard error of `Σx / Σy`."""
-    above, below = _counts(x, y)
-    return jackknife((above.sum() - above) / (below.sum() - below))[0]
+def cochran_se(x: ArrayLike, y: ArrayLike) -> float | None:
+    """Give the standard error of `Σx / Σy` with the factor G/(G - 1), as textbooks do.
+
+    Returns
+    -------
+    float or None
+        `sqrt(G/(G - 1)·Σ(x - R·y)²) / Σy`; None with fewer than two clusters.
+
+    Raises
+    ------
+    ValueError
+        When x and y are not vectors of one length, or not finite.
+
+    Notes
+    -----
+    Cochran 1977, Sampling Techniques, §2.11.
+    """
+    x, y = _clusters(x, y)
+    total = float(y.sum())
+    if len(y) < 2 or not total > 0:
+        return None
+    e = x - x.sum() / total * y
+    return math.sqrt(len(y) / (len(y) - 1) * float((e**2).sum())) / total
 
 
-def _counts(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    above, below = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if above.ndim != 1 or above.shape != below.shape:
-        raise InputError(f"{above.shape} and {below.shape} are not one number for each cluster")
-    if not (np.isfinite(above).all() and np.isfinite(below).all()) or (below < 0).any():
-        raise InputError("counts must be numbers, and those divided by not negative")
-    return above, below
+def cochran_ce(x: ArrayLike, y: ArrayLike) -> float | None:
+    """Give the coefficient of error of `Σx / Σy` that is usual in stereology.
+
+    Returns
+    -------
+    float or None
+        None with fewer than two clusters, or where Σx is 0.
+
+    Raises
+    ------
+    ValueError
+        When x and y are not vectors of one length, or not finite.
+
+    Notes
+    -----
+    `CE² = G/(G - 1)·[Σx²/(Σx)² + Σy²/(Σy)² - 2Σxy/(Σx·Σy)]`, which is `SE²/R²` and is
+    computed so. Cruz-Orive and Weibel 1981, J. Microsc. 122, 235.
+    """
+    se = cochran_se(x, y)
+    numerator, denominator = np.sum(x), np.sum(y)
+    return None if se is None or numerator == 0 else abs(float(se * denominator / numerator))
+
+
+def _shares(weights: ArrayLike) -> Floats:
+    """Give each cluster's share; a corrected denominator may fall below 0 and then has none."""
+    w = np.maximum(np.asarray(weights, dtype=np.float64), 0)
+    total = w.sum()
+    return w / total if total > 0 else np.zeros(0)
+
+
+def _alone(shares: Floats) -> bool:
+    """Say whether one cluster has all the weight, or none has any."""
+    return len(shares) == 0 or float(shares.max()) >= _ONE
+
+
+def _clusters(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Leave out clusters that hold nothing."""
+    x, y = vectors(x, y)
+    held = (x != 0) | (y != 0)
+    return x[held], y[held]
+
+
+def vectors(*columns: ArrayLike) -> list[Floats]:
+    """Check columns that have one finite value for each cluster.
+
+    Raises
+    ------
+    ValueError
+        When they have not.
+    """
+    arrays = [np.asarray(column, dtype=np.float64) for column in columns]
+    if not arrays or any(a.ndim != 1 or a.shape != arrays[0].shape for a in arrays):
+        raise ValueError("every column needs one value for each cluster")
+    if not all(np.isfinite(a).all() for a in arrays):
+        raise ValueError("a value of a cluster is not finite")
+    return arrays
