@@ -22,7 +22,7 @@ PICTURE = Path(__file__).parent / "pictures" / "architecture.svg"
 LAYERS = (
     ("gui", "cli"),
     ("demo", "model"),
-    ("reporting", "hyperparameter_search", "patch_datasets"),
+    ("reporting", "hyperparameter_search", "patch_datasets", "stereology"),
     ("inference", "learning"),
     ("evaluation", "network", "run_identity"),
     ("synthetic", "images", "annotation"),
@@ -60,7 +60,7 @@ def draw() -> None:
         for level, row in enumerate(LAYERS)
         for i, name in enumerate(row)
     }
-    figure = Figure(figsize=(8, 6.2))
+    figure = Figure(figsize=(9, 6.2))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     for (above, below), n in sorted(imports().items()):
@@ -93,7 +93,7 @@ def draw() -> None:
             size=10,
             bbox={"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": "#2c3e50"},
         )
-    axes.set_xlim(-5.2, 5.2)
+    axes.set_xlim(-6.2, 6.2)
     axes.set_ylim(-ROW * (len(LAYERS) - 0.5), 0.5)
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, metadata={"Date": None})

@@ -63,11 +63,18 @@ class Table(NamedTuple):
     separator: str
 
 
-def read_table(path: Path) -> Table:
-    """Read a table of points as text, separated by commas, semicolons or tabs.
+def read_table(path: Path, what: str = "points", begin: str = "axis-0,axis-1,class") -> Table:
+    """Read a table of points, or another, as text, separated by commas, semicolons or tabs.
 
     Blank lines, rows and columns without any cell, and a line `sep=;` at the top are passed
     over.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what, begin
+        What the table is of, and how its header may begin, for messages.
 
     Raises
     ------
@@ -75,13 +82,11 @@ def read_table(path: Path) -> Table:
         When the file is missing or empty, is no such table, names a column twice, or has a row
         that is shorter or longer than the header.
     """
-    text = _text(path)
+    text = _text(path, what)
     text, separator = _separated(text)
     rows = _split(path, text, separator)
     if not rows:
-        raise InputError(
-            f"{path} is empty; a points file begins with a header, axis-0,axis-1,class"
-        )
+        raise InputError(f"{path} is empty; a {what} file begins with a header, {begin}")
     # Excel ends rows with separators where columns were once in use; only some hold anything.
     first = rows[0][1]
     width = max(_width(cells) for _, cells in rows)
@@ -142,20 +147,20 @@ def coordinates(path: Path, table: Table, axes: Sequence[int]) -> NDArray[np.flo
     )
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, what: str) -> str:
     try:
         size = path.stat().st_size
         if size > _LARGEST:
-            raise InputError(f"{path} has {size} bytes, more than a table of points; split it")
+            raise InputError(f"{path} has {size} bytes, more than a table of {what}; split it")
         data = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the name of the points file") from None
+        raise InputError(f"{path} does not exist; check the name of the {what} file") from None
     except OSError as error:
         why = why_unreadable(error) or f"cannot be read ({error.strerror}); choose a CSV file"
         raise InputError(f"{path} {why}") from error
     kind = next((kind for start, kind in _OTHERS if data.lstrip().startswith(start)), None)
     if kind is not None:
-        raise InputError(f"{path} is {kind}, no table of points; save the points as CSV, as UTF-8")
+        raise InputError(f"{path} is {kind}, no table of {what}; save the {what} as CSV, as UTF-8")
     return decoded(data, path, "save it as UTF-8 (in Excel: CSV UTF-8)")
 
 
