@@ -13,6 +13,7 @@ from measured_lungs import SCHEME, answered, as_map, erring, truth_of
 from napari_lungcls.errors import InputError
 from napari_lungcls.reporting.measures import file_name, write_measures
 from napari_lungcls.stereology.measure import measure
+from napari_lungcls.stereology.section_info import section_name
 
 NAMES = ("one.png", "two.png", "three.png")
 
@@ -86,7 +87,9 @@ def test_planes_of_a_stack_are_sections(truths):
     stack = np.stack([*truths.values()])
     found = measure([as_map(stack, "stack.tif")]).measures
     assert (found.target, found.clusters) == ("sections", 3)
-    assert [unit.section for unit in found.units] == [f"stack.tif plane {i}" for i in range(3)]
+    assert [unit.section for unit in found.units] == [
+        section_name("stack.tif", (i,)) for i in range(3)
+    ]
 
 
 def test_without_an_audit_raw_shares_are_called_raw(maps):
@@ -162,6 +165,11 @@ def test_maps_with_other_classes_are_refused(maps):
     other = as_map(np.ones((9, 9), np.uint8), "b.png", lc.ClassScheme.preset("lung-full"))
     with pytest.raises(InputError, match="different classes"):
         measure([*maps, other])
+
+
+def test_two_maps_of_one_plane_are_refused(maps):
+    with pytest.raises(InputError, match=r"two maps are of one\.png"):
+        measure([maps[0], maps[0]])
 
 
 def test_a_wish_to_end_is_heard(maps):

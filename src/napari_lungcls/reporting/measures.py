@@ -19,7 +19,7 @@ from markupsafe import Markup
 from napari_lungcls.errors import InputError
 from napari_lungcls.reporting import figures
 from napari_lungcls.reporting.report import GENERATOR, INDEX, check_report_folder
-from napari_lungcls.stereology.estimate import MeasuredValue, Method
+from napari_lungcls.stereology.estimate import EstimationMethod, StereologyEstimate
 from napari_lungcls.stereology.measure import Measured, MeasuredUnit, Measures, best
 from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.printable import printable
@@ -27,7 +27,7 @@ from napari_lungcls.utils.printable import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-METHODS: tuple[tuple[Method, str, str], ...] = (
+METHODS: tuple[tuple[EstimationMethod, str, str], ...] = (
     ("difference", "corrected map", "the map, plus its mean error at the test points"),
     ("tuned", "tuned", "the same, trusting the map as far as it deserves"),
     ("manual", "points alone", "the test points, as without any map"),
@@ -266,7 +266,7 @@ def name_of(symbol: str) -> str:
     return NAMES.get(symbol.partition("(")[0], symbol)
 
 
-def shown(value: MeasuredValue | None) -> str:
+def shown(value: StereologyEstimate | None) -> str:
     """Write a figure for people: as many digits as its error allows."""
     if value is None or value.estimate is None:
         return "–"
@@ -278,7 +278,7 @@ def shown(value: MeasuredValue | None) -> str:
     return f"{value.estimate:.{min(digits, 6)}f}"
 
 
-def _shown_interval(value: MeasuredValue | None) -> str:
+def _shown_interval(value: StereologyEstimate | None) -> str:
     if value is None or value.ci is None:
         return ""
     return " to ".join(shown(value.model_copy(update={"estimate": end})) for end in value.ci)
@@ -286,10 +286,10 @@ def _shown_interval(value: MeasuredValue | None) -> str:
 
 def _by_group(
     measures: Measures, symbol: str
-) -> dict[str, list[tuple[MeasuredUnit, MeasuredValue]]]:
+) -> dict[str, list[tuple[MeasuredUnit, StereologyEstimate]]]:
     """Give the value of every animal by its group; of every section where no animal is known."""
     level = "animal" if any(unit.level == "animal" for unit in measures.units) else "section"
-    found: dict[str, list[tuple[MeasuredUnit, MeasuredValue]]] = {}
+    found: dict[str, list[tuple[MeasuredUnit, StereologyEstimate]]] = {}
     for unit in measures.units:
         value = best(unit.parameters.get(symbol, {}))
         if unit.level == level and value is not None:

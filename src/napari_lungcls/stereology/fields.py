@@ -23,7 +23,7 @@ from napari_lungcls.stereology.phase_map import BlockMask, PhaseMap, cell_size_u
 from napari_lungcls.stereology.plane_counts import PlaneCounts
 from napari_lungcls.stereology.provenance import GridDesign
 from napari_lungcls.stereology.raster import count_map
-from napari_lungcls.stereology.sections import SectionRow, Sections
+from napari_lungcls.stereology.section_info import SectionInfo, Sections, section_name
 from napari_lungcls.stereology.segments import crossings, segments
 from napari_lungcls.utils.names import comparable
 
@@ -76,16 +76,19 @@ class MeasuredPlane:
         Answered test lines, if there are some.
     area_per_point_um2
         a/p of the design, where there is one and cells have a size.
+    image_plane
+        Index of the plane in the image.
     """
 
     counts: PlaneCounts
     has_size: bool
-    row: SectionRow
+    row: SectionInfo
     truth: Codes
     classes: Codes
     predicted: Floats
     lines: TestLines | None = None
     area_per_point_um2: float | None = None
+    image_plane: tuple[int, ...] = ()
 
 
 @dataclass
@@ -197,7 +200,15 @@ def read_material(
             truth, classes, predicted = plane.points(
                 [p.select(at == number) for p, at in zip(tables, on_maps, strict=True)], found
             )
-            made = MeasuredPlane(counts, size is not None, row, truth, classes, predicted)
+            made = MeasuredPlane(
+                counts,
+                size is not None,
+                row,
+                truth,
+                classes,
+                predicted,
+                image_plane=plane.image_plane,
+            )
             segments_here = [p.select(at == number) for p, at in zip(lined, lines_on, strict=True)]
             if size is not None:
                 made = replace(made, lines=plane.lines(segments_here))
@@ -206,8 +217,19 @@ def read_material(
                     area = found.designs[0].area_per_point * pixel
                     made = replace(made, area_per_point_um2=area)
             found.planes.append(made)
+    _refuse_twice(found.planes)
     found.remarks = list(dict.fromkeys(found.remarks))
     return found
+
+
+def _refuse_twice(planes: Sequence[MeasuredPlane]) -> None:
+    """Refuse maps of the same plane: what they share would count twice."""
+    keys = [(comparable(p.counts.image), p.image_plane) for p in planes]
+    if twice := next((key for i, key in enumerate(keys) if key in keys[:i]), None):
+        plane = f", plane {' '.join(map(str, twice[1]))}" if twice[1] else ""
+        raise InputError(
+            f"two maps are of {twice[0]}{plane}, and what both show would count twice; give one"
+        )
 
 
 class _MapImages:
@@ -514,12 +536,24 @@ def _at_points(
     )
 
 
-def _row_of(sections: Sections | None, image: str, plane: tuple[int, ...]) -> SectionRow:
+def _row_of(sections: Sections | None, image: str, plane: tuple[int, ...]) -> SectionInfo:
+    """Find the section of a plane; without a table it is one of its own, of no known animal.
+
+    Raises
+    ------
+    InputError
+        When there is a table without such a row.
+    """
     if sections is None:
-        name = posixpath.basename(comparable(image))
-        number = "".join(f" plane {i}" for i in plane)
-        return SectionRow(image=image, plane=plane[0] if plane else None, section=name + number)
-    return sections.row(image, plane[0] if plane else None)
+        return SectionInfo(image=image, plane=plane, section=section_name(image, plane), animal="")
+    row = sections.find(image, plane)
+    if row is None:
+        where = f"{image}, plane {' '.join(map(str, plane))}" if plane else image
+        raise InputError(
+            f"{sections.source or 'the table of sections'}: there is no row for {where}, so that "
+            "nobody knows whose it is; add one, or leave its map out"
+        )
+    return row
 
 
 def _size_um(painted: MapData) -> tuple[float, float] | None:

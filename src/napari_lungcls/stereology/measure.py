@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,29 +14,25 @@ from pydantic import BaseModel, ConfigDict
 
 from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.inference.map_data import MapData
 from napari_lungcls.stereology.audit import repeatability
-from napari_lungcls.stereology.cavalieri import Smoothness, cavalieri_volume
-from napari_lungcls.stereology.estimate import MeasuredValue, Method
+from napari_lungcls.stereology.cavalieri import Smoothness, cavalieri
+from napari_lungcls.stereology.estimate import EstimationMethod, StereologyEstimate, undefined
 from napari_lungcls.stereology.fields import Material, MeasuredPlane, read_material
-from napari_lungcls.stereology.groups import (
-    GroupSummary,
-    audit_points,
-    combined_ce,
-    overprojection,
-    summarize_group,
-)
+from napari_lungcls.stereology.groups import GroupSummary, audit_points_needed, group_summary
+from napari_lungcls.stereology.jackknife import propagated_ce
 from napari_lungcls.stereology.parameters import Parameters, measure_parameters, symbol_of
 from napari_lungcls.stereology.phase_map import BlockMask
 from napari_lungcls.stereology.provenance import GridDesign
 from napari_lungcls.stereology.raster_surface import measure_surface
-from napari_lungcls.stereology.sections import SectionRow, Sections
+from napari_lungcls.stereology.section_info import SectionInfo, Sections
+from napari_lungcls.stereology.shrinkage import linear_shrinkage, overprojection, unshrunk
 
 Target = Literal["sections", "animal", "group"]
 Level = Literal["section", "animal", "group"]
 
-BEST: tuple[Method, ...] = ("difference", "manual", "raw")
+BEST: tuple[EstimationMethod, ...] = ("difference", "manual", "raw")
 """Which method stands for an animal in its group: the first that it has."""
 
 ERROR_RATES, WANTED = (0.02, 0.05, 0.10), (0.005, 0.01, 0.02)
@@ -191,6 +188,12 @@ def measure(
     InputError
         When something does not belong together; see `read_material`.
     """
+    if correct_shrinkage and sections is None:
+        raise InputError(
+            "nobody says by how much the tissue shrank",
+            setting="correct_shrinkage",
+            suggestion="give a table of sections with the column 'volume_shrinkage'",
+        )
     found = read_material(
         maps,
         audit,
@@ -209,12 +212,18 @@ def measure(
     assert scheme is not None
     _remark(found, scheme, audited=bool(audit))
     factors = _shrinkage_factors(planes, found) if correct_shrinkage else {}
-    units = [*_sections(planes, scheme), *_animals(planes, scheme, smoothness, factors)]
-    units += _groups(planes, scheme, units)
+    with warnings.catch_warnings():
+        # What they warn of at every section and animal is said of all together.
+        warnings.simplefilter("ignore", LungclsWarning)
+        units = [*_sections(planes, scheme), *_animals(planes, scheme, smoothness, factors)]
+        units += _groups(planes, scheme, units)
     animals = {plane.row.animal for plane in planes if plane.row.animal}
     target: Target = "group" if len(animals) > 1 else "animal" if animals else "sections"
     by = _animal if len(animals) > 1 else _section
-    parameters = measure_parameters(planes, by, scheme)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LungclsWarning)
+        parameters = measure_parameters(planes, by, scheme)
+    found.remarks += [str(warning.message) for warning in caught]
     clusters = len({by(plane) for plane in planes})
     if clusters == 1:
         what = "animal" if len(animals) > 1 else "section"
@@ -228,7 +237,7 @@ def measure(
             parameters=parameters,
             units=units,
             planning=[
-                (rate, se, math.ceil(audit_points(math.sqrt(rate), se)))
+                (rate, se, audit_points_needed(se, math.sqrt(rate)))
                 for rate in ERROR_RATES
                 for se in WANTED
             ],
@@ -346,14 +355,14 @@ def _groups(
             values = [best(member.parameters.get(symbol, {})) for member in members]
             known = [v for v in values if v is not None and v.estimate is not None]
             if known:
-                summaries[symbol] = summarize_group(
+                summaries[symbol] = group_summary(
                     [v.estimate for v in known if v.estimate is not None], [v.ce for v in known]
                 )
         found.append(unit.model_copy(update={"summaries": summaries}))
     return found
 
 
-def best(methods: dict[Method, MeasuredValue]) -> MeasuredValue | None:
+def best(methods: dict[EstimationMethod, StereologyEstimate]) -> StereologyEstimate | None:
     """Give the value that stands for a unit: corrected where there are test points."""
     return next((methods[name] for name in BEST if name in methods), None)
 
@@ -399,49 +408,49 @@ def _volumes(
 
 
 def _reference_volume(
-    planes: Sequence[MeasuredPlane], scheme: ClassScheme, smoothness: Smoothness, row: SectionRow
-) -> tuple[MeasuredValue | None, str]:
+    planes: Sequence[MeasuredPlane], scheme: ClassScheme, smoothness: Smoothness, row: SectionInfo
+) -> tuple[StereologyEstimate | None, str]:
     if row.lung_volume_cm3 is not None:
-        how = row.volume_method or "as given"
-        value = MeasuredValue(estimate=row.lung_volume_cm3, unit="cm³", n_clusters=1, ci_method=how)
-        return value, "V(lung)"
+        given = undefined("raw", 1, "cm³").model_copy(update={"estimate": row.lung_volume_cm3})
+        return given, "V(lung)"
     if row.section_spacing_um is None or not all(plane.has_size for plane in planes):
         return None, ""
     has_rest = bool((scheme.lung & ~scheme.parenchyma).any())
     chosen, name = (scheme.lung, "V(lung)") if has_rest else (scheme.parenchyma, "V(par)")
     areas = [
-        sum(float(plane.counts.area_um2[chosen].sum()) for plane in own) * 1e-6
+        sum(float(plane.counts.area_um2[chosen].sum()) for plane in own)
         for own in _together(planes, _section)
     ]
-    return cavalieri_volume(areas, row.section_spacing_um * 1e-3, smoothness), name
+    # Areas of maps are all but exact, so that counting adds no noise.
+    volume = cavalieri(
+        areas, row.section_spacing_um, 1.0, shape=0, smoothness=smoothness, method="raw"
+    )
+    return volume, name
 
 
 def _products(
-    shares: dict[Method, MeasuredValue], volume: MeasuredValue, unit: str
-) -> dict[Method, MeasuredValue]:
-    found = {}
+    shares: dict[EstimationMethod, StereologyEstimate], volume: StereologyEstimate, unit: str
+) -> dict[EstimationMethod, StereologyEstimate]:
+    found: dict[EstimationMethod, StereologyEstimate] = {}
     for method, share in shares.items():
         if share.estimate is None or volume.estimate is None:
             continue
         value = share.estimate * volume.estimate
         known = [each.ce for each in (share, volume) if each.ce is not None]
-        ce = combined_ce(known) if share.ce is not None else None
-        found[method] = MeasuredValue(
-            estimate=value,
-            unit=unit,
-            se=None if ce is None else ce * abs(value),
-            ce=ce,
-            ci_method="product of independent factors",
-            n_clusters=share.n_clusters,
+        ce = propagated_ce(*known) if share.ce is not None else None
+        found[method] = undefined(method, share.n_clusters, unit).model_copy(
+            update={"estimate": value, "ce": ce, "se": None if ce is None else ce * abs(value)}
         )
     return found
 
 
 def _each_product(
-    shares: dict[Method, MeasuredValue], volumes: dict[Method, MeasuredValue], unit: str
-) -> dict[Method, MeasuredValue]:
+    shares: dict[EstimationMethod, StereologyEstimate],
+    volumes: dict[EstimationMethod, StereologyEstimate],
+    unit: str,
+) -> dict[EstimationMethod, StereologyEstimate]:
     """Multiply method by method; a volume that is known one way only serves all."""
-    found: dict[Method, MeasuredValue] = {}
+    found: dict[EstimationMethod, StereologyEstimate] = {}
     for method, share in shares.items():
         volume = volumes.get(method) or next(iter(volumes.values()))
         found |= _products({method: share}, volume, unit)
@@ -454,7 +463,7 @@ def _shrinkage_factors(planes: Sequence[MeasuredPlane], found: Material) -> dict
     for plane in planes:
         shrunk = plane.row.volume_shrinkage
         if shrunk is not None and plane.row.animal:
-            factors[plane.row.animal] = math.cbrt(shrunk)
+            factors[plane.row.animal] = linear_shrinkage(1.0, shrunk)
     without = {p.row.animal for p in planes if p.row.animal} - set(factors)
     if without or not factors:
         raise InputError(
@@ -468,9 +477,9 @@ def _shrinkage_factors(planes: Sequence[MeasuredPlane], found: Material) -> dict
 
 
 def _unshrunk(parameters: Parameters, factor: float) -> Parameters:
-    powers = {"L_m": 1 / factor, "τ(sep)": 1 / factor, "S_V(par)": factor}
+    powers = {"L_m": 1, "τ(sep)": 1, "S_V(par)": -1}
     return {
-        symbol: {m: v.scaled(power, v.unit) for m, v in parameters[symbol].items()}
+        symbol: {m: unshrunk(v, factor, power) for m, v in parameters[symbol].items()}
         for symbol, power in powers.items()
         if symbol in parameters
     }
@@ -532,7 +541,10 @@ def _observer(audit: Sequence[Points], scheme: ClassScheme, seed: int) -> dict[s
     """Say how often observers agreed with themselves at points that were asked twice."""
     said = []
     for points in audit:
-        found = repeatability(points, scheme, seed)
+        with warnings.catch_warnings():
+            # Reading the material has said it.
+            warnings.simplefilter("ignore", LungclsWarning)
+            found = repeatability(points, scheme, seed)
         if found is not None and found.agreement.value is not None:
             said.append(f"{found.agreement.value:.0%} of {found.n} points asked twice")
     return {"Agreement of the observer": "; ".join(said)} if said else {}

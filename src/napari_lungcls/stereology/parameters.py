@@ -9,31 +9,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.stereology.audited_clusters import AuditedClusters
 from napari_lungcls.stereology.corrections import (
-    AuditedMaps,
-    difference_share,
-    manual_share,
-    poststratified_share,
-    raw_share,
-    tuned_share,
+    Target,
+    corrected_totals,
+    difference,
+    manual,
+    tuned,
 )
-from napari_lungcls.stereology.estimate import MeasuredValue, Method
-from napari_lungcls.stereology.fields import MeasuredPlane, TestLines
-from napari_lungcls.stereology.raster_surface import PER_CM, direction_weights
+from napari_lungcls.stereology.estimate import EstimationMethod, StereologyEstimate
+from napari_lungcls.stereology.fields import MeasuredPlane
+from napari_lungcls.stereology.poststratified import poststratified
+from napari_lungcls.stereology.raster_surface import direction_weights
 from napari_lungcls.stereology.ratios import ratio
+from napari_lungcls.stereology.surface import (
+    corrected_intersections,
+    mean_linear_intercept,
+    septal_thickness,
+    surface_density,
+)
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-Estimates = dict[Method, MeasuredValue]
+Estimates = dict[EstimationMethod, StereologyEstimate]
 Parameters = dict[str, Estimates]
 """By symbol, what each method says."""
 
 SHORT = {"alveoli": "alvair", "septa": "sep", "duct": "ductair"}
 """What the standard calls the classes of the presets (Hsia et al. 2010,
 doi 10.1164/rccm.200809-1522ST)."""
-
-RAW_ONLY = "no interval: without test lines the map's own errors are not known"
 
 
 def symbol_of(name: str) -> str:
@@ -66,119 +71,156 @@ def measure_parameters(
     """
     keys = list(dict.fromkeys(cluster(plane) for plane in planes))
     own = [keys.index(cluster(plane)) for plane in planes]
-    plain, sure = (_audited(planes, own, len(keys), chances=chances) for chances in (False, True))
+    areas, chances = _areas(planes, own, len(keys))
+    audit = _audited(planes, own, areas, chances)
     found: Parameters = {}
     parenchyma, lung = scheme.parenchyma, scheme.lung
     for code in np.flatnonzero(parenchyma):
         wanted = np.arange(len(scheme)) == code
         name = f"V_V({symbol_of(scheme.names[code])}/par)"
-        found[name] = _shares(plain, sure, wanted, parenchyma)
+        found[name] = _shares(areas, audit, wanted, parenchyma)
     if (lung & ~parenchyma).any():
-        found["V_V(par/lung)"] = _shares(plain, sure, parenchyma, lung)
-    phases = np.array(scheme.phases)
+        found["V_V(par/lung)"] = _shares(areas, audit, parenchyma, lung)
     if {"air", "tissue"} <= set(scheme.phases) and all(plane.has_size for plane in planes):
-        found |= _surfaces(planes, own, len(keys), plain, phases)
+        found |= _surfaces(planes, own, areas, audit, np.array(scheme.phases))
     return found
 
 
-def _audited(
-    planes: Sequence[MeasuredPlane], own: Sequence[int], clusters: int, *, chances: bool
-) -> AuditedMaps:
-    """Put planes together by cluster; with `chances`, probabilities where all maps have them."""
-    chances = chances and all(plane.counts.probabilities is not None for plane in planes)
+def _areas(
+    planes: Sequence[MeasuredPlane], own: Sequence[int], clusters: int
+) -> tuple[Floats, Floats | None]:
+    """Add up what each class covers `(clusters, k)`, by classes, and by probabilities."""
     k = len(planes[0].counts.cells)
-    areas = np.zeros((clusters, k))
+    areas, chances = np.zeros((clusters, k)), np.zeros((clusters, k))
     for plane, place in zip(planes, own, strict=True):
-        height, width = plane.counts.cell_um
-        told = plane.counts.probabilities if chances else plane.counts.cells
-        assert told is not None
-        areas[place] += told * height * width
-    eye = np.eye(k)
-    return AuditedMaps(
-        areas,
-        np.concatenate(
-            [np.full(len(p.truth), place, np.int64) for p, place in zip(planes, own, strict=True)]
-        ),
+        cell = plane.counts.cell_um[0] * plane.counts.cell_um[1]
+        areas[place] += plane.counts.cells * cell
+        if plane.counts.probabilities is not None:
+            chances[place] += plane.counts.probabilities * cell
+    return areas, chances if all(p.counts.probabilities is not None for p in planes) else None
+
+
+def _audited(
+    planes: Sequence[MeasuredPlane], own: Sequence[int], areas: Floats, chances: Floats | None
+) -> AuditedClusters | None:
+    """Put the test points together by cluster; clusters without any are left out."""
+    cluster = np.concatenate(
+        [np.full(len(p.truth), place, np.int64) for p, place in zip(planes, own, strict=True)]
+    )
+    kept = (np.bincount(cluster, minlength=len(areas)) > 0) & (areas.sum(axis=1) > 0)
+    if not kept.any():
+        return None
+    place = np.cumsum(kept) - 1
+    return AuditedClusters(
+        areas[kept],
+        place[cluster],
         np.concatenate([p.truth for p in planes]),
-        np.concatenate([p.predicted if chances else eye[p.classes] for p in planes]),
         np.concatenate([p.classes for p in planes]),
+        None if chances is None else chances[kept],
+        None if chances is None else np.concatenate([p.predicted for p in planes]),
     )
 
 
-def _shares(plain: AuditedMaps, sure: AuditedMaps, wanted: Bools, reference: Bools) -> Estimates:
-    found: Estimates = {"raw": raw_share(plain, wanted, reference)}
-    if len(plain.truth):
+def _shares(
+    areas: Floats, audit: AuditedClusters | None, wanted: Bools, reference: Bools
+) -> Estimates:
+    found: Estimates = {
+        "raw": _alone(ratio(areas[:, wanted].sum(1), areas[:, reference].sum(1), method="raw"))
+    }
+    if audit is not None:
+        # Of one cluster there is no more to know than how its points vary.
+        target: Target = "population" if audit.n_clusters > 1 else "sections"
         found |= {
-            "manual": manual_share(plain, wanted, reference),
-            "difference": difference_share(plain, wanted, reference),
-            "tuned": tuned_share(sure, wanted, reference),
-            "poststratified": poststratified_share(plain, wanted, reference),
+            "manual": manual(audit, wanted, reference, target=target),
+            "difference": difference(audit, wanted, reference, target=target),
+            "tuned": tuned(audit, wanted, reference, target=target),
+            "poststratified": poststratified(audit, wanted, reference, target=target),
         }
     return found
 
 
+def _alone(found: StereologyEstimate) -> StereologyEstimate:
+    """Take the errors from what maps say alone: how clusters vary is not how maps err."""
+    return found.model_copy(
+        update={"se": None, "ce": None, "df": None, "ci": None, "ci_method": "none"}
+    )
+
+
 @dataclass(frozen=True, eq=False)
-class _Rates:
-    """Sums over each cluster, `(clusters,)`: surfaces, and length of lines in each reference."""
+class _Lines:
+    """Sums over each cluster, `(clusters,)`: surfaces, and µm of test line in each reference."""
 
     surfaces: Floats
     parenchyma: Floats
     air: Floats
     tissue: Floats
 
-    def estimates(self) -> dict[str, MeasuredValue]:
-        """Give S_V, L_m and τ: `2ΣI/ΣL(par)`, `2ΣL(air)/ΣI`, `ΣL(sep)/ΣI`.
+    @classmethod
+    def none(cls, clusters: int) -> _Lines:
+        """Begin with nothing."""
+        return cls(*np.zeros((4, clusters)))
 
-        Tomkeieff 1945; Weibel 1979; Knudsen et al. 2010, doi 10.1152/japplphysiol.01100.2009.
-        A line of length l with one point in its middle stands for `l/p` = l.
-        """
+    def estimates(self, method: EstimationMethod) -> dict[str, StereologyEstimate]:
+        """Give S_V, L_m and τ; lengths are points with one micrometre of line each."""
         met = np.maximum(self.surfaces, 0)
-        length = np.maximum(self.parenchyma, 0)
+        inside, air, tissue = (
+            np.maximum(own, 0) for own in (self.parenchyma, self.air, self.tissue)
+        )
         return {
-            "S_V(par)": ratio(2 * PER_CM * self.surfaces, length).scaled(1, "cm⁻¹"),
-            "L_m": ratio(2 * self.air, met).scaled(1, "µm"),
-            "τ(sep)": ratio(self.tissue, met).scaled(1, "µm"),
+            "S_V(par)": surface_density(met, inside, 1.0, method=method).scaled(1, "cm⁻¹"),
+            "L_m": mean_linear_intercept(air, met, 1.0, method=method),
+            "τ(sep)": septal_thickness(tissue, met, 1.0, method=method),
         }
 
 
 def _surfaces(
     planes: Sequence[MeasuredPlane],
     own: Sequence[int],
-    clusters: int,
-    audit: AuditedMaps,
+    areas: Floats,
+    audit: AuditedClusters | None,
     phases: NDArray[np.str_],
 ) -> Parameters:
-    told = _Rates(*np.zeros((4, clusters)))
+    clusters = len(areas)
+    told, counted = _Lines.none(clusters), _Lines.none(clusters)
+    expected, length = np.zeros((2, clusters))
+    inside = (phases != "none", phases == "air", phases == "tissue")
     for plane, place in zip(planes, own, strict=True):
-        met, length, air = _lines_of(plane)
+        met, whole, in_air = _lines_of(plane)
         told.surfaces[place] += met
-        told.parenchyma[place] += length
-        told.air[place] += air
-        told.tissue[place] += length - air
-    found: Parameters = {
-        name: {
-            "raw": MeasuredValue(
-                estimate=value.estimate, unit=value.unit, n_clusters=clusters, ci_method=RAW_ONLY
-            )
-        }
-        for name, value in told.estimates().items()
-    }
-    lined = [(p.lines, place) for p, place in zip(planes, own, strict=True) if p.lines is not None]
-    if not lined:
+        told.parenchyma[place] += whole
+        told.air[place] += in_air
+        told.tissue[place] += whole - in_air
+        if (lines := plane.lines) is not None:
+            counted.surfaces[place] += lines.crossings.sum()
+            sums = (counted.parenchyma, counted.air, counted.tissue)
+            for total, chosen in zip(sums, inside, strict=True):
+                total[place] += (lines.length_um * chosen[lines.truth]).sum()
+            expected[place] += lines.expected.sum()
+            length[place] += lines.length_um.sum()
+    found: Parameters = {s: {"raw": _alone(v)} for s, v in told.estimates("raw").items()}
+    if not length.any():
         return found
-    manual = _Rates(*np.zeros((4, clusters)))
-    extra, total = np.zeros((2, clusters))
-    inside, air, tissue = (phases != "none"), phases == "air", phases == "tissue"
-    for lines, place in lined:
-        _add_lines(manual, lines, place, (inside, air, tissue))
-        extra[place] += (lines.crossings - lines.expected).sum()
-        total[place] += lines.length_um.sum()
-    for name, value in manual.estimates().items():
-        found[name]["manual"] = value
-    corrected = _corrected(told, audit, (inside, air, tissue), extra, total)
-    if corrected is not None:
-        for name, value in corrected.estimates().items():
-            found[name]["difference"] = value
+    for symbol, value in counted.estimates("manual").items():
+        found[symbol]["manual"] = value
+    points = np.zeros(clusters)
+    for plane, place in zip(planes, own, strict=True):
+        points[place] += len(plane.truth)
+    kept = (points > 0) & (areas.sum(axis=1) > 0)
+    used = kept & (length > 0) & (told.parenchyma > 0)
+    if audit is None or not used.any():
+        return found
+    # Of all the lines of the map, in the parenchyma or not.
+    every = told.parenchyma[used] / (areas[:, inside[0]].sum(1) / areas.sum(1))[used]
+    surfaces = corrected_intersections(
+        told.surfaces[used],
+        counted.surfaces[used],
+        expected[used],
+        np.minimum(length[used] / every, 1.0),
+    )
+    shares = [(corrected_totals(audit, chosen) / audit.size)[used[kept]] for chosen in inside]
+    corrected = _Lines(surfaces, *(every * share for share in shares))
+    for symbol, value in corrected.estimates("difference").items():
+        found[symbol]["difference"] = value
     return found
 
 
@@ -193,37 +235,3 @@ def _lines_of(plane: MeasuredPlane) -> tuple[float, float, float]:
         return 0.0, 0.0, 0.0
     weights, whole = direction_weights(counts.angles), float(length.mean())
     return float(weights @ (met / length)) * whole, whole, float(weights @ (air / length)) * whole
-
-
-def _add_lines(rates: _Rates, lines: TestLines, place: int, phases: Sequence[Bools]) -> None:
-    inside, air, tissue = phases
-    rates.surfaces[place] += lines.crossings.sum()
-    rates.parenchyma[place] += (lines.length_um * inside[lines.truth]).sum()
-    rates.air[place] += (lines.length_um * air[lines.truth]).sum()
-    rates.tissue[place] += (lines.length_um * tissue[lines.truth]).sum()
-
-
-def _corrected(
-    told: _Rates, audit: AuditedMaps, phases: Sequence[Bools], extra: Floats, total: Floats
-) -> _Rates | None:
-    """Correct surfaces by test lines and volumes by test points, per painted length.
-
-    `T = map + mean(observer − map)` in each cluster, as for shares; clusters without lines or
-    points are left out.
-    """
-    points = audit.sums(np.ones(len(audit.truth)))
-    used = (points > 0) & (total > 0) & (told.parenchyma > 0)
-    if not used.any():
-        return None
-    weights = audit.weights[used]
-
-    def share(chosen: Bools) -> Floats:
-        map_says = audit.areas[:, chosen].sum(axis=1)[used] / weights
-        left = chosen[audit.truth] - audit.predicted[:, chosen].sum(axis=1)
-        corrected: Floats = map_says + audit.sums(left)[used] / points[used]
-        return corrected
-
-    inside, air, tissue = phases
-    on_map = audit.areas[:, inside].sum(axis=1)[used] / weights
-    met = told.surfaces[used] / told.parenchyma[used] * on_map + extra[used] / total[used]
-    return _Rates(weights * met, *(weights * share(chosen) for chosen in (inside, air, tissue)))
