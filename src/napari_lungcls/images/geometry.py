@@ -80,6 +80,12 @@ def is_inside(position: ArrayLike, size: ArrayLike) -> NDArray[np.bool_]:
     return np.isfinite(where) & (where >= -0.5) & (where <= count - 0.5)
 
 
+def is_in_square(places: Floats, edge: int) -> NDArray[np.bool_]:
+    """Return which places `(n, 2)` lie in a square of `edge` pixels, not on its outer border."""
+    found: NDArray[np.bool_] = ((places > -0.5) & (places < edge - 0.5)).all(axis=1)
+    return found
+
+
 def pixels_of(coordinates: ArrayLike) -> NDArray[np.int64]:
     """Return the pixel that each point lies on, including the outer half pixels of a plane."""
     return np.maximum(np.ceil(np.asarray(coordinates, dtype=np.float64) - 0.5), 0).astype(np.int64)
