@@ -21,7 +21,7 @@ PICTURE = Path(__file__).parent / "pictures" / "architecture.svg"
 
 LAYERS = (
     ("gui", "cli"),
-    ("demo", "model"),
+    ("demo", "train_model", "model"),
     ("reporting", "hyperparameter_search", "patch_datasets"),
     ("inference", "learning"),
     ("evaluation", "network", "run_identity"),
