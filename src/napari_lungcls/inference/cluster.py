@@ -15,7 +15,8 @@ from napari_lungcls.images.channels import stored
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.cluster_worker import BlockReport, ClusterTask, paint_block
 from napari_lungcls.inference.damage import Damage
-from napari_lungcls.inference.grid import Block, MapGrid
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.map_data import Block
 from napari_lungcls.inference.run import PaintingProgress, conclude
 from napari_lungcls.inference.store_base import BlockStore
 from napari_lungcls.inference.store_cells import MODEL
@@ -154,7 +155,7 @@ def run_on_cluster(
         yield PaintingProgress(before, total, None, 0.0, None, None)
         for block, report in _reports(client, task, left, cancelled):
             if not report.damage:
-                store.mark(block.index, block.rows, block.columns)
+                store.mark(block)
             done, blind, seen = done + 1, blind + report.blind, seen or report.seen
             damage = damage | report.damage
             seconds = time.perf_counter() - began

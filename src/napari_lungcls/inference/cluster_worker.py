@@ -14,8 +14,8 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.damage import Damage, Painted, paint_readable
-from napari_lungcls.inference.grid import Block, MapGrid
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.inference.store_cells import CellArrays, writing
 from napari_lungcls.network.compatibility import fitting_zooms
@@ -118,7 +118,7 @@ def paint_block(task: ClusterTask, block: Block) -> BlockReport:
         with dask.config.set(scheduler="synchronous"):
             (classes, probabilities), damage = paint_readable(prepared.paint, block, task.stride)
         with writing(Path(task.folder)):
-            prepared.cells.write(block.index, block.rows, block.columns, classes, probabilities)
+            prepared.cells.write(block, classes, probabilities)
     empty = int((classes == 0).sum())
     return BlockReport(damage, 0 if damage else empty, not damage or empty < classes.size)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.images.damage import DamagedInput, DamagedRegion
-from napari_lungcls.inference.grid import Block
+from napari_lungcls.inference.map_data import Block
 
 PIECE = 128
 """Edge in image pixels of the pieces that are painted or left out as a whole."""

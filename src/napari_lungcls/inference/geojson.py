@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import shapely
@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.cells import class_map_axes
-from napari_lungcls.inference.map_data import MapHeader, blocks
+from napari_lungcls.inference.map_data import Block, MapData, MapHeader, blocks
 from napari_lungcls.inference.polygons import polygons
+from napari_lungcls.inference.store_base import Begin
 from napari_lungcls.inference.store_cells import writing
 from napari_lungcls.utils.atomic_write import atomic_write
-
-if TYPE_CHECKING:
-    from napari_lungcls.inference.map_data import MapData
 
 SUFFIX = ".geojson"
 
@@ -36,13 +34,7 @@ def check_geojson(path: Path, *, overwrite: bool) -> Path:
     return path
 
 
-def write_geojson(
-    painted: MapData,
-    path: Path,
-    *,
-    overwrite: bool = False,
-    tick: Callable[[], None] = lambda: None,
-) -> Path:
+def write_geojson(painted: MapData, path: Path, *, overwrite: bool, begin: Begin) -> Path:
     """Write the outlines of all classes, part by part.
 
     Every class of every part of a plane is one annotation, in pixels of the image at full
@@ -56,8 +48,9 @@ def write_geojson(
         A `.geojson` file.
     overwrite
         Whether an existing file is replaced.
-    tick
-        Called after each of the `steps` parts; what it raises leaves no file.
+    begin
+        Told the number of parts; what it gives is called after each, and leaves no file when
+        it raises.
 
     Raises
     ------
@@ -65,6 +58,8 @@ def write_geojson(
         When the suffix is another, the file exists, or it cannot be written.
     """
     target = check_geojson(path, overwrite=overwrite)
+    parts = list(blocks(painted.header.shape, EDGE))
+    tick = begin(len(parts))
     with (
         writing(target),
         atomic_write(target) as aside,
@@ -72,9 +67,9 @@ def write_geojson(
     ):
         out.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
-        for index, rows, columns in blocks(painted.header.shape, EDGE):
-            cells = np.asarray(painted.classes[(*index, rows, columns)])
-            for feature in _features(painted.header, index, (rows.start, columns.start), cells):
+        for block in parts:
+            cells = np.asarray(painted.classes[block.place])
+            for feature in _features(painted.header, block, cells):
                 out.write(separator + json.dumps(feature, ensure_ascii=False))
                 separator = ",\n"
             tick()
@@ -82,15 +77,11 @@ def write_geojson(
     return target
 
 
-def steps(header: MapHeader) -> int:
-    """Count the parts in which a map is outlined."""
-    return sum(1 for _ in blocks(header.shape, EDGE))
-
-
 def _features(
-    header: MapHeader, index: tuple[int, ...], first: tuple[int, int], cells: NDArray[np.uint8]
+    header: MapHeader, block: Block, cells: NDArray[np.uint8]
 ) -> Iterator[dict[str, Any]]:
-    """Outline each class of a part of which `first` is the first cell."""
+    """Outline each class of a part."""
+    first = (block.rows.start, block.columns.start)
     place = np.add(np.multiply(first, header.stride), header.origin)[::-1]
     for code, spec in enumerate(header.scheme.classes):
         found = polygons(cells == code + 1)
@@ -99,7 +90,7 @@ def _features(
         outline = found[0] if len(found) == 1 else shapely.multipolygons(found)
         outline = shapely.transform(outline, lambda at: at * header.stride + place)
         geometry: dict[str, Any] = json.loads(shapely.to_geojson(outline))
-        if (plane := _plane(header, index)) is not None:
+        if (plane := _plane(header, block.index)) is not None:
             geometry["plane"] = plane
         color = list(bytes.fromhex(spec.color[1:]))
         yield {

@@ -16,17 +16,20 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.inference.damage import Damage, Painted, complaint, paint_readable
-from napari_lungcls.inference.grid import Block, InView, MapGrid, nearest_first, with_next
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.grid import InView, MapGrid, nearest_first, with_next
+from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.inference.painted import MemoryStore, PaintedMap
 from napari_lungcls.inference.painter import Painter
-from napari_lungcls.inference.stores import MapStore
+from napari_lungcls.inference.store_base import BlockStore
 from napari_lungcls.network.compatibility import check_image
 from napari_lungcls.network.engines import Painting
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.utils.memory import give_back
 from napari_lungcls.utils.printable import printable
+
+MapStore = MemoryStore | BlockStore
+"""Takes the blocks of one map, in any order; see `BlockStore`."""
 
 
 class BackgroundWriter:
@@ -65,13 +68,7 @@ class BackgroundWriter:
         """
         self.wait()
         self._writing = self._thread.submit(
-            self._store.write,
-            block.index,
-            block.rows,
-            block.columns,
-            classes,
-            probabilities,
-            complete=complete,
+            self._store.write, block, classes, probabilities, complete=complete
         )
 
     def wait(self) -> None:
@@ -265,7 +262,13 @@ def _ordered(blocks: list[Block], in_view: InView | None) -> Iterator[tuple[Bloc
 
 
 def conclude(
-    grid: MapGrid, store: MapStore, *, complete: bool, blind: int, damage: Damage, seen: bool
+    grid: MapGrid,
+    store: MapStore,
+    *,
+    complete: bool,
+    blind: int,
+    damage: Damage,
+    seen: bool,
 ) -> None:
     """Finish a map and say what it lacks.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.cells import PROBABILITIES, class_axis
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.utils.atomic_write import remove_store
 
 _CODEC = numcodecs.Blosc(cname="zstd", clevel=3, shuffle=numcodecs.Blosc.SHUFFLE)
@@ -111,16 +111,11 @@ class CellArrays:
             torn.unlink(missing_ok=True)
 
     def write(
-        self,
-        index: tuple[int, ...],
-        rows: slice,
-        columns: slice,
-        classes: NDArray[np.uint8],
-        probabilities: NDArray[np.float16] | None = None,
+        self, block: Block, classes: NDArray[np.uint8], probabilities: NDArray[np.float16] | None
     ) -> None:
-        """Write one block, see `MapStore.write`."""
-        self.classes[(*index, rows, columns)] = classes
+        """Write one block, see `BlockStore.write`."""
+        self.classes[block.place] = classes
         if self.probabilities is not None and probabilities is not None:
-            place: list[int | slice] = [*index, rows, columns]
+            place = list(block.place)
             place.insert(class_axis(self.header), slice(None))
             self.probabilities[tuple(place)] = probabilities
