@@ -275,7 +275,11 @@ class Model:
         """
         return exhaust(self.painting(image, stride, **options), progress)
 
-    def evaluate(
+    def evaluate(self, image: Any, points: AnyPoints | None = None, **options: Any) -> Metrics:
+        """Compare the model with labelled points; see `answers` for the options and errors."""
+        return self.answers(image, points, **options).metrics()
+
+    def answers(
         self,
         image: Any,
         points: AnyPoints | None = None,
@@ -283,8 +287,8 @@ class Model:
         painted: bool = False,
         stride: int = 4,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Metrics:
-        """Compare the model with labelled points.
+    ) -> PointPredictions:
+        """Answer labelled points.
 
         Parameters
         ----------
@@ -302,20 +306,6 @@ class Model:
         InputError
             When a point's class is unknown, or image, points and model do not fit.
         """
-        return self.answers(
-            image, points, painted=painted, stride=stride, progress=progress
-        ).metrics()
-
-    def answers(
-        self,
-        image: Any,
-        points: AnyPoints | None = None,
-        *,
-        painted: bool = False,
-        stride: int = 4,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> PointPredictions:
-        """Answer labelled points; see `evaluate` for parameters and errors."""
         from napari_lungcls.inference.at_points import answer_pairs
 
         return answer_pairs(

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.reliability import (
@@ -23,10 +23,8 @@ from napari_lungcls.evaluation.reliability import (
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.utils.humanize import percent
 
-_CONFIG = ConfigDict(frozen=True, extra="forbid")
 
-
-class ClassMetrics(BaseModel):
+class ClassMetrics(BaseModel, frozen=True, extra="forbid"):
     """Figures of one class against all others.
 
     Attributes
@@ -46,8 +44,6 @@ class ClassMetrics(BaseModel):
         Area under its precision-recall curve, by scikit-learn's step rule; None as `auc`.
     """
 
-    model_config = _CONFIG
-
     precision: float
     recall: float
     f1: float
@@ -56,7 +52,7 @@ class ClassMetrics(BaseModel):
     average_precision: float | None = None
 
 
-class Metrics(BaseModel):
+class Metrics(BaseModel, frozen=True, extra="forbid"):
     """Figures of a set of points with known classes.
 
     Attributes
@@ -96,8 +92,6 @@ class Metrics(BaseModel):
     >>> metrics.per_class["septa"].support
     20
     """
-
-    model_config = _CONFIG
 
     n: int = Field(ge=1)
     accuracy: float

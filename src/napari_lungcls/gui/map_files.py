@@ -7,8 +7,8 @@ from pathlib import Path
 from napari import current_viewer
 from napari.layers import Image
 
+from napari_lungcls.gui import LayerData
 from napari_lungcls.gui.image_id import is_called
-from napari_lungcls.gui.layer_types import LayerData
 from napari_lungcls.gui.layers import pictures
 from napari_lungcls.gui.maps import map_layers, open_map
 from napari_lungcls.inference.formats import FORMATS

@@ -17,7 +17,7 @@ from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.gui.layer_types import LayerData
+from napari_lungcls.gui import LayerData
 from napari_lungcls.gui.layers import KEY, map_place
 from napari_lungcls.images.geometry import map_cell
 from napari_lungcls.inference.map_data import BLOCK, blocks

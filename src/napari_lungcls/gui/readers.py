@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.layer_types import LayerData
+from napari_lungcls.gui import LayerData
 from napari_lungcls.images.opening import SUPPORTED, list_images
 
 Paths = str | Sequence[str]

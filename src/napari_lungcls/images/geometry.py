@@ -82,8 +82,7 @@ def is_inside(position: ArrayLike, size: ArrayLike) -> NDArray[np.bool_]:
 
 def is_in_square(places: Floats, edge: int) -> NDArray[np.bool_]:
     """Return which places `(n, 2)` lie in a square of `edge` pixels, not on its outer border."""
-    found: NDArray[np.bool_] = ((places > -0.5) & (places < edge - 0.5)).all(axis=1)
-    return found
+    return np.asarray(((places > -0.5) & (places < edge - 0.5)).all(axis=1))
 
 
 def pixels_of(coordinates: ArrayLike) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Maps as GeoJSON: polygons of each class, as QuPath reads and writes annotations."""
+"""Maps as GeoJSON: valid polygons with holes, as QuPath reads and writes annotations."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.cells import class_map_axes
 from napari_lungcls.inference.map_data import Block, MapData, MapHeader, blocks
-from napari_lungcls.inference.polygons import polygons
 from napari_lungcls.inference.store_base import Begin
-from napari_lungcls.inference.store_cells import writing
-from napari_lungcls.utils.atomic_write import atomic_write
+from napari_lungcls.utils.atomic_write import atomic_write, writing
 
 SUFFIX = ".geojson"
 
 EDGE = 1024
 """Edge in cells of the parts in which a map is outlined; polygons end at their borders."""
+
+Corners = NDArray[np.int64]
+"""Ends of straight pieces of outline, `(n, 2, 2)`: first and last, each `(x, y)`."""
 
 
 def check_geojson(path: Path, *, overwrite: bool) -> Path:
@@ -109,3 +110,55 @@ def _plane(header: MapHeader, index: tuple[int, ...]) -> dict[str, int] | None:
     if index and isinstance(first := header.provenance.get("first_plane"), int):
         plane["z"] += first
     return None if plane == {"c": -1, "z": 0, "t": 0} else plane
+
+
+def polygons(mask: NDArray[np.bool_]) -> list[shapely.Polygon]:
+    """Outline the cells that are set; each polygon is one region joined by edges.
+
+    Parameters
+    ----------
+    mask
+        `(h, w)`.
+
+    Returns
+    -------
+    list of Polygon
+        In units of cells, `(x, y)`, from the corner of the first cell. Their areas add up
+        to the number of cells. Regions that only touch at a corner are two polygons.
+    """
+    lines = _outline(mask)
+    if not len(lines):
+        return []
+    faces = shapely.get_parts(shapely.polygonize(shapely.linestrings(lines)))
+    x, y = _first_cells(faces)
+    # The faces between the lines are regions and the holes in them.
+    return list(faces[mask[y, x]])
+
+
+def _outline(mask: NDArray[np.bool_]) -> Corners:
+    """Give all straight pieces of outline, from one corner to the next."""
+    padded = np.pad(mask, 1)
+    across = padded[1:] != padded[:-1]
+    down = padded[:, 1:] != padded[:, :-1]
+    # A line of cell borders crosses another at a corner; there both are cut.
+    corner = (across[:, 1:] | across[:, :-1]) & (down[1:] | down[:-1])
+    rows = _pieces(across[:, 1:-1], corner)
+    columns = _pieces(down[1:-1].T, corner.T)
+    return np.concatenate([rows, columns[..., ::-1]])
+
+
+def _pieces(borders: NDArray[np.bool_], corner: NDArray[np.bool_]) -> Corners:
+    """Join the borders along each line to pieces that end at corners."""
+    first = np.argwhere(borders & corner[:, :-1])
+    last = np.argwhere(borders & corner[:, 1:])
+    last[:, 1] += 1
+    return np.stack([first, last], axis=1)[..., ::-1]
+
+
+def _first_cells(faces: NDArray[np.object_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give a cell inside each polygon, `x` and `y`: below its uppermost, leftmost corner."""
+    ends, owner = shapely.get_coordinates(shapely.get_exterior_ring(faces), return_index=True)
+    order = np.lexsort((ends[:, 0], ends[:, 1], owner))
+    _, first = np.unique(owner[order], return_index=True)
+    x, y = ends[order[first]].astype(np.int64).T
+    return x, y

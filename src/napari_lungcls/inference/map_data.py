@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
@@ -17,7 +17,7 @@ BLOCK = 1024
 """Edge of the blocks, in cells, that are held at once."""
 
 
-class MapHeader(BaseModel):
+class MapHeader(BaseModel, frozen=True, extra="forbid"):
     """Everything about a map but its cells.
 
     Attributes
@@ -41,8 +41,6 @@ class MapHeader(BaseModel):
     provenance
         What made the map: model, image, software; free form, JSON.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     shape: tuple[int, ...] = Field(min_length=2)
     scale: tuple[float, ...]

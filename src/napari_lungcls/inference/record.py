@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from napari_lungcls.inference.cells import UNFINISHED
 from napari_lungcls.inference.map_data import Block, MapHeader
@@ -33,7 +33,7 @@ def record_file(target: Path) -> Path:
     return target.with_name(f".{target.name}.{UNFINISHED}")
 
 
-class Order(BaseModel):
+class Order(BaseModel, frozen=True, extra="forbid"):
     """What was asked for when a painting began.
 
     Attributes
@@ -49,8 +49,6 @@ class Order(BaseModel):
     replaces
         Whether it may replace an older output.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     header: MapHeader

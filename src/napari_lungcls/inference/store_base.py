@@ -16,8 +16,8 @@ from napari_lungcls.inference.cells import class_axis, class_map_axes
 from napari_lungcls.inference.map_data import BLOCK, Block, MapData, MapHeader, blocks
 from napari_lungcls.inference.record import Order, Record, hidden_folder, record_file
 from napari_lungcls.inference.resume import UnfinishedPainting, check_same, find_unfinished
-from napari_lungcls.inference.store_cells import CellArrays, writing
-from napari_lungcls.utils.atomic_write import check_writable, remove_store
+from napari_lungcls.inference.store_cells import CellArrays
+from napari_lungcls.utils.atomic_write import check_writable, remove_store, writing
 from napari_lungcls.utils.locks import Claim, Claimed
 
 Begin = Callable[[int], Callable[[], None]]

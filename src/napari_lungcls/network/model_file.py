@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
-from napari_lungcls.utils.atomic_write import atomic_write
+from napari_lungcls.utils.atomic_write import atomic_write, writing
 
 FORMAT_VERSION = 2
 """Version of the document; a reader refuses newer ones. Networks of version 1 were trained on
@@ -39,7 +40,7 @@ def software_versions() -> dict[str, str]:
     return found
 
 
-class ModelDocument(BaseModel):
+class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False):
     """The JSON document in a model file.
 
     Attributes
@@ -82,8 +83,6 @@ class ModelDocument(BaseModel):
     created
         ISO 8601, UTC.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     format_version: int = Field(default=FORMAT_VERSION, strict=True, ge=1)
     network: NetworkSpec
@@ -134,13 +133,8 @@ def write_model(
     metadata = {METADATA_KEY: document.model_dump_json()}
     # Arrays in another order of memory would be written as if they were in C order.
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
-    try:
-        with atomic_write(target) as aside:
-            save_file(arrays, aside, metadata=metadata)
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"{target}: cannot be written ({error}); free space there or choose another output"
-        ) from error
+    with writing(target, SafetensorError), atomic_write(target) as aside:
+        save_file(arrays, aside, metadata=metadata)
     return target
 
 
@@ -213,10 +207,8 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
         json.loads(text, parse_constant=_refuse)
         return document
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
         raise InputError(
-            f"{source}: its description is damaged at {where} ({first['msg']}); "
+            f"{source}: its description is damaged ({one_line(error)}); "
             "train and save the model anew"
         ) from error
     except InputError:

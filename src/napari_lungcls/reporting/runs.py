@@ -11,7 +11,7 @@ from napari_lungcls.evaluation.answers import Answers
 from napari_lungcls.evaluation.calibration import Calibration
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import Metrics
-from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.progress import EpochRecord
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.parameters import STAGE_NAMES
 from napari_lungcls.reporting.report import Report, basis_of, write_report

@@ -12,6 +12,7 @@ from napari_lungcls.gui.titles import FIELDS
 from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.utils.humanize import count, duration, percent
+from napari_lungcls.utils.names import numbered
 
 NO_FIGURE = (
     "There is no honest figure of its accuracy, because every point was trained on. Set the "
@@ -88,8 +89,7 @@ def remedies(refusal: InputError) -> tuple[Remedy, ...]:
 def model_name(scheme: str, taken: Collection[str], now: datetime | None = None) -> str:
     """Name a new model after its classes and the time: `lung 14:05`."""
     base = f"{scheme} {now or datetime.now():%H:%M}"
-    names = (base if i == 1 else f"{base} ({i})" for i in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
+    return next(name for name in numbered(base) if name not in taken)
 
 
 def _validation(document: ModelDocument) -> str:
