@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,9 @@ from napari_lungcls.evaluation.reliability import (
 )
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.utils.humanize import percent
+
+if TYPE_CHECKING:
+    from napari_lungcls.network.model_file import ModelDocument
 
 
 class ClassMetrics(BaseModel, frozen=True, extra="forbid"):
@@ -206,6 +209,11 @@ CLASS_METRICS = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 Objective = Literal["accuracy", "f1_macro", "auc_ovr"]
 """Metrics by which settings can be searched; none can be too large."""
+
+
+def validation_of(document: ModelDocument) -> Metrics | None:
+    """Give the figures on the points that were held out for validation, if there were any."""
+    return None if document.validation is None else Metrics.model_validate(document.validation)
 
 
 def headlines(values: Mapping[str, Any]) -> str:

@@ -18,7 +18,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
@@ -207,8 +206,10 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
         json.loads(text, parse_constant=_refuse)
         return document
     except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
         raise InputError(
-            f"{source}: its description is damaged ({one_line(error)}); "
+            f"{source}: its description is damaged at {where} ({first['msg']}); "
             "train and save the model anew"
         ) from error
     except InputError:

@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.intervals import wilson
-from napari_lungcls.evaluation.metrics import Metrics
+from napari_lungcls.evaluation.metrics import Metrics, validation_of
 from napari_lungcls.gui.titles import FIELDS
 from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.network.model_file import ModelDocument
@@ -55,11 +55,6 @@ def result(document: ModelDocument, planned: int | None = None, *, cancelled: bo
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def metrics_of(document: ModelDocument) -> Metrics | None:
-    """Give the figures on the validation points, if there are any."""
-    return None if document.validation is None else Metrics.model_validate(document.validation)
-
-
 def kept_epoch(history: Collection[Mapping[str, Any]], points: int) -> int | None:
     """Give the number of the epoch that was kept, from 1; None without validation points."""
     if not points:
@@ -93,7 +88,7 @@ def model_name(scheme: str, taken: Collection[str], now: datetime | None = None)
 
 
 def _validation(document: ModelDocument) -> str:
-    metrics = metrics_of(document)
+    metrics = validation_of(document)
     split = document.split
     # Models of earlier versions have a switch there.
     if metrics is None and document.settings.get("freeze") in ("yes", True):
