@@ -4,7 +4,7 @@ Paints a whole section from a zarr store to a zarr store, and in turn with it an
 its tissue alone, a crop repeated in mirror images. Blank glass is left out, so the first, though
 larger, should not take longer.
 
-    python benchmarks/glass.py SECTION.jpg [--tissue 500:2000,3100:4300] [--megapixels 12]
+    python benchmarks/glass.py SECTION.jpg [--tissue 500 2000 3100 4300] [--megapixels 12]
 
 prints JSON: the medians of the rounds, and their ratio. Weights are random, which changes no
 time; a model trained on the section may be given with --model.
@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 import napari_lungcls as lc
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.cli.paint import parse_region
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.model_file import ModelDocument
@@ -39,7 +38,8 @@ def main() -> None:
     model = lc.load(args.model, device=args.device) if args.model else _random(args.device)
     plane = section.plane()
     whole = plane.read(slice(0, plane.shape[0]), slice(0, plane.shape[1]))
-    tissue = _repeated(whole[parse_region(args.tissue)], args.megapixels)
+    top, bottom, left, right = args.tissue
+    tissue = _repeated(whole[top:bottom, left:right], args.megapixels)
     seconds: dict[str, list[float]] = {"section": [], "tissue": []}
     processor: dict[str, list[float]] = {"section": [], "tissue": []}
     with tempfile.TemporaryDirectory(prefix="lungcls-benchmark-") as folder:
@@ -74,7 +74,8 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="a slide that is mostly glass")
     parser.add_argument("section", type=Path)
-    parser.add_argument("--tissue", default="500:2000,3100:4300", help="pixels full of tissue")
+    window = {"type": int, "nargs": 4, "default": (500, 2000, 3100, 4300)}
+    parser.add_argument("--tissue", **window, help="rows and columns full of tissue")
     parser.add_argument("--megapixels", type=float, default=12.0, help="of tissue")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--stride", type=int, default=8)

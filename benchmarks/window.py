@@ -20,8 +20,8 @@ from qtpy.QtWidgets import QWidget
 
 import napari_lungcls as lc
 from napari_lungcls.gui.workers import start
-from napari_lungcls.model import training
 from napari_lungcls.synthetic import make_section, sample_points
+from napari_lungcls.train_model import training
 
 
 class Meter:

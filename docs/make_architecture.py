@@ -21,8 +21,9 @@ PICTURE = Path(__file__).parent / "pictures" / "architecture.svg"
 
 LAYERS = (
     ("gui", "cli"),
-    ("demo", "model"),
-    ("reporting", "hyperparameter_search", "patch_datasets", "stereology"),
+    ("demo", "train_model", "model"),
+    ("reporting", "hyperparameter_search", "patch_datasets"),
+    ("stereology",),
     ("inference", "learning"),
     ("evaluation", "network", "run_identity"),
     ("synthetic", "images", "annotation"),

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from napari_lungcls.learning.checkpoint import Checkpoint
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.settings import TrainingSettings
-    from napari_lungcls.model import Model, load, train, training
+    from napari_lungcls.model import Model, load
     from napari_lungcls.patch_datasets.dataset import PatchData
     from napari_lungcls.patch_datasets.export import export_patches
     from napari_lungcls.patch_datasets.opening import open_patches
-    from napari_lungcls.patch_datasets.training import patch_training, train_patches
+    from napari_lungcls.train_model import patch_training, train, train_patches, training
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
@@ -39,14 +39,14 @@ _HOMES = {
     "evaluation.metrics": ("Metrics",),
     "learning.progress": ("TrainingProgress",),
     "learning.settings": ("TrainingSettings",),
-    "model": ("Model", "load", "train", "training"),
+    "model": ("Model", "load"),
     "inference.painted": ("PaintedMap", "read_map"),
     "inference.run": ("PaintingProgress",),
     "images.pairs": ("open_pairs",),
     "patch_datasets.dataset": ("PatchData",),
     "patch_datasets.export": ("export_patches",),
     "patch_datasets.opening": ("open_patches",),
-    "patch_datasets.training": ("patch_training", "train_patches"),
+    "train_model": ("patch_training", "train", "train_patches", "training"),
 }
 
 __all__ = [

@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme, Points, write_points
 from napari_lungcls.errors import InputError
+from napari_lungcls.evaluation.metrics import validation_of
 from napari_lungcls.images.geometry import map_positions
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model, training
+from napari_lungcls.model import Model
 from napari_lungcls.reporting import Report, ReportPicture, label_picture, write_report
-from napari_lungcls.reporting.runs import history_of, training_facts, validation_of
+from napari_lungcls.reporting.runs import history_of, training_facts
 from napari_lungcls.synthetic import LungParameters, LungSection, make_section
+from napari_lungcls.train_model import training
 from napari_lungcls.utils.atomic_write import atomic_write, check_writable
 from napari_lungcls.utils.humanize import percent
 from napari_lungcls.utils.progress import exhaust

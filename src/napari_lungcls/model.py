@@ -1,4 +1,4 @@
-"""Models as scripts use them: train, save, load, classify, paint, evaluate."""
+"""Models as scripts use them: save, load, classify, paint, evaluate."""
 
 from __future__ import annotations
 
@@ -28,15 +28,13 @@ if TYPE_CHECKING:
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
     from napari_lungcls.inference.store_base import BlockStore
-    from napari_lungcls.learning.checkpoint import Checkpoint
-    from napari_lungcls.learning.progress import TrainingProgress
-    from napari_lungcls.learning.settings import TrainingSettings
     from napari_lungcls.patch_datasets.opening import AnyPatches
 
 logger = logging.getLogger(__name__)
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Say no: nobody cancels."""
     return False
 
 
@@ -154,7 +152,7 @@ class Model:
         overwrite: bool = False,
         precision: Precision = "auto",
         resume: bool = False,
-        cancelled: Callable[[], bool] = _never,
+        cancelled: Callable[[], bool] = never,
         in_view: InView | None = None,
         scheduler: str | Client | None = None,
         workers: int | None = None,
@@ -206,12 +204,12 @@ class Model:
             When the image does not suit the model, the output cannot be written, or the
             unfinished painting had another model, image or other settings.
         """
+        from napari_lungcls.inference.formats import open_store
         from napari_lungcls.inference.grid import MapGrid
         from napari_lungcls.inference.painted import MemoryStore, read_map
         from napari_lungcls.inference.precision import choose_painting
         from napari_lungcls.inference.resume import describe_job
         from napari_lungcls.inference.run import map_header, run_painting
-        from napari_lungcls.inference.stores import open_store
 
         on_cluster = scheduler is not None or workers is not None
         if on_cluster and out is None:
@@ -277,7 +275,11 @@ class Model:
         """
         return exhaust(self.painting(image, stride, **options), progress)
 
-    def evaluate(
+    def evaluate(self, image: Any, points: AnyPoints | None = None, **options: Any) -> Metrics:
+        """Compare the model with labelled points; see `answers` for the options and errors."""
+        return self.answers(image, points, **options).metrics()
+
+    def answers(
         self,
         image: Any,
         points: AnyPoints | None = None,
@@ -285,8 +287,8 @@ class Model:
         painted: bool = False,
         stride: int = 4,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Metrics:
-        """Compare the model with labelled points.
+    ) -> PointPredictions:
+        """Answer labelled points.
 
         Parameters
         ----------
@@ -304,20 +306,6 @@ class Model:
         InputError
             When a point's class is unknown, or image, points and model do not fit.
         """
-        return self.answers(
-            image, points, painted=painted, stride=stride, progress=progress
-        ).metrics()
-
-    def answers(
-        self,
-        image: Any,
-        points: AnyPoints | None = None,
-        *,
-        painted: bool = False,
-        stride: int = 4,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> PointPredictions:
-        """Answer labelled points; see `evaluate` for parameters and errors."""
         from napari_lungcls.inference.at_points import answer_pairs
 
         return answer_pairs(
@@ -400,88 +388,3 @@ def load(path: PathLike, *, engine: str | None = None, device: str = "auto") -> 
     model = Model(*read_model(path), engine=engine, device=device)
     logger.info("read the model %s: %s", path, ", ".join(model.scheme.names))
     return model
-
-
-def training(
-    image: Any,
-    points: AnyPoints | None = None,
-    settings: TrainingSettings | None = None,
-    *,
-    classes: str | Path | ClassScheme = "lung",
-    cancelled: Callable[[], bool] = _never,
-    checkpoint: Checkpoint | None = None,
-) -> Generator[TrainingProgress, None, Model]:
-    """Train, yielding progress after every batch; the model is the generator's return value.
-
-    Parameters
-    ----------
-    image, points
-        An image and its points, or a list of such pairs as `image` alone.
-    settings
-        How to train; defaults if not given.
-    classes
-        A preset's name, a scheme file, or a scheme.
-    cancelled
-        Asked after every batch; the best epoch so far is then returned.
-    checkpoint
-        Where the run is written down from time to time, and goes on from if it says so;
-        remove it when the model is saved.
-
-    Yields
-    ------
-    TrainingProgress
-
-    Raises
-    ------
-    InputError
-        When images, points and settings do not go together.
-
-    Examples
-    --------
-    A generator hands over its result when it ends:
-
-    >>> run = lc.training("section.ome.tif", "section.csv", quick)
-    >>> while True:
-    ...     try:
-    ...         progress = next(run)
-    ...     except StopIteration as end:
-    ...         model = end.value
-    ...         break
-    >>> progress.done == progress.total
-    True
-    >>> model.scheme.names
-    ('alveoli', 'septa', 'duct')
-    """
-    from napari_lungcls.learning.run import run_training
-    from napari_lungcls.learning.settings import TrainingSettings
-
-    chosen = settings or TrainingSettings()
-    pairs, scheme = as_pairs(image, points), ClassScheme.parse(classes)
-    trained = yield from run_training(
-        pairs, chosen, scheme, cancelled=cancelled, checkpoint=checkpoint
-    )
-    return Model(trained.document, trained.state, device=chosen.device)
-
-
-def train(
-    image: Any,
-    points: AnyPoints | None = None,
-    settings: TrainingSettings | None = None,
-    *,
-    progress: Callable[[TrainingProgress], None] | None = None,
-    **options: Any,
-) -> Model:
-    """Train a model; see `training` for the options.
-
-    Examples
-    --------
-    >>> model = lc.train("section.ome.tif", "section.csv", quick)
-    >>> model.save("lung.safetensors").name
-    'lung.safetensors'
-
-    Several images, each with its points, are a list of pairs:
-
-    >>> other = lc.as_stack(section.image, pixel_size=4.0)
-    >>> model = lc.train([("section.ome.tif", "section.csv"), (other, points)], settings=quick)
-    """
-    return exhaust(training(image, points, settings, **options), progress)

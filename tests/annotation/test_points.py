@@ -179,7 +179,7 @@ def test_what_is_no_text_that_can_be_told_is_refused(tmp_path, content, message)
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv does not exist; check the name"):
         read_points(tmp_path / "none.csv")
-    with pytest.raises(InputError, match=r"cannot be read .*; choose a CSV file"):
+    with pytest.raises(InputError, match=r"cannot be read .*; choose a points file"):
         read_points(tmp_path)
 
 

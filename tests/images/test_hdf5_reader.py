@@ -133,7 +133,7 @@ def test_many_datasets_make_a_short_message(file):
     for i in range(300):
         file[f"image{i:03}"] = np.zeros((2, 2))
     file.flush()
-    with pytest.raises(InputError, match=r"/image009, …\)$"):
+    with pytest.raises(InputError, match=r"/image009 and 29\d more\)$"):
         open_image(file.filename)
 
 

@@ -15,8 +15,8 @@ from shapely.geometry import shape
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference import geojson
+from napari_lungcls.inference.geojson import polygons
 from napari_lungcls.inference.painted import PaintedMap
-from napari_lungcls.inference.polygons import polygons
 
 RING = np.ones((3, 3), bool)
 RING[1, 1] = False

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_lungcls.inference.grid import Block, nearest_first
+from napari_lungcls.inference.grid import nearest_first
+from napari_lungcls.inference.map_data import Block
 
 BLOCKS = [
     Block(index, slice(y, y + 64), slice(x, x + 64))

@@ -83,10 +83,9 @@ def test_probabilities_that_do_not_fit(header):
 def test_a_map_in_memory(header, random_map, assert_same, probabilities):
     wanted = random_map(header((2, 3, 20, 30), probabilities=probabilities))
     store = MemoryStore(wanted.header)
-    for index, rows, columns in blocks(wanted.header.shape, 7):
-        place = (*index, rows, columns)
-        cells = wanted.probabilities[:, *place] if probabilities else None
-        store.write(index, rows, columns, wanted.classes[place], cells)
+    for block in blocks(wanted.header.shape, 7):
+        cells = wanted.probabilities[:, *block.place] if probabilities else None
+        store.write(block, wanted.classes[block.place], cells)
     store.finish()
     store.abandon(keep=True)
     assert_same(store.map, wanted)
@@ -95,7 +94,7 @@ def test_a_map_in_memory(header, random_map, assert_same, probabilities):
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 12))
 def test_blocks_cover_every_cell_once(height, width, edge):
     count = np.zeros((2, height, width), int)
-    for index, rows, columns in blocks(count.shape, edge):
-        count[(*index, rows, columns)] += 1
-        assert rows.stop - rows.start <= edge
+    for block in blocks(count.shape, edge):
+        count[block.place] += 1
+        assert block.rows.stop - block.rows.start <= edge
     assert (count == 1).all()

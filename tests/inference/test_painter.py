@@ -23,7 +23,8 @@ from known_network import (
 )
 from napari_lungcls.images.pyramid import ZoomedPlane
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.grid import Block, MapGrid
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.map_data import Block
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.model import Model
 from napari_lungcls.network.engines.host_painting import classes_and_probabilities

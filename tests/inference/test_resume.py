@@ -21,9 +21,10 @@ from known_network import make_document
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.inference.formats import open_store
 from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.map_data import Block
 from napari_lungcls.inference.painted import read_map
-from napari_lungcls.inference.stores import open_store
 from napari_lungcls.model import Model
 
 MODEL = bright_model()
@@ -279,7 +280,8 @@ def test_an_image_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> Non
 
 def test_a_record_needs_blocks_that_are_chunks(tmp_path: Path, header: Any) -> None:
     store = open_store(tmp_path / "m.zarr", header((40, 40)), chunk=16, job={})
-    place = ((), slice(16, 32), slice(32, 40))
-    store.write(*place, np.ones((16, 8), "uint8"), None, complete=False)
+    store.write(
+        Block((), slice(16, 32), slice(32, 40)), np.ones((16, 8), "uint8"), None, complete=False
+    )
     store.abandon()
     assert not any(tmp_path.iterdir())

@@ -13,6 +13,7 @@ from known_network import BYTES, make_document, make_spec
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.map_data import Block
 from napari_lungcls.inference.run import map_header, run_painting
 from napari_lungcls.model import Model
 from napari_lungcls.network.predictor import Predictor
@@ -28,9 +29,7 @@ class Recorder:
 
     def write(
         self,
-        index: Any,
-        rows: slice,
-        columns: slice,
+        block: Block,
         classes: Any,
         probabilities: Any = None,
         *,
@@ -39,6 +38,7 @@ class Recorder:
         assert complete
         if len(self.events) == self.fail_at:
             raise OSError("disk full")
+        rows, columns = block.rows, block.columns
         assert classes.shape == (rows.stop - rows.start, columns.stop - columns.start)
         assert probabilities is None or probabilities.shape[1:] == classes.shape
         self.events.append("write" if probabilities is None else "write with probabilities")

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference.map_data import blocks
+from napari_lungcls.inference.formats import open_store
+from napari_lungcls.inference.map_data import Block, blocks
 from napari_lungcls.inference.painted import PaintedMap, read_map
-from napari_lungcls.inference.stores import open_store
 
 SUFFIXES = (".ome.zarr", ".ome.tif", ".zarr", ".tiff")
 LUNG = ClassScheme.preset("lung")
@@ -32,10 +32,9 @@ def left_in(folder: Path) -> list[str]:
 
 
 def write_blocks(store: Any, wanted: PaintedMap, places: Any) -> None:
-    for index, rows, columns in places:
-        place = (*index, rows, columns)
-        cells = None if wanted.probabilities is None else wanted.probabilities[:, *place]
-        store.write(index, rows, columns, wanted.classes[place], cells)
+    for block in places:
+        cells = None if wanted.probabilities is None else wanted.probabilities[:, *block.place]
+        store.write(block, wanted.classes[block.place], cells)
 
 
 @st.composite
@@ -98,7 +97,7 @@ def test_abandoned_maps(tmp_path, suffix, keep, header, random_map):
     store.abandon(keep=keep)
     assert left_in(tmp_path) == ([f"m{suffix}"] if keep else [])
     with pytest.raises(RuntimeError, match="finished and takes no more blocks"):
-        store.write((0,), slice(0, 1), slice(0, 1), np.ones((1, 1), "uint8"))
+        store.write(Block((0,), slice(0, 1), slice(0, 1)), np.ones((1, 1), "uint8"))
     if keep:
         found = read_map(tmp_path / f"m{suffix}")
         np.testing.assert_array_equal(found.classes[0, :16], wanted.classes[0, :16])
@@ -162,11 +161,11 @@ def test_other_suffixes_and_lost_folders(tmp_path, header):
 
 KILLED = """
 import numpy as np, os, signal, sys
-from napari_lungcls.inference.map_data import MapHeader
-from napari_lungcls.inference.stores import open_store
+from napari_lungcls.inference.formats import open_store
+from napari_lungcls.inference.map_data import Block, MapHeader
 header = MapHeader.model_validate_json(sys.argv[2])
 store = open_store(sys.argv[1], header)
-store.write((), slice(0, 2), slice(0, 2), np.ones((2, 2), "uint8"))
+store.write(Block((), slice(0, 2), slice(0, 2)), np.ones((2, 2), "uint8"))
 os.kill(os.getpid(), signal.SIGTERM)
 """
 
@@ -234,7 +233,8 @@ def test_saving_reports_every_step_and_can_be_stopped_at_each(tmp_path, suffix, 
 def test_maps_stay_on_disk(tmp_path, header):
     shape = (6000, 7000)
     store = open_store(tmp_path / "m.zarr", header(shape, probabilities=False))
-    store.write((), slice(0, 512), slice(512, 1024), np.full((512, 512), 2, "uint8"))
+    block = Block((), slice(0, 512), slice(512, 1024))
+    store.write(block, np.full((512, 512), 2, "uint8"))
     tracemalloc.start()
     try:
         store.finish()

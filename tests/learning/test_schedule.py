@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.progress import EpochRecord
 from napari_lungcls.learning.schedule import BestEpoch, learning_rate
 from napari_lungcls.learning.settings import TrainingSettings
 

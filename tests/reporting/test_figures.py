@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from napari_lungcls.evaluation.metrics import Metrics, score
-from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.progress import EpochRecord
 from napari_lungcls.reporting import figures
 
 

@@ -35,39 +35,17 @@ def test_each_class_has_its_colour() -> None:
     assert colors == [f"#{bytes(UNPAINTED).hex()}", *LUNG.colors]
 
 
-@given(hnp.arrays(np.uint8, (3, 4), elements=st.integers(0, 3)), st.floats(0, 1))
-def test_blend_lies_between_image_and_colour(classes: NDArray[np.uint8], opacity: float) -> None:
-    image = np.arange(36, dtype=np.uint8).reshape(3, 4, 3) * 7
-    blended = label_picture(classes, LUNG, image, opacity).astype(int)
-    opaque = label_picture(classes, LUNG).astype(int)
-    expected = opacity * opaque + (1 - opacity) * image
-    painted = classes > 0
-    np.testing.assert_array_equal(blended[~painted], image[~painted])
-    assert np.abs(blended - expected)[painted].max(initial=0) <= 0.501
-
-
-def test_grey_background() -> None:
-    classes = np.array([[0, 2]], np.uint8)
-    picture = label_picture(classes, LUNG, np.array([[9, 100]], np.uint8), 0.5)
-    assert picture[0, 0].tolist() == [9, 9, 9]
-    assert picture[0, 1].tolist() == [round((c + 100) / 2) for c in bytes.fromhex("ffe119")]
-
-
 @pytest.mark.parametrize(
-    ("classes", "background", "words"),
+    ("classes", "words"),
     [
-        (np.array([[4]], np.uint8), None, "class 3"),
-        (np.zeros((2, 2), np.int64), None, "uint8"),
-        (np.zeros(4, np.uint8), None, r"\(h, w\)"),
-        (np.zeros((2, 2), np.uint8), np.zeros((2, 3, 3), np.uint8), "does not fit"),
-        (np.zeros((2, 2), np.uint8), np.zeros((2, 2, 3)), "does not fit"),
+        (np.array([[4]], np.uint8), "class 3"),
+        (np.zeros((2, 2), np.int64), "uint8"),
+        (np.zeros(4, np.uint8), r"\(h, w\)"),
     ],
 )
-def test_what_does_not_fit(
-    classes: NDArray[np.uint8], background: NDArray[np.uint8] | None, words: str
-) -> None:
+def test_what_does_not_fit(classes: NDArray[np.uint8], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        label_picture(classes, LUNG, background)
+        label_picture(classes, LUNG)
 
 
 @given(pictures, st.integers(1, 13))

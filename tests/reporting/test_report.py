@@ -20,7 +20,7 @@ from napari_lungcls.annotation.schemes import ClassScheme, ClassSpec
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import Metrics, score
-from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.progress import EpochRecord
 from napari_lungcls.reporting import Report, ReportPicture, check_report_folder, write_report
 from napari_lungcls.reporting.report import PagePicture, ReportContent, html_page
 

@@ -21,7 +21,6 @@ import platformdirs
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     FiniteFloat,
     NonNegativeInt,
@@ -64,11 +63,7 @@ def _as_text(name: str) -> str:
 Text = Annotated[str, BeforeValidator(_as_text)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class AutosaveHeader(_Record):
+class AutosaveHeader(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """What autosaved points belong to.
 
     Attributes
@@ -92,7 +87,7 @@ class AutosaveHeader(_Record):
     scheme: ClassScheme
 
 
-class _Document(_Record):
+class _Document(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """All of the file. Cells are text, as in a points file."""
 
     format: Literal["napari-lungcls autosave"]

@@ -10,11 +10,10 @@ from typing import Any
 
 import yaml
 
-from napari_lungcls.annotation.texts import decoded
+from napari_lungcls.annotation.texts import decoded, read_limited
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
 from napari_lungcls.utils.atomic_write import atomic_write
-from napari_lungcls.utils.locks import why_unreadable
 
 _MAX_BYTES = 1_000_000
 
@@ -36,7 +35,7 @@ def read_document(path: str | os.PathLike[str], what: str) -> object:
     """
     file = Path(path)
     parse = _parse_json if _is_json(file, what) else _parse_yaml
-    text = _read_text(file, what)
+    text = decoded(read_limited(file, what, _MAX_BYTES), file)
     try:
         return parse(file, text)
     except (RecursionError, ValueError) as error:
@@ -70,19 +69,6 @@ def _is_json(path: Path, what: str) -> bool:
     if suffix not in {".json", ".yaml", ".yml"}:
         raise InputError(f"{path}: a {what} is kept in a .yaml or .json file; use such a name")
     return suffix == ".json"
-
-
-def _read_text(path: Path, what: str) -> str:
-    try:
-        size = path.stat().st_size
-        if size > _MAX_BYTES:
-            raise InputError(f"{path}: {size} bytes are too many for a {what}; check the name")
-        return decoded(path.read_bytes(), path)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the name of the {what} file") from None
-    except OSError as error:
-        why = why_unreadable(error) or f"cannot be read ({error.strerror}); choose a {what}"
-        raise InputError(f"{path} {why}") from error
 
 
 def _once(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:

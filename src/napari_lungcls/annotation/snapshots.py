@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.utils.humanize import count
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +103,12 @@ def describe(before: Snapshot, after: Snapshot) -> str:
         return "change of the classes"
     more = len(after) - len(before)
     if more:
-        return f"{'add' if more > 0 else 'remove'} {_points(abs(more))}"
+        return f"{'add' if more > 0 else 'remove'} {count(abs(more), 'point')}"
     moved = np.count_nonzero((before.coordinates != after.coordinates).any(axis=1))
     relabelled = np.count_nonzero(before.classes != after.classes)
     counts = {"move": int(moved), "relabel": int(relabelled)}
-    done = [f"{verb} {_points(count)}" for verb, count in counts.items() if count]
+    done = [f"{verb} {count(n, 'point')}" for verb, n in counts.items() if n]
     return ", ".join(done) or "change of the table"
-
-
-def _points(count: int) -> str:
-    return f"{count} point{'' if count == 1 else 's'}"
 
 
 class UndoHistory:

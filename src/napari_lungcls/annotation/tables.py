@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.columns import AXIS_COLUMN, KNOWN_COLUMNS, axis_name
 from napari_lungcls.annotation.decimals import NUMBER, read_numbers
-from napari_lungcls.annotation.texts import decoded
+from napari_lungcls.annotation.texts import decoded, read_limited
 from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
 from napari_lungcls.utils.atomic_write import atomic_write
-from napari_lungcls.utils.locks import why_unreadable
 from napari_lungcls.utils.printable import printable
 
 _SEPARATORS = (",", ";", "\t")
@@ -148,16 +147,7 @@ def coordinates(path: Path, table: Table, axes: Sequence[int]) -> NDArray[np.flo
 
 
 def _text(path: Path, what: str) -> str:
-    try:
-        size = path.stat().st_size
-        if size > _LARGEST:
-            raise InputError(f"{path} has {size} bytes, more than a table of {what}; split it")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the name of the {what} file") from None
-    except OSError as error:
-        why = why_unreadable(error) or f"cannot be read ({error.strerror}); choose a CSV file"
-        raise InputError(f"{path} {why}") from error
+    data = read_limited(path, what, _LARGEST)
     kind = next((kind for start, kind in _OTHERS if data.lstrip().startswith(start)), None)
     if kind is not None:
         raise InputError(f"{path} is {kind}, no table of {what}; save the {what} as CSV, as UTF-8")

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.utils.locks import why_unreadable
 from napari_lungcls.utils.printable import printable
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -21,6 +22,25 @@ _ELSEWHERE = "".join(
 )
 """Characters of Windows-1252 whose bytes are letters on old Macs."""
 SAVE = "save it as UTF-8"
+
+
+def read_limited(path: Path, what: str, most: int) -> bytes:
+    """Read a file of at most so many bytes; messages call it a `what` file.
+
+    Raises
+    ------
+    InputError
+        When it is missing, too large, or cannot be read.
+    """
+    try:
+        if (size := path.stat().st_size) > most:
+            raise InputError(f"{path}: {size} bytes are too many for a {what} file; check the name")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the name of the {what} file") from None
+    except OSError as error:
+        why = why_unreadable(error) or f"cannot be read ({error.strerror}); choose a {what} file"
+        raise InputError(f"{path} {why}") from error
 
 
 def decoded(data: bytes, source: Path, save: str = SAVE) -> str:

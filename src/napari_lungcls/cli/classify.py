@@ -37,7 +37,7 @@ def classify(
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.inference.at_points import classified_table, predictions_at
     from napari_lungcls.model import load
-    from napari_lungcls.network.decision import predicted_class
+    from napari_lungcls.network.decision import predicted_counts
 
     check_file(out)
     ((stack, table),) = open_pairs([image], [points], pixel_size, channels)
@@ -51,12 +51,7 @@ def classify(
             show(done, len(table), "")
     threshold = loaded.document.threshold
     write_points(out, classified_table(table, probabilities, loaded.scheme, threshold))
-    names = loaded.scheme.names
-    counts = np.bincount(predicted_class(probabilities, threshold), minlength=len(names))
-    result = {
-        "out": str(out),
-        "n": len(table),
-        "counts": {name: int(n) for name, n in zip(names, counts, strict=True)},
-    }
-    text = ", ".join(f"{n} {name}" for name, n in result["counts"].items())  # type: ignore[attr-defined]
+    counts = predicted_counts(probabilities, loaded.scheme.names, threshold)
+    result = {"out": str(out), "n": len(table), "counts": counts}
+    text = ", ".join(f"{n} {name}" for name, n in counts.items())
     console.answer(result, f"{len(table)} points: {text}\npoints: {out}", as_json=json)

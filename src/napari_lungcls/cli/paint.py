@@ -207,12 +207,12 @@ class _Steps:
 
 def _check_output(out: Path, *, overwrite: bool, resume: bool) -> None:
     """Find out before the work starts whether there is room for the map."""
-    from napari_lungcls.inference.resume import find_unfinished
+    from napari_lungcls.inference.formats import unfinished
 
     if overwrite and resume:
         raise InputError(
             "give --resume to continue a painting or --overwrite to begin anew, not both"
         )
-    if not overwrite and not resume and (found := find_unfinished(out)):
+    if not overwrite and not resume and (found := unfinished(out)):
         raise found.in_the_way(out)
     check_new(out, overwrite=overwrite or resume)

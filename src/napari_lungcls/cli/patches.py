@@ -130,7 +130,7 @@ def predict(
 ) -> None:
     """Write what a model says of patches; they need no class."""
     from napari_lungcls.model import load
-    from napari_lungcls.network.decision import predicted_class
+    from napari_lungcls.network.decision import predicted_counts
     from napari_lungcls.patch_datasets.predictions import write_predictions
 
     check_file(out)
@@ -142,14 +142,9 @@ def predict(
         )
     threshold = loaded.document.threshold
     write_predictions(out, patches, probabilities, loaded.scheme, threshold)
-    names = loaded.scheme.names
-    counts = np.bincount(predicted_class(probabilities, threshold), minlength=len(names))
-    result = {
-        "out": str(out),
-        "n": len(patches),
-        "counts": dict(zip(names, map(int, counts), strict=True)),
-    }
-    said = ", ".join(f"{n} {name}" for name, n in zip(names, counts, strict=True))
+    counts = predicted_counts(probabilities, loaded.scheme.names, threshold)
+    result = {"out": str(out), "n": len(patches), "counts": counts}
+    said = ", ".join(f"{n} {name}" for name, n in counts.items())
     console.answer(result, f"{len(patches)} patches: {said}\ntable: {out}", as_json=json)
 
 
@@ -218,8 +213,6 @@ def evaluate_on(
     as_json: bool,
 ) -> None:
     """Evaluate on patches and print the figures."""
-    import numpy as np
-
     from napari_lungcls.evaluation.metrics import summary
     from napari_lungcls.patch_datasets.predictions import PatchPredictions, write_predictions
     from napari_lungcls.reporting import check_report_folder

@@ -6,26 +6,23 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 RESAMPLES = 2000
 LEVEL = 0.95
 
-_CONFIG = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Estimate(BaseModel):
+class Estimate(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """A figure with its bootstrap interval; None where it is not defined."""
-
-    model_config = _CONFIG
 
     value: float | None
     interval: tuple[float, float] | None
 
 
-class PairAgreement(BaseModel):
+class PairAgreement(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Two observers at the same points.
 
     Attributes
@@ -47,8 +44,6 @@ class PairAgreement(BaseModel):
         `(k, k)` counts: rows are the answers of `a`, columns those of `b`.
     """
 
-    model_config = _CONFIG
-
     a: str
     b: str
     n: int
@@ -60,7 +55,7 @@ class PairAgreement(BaseModel):
     confusion: list[list[int]]
 
 
-class GroupAgreement(BaseModel):
+class GroupAgreement(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Three or more observers at the points that all of them have.
 
     Attributes
@@ -74,8 +69,6 @@ class GroupAgreement(BaseModel):
     per_class
         Fleiss' kappa of each class against the rest.
     """
-
-    model_config = _CONFIG
 
     observers: list[str]
     n: int

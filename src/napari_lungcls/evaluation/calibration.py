@@ -12,7 +12,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from napari_lungcls.evaluation.reliability import (
-    CONFIG,
     LEAST,
     Codes,
     Floats,
@@ -76,7 +75,7 @@ class Prior:
         return cls(centre, ALIKE) if centre < 1 else cls()
 
 
-class Calibration(BaseModel):
+class Calibration(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """What temperature scaling did.
 
     Attributes
@@ -96,8 +95,6 @@ class Calibration(BaseModel):
     before, after
         The bins of the reliability diagram; `after` is cross-fitted too.
     """
-
-    model_config = CONFIG
 
     temperature: float = Field(gt=0)
     n: int = Field(ge=1)

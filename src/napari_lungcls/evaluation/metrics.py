@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.reliability import (
@@ -23,10 +23,11 @@ from napari_lungcls.evaluation.reliability import (
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.utils.humanize import percent
 
-_CONFIG = ConfigDict(frozen=True, extra="forbid")
+if TYPE_CHECKING:
+    from napari_lungcls.network.model_file import ModelDocument
 
 
-class ClassMetrics(BaseModel):
+class ClassMetrics(BaseModel, frozen=True, extra="forbid"):
     """Figures of one class against all others.
 
     Attributes
@@ -46,8 +47,6 @@ class ClassMetrics(BaseModel):
         Area under its precision-recall curve, by scikit-learn's step rule; None as `auc`.
     """
 
-    model_config = _CONFIG
-
     precision: float
     recall: float
     f1: float
@@ -56,7 +55,7 @@ class ClassMetrics(BaseModel):
     average_precision: float | None = None
 
 
-class Metrics(BaseModel):
+class Metrics(BaseModel, frozen=True, extra="forbid"):
     """Figures of a set of points with known classes.
 
     Attributes
@@ -96,8 +95,6 @@ class Metrics(BaseModel):
     >>> metrics.per_class["septa"].support
     20
     """
-
-    model_config = _CONFIG
 
     n: int = Field(ge=1)
     accuracy: float
@@ -212,6 +209,11 @@ CLASS_METRICS = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 Objective = Literal["accuracy", "f1_macro", "auc_ovr"]
 """Metrics by which settings can be searched; none can be too large."""
+
+
+def validation_of(document: ModelDocument) -> Metrics | None:
+    """Give the figures on the points that were held out for validation, if there were any."""
+    return None if document.validation is None else Metrics.model_validate(document.validation)
 
 
 def headlines(values: Mapping[str, Any]) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from scipy.spatial import cKDTree
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
@@ -30,6 +30,7 @@ from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.pairs import PathLike
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.network.decision import predicted_class
+from napari_lungcls.utils.humanize import listing
 from napari_lungcls.utils.names import Folder, KnownImages, comparable, distinct, warn_of_case
 from napari_lungcls.utils.printable import printable
 
@@ -57,7 +58,7 @@ class Observer:
     images: NDArray[np.object_]
 
 
-class Agreement(BaseModel):
+class Agreement(BaseModel, frozen=True, extra="forbid"):
     """Agreement of several observers.
 
     Attributes
@@ -73,8 +74,6 @@ class Agreement(BaseModel):
     model
         Each observer against a model, if there is one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     classes: list[str]
     tolerance: float
@@ -262,32 +261,26 @@ def _other_images(a: Observer, b: Observer) -> str:
     near = {name.casefold() for name in names[0]} & {name.casefold() for name in names[1]}
     if common:
         remedy = (
-            f"if {_listed(common)} is the same for both, write its whole path in the column "
-            "'image' of both files, or put the files into one folder"
+            f"if {listing(common, _NAMED)} is the same for both, write its whole path in the "
+            "column 'image' of both files, or put the files into one folder"
         )
     elif near:
         remedy = "some names differ only by case; spell them alike in the column 'image'"
     else:
         remedy = "compare points of the same images, or correct the column 'image'"
+    ours, theirs = (listing(sorted(set(each.images)), _NAMED) for each in (a, b))
     return (
-        f"{a.name} and {b.name} share no image: {a.name} has points on {_listed(set(a.images))}, "
-        f"{b.name} on {_listed(set(b.images))}; {remedy}"
+        f"{a.name} and {b.name} share no image: {a.name} has points on {ours}, "
+        f"{b.name} on {theirs}; {remedy}"
     )
 
 
 def _warn_of_images(a: Observer, b: Observer) -> None:
     """Warn of images that only one of two observers has labelled."""
     said = [
-        f"only {one.name} has points on {_listed(alone)}"
+        f"only {one.name} has points on {listing(sorted(alone), _NAMED)}"
         for one, other in ((a, b), (b, a))
         if (alone := set(one.images) - set(other.images) - {""})
     ]
     if said and "" not in {*a.images, *b.images}:
         warnings.warn("; ".join(said), LungclsWarning, stacklevel=3)
-
-
-def _listed(images: Iterable[str]) -> str:
-    """List a few images, and count the rest."""
-    names = sorted(images)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from napari_lungcls.evaluation.intervals import wilson
 
 BINS = 15
 """Bins of the calibration error, as in Guo et al. 2017."""
 
-CONFIG = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 LEAST = float(np.finfo(np.float64).tiny)
 """What a probability of 0 counts as in a logarithm."""
 
@@ -21,7 +20,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 
-class ReliabilityBin(BaseModel):
+class ReliabilityBin(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """The points whose answer has a probability in one range.
 
     Attributes
@@ -37,8 +36,6 @@ class ReliabilityBin(BaseModel):
     interval
         95 % Wilson interval of `accuracy`.
     """
-
-    model_config = CONFIG
 
     low: float
     high: float

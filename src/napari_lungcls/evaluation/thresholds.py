@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 ThresholdAim = Literal["balanced", "recall"]
 
 
-class Threshold(BaseModel):
+class Threshold(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """A threshold, and what it did on the points that it was chosen on.
 
     Attributes
@@ -33,8 +33,6 @@ class Threshold(BaseModel):
     positives, negatives
         Points of the two classes.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     value: float = Field(ge=0, le=1)
     aim: ThresholdAim

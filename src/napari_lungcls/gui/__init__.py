@@ -1,1 +1,6 @@
-"""What napari calls: readers, writers and sample data, and later the windows."""
+"""What napari calls: readers, writers, sample data and the windows."""
+
+from typing import Any
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""Data, keyword arguments and kind of a layer, as napari takes them."""

@@ -1,9 +1,8 @@
 """Closing napari: ask about unsaved work, and end background runs properly."""
 
-import itertools
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import UNSAVED, is_map, map_of
 from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.network.model_file import SUFFIX
+from napari_lungcls.utils.names import numbered
 
 PATIENCE = 60.0
 """Longest time in seconds that closing waits for a run to finish its batch and metrics."""
@@ -157,7 +157,5 @@ def _maps(viewer: "napari.Viewer") -> list[Labels]:
 def _free(folder: Path, name: str, suffix: str) -> Path:
     """Find a path in the folder that does not exist yet."""
     plain = "".join("-" if c in '\\/:*?"<>|' else c for c in name)
-    names: Iterator[Path] = (
-        folder / f"{plain}{f' ({i})' if i > 1 else ''}{suffix}" for i in itertools.count(1)
-    )
-    return next(path for path in names if not path.exists())
+    paths = (folder / f"{name}{suffix}" for name in numbered(plain))
+    return next(path for path in paths if not path.exists())

@@ -6,7 +6,7 @@ import dask.array as da
 import numpy as np
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.layer_types import LayerData
+from napari_lungcls.gui import LayerData
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
 

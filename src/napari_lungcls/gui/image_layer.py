@@ -144,17 +144,7 @@ def stack_of(image: Any) -> ImageStack:
     if colours == (image,):
         return plain
     levels = [_Colours(parts) for parts in zip(*map(_levels, colours), strict=True)]
-    stack = ImageStack(
-        levels,
-        channels=",".join(map(str, range(len(colours)))),
-        channel_axis=-1,
-        pixel_size=plain.pixel_size,
-        scale=plain.scale,
-        translate=plain.translate,
-        unit=plain.unit,
-        name=plain.name,
-        source=plain.source,
-    )
+    stack = plain.with_channels(levels, ",".join(map(str, range(len(colours)))))
     stack.channels = ",".join(layer.name for layer in colours)
     return stack
 

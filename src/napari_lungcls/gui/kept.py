@@ -13,6 +13,7 @@ import platformdirs
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.model_file import SUFFIX
 from napari_lungcls.utils.locks import Claim, Claimed
+from napari_lungcls.utils.names import numbered
 
 if TYPE_CHECKING:
     from napari_lungcls.model import Model
@@ -75,10 +76,8 @@ def keep(model: "Model") -> Kept:
     base = f"{scheme} {datetime.now():%Y-%m-%d %H-%M}"
     try:
         where.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while True:
-            path = where / f"{base}{f' ({number})' if number > 1 else ''}{SUFFIX}"
-            number += 1
+        for name in numbered(base):
+            path = where / f"{name}{SUFFIX}"
             if path.exists():
                 continue
             with contextlib.suppress(Claimed):

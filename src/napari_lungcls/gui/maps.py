@@ -17,11 +17,11 @@ from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.gui.layer_types import LayerData
+from napari_lungcls.gui import LayerData
 from napari_lungcls.gui.layers import KEY, map_place
 from napari_lungcls.images.geometry import map_cell
-from napari_lungcls.inference.map_data import blocks
-from napari_lungcls.inference.painted import BLOCK, PaintedMap, read_map
+from napari_lungcls.inference.map_data import BLOCK, blocks
+from napari_lungcls.inference.painted import PaintedMap, read_map
 from napari_lungcls.utils.memory import scratch
 
 OPACITY = 0.6
@@ -176,9 +176,9 @@ def confidence_colors(classes: int) -> Colormap:
 def top_probability(painted: PaintedMap) -> NDArray[np.float16]:
     """Give the probability of the likeliest class of every cell; 0 where none is painted."""
     top: NDArray[np.float16] = scratch(painted.header.shape, np.float16)
-    for index, rows, columns in blocks(painted.header.shape, BLOCK):
-        place: Any = (*index, rows, columns)
-        top[place] = np.asarray(painted.probabilities[(slice(None), *place)]).max(axis=0)
+    for block in blocks(painted.header.shape, BLOCK):
+        cells = painted.probabilities[(slice(None), *block.place)]
+        top[block.place] = np.asarray(cells).max(axis=0)
     return top
 
 

@@ -26,8 +26,8 @@ from napari_lungcls.annotation.columns import (
 )
 from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui import LayerData
 from napari_lungcls.gui.image_id import ImageId, find, identify
-from napari_lungcls.gui.layer_types import LayerData
 from napari_lungcls.gui.layers import KEY, image_id_of, pictures, place, positions
 from napari_lungcls.gui.session import session
 from napari_lungcls.utils.names import Folder, KnownNames, comparable

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.network.engines import ENGINES
@@ -17,7 +17,7 @@ SECTION = "defaults"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
 
 
-class Preferences(BaseModel):
+class Preferences(BaseModel, frozen=True, extra="ignore"):
     """Defaults for the windows.
 
     Attributes
@@ -29,8 +29,6 @@ class Preferences(BaseModel):
     folder
         Where file dialogs start; the home folder by default.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     engine: str = "torch"
     device: str = "auto"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.layer_types import LayerData
+from napari_lungcls.gui import LayerData
 from napari_lungcls.images.opening import SUPPORTED, list_images
 
 Paths = str | Sequence[str]
@@ -72,9 +72,10 @@ def read_image_layers(path: str) -> list[LayerData]:
     from napari import current_viewer
 
     from napari_lungcls.gui.image_files import file_layers
-    from napari_lungcls.gui.map_files import is_ours, read_map_layers
+    from napari_lungcls.gui.map_files import read_map_layers
+    from napari_lungcls.inference.formats import is_map
 
-    if is_ours(path):
+    if is_map(Path(path)):
         return read_map_layers(path)
     viewer, found = current_viewer(), list_images(path)
     taken = next((path + image.choice for image in found if image.taken), path)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.gui.layer_types import LayerData
+from napari_lungcls.gui import LayerData
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.synthetic import make_section

@@ -1,6 +1,5 @@
 """What the windows of one viewer share: models, background runs and the annotation layer."""
 
-import itertools
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.kept import Kept, left_behind
 from napari_lungcls.gui.points_follower import PointsFollower
 from napari_lungcls.gui.workers import BackgroundJob, Work, start
+from napari_lungcls.utils.names import numbered
 
 if TYPE_CHECKING:
     from napari_lungcls.model import Model
@@ -187,8 +187,7 @@ class Session:
 
     def _free(self, name: str, model: "Model") -> str:
         """Find a name that replaces no unsaved model."""
-        tried = (name if i == 1 else f"{name} ({i})" for i in itertools.count(1))
-        known = self._models
+        known, tried = self._models, numbered(name)
         return next(n for n in tried if n not in known or known[n].path or known[n].model is model)
 
     def keeps(self, named: NamedModel, kept: Kept) -> None:

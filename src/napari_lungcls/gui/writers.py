@@ -11,6 +11,8 @@ from napari_lungcls.annotation import write_points
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.painted import PaintedMap
 
+Writer = Callable[[str, Any, dict[str, Any]], list[str]]
+
 
 class NotSaved(RuntimeError):
     """A layer was not saved; the message is one line with the remedy.
@@ -18,28 +20,6 @@ class NotSaved(RuntimeError):
     Raised towards napari in the place of `InputError`. That is a `ValueError`, by which
     napari understands that a writer is not made for such layers: it would hide the line.
     """
-
-
-def points_writer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Save labelled points for napari; see `write_points_layer`.
-
-    Raises
-    ------
-    NotSaved
-        When they cannot be written.
-    """
-    return _saved(write_points_layer, path, data, attributes)
-
-
-def map_writer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Save a painted map for napari; see `write_map_layer`.
-
-    Raises
-    ------
-    NotSaved
-        When it cannot be written.
-    """
-    return _saved(write_map_layer, path, data, attributes)
 
 
 def write_points_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -106,13 +86,17 @@ def write_map_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[st
     return [str(painted.save(target, overwrite=True))]
 
 
-def _saved(
-    write: Callable[[str, Any, dict[str, Any]], list[str]],
-    path: str,
-    data: Any,
-    attributes: dict[str, Any],
-) -> list[str]:
-    try:
-        return write(path, data, attributes)
-    except InputError as error:
-        raise NotSaved(str(error)) from error
+def _for_napari(write: Writer) -> Writer:
+    """Make of a writer one that raises `NotSaved`."""
+
+    def writer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+        try:
+            return write(path, data, attributes)
+        except InputError as error:
+            raise NotSaved(str(error)) from error
+
+    return writer
+
+
+points_writer = _for_napari(write_points_layer)
+map_writer = _for_napari(write_map_layer)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,8 @@ from napari_lungcls.hyperparameter_search.space import Space
 from napari_lungcls.hyperparameter_search.worker import FIGURES
 from napari_lungcls.reporting.figures import png_of, svg_file, svg_of
 from napari_lungcls.reporting.searches import history_figure, importance_figure
-from napari_lungcls.utils.atomic_write import atomic_write
+from napari_lungcls.reporting.tables import csv_text
+from napari_lungcls.utils.atomic_write import write_whole
 
 LEAST = 4
 """Complete trials from which on something can be said about importance."""
@@ -91,25 +90,21 @@ def trials_csv(study: Study, space: Space) -> str:
     validation points, epochs, seconds, the time it began, and a note. The value of a pruned
     trial is the validation accuracy at which it was stopped.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     names, figures = list(space.dimensions), [*FIGURES, "epochs"]
-    writer.writerow(["number", "state", "value", *names, *figures, "seconds", "began", NOTE])
-    for trial in study.get_trials(deepcopy=False):
-        began = trial.datetime_start
-        writer.writerow(
-            [
-                trial.number,
-                trial.state.name.lower(),
-                _cell(trial.value),
-                *(_cell(trial.params.get(name)) for name in names),
-                *(_cell(trial.user_attrs.get(name)) for name in figures),
-                round(trial.duration.total_seconds(), 2) if trial.duration else "",
-                began.isoformat(timespec="seconds") if began else "",
-                _cell(trial.user_attrs.get(NOTE)),
-            ]
-        )
-    return buffer.getvalue()
+    rows = [
+        [
+            trial.number,
+            trial.state.name.lower(),
+            trial.value,
+            *map(trial.params.get, names),
+            *map(trial.user_attrs.get, figures),
+            round(trial.duration.total_seconds(), 2) if trial.duration else "",
+            trial.datetime_start.isoformat(timespec="seconds") if trial.datetime_start else "",
+            trial.user_attrs.get(NOTE),
+        ]
+        for trial in study.get_trials(deepcopy=False)
+    ]
+    return csv_text(["number", "state", "value", *names, *figures, "seconds", "began", NOTE], rows)
 
 
 def importance(study: Study, names: Sequence[str], seed: int) -> dict[str, float]:
@@ -137,7 +132,7 @@ def write_outcome(out: Path, study: Study, space: Space, objective: str, seed: i
     """
     values = outcome(study).complete
     shares = importance(study, list(space.dimensions), seed)
-    _write(out / "trials.csv", trials_csv(study, space).encode("utf-8"))
+    write_whole(out / "trials.csv", trials_csv(study, space).encode("utf-8"))
     numbers, heights = zip(*values, strict=True)
     for name, figure in (
         ("history", history_figure(numbers, heights, objective)),
@@ -148,14 +143,5 @@ def write_outcome(out: Path, study: Study, space: Space, objective: str, seed: i
             svg.unlink(missing_ok=True)
             png.unlink(missing_ok=True)
             continue
-        _write(svg, svg_file(svg_of(figure, name)).encode("utf-8"))
-        _write(png, png_of(figure))
-
-
-def _write(path: Path, content: bytes) -> None:
-    with atomic_write(path) as aside:
-        aside.write_bytes(content)
-
-
-def _cell(value: Any) -> Any:
-    return "" if value is None else value
+        write_whole(svg, svg_file(svg_of(figure, name)).encode("utf-8"))
+        write_whole(png, png_of(figure))

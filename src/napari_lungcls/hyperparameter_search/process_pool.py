@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.hyperparameter_search.worker import POLL, TuningProgress
+from napari_lungcls.hyperparameter_search.worker import POLL
+from napari_lungcls.utils.progress import Step
 
 PATIENCE = 30.0
 """Seconds that a process has to end after it was asked to."""
@@ -28,9 +29,9 @@ Work = Callable[[Callable[[], bool]], None]
 def run_in_processes(
     work: Work,
     jobs: int,
-    progress: Callable[[str], TuningProgress],
+    progress: Callable[[str], Step],
     cancelled: Callable[[], bool],
-) -> Generator[TuningProgress, None, None]:
+) -> Generator[Step, None, None]:
     """Let several processes work until all have ended.
 
     Processes that die are not replaced: the others repeat their trials.

@@ -18,7 +18,7 @@ from napari_lungcls.hyperparameter_search.queue import Queue
 from napari_lungcls.hyperparameter_search.space import Space
 from napari_lungcls.hyperparameter_search.study import Pruner, join_study, speaking_of
 from napari_lungcls.hyperparameter_search.task import Task
-from napari_lungcls.hyperparameter_search.worker import TuningProgress, Worker
+from napari_lungcls.hyperparameter_search.worker import Worker
 from napari_lungcls.images.pairs import open_pairs
 from napari_lungcls.learning.initialization import dry_run
 from napari_lungcls.learning.progress import TrainingProgress
@@ -26,6 +26,7 @@ from napari_lungcls.learning.run import run_training
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.settings_file import write_settings
 from napari_lungcls.network.model_file import write_model
+from napari_lungcls.utils.progress import Step
 
 JOURNAL = "study.journal"
 """The study in the folder of results, where no other storage is named."""
@@ -159,9 +160,7 @@ class Search:
         if self.request.out is not None:
             self.request.out.mkdir(exist_ok=True)
 
-    def trials(
-        self, cancelled: Callable[[], bool] = lambda: False
-    ) -> Generator[TuningProgress, None, None]:
+    def trials(self, cancelled: Callable[[], bool] = lambda: False) -> Generator[Step, None, None]:
         """Run trials until there are as many as asked for, with those of other processes.
 
         Parameters

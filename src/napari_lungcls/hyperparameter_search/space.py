@@ -9,7 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, TypeAdapter, ValidationError, model_validator
 
 from napari_lungcls.annotation.documents import read_document
 from napari_lungcls.errors import InputError
@@ -42,7 +42,7 @@ NOT_SEARCHED = {
 """Settings that say how a trial is judged or where it runs, and not how the network learns."""
 
 
-class Range(BaseModel):
+class Range(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Numbers between two ends.
 
     Attributes
@@ -52,8 +52,6 @@ class Range(BaseModel):
     log
         Whether to search evenly in the logarithm.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     low: float
     high: float
@@ -73,10 +71,8 @@ class Range(BaseModel):
         return self.low, self.high
 
 
-class Choices(BaseModel):
+class Choices(BaseModel, frozen=True, extra="forbid"):
     """Values to choose from; lists such as zooms are written `1,4`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     values: tuple[Value, ...]
 
@@ -187,13 +183,11 @@ def _reason(error: ValidationError | InputError) -> str:
     return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
 
 
-class Space(BaseModel):
+class Space(BaseModel, frozen=True, extra="forbid"):
     """The settings that a search may change, by name; `augmentation` is a factor on strengths.
 
     See `default_space` for one, and docs/tuning.md for how a user writes it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dimensions: dict[str, Range | Choices]
 

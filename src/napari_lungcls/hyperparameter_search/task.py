@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.metrics import Objective
 from napari_lungcls.hyperparameter_search.space import AUGMENTATION, Space, default_space
@@ -216,5 +217,6 @@ def _check_shape(settings: TrainingSettings, classes: int) -> None:
             **shape,
         )
     except ValidationError as error:
-        reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise InputError(f"the search would try networks that cannot be made: {reason}") from error
+        raise InputError(
+            f"the search would try networks that cannot be made: {one_line(error)}"
+        ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
@@ -20,29 +19,13 @@ from napari_lungcls.learning.dataset import PointSet
 from napari_lungcls.learning.experiment import Experiment
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.utils.progress import Step
 
 POLL = 0.5
 """Seconds between two looks at the trials of other processes."""
 
 FIGURES = tuple(metric.name for metric in HEADLINES)
 """What a trial remembers of its validation."""
-
-
-@dataclass(frozen=True)
-class TuningProgress:
-    """Where a search stands.
-
-    Attributes
-    ----------
-    done, total
-        Trials that have ended, of all processes, and in all.
-    words
-        What is being done.
-    """
-
-    done: int
-    total: int
-    words: str
 
 
 class Worker:
@@ -67,7 +50,7 @@ class Worker:
 
     def run(
         self, timeout: float | None, cancelled: Callable[[], bool]
-    ) -> Generator[TuningProgress, None, None]:
+    ) -> Generator[Step, None, None]:
         """Work until there are enough trials, the time is up, or somebody wants to end.
 
         Parameters
@@ -90,7 +73,7 @@ class Worker:
                 yield self.progress("waiting for trials of other processes")
                 time.sleep(POLL)
 
-    def _read(self, cancelled: Callable[[], bool]) -> Generator[TuningProgress, None, None]:
+    def _read(self, cancelled: Callable[[], bool]) -> Generator[Step, None, None]:
         for step in self._task.read():
             if isinstance(step, PointSet):
                 self._points = step
@@ -99,9 +82,7 @@ class Worker:
             else:
                 yield self.progress("reading")
 
-    def _finish(
-        self, trial: Trial, cancelled: Callable[[], bool]
-    ) -> Generator[TuningProgress, None, None]:
+    def _finish(self, trial: Trial, cancelled: Callable[[], bool]) -> Generator[Step, None, None]:
         """Run a trial, whatever becomes of it."""
         ended = False
         try:
@@ -118,9 +99,7 @@ class Worker:
             if not ended:
                 self._queue.give_back(trial, "it was interrupted")
 
-    def _train(
-        self, trial: Trial, cancelled: Callable[[], bool]
-    ) -> Generator[TuningProgress, None, bool]:
+    def _train(self, trial: Trial, cancelled: Callable[[], bool]) -> Generator[Step, None, bool]:
         """Train with the settings of a trial; tell whether it came to an end."""
         task = self._task
         assert self._points is not None
@@ -151,12 +130,12 @@ class Worker:
             raise InputError(f"the validation points give no {self._task.objective}")
         end(self._study, trial.number, TrialState.COMPLETE, value)
 
-    def progress(self, words: str) -> TuningProgress:
+    def progress(self, words: str) -> Step:
         """Say where the study stands, with the trials of all processes."""
         # Not after every batch: a look costs a read of the storage.
         if time.monotonic() - self._looked > POLL:
             self._done, self._looked = self._queue.finished, time.monotonic()
-        return TuningProgress(self._done, self._wanted, words)
+        return Step(self._done, self._wanted, words)
 
     @staticmethod
     def _words(trial: Trial, step: TrainingProgress) -> str:

@@ -95,6 +95,11 @@ def from_corner(position: ArrayLike) -> Floats:
     return np.asarray(position, dtype=np.float64) + 0.5
 
 
+def is_in_square(places: Floats, edge: int) -> NDArray[np.bool_]:
+    """Return which places `(n, 2)` lie in a square of `edge` pixels, not on its outer border."""
+    return np.asarray(((places > -0.5) & (places < edge - 0.5)).all(axis=1))
+
+
 def pixels_of(coordinates: ArrayLike) -> NDArray[np.int64]:
     """Return the pixel that each point lies on, including the outer half pixels of a plane."""
     return np.maximum(np.ceil(np.asarray(coordinates, dtype=np.float64) - 0.5), 0).astype(np.int64)

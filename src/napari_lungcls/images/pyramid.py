@@ -190,7 +190,6 @@ def read_windows(
     zooms: Sequence[float],
     size: int,
     *,
-    out: NDArray[Any] | None = None,
     cache: BlockCache | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Read a square window around every point, at every zoom.
@@ -209,8 +208,6 @@ def read_windows(
         Image pixels per zoomed pixel.
     size
         Edge of the windows in zoomed pixels.
-    out
-        Array to fill, for example memory-mapped; allocated if not given.
     cache
         Blocks kept between calls.
 
@@ -222,8 +219,7 @@ def read_windows(
         `(y, x)` of each point in its window, in zoomed pixels.
     """
     n = len(coordinates)
-    if out is None:
-        out = np.empty((n, len(zooms), size, size, 3), stack_dtype(stack.dtype))
+    windows = np.empty((n, len(zooms), size, size, 3), stack_dtype(stack.dtype))
     places = np.empty((n, len(zooms), 2))
     cache = cache or BlockCache()
     planes = plane_indices(stack, coordinates)
@@ -233,8 +229,8 @@ def read_windows(
         places[:, k] = where - first
         for i in _reading_order(planes, first):
             level = ZoomedPlane(stack.plane(planes[i]), zoom, cache)
-            out[i, k] = level.read(int(first[i, 0]), int(first[i, 1]), size, size)
-    return out, places
+            windows[i, k] = level.read(int(first[i, 0]), int(first[i, 1]), size, size)
+    return windows, places
 
 
 def _reading_order(planes: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.intp]:

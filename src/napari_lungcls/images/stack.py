@@ -178,23 +178,27 @@ class ImageStack:
         other.pixel_size = _positive(pixel_size, self.source)
         return other
 
+    def with_channels(self, levels: Sequence[Any], channels: Choice) -> ImageStack:
+        """Return an image in the same place, of channels of arrays `(…, y, x, channel)`."""
+        return ImageStack(
+            levels,
+            pixel_size=self.pixel_size,
+            scale=self.scale,
+            translate=self.translate,
+            unit=self.unit,
+            name=self.name,
+            source=self.source,
+            channels=channels,
+            channel_axis=-1,
+            axis_names=self.axis_names,
+        )
+
     def each_channel(self) -> list[ImageStack]:
         """Return a grey image of each channel of the file, whichever were chosen here."""
         levels = [unmixed(level) for level in self.levels]
         found = []
         for i in range(len(self.channel_names)):
-            channel = ImageStack(
-                levels,
-                pixel_size=self.pixel_size,
-                scale=self.scale,
-                translate=self.translate,
-                unit=self.unit,
-                name=self.name,
-                source=self.source,
-                channels=i,
-                channel_axis=-1,
-                axis_names=self.axis_names,
-            )
+            channel = self.with_channels(levels, i)
             channel.path = self.path
             found.append(channel)
         return found

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.map_data import MapData, MapHeader
 
 NAMESPACE = "napari-lungcls"
 """Under this name the document lies in the attributes of a zarr group and in OME-XML."""
@@ -80,11 +81,17 @@ def parse_document(value: Any, source: str) -> MapHeader:
     try:
         header = MapHeader.model_validate(value.get("header"))
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
         raise InputError(
-            f"{source}: its map header is damaged ({where}: {problem['msg']}); paint it again"
+            f"{source}: its map header is damaged ({one_line(error)}); paint it again"
         ) from error
     if not len(header.shape) == len(header.scale) == len(header.translate):
         raise InputError(f"{source}: its map header is damaged (scale per axis); paint it again")
     return header
+
+
+def stored_map(classes: Any, probabilities: Any, header: MapHeader, source: str) -> MapData:
+    """Put a map together that was read from `source`, which errors name."""
+    try:
+        return MapData(classes, probabilities, header)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error

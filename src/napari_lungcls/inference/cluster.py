@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.channels import stored
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.cluster_worker import BlockReport, ClusterTask, paint_block
-from napari_lungcls.inference.damage import Damage
-from napari_lungcls.inference.grid import Block, MapGrid
-from napari_lungcls.inference.run import PaintingProgress, conclude
+from napari_lungcls.inference.cluster_worker import ClusterTask, paint_block
+from napari_lungcls.inference.damage import BlockReport
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.map_data import Block
+from napari_lungcls.inference.run import BlockTally, PaintingProgress, kept_or_abandoned
 from napari_lungcls.inference.store_base import BlockStore
 from napari_lungcls.inference.store_cells import MODEL
 from napari_lungcls.network.compatibility import check_image
@@ -126,9 +126,8 @@ def run_on_cluster(
     InputError
         When the image cannot be opened by workers, or they or the scheduler fail.
     """
-    finished = False
     model = store.folder / MODEL
-    try:
+    with kept_or_abandoned(store):
         check_image(grid.stack, predictor.document)
         image = _portable(grid.stack)
         write_model(model, predictor.document, predictor.engine.state())
@@ -147,28 +146,15 @@ def run_on_cluster(
             header=store.header,
         )
         left = store.left(grid.blocks())
-        total = grid.block_count
-        before = total - len(left)
-        began, done, blind, seen = time.perf_counter(), 0, 0, before > 0
-        damage: Damage = {}
-        yield PaintingProgress(before, total, None, 0.0, None, None)
+        tally = BlockTally(grid, store, len(left))
+        yield tally.start()
         for block, report in _reports(client, task, left, cancelled):
             if not report.damage:
-                store.mark(block.index, block.rows, block.columns)
-            done, blind, seen = done + 1, blind + report.blind, seen or report.seen
-            damage = damage | report.damage
-            seconds = time.perf_counter() - began
-            remaining = seconds / done * (len(left) - done)
-            yield PaintingProgress(before + done, total, block, seconds, remaining, None, damage)
-        complete = done == len(left)
+                store.mark(block)
+            yield tally.add(block, report)
         model.unlink(missing_ok=True)
         store.sweep()
-        conclude(grid, store, complete=complete, blind=blind, damage=damage, seen=seen)
-        finished = True
-        return complete
-    finally:
-        if not finished:
-            store.abandon()
+        return tally.conclude()
 
 
 def _reports(

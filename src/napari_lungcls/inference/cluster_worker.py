@@ -13,15 +13,16 @@ import dask
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.damage import Damage, Painted, paint_readable
-from napari_lungcls.inference.grid import Block, MapGrid
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.damage import BlockReport, Painted, paint_readable
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.inference.painter import Painter
-from napari_lungcls.inference.store_cells import CellArrays, writing
+from napari_lungcls.inference.store_cells import CellArrays
 from napari_lungcls.network.compatibility import fitting_zooms
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.model_file import read_model
 from napari_lungcls.network.predictor import Predictor
+from napari_lungcls.utils.atomic_write import writing
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +61,6 @@ class ClusterTask:
     planes: slice | None
     folder: str
     header: MapHeader
-
-
-@dataclass(frozen=True)
-class BlockReport:
-    """What became of a block: what could not be read, and cells that are not painted."""
-
-    damage: Damage
-    blind: int
-    seen: bool
 
 
 class _Prepared:
@@ -118,9 +110,8 @@ def paint_block(task: ClusterTask, block: Block) -> BlockReport:
         with dask.config.set(scheduler="synchronous"):
             (classes, probabilities), damage = paint_readable(prepared.paint, block, task.stride)
         with writing(Path(task.folder)):
-            prepared.cells.write(block.index, block.rows, block.columns, classes, probabilities)
-    empty = int((classes == 0).sum())
-    return BlockReport(damage, 0 if damage else empty, not damage or empty < classes.size)
+            prepared.cells.write(block, classes, probabilities)
+    return BlockReport.of(classes, damage)
 
 
 def dask_setup(worker: object) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.images.damage import DamagedInput, DamagedRegion
-from napari_lungcls.inference.grid import Block
+from napari_lungcls.inference.map_data import Block
 
 PIECE = 128
 """Edge in image pixels of the pieces that are painted or left out as a whole."""
@@ -19,6 +20,31 @@ Damage = dict[DamagedRegion, str]
 
 Painted = tuple[NDArray[np.uint8], NDArray[np.float16] | None]
 """Classes `(h, w)` and probabilities `(k, h, w)` of a block."""
+
+
+@dataclass(frozen=True)
+class BlockReport:
+    """What became of a block.
+
+    Attributes
+    ----------
+    damage
+        What of the image could not be read.
+    blind
+        Cells left out because the image holds no numbers there.
+    seen
+        Whether anything could be read.
+    """
+
+    damage: Damage
+    blind: int
+    seen: bool
+
+    @classmethod
+    def of(cls, classes: NDArray[np.uint8], damage: Damage) -> BlockReport:
+        """Look through the cells of a block."""
+        empty = int((classes == 0).sum())
+        return cls(damage, 0 if damage else empty, not damage or empty < classes.size)
 
 
 def paint_readable(

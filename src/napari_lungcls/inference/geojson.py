@@ -1,11 +1,11 @@
-"""Maps as GeoJSON: polygons of each class, as QuPath reads and writes annotations."""
+"""Maps as GeoJSON: valid polygons with holes, as QuPath reads and writes annotations."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import shapely
@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.cells import class_map_axes
-from napari_lungcls.inference.map_data import MapHeader, blocks
-from napari_lungcls.inference.polygons import polygons
-from napari_lungcls.inference.store_cells import writing
-from napari_lungcls.utils.atomic_write import atomic_write
-
-if TYPE_CHECKING:
-    from napari_lungcls.inference.map_data import MapData
+from napari_lungcls.inference.map_data import Block, MapData, MapHeader, blocks
+from napari_lungcls.inference.store_base import Begin
+from napari_lungcls.utils.atomic_write import atomic_write, writing
 
 SUFFIX = ".geojson"
 
 EDGE = 1024
 """Edge in cells of the parts in which a map is outlined; polygons end at their borders."""
+
+Corners = NDArray[np.int64]
+"""Ends of straight pieces of outline, `(n, 2, 2)`: first and last, each `(x, y)`."""
 
 
 def check_geojson(path: Path, *, overwrite: bool) -> Path:
@@ -36,13 +35,7 @@ def check_geojson(path: Path, *, overwrite: bool) -> Path:
     return path
 
 
-def write_geojson(
-    painted: MapData,
-    path: Path,
-    *,
-    overwrite: bool = False,
-    tick: Callable[[], None] = lambda: None,
-) -> Path:
+def write_geojson(painted: MapData, path: Path, *, overwrite: bool, begin: Begin) -> Path:
     """Write the outlines of all classes, part by part.
 
     Every class of every part of a plane is one annotation, in pixels of the image at full
@@ -56,8 +49,9 @@ def write_geojson(
         A `.geojson` file.
     overwrite
         Whether an existing file is replaced.
-    tick
-        Called after each of the `steps` parts; what it raises leaves no file.
+    begin
+        Told the number of parts; what it gives is called after each, and leaves no file when
+        it raises.
 
     Raises
     ------
@@ -65,6 +59,8 @@ def write_geojson(
         When the suffix is another, the file exists, or it cannot be written.
     """
     target = check_geojson(path, overwrite=overwrite)
+    parts = list(blocks(painted.header.shape, EDGE))
+    tick = begin(len(parts))
     with (
         writing(target),
         atomic_write(target) as aside,
@@ -72,9 +68,9 @@ def write_geojson(
     ):
         out.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
-        for index, rows, columns in blocks(painted.header.shape, EDGE):
-            cells = np.asarray(painted.classes[(*index, rows, columns)])
-            for feature in _features(painted.header, index, (rows.start, columns.start), cells):
+        for block in parts:
+            cells = np.asarray(painted.classes[block.place])
+            for feature in _features(painted.header, block, cells):
                 out.write(separator + json.dumps(feature, ensure_ascii=False))
                 separator = ",\n"
             tick()
@@ -82,15 +78,11 @@ def write_geojson(
     return target
 
 
-def steps(header: MapHeader) -> int:
-    """Count the parts in which a map is outlined."""
-    return sum(1 for _ in blocks(header.shape, EDGE))
-
-
 def _features(
-    header: MapHeader, index: tuple[int, ...], first: tuple[int, int], cells: NDArray[np.uint8]
+    header: MapHeader, block: Block, cells: NDArray[np.uint8]
 ) -> Iterator[dict[str, Any]]:
-    """Outline each class of a part of which `first` is the first cell."""
+    """Outline each class of a part."""
+    first = (block.rows.start, block.columns.start)
     place = np.add(np.multiply(first, header.stride), header.origin)[::-1]
     for code, spec in enumerate(header.scheme.classes):
         found = polygons(cells == code + 1)
@@ -99,7 +91,7 @@ def _features(
         outline = found[0] if len(found) == 1 else shapely.multipolygons(found)
         outline = shapely.transform(outline, lambda at: at * header.stride + place)
         geometry: dict[str, Any] = json.loads(shapely.to_geojson(outline))
-        if (plane := _plane(header, index)) is not None:
+        if (plane := _plane(header, block.index)) is not None:
             geometry["plane"] = plane
         color = list(bytes.fromhex(spec.color[1:]))
         yield {
@@ -118,3 +110,55 @@ def _plane(header: MapHeader, index: tuple[int, ...]) -> dict[str, int] | None:
     if index and isinstance(first := header.provenance.get("first_plane"), int):
         plane["z"] += first
     return None if plane == {"c": -1, "z": 0, "t": 0} else plane
+
+
+def polygons(mask: NDArray[np.bool_]) -> list[shapely.Polygon]:
+    """Outline the cells that are set; each polygon is one region joined by edges.
+
+    Parameters
+    ----------
+    mask
+        `(h, w)`.
+
+    Returns
+    -------
+    list of Polygon
+        In units of cells, `(x, y)`, from the corner of the first cell. Their areas add up
+        to the number of cells. Regions that only touch at a corner are two polygons.
+    """
+    lines = _outline(mask)
+    if not len(lines):
+        return []
+    faces = shapely.get_parts(shapely.polygonize(shapely.linestrings(lines)))
+    x, y = _first_cells(faces)
+    # The faces between the lines are regions and the holes in them.
+    return list(faces[mask[y, x]])
+
+
+def _outline(mask: NDArray[np.bool_]) -> Corners:
+    """Give all straight pieces of outline, from one corner to the next."""
+    padded = np.pad(mask, 1)
+    across = padded[1:] != padded[:-1]
+    down = padded[:, 1:] != padded[:, :-1]
+    # A line of cell borders crosses another at a corner; there both are cut.
+    corner = (across[:, 1:] | across[:, :-1]) & (down[1:] | down[:-1])
+    rows = _pieces(across[:, 1:-1], corner)
+    columns = _pieces(down[1:-1].T, corner.T)
+    return np.concatenate([rows, columns[..., ::-1]])
+
+
+def _pieces(borders: NDArray[np.bool_], corner: NDArray[np.bool_]) -> Corners:
+    """Join the borders along each line to pieces that end at corners."""
+    first = np.argwhere(borders & corner[:, :-1])
+    last = np.argwhere(borders & corner[:, 1:])
+    last[:, 1] += 1
+    return np.stack([first, last], axis=1)[..., ::-1]
+
+
+def _first_cells(faces: NDArray[np.object_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give a cell inside each polygon, `x` and `y`: below its uppermost, leftmost corner."""
+    ends, owner = shapely.get_coordinates(shapely.get_exterior_ring(faces), return_index=True)
+    order = np.lexsort((ends[:, 0], ends[:, 1], owner))
+    _, first = np.unique(owner[order], return_index=True)
+    x, y = ends[order[first]].astype(np.int64).T
+    return x, y

@@ -14,7 +14,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import cell_count, map_offset, map_positions
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.map_data import Block, MapHeader
 
 BLOCK_PIXELS = 2048
 """Edge of a block in image pixels, where the limits of cells allow."""
@@ -25,15 +25,6 @@ GROUP = 2
 MAX_STRIDE = 64
 
 Region = tuple[slice, slice]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A rectangle of cells on one plane: `rows` and `columns` count cells of the map."""
-
-    index: tuple[int, ...]
-    rows: slice
-    columns: slice
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,16 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 
+BLOCK = 1024
+"""Edge of the blocks, in cells, that are held at once."""
 
-class MapHeader(BaseModel):
+
+class MapHeader(BaseModel, frozen=True, extra="forbid"):
     """Everything about a map but its cells.
 
     Attributes
@@ -38,8 +41,6 @@ class MapHeader(BaseModel):
     provenance
         What made the map: model, image, software; free form, JSON.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     shape: tuple[int, ...] = Field(min_length=2)
     scale: tuple[float, ...]
@@ -71,13 +72,27 @@ class MapData:
             _check_cells(self.probabilities, full, "float16", "probabilities")
 
 
-def blocks(shape: Sequence[int], edge: int) -> Iterator[tuple[tuple[int, ...], slice, slice]]:
-    """Cut the last two axes into squares; give index of the plane, rows, columns of each."""
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of cells on one plane: `rows` and `columns` count cells of the map."""
+
+    index: tuple[int, ...]
+    rows: slice
+    columns: slice
+
+    @property
+    def place(self) -> Any:
+        """Index of its cells in the class map; in the probabilities after one for the class."""
+        return (*self.index, self.rows, self.columns)
+
+
+def blocks(shape: Sequence[int], edge: int) -> Iterator[Block]:
+    """Cut the last two axes into squares, plane by plane and row by row."""
     height, width = shape[-2:]
     for index in np.ndindex(*shape[:-2]):
         for top, left in product(range(0, height, edge), range(0, width, edge)):
             rows = slice(top, min(top + edge, height))
-            yield index, rows, slice(left, min(left + edge, width))
+            yield Block(index, rows, slice(left, min(left + edge, width)))
 
 
 def _check_cells(cells: Any, shape: tuple[int, ...], dtype: str, what: str) -> None:

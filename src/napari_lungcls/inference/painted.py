@@ -11,13 +11,9 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference.map_data import MapData, MapHeader, blocks
-from napari_lungcls.inference.saving import save_map
-from napari_lungcls.inference.stores import TIFF
+from napari_lungcls.inference.formats import open_stored, save_map
+from napari_lungcls.inference.map_data import BLOCK, Block, MapData, MapHeader, blocks
 from napari_lungcls.utils.memory import scratch
-
-BLOCK = 1024
-"""Edge of the blocks, in cells, that are held at once."""
 
 
 class PaintedMap(MapData):
@@ -80,8 +76,8 @@ class PaintedMap(MapData):
             When a cell holds a class that the scheme does not have.
         """
         counts = np.zeros(256, np.int64)
-        for index, rows, columns in blocks(self.header.shape, BLOCK):
-            cells = np.asarray(self.classes[(*index, rows, columns)])
+        for block in blocks(self.header.shape, BLOCK):
+            cells = np.asarray(self.classes[block.place])
             counts += np.bincount(cells.ravel(), minlength=256)
         names = self.scheme.names
         if counts[len(names) + 1 :].any():
@@ -151,20 +147,7 @@ def read_map(path: str | os.PathLike[str]) -> PaintedMap:
     >>> np.asarray(painted.classes[:2, :2]).dtype
     dtype('uint8')
     """
-    from napari_lungcls.inference.reading import read_tiff, read_zarr
-
-    source = os.fspath(path)
-    target = Path(path)
-    if not target.exists():
-        raise InputError(f"{source}: there is no such map; check the path")
-    if target.is_dir():
-        data = read_zarr(target, source)
-    elif target.suffix.lower() in TIFF:
-        data = read_tiff(target, source)
-    else:
-        raise InputError(
-            f"{source}: is no painted map, which is an .ome.zarr folder or .ome.tif file"
-        )
+    data = open_stored(path)
     return PaintedMap(data.classes, data.probabilities, data.header)
 
 
@@ -191,19 +174,15 @@ class MemoryStore:
 
     def write(
         self,
-        index: tuple[int, ...],
-        rows: slice,
-        columns: slice,
+        block: Block,
         classes: NDArray[np.uint8],
         probabilities: NDArray[np.float16] | None = None,
-        *,
-        complete: bool = True,
+        **_: bool,
     ) -> None:
         """Take one block: `classes` is `(h, w)`, `probabilities` `(k, h, w)`."""
-        place = (*index, rows, columns)
-        self.map.classes[place] = classes
+        self.map.classes[block.place] = classes
         if self.map.probabilities is not None and probabilities is not None:
-            self.map.probabilities[(slice(None), *place)] = probabilities
+            self.map.probabilities[(slice(None), *block.place)] = probabilities
 
     def finish(self) -> None:
         """Do nothing: what is written is there."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from napari_lungcls.images.geometry import STAGE_STRIDES, to_zoomed
 from napari_lungcls.images.pyramid import BlockCache, ZoomedPlane
 from napari_lungcls.images.stack import Plane
-from napari_lungcls.inference.grid import Block, MapGrid
+from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.map_data import Block
 from napari_lungcls.inference.tiles import Positions, Span, StageCells, region_cells, tile_places
 from napari_lungcls.network.engines import Painting
 from napari_lungcls.network.engines.protocol import Term

@@ -7,16 +7,15 @@ import json
 import math
 import os
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from napari_lungcls.inference.cells import UNFINISHED
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.map_data import Block, MapHeader
 
 _DONE, _OPEN = b"1", b"0"
 
@@ -34,7 +33,7 @@ def record_file(target: Path) -> Path:
     return target.with_name(f".{target.name}.{UNFINISHED}")
 
 
-class Order(BaseModel):
+class Order(BaseModel, frozen=True, extra="forbid"):
     """What was asked for when a painting began.
 
     Attributes
@@ -50,8 +49,6 @@ class Order(BaseModel):
     replaces
         Whether it may replace an older output.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     header: MapHeader
@@ -70,9 +67,10 @@ class Order(BaseModel):
         """Number of all blocks."""
         return math.prod(self.blocks)
 
-    def number(self, index: Sequence[int], rows: slice, columns: slice) -> int:
+    def number(self, block: Block) -> int:
         """Give the number of a block, counted plane by plane and row by row."""
-        place = (*index, rows.start // self.chunk, columns.start // self.chunk)
+        rows, columns = block.rows.start // self.chunk, block.columns.start // self.chunk
+        place = (*block.index, rows, columns)
         return int(np.ravel_multi_index(place, self.blocks))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from napari_lungcls.inference import record
 from napari_lungcls.inference.cells import UNFINISHED
 from napari_lungcls.inference.grid import MapGrid
 from napari_lungcls.inference.map_data import MapHeader
-from napari_lungcls.inference.reading import read_document
 from napari_lungcls.inference.record import Order
 from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.run_identity import (
@@ -63,7 +63,9 @@ class UnfinishedPainting:
         )
 
 
-def find_unfinished(target: Path) -> UnfinishedPainting | None:
+def find_unfinished(
+    target: Path, read_document: Callable[[Path], Any]
+) -> UnfinishedPainting | None:
     """Look for an unfinished painting of an output, beside it and in it."""
     aside = record.hidden_folder(target).is_dir()
     if aside and (found := record.Record.find(record.record_file(target))) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -15,18 +16,27 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.inference.damage import Damage, Painted, complaint, paint_readable
-from napari_lungcls.inference.grid import Block, InView, MapGrid, nearest_first, with_next
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.damage import (
+    BlockReport,
+    Damage,
+    Painted,
+    complaint,
+    paint_readable,
+)
+from napari_lungcls.inference.grid import InView, MapGrid, nearest_first, with_next
+from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.inference.painted import MemoryStore, PaintedMap
 from napari_lungcls.inference.painter import Painter
-from napari_lungcls.inference.stores import MapStore
+from napari_lungcls.inference.store_base import BlockStore
 from napari_lungcls.network.compatibility import check_image
 from napari_lungcls.network.engines import Painting
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.utils.memory import give_back
 from napari_lungcls.utils.printable import printable
+
+MapStore = MemoryStore | BlockStore
+"""Takes the blocks of one map, in any order; see `BlockStore`."""
 
 
 class BackgroundWriter:
@@ -65,13 +75,7 @@ class BackgroundWriter:
         """
         self.wait()
         self._writing = self._thread.submit(
-            self._store.write,
-            block.index,
-            block.rows,
-            block.columns,
-            classes,
-            probabilities,
-            complete=complete,
+            self._store.write, block, classes, probabilities, complete=complete
         )
 
     def wait(self) -> None:
@@ -135,6 +139,79 @@ class PaintingProgress:
     remaining: float | None
     map: PaintedMap | None
     damage: Damage = field(default_factory=dict)
+
+
+class BlockTally:
+    """Counts the blocks of a painting, and ends it.
+
+    Parameters
+    ----------
+    grid, store
+        The map.
+    todo
+        Blocks that are to be painted; the others are there already.
+
+    Attributes
+    ----------
+    done
+        Blocks painted so far.
+    filled
+        The map where it can be read meanwhile.
+    """
+
+    def __init__(self, grid: MapGrid, store: MapStore, todo: int) -> None:
+        self._grid, self._store, self._todo = grid, store, todo
+        self._before = grid.block_count - todo
+        self._began = time.perf_counter()
+        self._damage: Damage = {}
+        self._blind, self._seen = 0, self._before > 0
+        self.done = 0
+        self.filled = store.map if isinstance(store, MemoryStore) else None
+
+    def start(self) -> PaintingProgress:
+        """Give the progress before the first block."""
+        return PaintingProgress(self._before, self._grid.block_count, None, 0.0, None, self.filled)
+
+    def add(self, block: Block, report: BlockReport) -> PaintingProgress:
+        """Count a block, and give the progress with it."""
+        self.done += 1
+        self._blind += report.blind
+        self._seen = self._seen or report.seen
+        self._damage = self._damage | report.damage
+        seconds = time.perf_counter() - self._began
+        left = seconds / self.done * (self._todo - self.done)
+        done, total = self._before + self.done, self._grid.block_count
+        return PaintingProgress(done, total, block, seconds, left, self.filled, self._damage)
+
+    def conclude(self) -> bool:
+        """Finish the map, say what it lacks, and tell whether every block had its turn."""
+        source, complete = self._grid.stack.source, self.done == self._todo
+        if complete and self._damage and not self._seen:
+            raise InputError(f"{source}: {next(iter(self._damage.values()))}")
+        if complete:
+            self._store.finish()
+        else:
+            self._store.abandon(keep=True)
+        if self._blind:
+            warnings.warn(
+                f"{source} holds NaN or infinite values; {self._blind} cells that see them "
+                "are not painted",
+                LungclsWarning,
+                stacklevel=3,
+            )
+        if self._damage:
+            warnings.warn(complaint(source, self._damage), LungclsWarning, stacklevel=3)
+        return complete
+
+
+@contextlib.contextmanager
+def kept_or_abandoned(store: MapStore) -> Iterator[None]:
+    """Abandon a map when painting it fails or is given up."""
+    try:
+        yield
+    except BaseException:
+        store.abandon()
+        raise
 
 
 def map_header(
@@ -212,21 +289,16 @@ def run_painting(
         When cells were left out because the image holds NaN or infinite values there, or
         cannot be read there.
     """
-    finished = False
-    try:
+    with kept_or_abandoned(store):
         zooms = check_image(grid.stack, predictor.document)
         painter = Painter.of(predictor, zooms, painting)
 
         def paint(block: Block, alone: bool) -> Painted:
             return painter.block(grid, block, probabilities=probabilities, alone=alone)
 
-        total = grid.block_count
         todo = list(grid.blocks()) if blocks is None else list(blocks)
-        before = total - len(todo)
-        filled = store.map if isinstance(store, MemoryStore) else None
-        began, done, blind, seen = time.perf_counter(), 0, 0, before > 0
-        damage: Damage = {}
-        yield PaintingProgress(before, total, None, 0.0, None, filled)
+        tally = BlockTally(grid, store, len(todo))
+        yield tally.start()
         with BackgroundWriter(store) as writer, painter:
             for block, after in _ordered(todo, in_view):
                 if cancelled():
@@ -235,26 +307,14 @@ def run_painting(
                     painter.expect(grid, after)
                 cells, found = paint_readable(paint, block, grid.stride)
                 writer.write(block, *cells, complete=not found)
-                if filled is not None:
+                if tally.filled is not None:
                     # A viewer shows this map: report a block only when it is written.
                     writer.wait()
-                if not found:
-                    blind += int((cells[0] == 0).sum())
-                seen = seen or not found or bool(cells[0].any())
-                damage = damage | found
-                done += 1
-                if done % TIDY == 1:
+                progress = tally.add(block, BlockReport.of(cells[0], found))
+                if tally.done % TIDY == 1:
                     give_back()
-                seconds = time.perf_counter() - began
-                left = seconds / done * (len(todo) - done)
-                yield PaintingProgress(before + done, total, block, seconds, left, filled, damage)
-        complete = done == len(todo)
-        conclude(grid, store, complete=complete, blind=blind, damage=damage, seen=seen)
-        finished = True
-        return complete
-    finally:
-        if not finished:
-            store.abandon()
+                yield progress
+        return tally.conclude()
 
 
 def _ordered(blocks: list[Block], in_view: InView | None) -> Iterator[tuple[Block, Block | None]]:
@@ -264,38 +324,3 @@ def _ordered(blocks: list[Block], in_view: InView | None) -> Iterator[tuple[Bloc
     else:
         for block in nearest_first(blocks, in_view):
             yield block, None
-
-
-def conclude(
-    grid: MapGrid, store: MapStore, *, complete: bool, blind: int, damage: Damage, seen: bool
-) -> None:
-    """Finish a map and say what it lacks.
-
-    Parameters
-    ----------
-    grid, store
-        The map.
-    complete
-        Whether every block had its turn.
-    blind
-        Cells that were left out because the image holds no numbers there.
-    damage
-        What of the image could not be read.
-    seen
-        Whether anything at all was painted.
-    """
-    if complete and damage and not seen:
-        raise InputError(f"{grid.stack.source}: {next(iter(damage.values()))}")
-    if complete:
-        store.finish()
-    else:
-        store.abandon(keep=True)
-    if blind:
-        warnings.warn(
-            f"{grid.stack.source} holds NaN or infinite values; {blind} cells that see them "
-            "are not painted",
-            LungclsWarning,
-            stacklevel=3,
-        )
-    if damage:
-        warnings.warn(complaint(grid.stack.source, damage), LungclsWarning, stacklevel=3)

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference import record
 from napari_lungcls.inference.cells import class_axis, class_map_axes
-from napari_lungcls.inference.grid import Block
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.map_data import BLOCK, Block, MapData, MapHeader, blocks
 from napari_lungcls.inference.record import Order, Record, hidden_folder, record_file
 from napari_lungcls.inference.resume import UnfinishedPainting, check_same, find_unfinished
-from napari_lungcls.inference.store_cells import CellArrays, writing
-from napari_lungcls.utils.atomic_write import check_writable, remove_store
+from napari_lungcls.inference.store_cells import CellArrays
+from napari_lungcls.utils.atomic_write import check_writable, remove_store, writing
 from napari_lungcls.utils.locks import Claim, Claimed
+
+Begin = Callable[[int], Callable[[], None]]
+"""Takes the number of steps, and gives what is called after each; that may raise to stop."""
 
 
 class BlockStore(ABC):
@@ -84,7 +86,7 @@ class BlockStore(ABC):
         self._open = True
         try:
             with writing(self.target):
-                found = find_unfinished(self.target)
+                found = find_unfinished(self.target, self.read_document)
                 if found is not None and resume and job is not None:
                     check_same(found.order, job, header, chunk, self.target)
                     self._check_free(None, overwrite=found.published or found.order.replaces)
@@ -133,18 +135,16 @@ class BlockStore(ABC):
         self.cells = CellArrays.open(self.folder, self.header)
         self._record = Record.find(record_file(self.target))
 
-    def left(self, blocks: Iterable[Block]) -> list[Block]:
+    def left(self, todo: Iterable[Block]) -> list[Block]:
         """Give those blocks that are not complete."""
         if self._record is None:
-            return list(blocks)
+            return list(todo)
         done, order = self._record.done, self._record.order
-        return [b for b in blocks if not done[order.number(b.index, b.rows, b.columns)]]
+        return [b for b in todo if not done[order.number(b)]]
 
     def write(
         self,
-        index: tuple[int, ...],
-        rows: slice,
-        columns: slice,
+        block: Block,
         classes: NDArray[np.uint8],
         probabilities: NDArray[np.float16] | None = None,
         *,
@@ -154,9 +154,7 @@ class BlockStore(ABC):
 
         Parameters
         ----------
-        index
-            Position along the axes before `(y, x)`.
-        rows, columns
+        block
             Cells of the map.
         classes
             `(h, w)`, code + 1.
@@ -168,15 +166,55 @@ class BlockStore(ABC):
         if not self._open:
             raise RuntimeError(f"{self.target} is finished and takes no more blocks")
         with writing(self.target):
-            self.cells.write(index, rows, columns, classes, probabilities)
+            self.cells.write(block, classes, probabilities)
         if complete:
-            self.mark(index, rows, columns)
+            self.mark(block)
 
-    def mark(self, index: tuple[int, ...], rows: slice, columns: slice) -> None:
+    def mark(self, block: Block) -> None:
         """Note that a block is complete, whoever wrote it."""
         if self._record is not None:
             with writing(self.target):
-                self._record.mark(self._record.order.number(index, rows, columns))
+                self._record.mark(self._record.order.number(block))
+
+    @classmethod
+    def save(cls, painted: MapData, path: Path, *, overwrite: bool, begin: Begin) -> Path:
+        """Write a whole map, block by block; see `formats.save_map`."""
+        store = cls(path, painted.header, overwrite=overwrite)
+        try:
+            parts = list(blocks(painted.header.shape, BLOCK))
+            tick = begin(len(parts) + store.finishing_steps)
+            for block in parts:
+                cells = painted.probabilities
+                if cells is not None:
+                    cells = np.asarray(cells[(slice(None), *block.place)])
+                store.write(block, np.asarray(painted.classes[block.place]), cells)
+                tick()
+            store.finish(tick)
+        finally:
+            store.abandon()
+        return path
+
+    @staticmethod
+    @abstractmethod
+    def read(target: Path, source: str) -> MapData:
+        """Open a map without reading its cells; errors call it `source`.
+
+        Raises
+        ------
+        InputError
+            When it is damaged, or no map of this program.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def read_document(target: Path) -> Any:
+        """Give what a map says about itself, see `cells.document`; None when there is nothing.
+
+        Raises
+        ------
+        InputError
+            When the file or folder cannot be opened.
+        """
 
     def sweep(self) -> None:
         """Remove what other processes that died left of chunks; nobody may be writing."""

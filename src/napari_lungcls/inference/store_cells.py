@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from napari_lungcls.errors import InputError
 from napari_lungcls.inference.cells import PROBABILITIES, class_axis
-from napari_lungcls.inference.map_data import MapHeader
+from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.utils.atomic_write import remove_store
 
 _CODEC = numcodecs.Blosc(cname="zstd", clevel=3, shuffle=numcodecs.Blosc.SHUFFLE)
@@ -41,18 +39,6 @@ def create(group: zarr.Group, name: str, shape: Sequence[int], dtype: str, edge:
         fill_value=0,
         chunk_key_encoding={"name": "v2", "separator": "/"},
     )
-
-
-@contextlib.contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Turn a full disk or a lost folder into one line for the user."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{target}: cannot be written ({error.strerror or error}); free space there or "
-            "choose another output"
-        ) from error
 
 
 class CellArrays:
@@ -111,16 +97,11 @@ class CellArrays:
             torn.unlink(missing_ok=True)
 
     def write(
-        self,
-        index: tuple[int, ...],
-        rows: slice,
-        columns: slice,
-        classes: NDArray[np.uint8],
-        probabilities: NDArray[np.float16] | None = None,
+        self, block: Block, classes: NDArray[np.uint8], probabilities: NDArray[np.float16] | None
     ) -> None:
-        """Write one block, see `MapStore.write`."""
-        self.classes[(*index, rows, columns)] = classes
+        """Write one block, see `BlockStore.write`."""
+        self.classes[block.place] = classes
         if self.probabilities is not None and probabilities is not None:
-            place: list[int | slice] = [*index, rows, columns]
+            place = list(block.place)
             place.insert(class_axis(self.header), slice(None))
             self.probabilities[tuple(place)] = probabilities

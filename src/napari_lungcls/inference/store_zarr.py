@@ -15,19 +15,25 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from napari_lungcls.errors import InputError
+from napari_lungcls.images.axes import LazyView
 from napari_lungcls.images.pixel_size import ngff_name
+from napari_lungcls.images.readers.zarr import child, open_node
 from napari_lungcls.inference.cells import (
     NAMESPACE,
     PROBABILITIES,
+    class_axis,
     class_map_axes,
     document,
+    parse_document,
     probability_axes,
+    stored_map,
 )
-from napari_lungcls.inference.map_data import MapHeader, blocks
+from napari_lungcls.inference.map_data import MapData, MapHeader, blocks
 from napari_lungcls.inference.record import Record, record_file
 from napari_lungcls.inference.resume import UnfinishedPainting
 from napari_lungcls.inference.store_base import BlockStore
-from napari_lungcls.inference.store_cells import create
+from napari_lungcls.inference.store_cells import FIRST, create
 from napari_lungcls.utils.atomic_write import remove_store
 from napari_lungcls.utils.printable import printable
 
@@ -41,7 +47,7 @@ Halve = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 class ZarrStore(BlockStore):
-    """Writes a map as OME-Zarr; see `BlockStore`.
+    """Writes and reads a map as OME-Zarr; see `BlockStore`.
 
     The root is the class map as a multiscale label image: uint8, 0 = not painted, colours
     and names of the classes under `image-label`. The group `probabilities` is a multiscale
@@ -53,6 +59,28 @@ class ZarrStore(BlockStore):
         """Number of blocks of all coarser levels."""
         arrays = [a for a in (self.cells.classes, self.cells.probabilities) if a is not None]
         return sum(_count(shape, self.chunk) for a in arrays for shape in _coarser(a.shape))
+
+    @staticmethod
+    def read(target: Path, source: str) -> MapData:
+        """Open the folder; see `BlockStore`."""
+        node = open_node(target, source)
+        header = parse_document(node.attrs.asdict().get(NAMESPACE), source)
+        if not isinstance(node, zarr.Group):
+            raise InputError(f"{source}: is no painted map; paint one with `lungcls paint`")
+        classes, probabilities = LazyView(child(node, FIRST, zarr.Array, source), source), None
+        if header.probabilities:
+            inner = child(node, PROBABILITIES, zarr.Group, source)
+            stored = child(inner, FIRST, zarr.Array, source)
+            order = list(range(len(stored.shape)))
+            if len(order) == len(header.shape) + 1:
+                order.insert(0, order.pop(class_axis(header)))
+            probabilities = LazyView(stored, source, order)
+        return stored_map(classes, probabilities, header, source)
+
+    @staticmethod
+    def read_document(target: Path) -> Any:
+        """Give the attribute of the group; see `BlockStore`."""
+        return open_node(target, str(target)).attrs.asdict().get(NAMESPACE)
 
     def _publish(self, left: dict[str, Any] | None, tick: Callable[[], None]) -> None:
         header, name = self.header, printable(self.target.name).split(".")[0]
@@ -119,11 +147,11 @@ def add_levels(
     count = 1
     for shape in _coarser(first.shape):
         coarser = create(group, str(count), shape, level.dtype.str, edge)
-        for index, rows, columns in blocks(shape, edge):
-            y, x = slice(2 * rows.start, 2 * rows.stop), slice(2 * columns.start, 2 * columns.stop)
-            region = np.asarray(level[(*index, y, x)])
+        for block in blocks(shape, edge):
+            y, x = (slice(2 * s.start, 2 * s.stop) for s in (block.rows, block.columns))
+            region = np.asarray(level[(*block.index, y, x)])
             if region.any():
-                coarser[(*index, rows, columns)] = halve(region)
+                coarser[block.place] = halve(region)
             tick()
         level, count = coarser, count + 1
     return count

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,11 +88,11 @@ def painting_steps(
             counts = np.zeros(len(painted.scheme) + 1, np.int64)
             top = scratch(painted.header.shape, np.float16) if confidence else None
         if (block := progress.block) is not None:
-            place: Any = (*block.index, block.rows, block.columns)
-            values = painted.classes[place].ravel()
+            values = painted.classes[block.place].ravel()
             counts = counts + np.bincount(values, minlength=len(counts))
             if top is not None:
-                top[place] = painted.probabilities[(slice(None), *place)].max(axis=0)
+                cells = painted.probabilities[(slice(None), *block.place)]
+                top[block.place] = cells.max(axis=0)
         last = PaintingStep(progress.done, progress.total, progress.remaining, painted, top, counts)
         yield last
         if progress.block is None:

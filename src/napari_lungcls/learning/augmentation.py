@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.geometry import middle
+from napari_lungcls.images.geometry import is_in_square, middle
 from napari_lungcls.learning.augmentation_bending import random_bend
 from napari_lungcls.learning.augmentation_colour import (
     random_light,
@@ -280,7 +280,7 @@ def augmented(
         strength = per_zoom(rngs["noise"].uniform(0, settings.noise, (n,)), settings.zooms)
         pixels = noisy(pixels, strength, std, rngs["noise"])
     places = places_in_tiles(crops, pose, size)
-    inside = ((places[:, 0] > -0.5) & (places[:, 0] < size - 0.5)).all(axis=1)
+    inside = is_in_square(places[:, 0], size)
     factors = drop_zooms(n, zooms, settings.zoom_dropout, rng)[crops.owner[inside]]
     tiles = Tiles(
         _as_stored(pixels, normalisation.dtype), crops.owner[inside], places[inside],

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.geometry import middle, to_image
+from napari_lungcls.images.geometry import is_in_square, middle, to_image
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.augmentation import (
@@ -174,7 +174,7 @@ def _untouched(crops: Crops, size: int) -> tuple[Tiles, Rows]:
     """Give the middles of crops as they are."""
     still = right_pose(0, len(crops.pixels))
     places = places_in_tiles(crops, still, size)
-    inside = ((places[:, 0] > -0.5) & (places[:, 0] < size - 0.5)).all(1)
+    inside = is_in_square(places[:, 0], size)
     tiles = Tiles(posed(crops.pixels, still, size), crops.owner[inside], places[inside])
     return tiles, crops.rows[inside]
 

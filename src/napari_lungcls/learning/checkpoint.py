@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.progress import Tally
+from napari_lungcls.learning.progress import EpochRecord, Tally
 from napari_lungcls.learning.trainer import Trainer, TrainerState
 from napari_lungcls.run_identity import difference
 from napari_lungcls.utils.atomic_write import replace_synced
@@ -34,7 +33,7 @@ Arrays = dict[str, NDArray[Any]]
 logger = logging.getLogger(__name__)
 
 
-class CheckpointDocument(BaseModel):
+class CheckpointDocument(BaseModel, extra="forbid"):
     """What a checkpoint says beside its arrays.
 
     Attributes
@@ -48,8 +47,6 @@ class CheckpointDocument(BaseModel):
     standing
         Of the part in progress, as `TrainerState`.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     version: int = 1
     fingerprint: dict[str, Any]

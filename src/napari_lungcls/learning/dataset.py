@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.geometry import middle, reflect, to_image, to_zoomed
+from napari_lungcls.images.geometry import is_in_square, middle, reflect, to_image, to_zoomed
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pyramid import BlockCache, ZoomedPlane
 from napari_lungcls.images.stack import ImageStack, stack_dtype
@@ -141,7 +141,7 @@ class PointSet:
         planes, coordinates = self.layout.planes[side.rows], self._levels(side.rows)[:, 0]
         for i, region in enumerate(regions):
             at = coordinates - corners[i, 0]
-            here = (planes == region.plane) & (at > -0.5).all(1) & (at < edge - 0.5).all(1)
+            here = (planes == region.plane) & is_in_square(at, edge)
             found = side.rows[here]
             # Where tissue is reflected, a point of another region may seem to lie inside.
             found = found[region.contains(self.layout.coordinates[found])]

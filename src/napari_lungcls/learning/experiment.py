@@ -14,10 +14,9 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.learning.checkpoint import Checkpoint
 from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.held_out import HeldOut, evaluate_held_out
-from napari_lungcls.learning.history import EpochRecord
 from napari_lungcls.learning.initialization import Initialization, continue_network, start_network
 from napari_lungcls.learning.linear_probe import fit_linear_probe, poses_for
-from napari_lungcls.learning.progress import Clock, TrainingProgress
+from napari_lungcls.learning.progress import Clock, EpochRecord, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, nobody
 from napari_lungcls.learning.trainer import Logits, Trainer, TrainingPart, logits_of

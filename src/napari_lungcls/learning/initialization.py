@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
+from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.learning.augmentation import check_changes
@@ -168,7 +169,6 @@ def start_network(
     classes: int,
     dtype: str,
     origin: Initialization,
-    seed: int | None = None,
 ) -> Engine:
     """Build the network of a training, ready for its first step.
 
@@ -182,8 +182,6 @@ def start_network(
         Type of the images.
     origin
         What to start from.
-    seed
-        Of the first parameters; that of the settings if not given.
 
     Raises
     ------
@@ -196,8 +194,7 @@ def start_network(
     else:
         scale = normalisation_of(examples, train, dtype, imagenet=origin.weights is not None)
         spec = _spec(settings, classes, scale)
-    chosen = settings.seed if seed is None else seed
-    engine = create_engine(settings.engine, spec, device=settings.device, seed=chosen)
+    engine = create_engine(settings.engine, spec, device=settings.device, seed=settings.seed)
     if origin.model is not None:
         engine.load(origin.model[1])
     elif origin.weights is not None:
@@ -231,8 +228,7 @@ def _spec(settings: TrainingSettings, classes: int, scale: Normalisation) -> Net
     try:
         return NetworkSpec(classes=classes, normalisation=scale, **shape)
     except ValidationError as error:
-        reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise InputError(f"these settings make no network: {reason}") from error
+        raise InputError(f"these settings make no network: {one_line(error)}") from error
 
 
 def _fitting(weights: PretrainedWeights, engine: Engine) -> State:

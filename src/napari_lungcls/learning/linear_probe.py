@@ -14,8 +14,7 @@ from scipy.special import log_softmax
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.augmentation import places_in_tiles, posed, right_pose
 from napari_lungcls.learning.examples import Crops, Examples
-from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.progress import Clock, TrainingProgress
+from napari_lungcls.learning.progress import Clock, EpochRecord, TrainingProgress
 from napari_lungcls.learning.sampler import class_weights
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Rows

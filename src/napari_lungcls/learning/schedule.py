@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from napari_lungcls.evaluation.intervals import standard_error
-from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.progress import EpochRecord
 from napari_lungcls.learning.settings import TrainingSettings
 
 

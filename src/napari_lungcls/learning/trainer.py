@@ -14,8 +14,7 @@ from scipy.special import log_softmax
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.augmentation import augmented, crop_edge
 from napari_lungcls.learning.examples import Examples, Side
-from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.progress import Clock, Tally, TrainingProgress
+from napari_lungcls.learning.progress import Clock, EpochRecord, Tally, TrainingProgress
 from napari_lungcls.learning.sampler import class_weights, draw_epoch
 from napari_lungcls.learning.schedule import BestEpoch, learning_rate
 from napari_lungcls.learning.settings import TrainingSettings

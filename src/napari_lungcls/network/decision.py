@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,3 +44,11 @@ def predicted_class(
     # As Python numbers compare: float16 and float32 must not round the threshold first.
     second: NDArray[np.float64] = values.take(1, axis=axis).astype(np.float64)
     return (second >= threshold).astype(np.intp)
+
+
+def predicted_counts(
+    probabilities: ArrayLike, names: Sequence[str], threshold: float | None = None
+) -> dict[str, int]:
+    """Count the points `(n, k)` that are predicted to be each class; see `predicted_class`."""
+    counts = np.bincount(predicted_class(probabilities, threshold), minlength=len(names))
+    return dict(zip(names, counts.tolist(), strict=True))

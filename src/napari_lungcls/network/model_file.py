@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -21,7 +21,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
-from napari_lungcls.utils.atomic_write import atomic_write
+from napari_lungcls.utils.atomic_write import atomic_write, writing
 
 FORMAT_VERSION = 2
 """Version of the document; a reader refuses newer ones. Networks of version 1 were trained on
@@ -39,7 +39,7 @@ def software_versions() -> dict[str, str]:
     return found
 
 
-class ModelDocument(BaseModel):
+class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False):
     """The JSON document in a model file.
 
     Attributes
@@ -82,8 +82,6 @@ class ModelDocument(BaseModel):
     created
         ISO 8601, UTC.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     format_version: int = Field(default=FORMAT_VERSION, strict=True, ge=1)
     network: NetworkSpec
@@ -134,13 +132,8 @@ def write_model(
     metadata = {METADATA_KEY: document.model_dump_json()}
     # Arrays in another order of memory would be written as if they were in C order.
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
-    try:
-        with atomic_write(target) as aside:
-            save_file(arrays, aside, metadata=metadata)
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"{target}: cannot be written ({error}); free space there or choose another output"
-        ) from error
+    with writing(target, SafetensorError), atomic_write(target) as aside:
+        save_file(arrays, aside, metadata=metadata)
     return target
 
 

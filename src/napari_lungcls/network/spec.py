@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import STAGE_STRIDES, cell_count
@@ -28,7 +28,7 @@ IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 """Standard deviation that belongs to `IMAGENET_MEAN`."""
 
 
-class Normalisation(BaseModel):
+class Normalisation(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """How intensities become what the network reads: `(intensity − mean) / std`.
 
     Attributes
@@ -39,8 +39,6 @@ class Normalisation(BaseModel):
         The type of the images that these numbers were taken from; an image of another
         type has other intensities and cannot be read by the model.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     mean: Triple
     std: Triple
@@ -68,7 +66,7 @@ class Normalisation(BaseModel):
             )
 
 
-class NetworkSpec(BaseModel):
+class NetworkSpec(BaseModel, frozen=True, extra="forbid"):
     """Shape of a network: a ResNet-18 backbone, read at several zooms and stages, and its heads.
 
     `summed(p) = b + Σ_zoom Σ_stage W[zoom, stage] · F_stage(level_zoom)(p / zoom)`; with a
@@ -96,8 +94,6 @@ class NetworkSpec(BaseModel):
     normalisation
         How intensities are scaled.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     zooms: tuple[int, ...] = (1,)
     tile: int = Field(default=256, ge=16, le=1024)

@@ -22,7 +22,7 @@ from napari_lungcls.annotation.schemes import MAX_CLASSES
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.damage import READ_ERRORS
 from napari_lungcls.images.stack import stack_dtype
-from napari_lungcls.patch_datasets.dataset import Step
+from napari_lungcls.utils.progress import Step
 
 RUN_BYTES = 2**21
 """Bytes of neighbouring patches that are read together, if the file does not say how many."""

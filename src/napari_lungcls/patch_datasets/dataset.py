@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +35,6 @@ _ROLES: dict[str, Role] = {
 
 PART_NAMES = tuple(_ROLES)
 """Words by which files and folders say what they are for."""
-
-
-class Step(NamedTuple):
-    """How far the opening of files is."""
-
-    done: int
-    total: int
-    words: str
 
 
 class Pixels(Protocol):
@@ -224,10 +216,6 @@ class PatchData:
                 f"{self.source} has no part {role!r}, but {known}", suggestion={"part": "all"}
             )
         return PatchData(chosen)
-
-    def without_roles(self) -> PatchData:
-        """Return the same patches without what they are for."""
-        return PatchData([replace(part, role="") for part in self.parts])
 
 
 def scheme_of(labels: Iterable[str]) -> ClassScheme:

@@ -28,7 +28,7 @@ from napari_lungcls.images.pyramid import BlockCache, read_windows
 from napari_lungcls.images.stack import stack_dtype
 from napari_lungcls.learning.audit_points import without_audit
 from napari_lungcls.learning.point_index import check_pairs
-from napari_lungcls.patch_datasets.dataset import Step, scheme_of
+from napari_lungcls.patch_datasets.dataset import scheme_of
 from napari_lungcls.patch_datasets.manifests import (
     GROUP,
     LIST_SUFFIX,
@@ -38,9 +38,9 @@ from napari_lungcls.patch_datasets.manifests import (
     SOURCE,
 )
 from napari_lungcls.patch_datasets.settings import LARGEST, SMALLEST
-from napari_lungcls.utils.atomic_write import atomic_write, check_writable
+from napari_lungcls.utils.atomic_write import atomic_write, check_writable, writing
 from napari_lungcls.utils.printable import printable
-from napari_lungcls.utils.progress import exhaust
+from napari_lungcls.utils.progress import Step, exhaust
 
 Format = Literal["hdf5", "npz", "folder", "manifest", "lst"]
 BATCH = 128
@@ -156,12 +156,8 @@ def exporting(
     content = PatchContent(
         codes, scheme.names, size, stack_dtype(pairs[0][0].dtype), _groups(pairs), compress
     )
-    try:
+    with writing(out):
         paths = yield from WRITERS[kind](Path(out), content, _patches(pairs, size, cancelled))
-    except OSError as error:
-        raise InputError(
-            f"{out}: cannot be written ({error}); free space there or choose another output"
-        ) from error
     return Exported(paths, len(codes), scheme)
 
 

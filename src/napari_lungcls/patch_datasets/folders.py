@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,11 @@ import numpy as np
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.opening import PICTURES, TIFF
-from napari_lungcls.patch_datasets.dataset import Part, Role, Step, role_of
+from napari_lungcls.patch_datasets.dataset import Part, Role, role_of
 from napari_lungcls.patch_datasets.pictures import opened_pictures
+from napari_lungcls.utils.humanize import listing
 from napari_lungcls.utils.printable import printable
+from napari_lungcls.utils.progress import Step
 
 SUFFIXES = (*PICTURES, *TIFF)
 _HIDDEN = ("__macosx", "@eadir", "$recycle.bin", "system volume information",
@@ -25,7 +27,6 @@ _HIDDEN = ("__macosx", "@eadir", "$recycle.bin", "system volume information",
 _SIDECARS = (".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml", ".md", ".html", ".log",
              ".py", ".ipynb", ".xlsx", ".pdf")  # fmt: skip
 """What lies beside pictures and never is one."""
-_MOST_NAMES = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +146,8 @@ def _parts_of(tree: Tree) -> list[Tree]:
     others = [folder for folder in tree.full if folder not in parts]
     if not parts or not others:
         return parts
-    names = names_of(folder.name for folder in others)
-    called = names_of(folder.name for folder in parts)
+    names = listing(folder.name for folder in others)
+    called = listing(folder.name for folder in parts)
     if any(part.full for part in parts):
         raise InputError(
             f"{tree.path}: has {called} for parts of a data set, and {names} beside; move "
@@ -170,18 +171,18 @@ def _check_depth(tree: Tree) -> None:
         if not role_of(only.name):
             raise InputError(
                 f"{tree.path}: holds only {only.name}, which holds "
-                f"{names_of(folder.name for folder in only.full)}; give {only.path}"
+                f"{listing(folder.name for folder in only.full)}; give {only.path}"
             )
     elif len(inner) == 1 and inner[0].parts[0].full:
         raise InputError(
-            f"{inner[0].path}: has the folders {names_of(part.name for part in inner[0].parts)}; "
+            f"{inner[0].path}: has the folders {listing(part.name for part in inner[0].parts)}; "
             f"give {inner[0].path} in place of {tree.path}"
         )
     elif inner:
         part = inner[0].parts[0]
         raise InputError(
-            f"{tree.path}: the class folders {names_of(folder.name for folder in inner)} hold "
-            f"{names_of(part.name for part in inner[0].parts)}; put the parts above the classes, "
+            f"{tree.path}: the class folders {listing(folder.name for folder in inner)} hold "
+            f"{listing(part.name for part in inner[0].parts)}; put the parts above the classes, "
             f"{tree.path / part.name / inner[0].name} in place of {part.path}"
         )
 
@@ -227,7 +228,7 @@ def _compare_classes(tree: Tree, parts: list[Part]) -> None:
             case = {name.casefold() for name in ours} == {name.casefold() for name in theirs}
             warnings.warn(
                 f"{tree.path}: {Path(first.source).name} and {Path(part.source).name} have other "
-                f"classes, {names_of(sorted(differing))} {'by case' if case else 'in one'} only",
+                f"classes, {listing(sorted(differing))} {'by case' if case else 'in one'} only",
                 LungclsWarning,
                 stacklevel=2,
             )
@@ -239,7 +240,7 @@ def _say_what_is_left(tree: Tree, loose: Collection[Path]) -> None:
     said = []
     if loose:
         said.append(
-            f"{len(loose)} pictures in no class folder ({names_of(path.name for path in loose)})"
+            f"{len(loose)} pictures in no class folder ({listing(path.name for path in loose)})"
         )
     if not set(found) <= {*_SIDECARS}:
         said.append(f"{found.total()} other files ({_counted(found)})")
@@ -250,11 +251,4 @@ def _say_what_is_left(tree: Tree, loose: Collection[Path]) -> None:
 
 
 def _counted(found: Counter[str]) -> str:
-    return names_of(f"{suffix or 'no suffix'} ({count})" for suffix, count in found.most_common())
-
-
-def names_of(words: Iterable[str]) -> str:
-    """List names, but not endlessly."""
-    listed = list(words)
-    more = len(listed) - _MOST_NAMES
-    return ", ".join(listed[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return listing(f"{suffix or 'no suffix'} ({count})" for suffix, count in found.most_common())

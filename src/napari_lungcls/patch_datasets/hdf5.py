@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.tables import column, read_table
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.damage import READ_ERRORS
+from napari_lungcls.images.damage import reading
 from napari_lungcls.images.readers.hdf5 import CACHE_BYTES
 from napari_lungcls.patch_datasets.arrays import (
     ArrayPixels,
@@ -24,8 +24,8 @@ from napari_lungcls.patch_datasets.arrays import (
     as_names,
     unpacked_gzip,
 )
-from napari_lungcls.patch_datasets.dataset import Part, Step, role_within
-from napari_lungcls.utils.locks import why_unreadable
+from napari_lungcls.patch_datasets.dataset import Part, role_within
+from napari_lungcls.utils.progress import Step
 
 SUFFIX = re.compile(r"\.(h5|hdf5)(\.gz)?$", re.IGNORECASE)
 _PAIRED = re.compile(r"(?P<stem>.*)_(?P<which>[xy])(?P<suffix>\.(h5|hdf5)(\.gz)?)$", re.IGNORECASE)
@@ -54,12 +54,8 @@ def read_hdf5(path: Path, *, labelled: bool = True) -> Generator[Step, None, Par
         When the file is damaged, or patches or labels are missing or of the wrong kind.
     """
     with contextlib.ExitStack() as opened:
-        try:
+        with reading(str(path), "is a damaged HDF5 file ({}); copy it again"):
             part = yield from _read(path, labelled, opened)
-        except InputError:
-            raise
-        except READ_ERRORS as error:
-            raise InputError(f"{path}: is a damaged HDF5 file ({error}); copy it again") from error
         weakref.finalize(part.pixels, opened.pop_all().close)
         return part
 
@@ -103,14 +99,8 @@ def _open(path: Path, opened: contextlib.ExitStack) -> Generator[Step, None, h5p
         stream = opened.enter_context((yield from unpacked_gzip(path)))
     elif not path.is_file():
         raise InputError(f"{path}: there is no such file; check the name")
-    try:
+    with reading(str(path), "is not an HDF5 file that can be read ({}); copy it again"):
         return opened.enter_context(h5py.File(stream or path, "r", rdcc_nbytes=CACHE_BYTES))
-    except READ_ERRORS as error:
-        if why := why_unreadable(error):
-            raise InputError(f"{path} {why}") from error
-        raise InputError(
-            f"{path}: is not an HDF5 file that can be read ({error}); copy it again"
-        ) from error
 
 
 def _find(files: Iterable[h5py.File], keys: tuple[str, ...]) -> h5py.Dataset | None:

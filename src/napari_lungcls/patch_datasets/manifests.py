@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_lungcls.annotation.texts import decoded
+from napari_lungcls.annotation.texts import decoded, read_limited
 from napari_lungcls.errors import InputError
 from napari_lungcls.patch_datasets.arrays import as_groups, as_numbers
-from napari_lungcls.patch_datasets.dataset import Part, Step, role_within
+from napari_lungcls.patch_datasets.dataset import Part, role_within
 from napari_lungcls.patch_datasets.pictures import opened_pictures
-from napari_lungcls.utils.locks import why_unreadable
 from napari_lungcls.utils.names import Folder
+from napari_lungcls.utils.progress import Step
 
 MANIFEST_SUFFIXES = (".manifest", ".jsonl")
 LIST_SUFFIX = ".lst"
@@ -119,15 +119,7 @@ def _part(path: Path, pixels: Any, labels: Any, names: Any, paths: list[Path], g
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise InputError(f"{path}: has more than {_LARGEST} bytes; split it")
-        return decoded(path.read_bytes(), path).splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; check the name") from None
-    except OSError as error:
-        why = why_unreadable(error) or f"cannot be read ({error.strerror}); choose a list"
-        raise InputError(f"{path} {why}") from error
+    return decoded(read_limited(path, "list", _LARGEST), path).splitlines()
 
 
 def _entry(line: str, where: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.images.damage import reading
 from napari_lungcls.patch_datasets.arrays import (
     DAMAGED,
     ArrayPixels,
@@ -23,8 +24,8 @@ from napari_lungcls.patch_datasets.arrays import (
     as_names,
     unpacked,
 )
-from napari_lungcls.patch_datasets.dataset import PART_NAMES, Part, Step, role_of, role_within
-from napari_lungcls.utils.locks import why_unreadable
+from napari_lungcls.patch_datasets.dataset import PART_NAMES, Part, role_of, role_within
+from napari_lungcls.utils.progress import Step
 
 _PIXELS = ("x", "images")
 _LABELS = {"x": ("y", "labels"), "images": ("labels", "y")}
@@ -39,6 +40,9 @@ _LOCAL_HEADER = 30
 """Bytes of a zip member's own header before its name; PKWARE's APPNOTE, section 4.3.7."""
 
 ERRORS = (*DAMAGED, ValueError, KeyError, struct.error)
+_BROKEN = (
+    "is not an .npz archive that can be read ({}); copy it again, and save arrays of numbers only"
+)
 
 
 class _Name(NamedTuple):
@@ -73,32 +77,22 @@ def read_npz(path: Path, *, labelled: bool = True) -> Generator[Step, None, list
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; check the name")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _members(path, archive)
-            wanted = [name for name in members if name.key in _PIXELS]
-            if not wanted:
-                raise InputError(
-                    f"{path}: has no array x, images, train_images or x_train, but "
-                    f"{', '.join(_plain(members.values())) or 'nothing'}; name the patches so"
-                )
-            roles = [name.role for name in wanted]
-            if len(set(roles)) < len(roles):
-                both = ", ".join(_plain(members[name] for name in wanted))
-                raise InputError(f"{path}: has several arrays of patches ({both}); keep one")
-            parts = []
-            for name in wanted:
-                parts.append((yield from _part(path, archive, members, name, labelled)))
-            return parts
-    except InputError:
-        raise
-    except ERRORS as error:
-        if why := why_unreadable(error):
-            raise InputError(f"{path} {why}") from error
-        raise InputError(
-            f"{path}: is not an .npz archive that can be read ({error}); copy it again, and save "
-            "arrays of numbers only"
-        ) from error
+    with reading(str(path), _BROKEN, *ERRORS), zipfile.ZipFile(path) as archive:
+        members = _members(path, archive)
+        wanted = [name for name in members if name.key in _PIXELS]
+        if not wanted:
+            raise InputError(
+                f"{path}: has no array x, images, train_images or x_train, but "
+                f"{', '.join(_plain(members.values())) or 'nothing'}; name the patches so"
+            )
+        roles = [name.role for name in wanted]
+        if len(set(roles)) < len(roles):
+            both = ", ".join(_plain(members[name] for name in wanted))
+            raise InputError(f"{path}: has several arrays of patches ({both}); keep one")
+        parts = []
+        for name in wanted:
+            parts.append((yield from _part(path, archive, members, name, labelled)))
+        return parts
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[_Name, str]:

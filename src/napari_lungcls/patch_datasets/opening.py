@@ -15,10 +15,11 @@ from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.pairs import PathLike
 from napari_lungcls.patch_datasets import hdf5, manifests
 from napari_lungcls.patch_datasets.arrays import ArrayPixels, as_labels
-from napari_lungcls.patch_datasets.dataset import Part, PatchData, Step
-from napari_lungcls.patch_datasets.folders import Tree, look_into, names_of, read_folder
+from napari_lungcls.patch_datasets.dataset import Part, PatchData
+from napari_lungcls.patch_datasets.folders import Tree, look_into, read_folder
 from napari_lungcls.patch_datasets.npz import read_npz
-from napari_lungcls.utils.progress import exhaust
+from napari_lungcls.utils.humanize import listing
+from napari_lungcls.utils.progress import Step, exhaust
 
 AnyPatches = PatchData | PathLike | Iterable[PathLike] | NDArray[Any]
 
@@ -142,20 +143,20 @@ def _inside(tree: Tree) -> list[Path] | list[Tree]:
     beside = [folder for folder in tree.full if folder.name not in listed]
     if beside:
         raise InputError(
-            f"{tree.path}: holds pictures in folders ({names_of(f.name for f in beside)}), and "
-            f"{names_of(f.name for f in files)} beside; move the file elsewhere to use the "
+            f"{tree.path}: holds pictures in folders ({listing(f.name for f in beside)}), and "
+            f"{listing(f.name for f in files)} beside; move the file elsewhere to use the "
             f"folders, or give {files[0]} to use that"
         )
     kinds = {_kind(path): path for path in reversed(files)}
     if len(kinds) > 1:
         raise InputError(
             f"{tree.path}: holds data sets of several kinds "
-            f"({names_of(f.name for f in kinds.values())}); give those files that you mean"
+            f"({listing(f.name for f in kinds.values())}); give those files that you mean"
         )
     if tree.files and not listed:
         warnings.warn(
             f"{tree.path}: passed over {len(tree.files)} pictures beside "
-            f"{names_of(f.name for f in files)}",
+            f"{listing(f.name for f in files)}",
             LungclsWarning,
             stacklevel=2,
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.readers.picture import Picture, decode, describe
 from napari_lungcls.patch_datasets.arrays import as_rgb
-from napari_lungcls.patch_datasets.dataset import Step
+from napari_lungcls.utils.progress import Step
 
 MAX_EDGE = 4096
 """Pixels along the longest edge of a patch; larger pictures are images to label points in."""

@@ -23,8 +23,8 @@ from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.network.engines import Engine
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet
-from napari_lungcls.patch_datasets.folders import names_of
-from napari_lungcls.utils.atomic_write import atomic_write
+from napari_lungcls.utils.atomic_write import atomic_write, writing
+from napari_lungcls.utils.humanize import listing
 from napari_lungcls.utils.printable import printable
 
 BATCH = 128
@@ -159,7 +159,7 @@ def write_predictions(
     named = dict.fromkeys(name for part in data.parts for name in part.names or ())
     if unknown := [name for name in named if name not in scheme.names]:
         warnings.warn(
-            f"{data.source}: {names_of(unknown)} are no classes of the model; the table has no "
+            f"{data.source}: {listing(unknown)} are no classes of the model; the table has no "
             "column class",
             LungclsWarning,
             stacklevel=2,
@@ -169,9 +169,6 @@ def write_predictions(
     columns["predicted"] = names[predicted_class(probabilities, threshold)]
     columns |= {f"p_{name}": probabilities[:, k] for k, name in enumerate(scheme.names)}
     target = Path(path)
-    try:
-        with atomic_write(target) as aside:
-            pd.DataFrame(columns).to_csv(aside, index=False)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror}); free space") from error
+    with writing(target), atomic_write(target) as aside:
+        pd.DataFrame(columns).to_csv(aside, index=False)
     return target

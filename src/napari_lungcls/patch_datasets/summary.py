@@ -14,9 +14,10 @@ from sklearn.utils import gen_batches
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet, Step
+from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet
 from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.names import distinct
+from napari_lungcls.utils.progress import Step
 
 LOOKED_AT = 4096
 """Patches of a part whose colours are averaged at most, evenly spread over it."""

@@ -91,10 +91,7 @@ def roc_figure(curves: Sequence[ClassCurves], colors: Mapping[str, str], note: s
         )
     axes.set_xlabel("false positive rate (1 − specificity)", color=INK)
     axes.set_ylabel("true positive rate (recall)", color=INK)
-    if len(curves) <= _MOST_NAMED:
-        _legend(axes, "lower right", "area under the curve")
-    add_note(figure, note)
-    return figure
+    return _finished(figure, len(curves), "lower right", "area under the curve", note)
 
 
 def precision_recall_figure(
@@ -110,10 +107,7 @@ def precision_recall_figure(
         _draw_line(axes, recall, precision, colors, curve.name, k, label)
     axes.set_xlabel("recall", color=INK)
     axes.set_ylabel("precision", color=INK)
-    if len(curves) <= _MOST_NAMED:
-        _legend(axes, "lower left", "average precision")
-    add_note(figure, note)
-    return figure
+    return _finished(figure, len(curves), "lower left", "average precision", note)
 
 
 def counts_figure(
@@ -143,8 +137,7 @@ def counts_figure(
     inks = [colors.get(name, NO_COLOR) for name in names]
     for axes, (part, numbers) in zip(panels, counts.items(), strict=True):
         style(axes)
-        for side in ("top", "right", "bottom"):
-            axes.spines[side].set_visible(False)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.barh(places, numbers, 0.62, color=inks, edgecolor=_GRID, linewidth=0.8)
         total, most = max(1, sum(numbers)), max(1, *numbers)
         for place, number in zip(places, numbers, strict=True):
@@ -178,8 +171,7 @@ def _square() -> tuple[Figure, Axes]:
 def _open(axes: Axes) -> None:
     axes.grid(color=_GRID, alpha=0.3, linewidth=0.6)
     axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_line(
@@ -201,11 +193,15 @@ def _draw_line(
     )  # fmt: skip
 
 
-def _legend(axes: Axes, place: Corner, title: str) -> None:
-    legend = axes.legend(
-        loc=place, frameon=False, fontsize=9, title=title, title_fontsize=9, alignment="left",
-        handlelength=2.6,
-    )  # fmt: skip
-    for text in [*legend.get_texts(), legend.get_title()]:
-        text.set_color(INK)
-        text.set_parse_math(False)
+def _finished(figure: Figure, curves: int, place: Corner, title: str, note: str) -> Figure:
+    """Add a legend, where the lines can be told apart, and the note."""
+    if curves <= _MOST_NAMED:
+        legend = figure.axes[0].legend(
+            loc=place, frameon=False, fontsize=9, title=title, title_fontsize=9, alignment="left",
+            handlelength=2.6,
+        )  # fmt: skip
+        for text in [*legend.get_texts(), legend.get_title()]:
+            text.set_color(INK)
+            text.set_parse_math(False)
+    add_note(figure, note)
+    return figure

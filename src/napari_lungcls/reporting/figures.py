@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import Metrics
-from napari_lungcls.learning.history import TRAINING, VALIDATION, EpochRecord
+from napari_lungcls.learning.progress import TRAINING, VALIDATION, EpochRecord
 from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
@@ -228,8 +228,7 @@ def _draw_curves(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.grid(axis="y", color=_MUTED, alpha=0.35, linewidth=0.6)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _accuracy_floor(history: Sequence[EpochRecord]) -> float:

@@ -8,19 +8,15 @@ import os
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.utils.atomic_write import atomic_write
+from napari_lungcls.utils.atomic_write import write_whole
 
 UNPAINTED = (208, 208, 208)
 
 
-def label_picture(
-    classes: NDArray[np.uint8],
-    scheme: ClassScheme,
-    background: NDArray[np.uint8] | None = None,
-    opacity: float = 0.5,
-) -> NDArray[np.uint8]:
+def label_picture(classes: NDArray[np.uint8], scheme: ClassScheme) -> NDArray[np.uint8]:
     """Colour a class map by its scheme.
 
     Parameters
@@ -29,37 +25,24 @@ def label_picture(
         `(h, w)`, 0 = not painted, code + 1 = class.
     scheme
         The classes and their colours.
-    background
-        Image behind the colours, `(h, w)` or `(h, w, 3)` uint8; it shows alone where
-        nothing is painted. Without it colours are opaque and the rest is light grey.
-    opacity
-        Weight of the colours over `background`, 0 to 1.
 
     Returns
     -------
     array
-        `(h, w, 3)` uint8.
+        `(h, w, 3)` uint8; light grey where nothing is painted.
 
     Raises
     ------
     ValueError
-        When a class is not in the scheme or shapes do not fit.
+        When a class is not in the scheme or the shape does not fit.
     """
     if classes.ndim != 2 or classes.dtype != np.uint8:
         raise ValueError(f"a class map is (h, w) uint8, not {classes.shape} {classes.dtype}")
     if classes.size and int(classes.max()) > len(scheme):
         raise ValueError(f"class {int(classes.max()) - 1} is not among {len(scheme)} classes")
     colors = np.array([UNPAINTED, *(_rgb(color) for color in scheme.colors)], dtype=np.uint8)
-    colored = colors[classes]
-    if background is None:
-        return colored
-    behind = np.repeat(background[..., None], 3, axis=2) if background.ndim == 2 else background
-    if behind.shape != colored.shape or behind.dtype != np.uint8:
-        raise ValueError(
-            f"the background {background.shape} {background.dtype} does not fit {classes.shape}"
-        )
-    mixed = np.rint(opacity * colored + (1 - opacity) * behind.astype(np.float32))
-    return np.where(classes[..., None] > 0, mixed.astype(np.uint8), behind)
+    colored: NDArray[np.uint8] = colors[classes]
+    return colored
 
 
 def downsample_picture(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -100,8 +83,6 @@ def downsample_picture(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint
 
 def png_bytes(picture: NDArray[np.uint8]) -> bytes:
     """Encode a `(y, x, 3)` uint8 picture as PNG."""
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")
     return buffer.getvalue()
@@ -115,8 +96,7 @@ def write_picture(path: str | os.PathLike[str], picture: NDArray[np.uint8]) -> N
     InputError
         When nothing can be written there.
     """
-    with atomic_write(path) as aside:
-        aside.write_bytes(png_bytes(picture))
+    write_whole(path, png_bytes(picture))
 
 
 def data_uri(png: bytes) -> str:

@@ -30,10 +30,10 @@ from napari_lungcls.evaluation.reliability import (
     reliability,
 )
 from napari_lungcls.evaluation.roc_curves import ClassCurves, class_curves
-from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.progress import EpochRecord
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.reporting import curves, figures, mistakes, pictures, tables
-from napari_lungcls.utils.atomic_write import atomic_write, check_writable
+from napari_lungcls.utils.atomic_write import check_writable, write_whole
 from napari_lungcls.utils.humanize import percent
 from napari_lungcls.utils.printable import printable
 
@@ -239,10 +239,10 @@ def write_report(directory: str | os.PathLike[str], report: Report) -> Path:
             f"cannot make the folder {folder} ({error.strerror}); give another one"
         ) from error
     for name, data in content.files.items():
-        _write(folder / name, data)
+        write_whole(folder / name, data)
     index = folder / INDEX
     stale = [name for name in _FIXED if name not in content.files] if index.exists() else []
-    _write(index, printable(text).encode("utf-8"))
+    write_whole(index, printable(text).encode("utf-8"))
     for name in stale:
         (folder / name).unlink(missing_ok=True)
     return index
@@ -431,8 +431,3 @@ def _is_ours(index: Path) -> bool:
             return GENERATOR.encode("ascii") in stream.read(4096)
     except OSError:
         return False
-
-
-def _write(path: Path, content: bytes) -> None:
-    with atomic_write(path) as aside:
-        aside.write_bytes(content)

@@ -10,8 +10,8 @@ from typing import Any
 from napari_lungcls.evaluation.answers import Answers
 from napari_lungcls.evaluation.calibration import Calibration
 from napari_lungcls.evaluation.intervals import wilson
-from napari_lungcls.evaluation.metrics import Metrics
-from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.evaluation.metrics import Metrics, validation_of
+from napari_lungcls.learning.progress import EpochRecord
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.parameters import STAGE_NAMES
 from napari_lungcls.reporting.report import Report, basis_of, write_report
@@ -20,12 +20,6 @@ from napari_lungcls.reporting.report import Report, basis_of, write_report
 def history_of(document: ModelDocument) -> list[EpochRecord]:
     """Return the epochs that a model file remembers."""
     return [EpochRecord(**record) for record in document.history]
-
-
-def validation_of(document: ModelDocument) -> Metrics | None:
-    """Return the figures on points that the network had not seen, if there were any."""
-    found = document.validation
-    return None if found is None else Metrics.model_validate(found)
 
 
 def training_facts(document: ModelDocument) -> dict[str, str]:

@@ -75,5 +75,4 @@ def importance_figure(shares: Mapping[str, float]) -> Figure:
 
 def _plain(axes: Axes) -> None:
     style(axes)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)

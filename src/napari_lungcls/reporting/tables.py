@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from napari_lungcls.evaluation.metrics import ClassMetrics, Metrics
 from napari_lungcls.evaluation.reliability import ReliabilityBin
 from napari_lungcls.evaluation.roc_curves import ClassCurves
-from napari_lungcls.learning.history import EpochRecord
+from napari_lungcls.learning.progress import EpochRecord
 
 if TYPE_CHECKING:
     from napari_lungcls.reporting.mistakes import Mistake
@@ -21,30 +21,28 @@ if TYPE_CHECKING:
 def confusion_csv(metrics: Metrics) -> str:
     """Write the confusion counts: a row per true class, a column per predicted class."""
     rows = zip(metrics.classes, metrics.confusion, strict=True)
-    return _csv(["true class", *metrics.classes], ([name, *counts] for name, counts in rows))
+    return csv_text(["true class", *metrics.classes], ([name, *counts] for name, counts in rows))
 
 
 def per_class_csv(metrics: Metrics) -> str:
     """Write precision, recall, F1 and support, a row per class."""
     columns = list(ClassMetrics.model_fields)
-    return _csv(
+    return csv_text(
         ["class", *columns],
-        (
-            [name, *("" if v is None else v for v in figures.model_dump().values())]
-            for name, figures in metrics.per_class.items()
-        ),
+        ([name, *figures.model_dump().values()] for name, figures in metrics.per_class.items()),
     )
 
 
 def history_csv(history: Sequence[EpochRecord]) -> str:
     """Write a row per epoch; fields without a value stay empty."""
-    return _csv(
+    return csv_text(
         [field.name for field in fields(EpochRecord)],
-        (["" if value is None else value for value in asdict(row).values()] for row in history),
+        (list(asdict(row).values()) for row in history),
     )
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write a table as CSV; None becomes an empty cell."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
@@ -59,16 +57,15 @@ def reliability_csv(shown: Sequence[tuple[str, Sequence[ReliabilityBin]]]) -> st
     for name, bins in shown:
         for row in bins:
             values = [getattr(row, column) for column in columns]
-            values += row.interval or [None, None]
-            rows.append([name, *("" if value is None else value for value in values)])
-    return _csv(["answers", *columns, "accuracy_low", "accuracy_high"], rows)
+            rows.append([name, *values, *(row.interval or (None, None))])
+    return csv_text(["answers", *columns, "accuracy_low", "accuracy_high"], rows)
 
 
 def one_vs_rest_csv(curves: Sequence[ClassCurves]) -> str:
     """Write the areas under the curves with their intervals, a row per class."""
     header = ["class", "positives", "n", "auc", "auc_low", "auc_high"]
     header += ["average_precision", "average_precision_low", "average_precision_high"]
-    return _csv(
+    return csv_text(
         header,
         (
             [
@@ -84,7 +81,7 @@ def one_vs_rest_csv(curves: Sequence[ClassCurves]) -> str:
 def roc_csv(curves: Sequence[ClassCurves]) -> str:
     """Write the corners of the ROC curves; where none is called so, the threshold is empty."""
     header = ["class", "false_positive_rate", "true_positive_rate", "threshold"]
-    return _csv(
+    return csv_text(
         header,
         (
             [c.name, false, true, at if math.isfinite(at) else ""]
@@ -101,7 +98,7 @@ def roc_csv(curves: Sequence[ClassCurves]) -> str:
 
 def precision_recall_csv(curves: Sequence[ClassCurves]) -> str:
     """Write the corners of the precision-recall curves; the last of each has no threshold."""
-    return _csv(
+    return csv_text(
         ["class", "recall", "precision", "threshold"],
         (
             [c.name, recall, precision, at]
@@ -118,7 +115,7 @@ def precision_recall_csv(curves: Sequence[ClassCurves]) -> str:
 
 def counts_csv(counts: Mapping[str, Sequence[int]], names: Sequence[str]) -> str:
     """Write how many points each class has, a column per part."""
-    return _csv(
+    return csv_text(
         ["class", *counts],
         ([name, *numbers] for name, *numbers in zip(names, *counts.values(), strict=True)),
     )
@@ -128,7 +125,7 @@ def mistakes_csv(found: Sequence[Mistake]) -> str:
     """Write every mistake, the worst first."""
     axes = max((len(mistake.where) for mistake in found), default=2)
     header = ["image", *(f"axis-{k}" for k in range(axes)), "class", "predicted"]
-    return _csv(
+    return csv_text(
         [*header, "p_class", "p_predicted"],
         (
             [

@@ -518,7 +518,8 @@ def _at_points(
     source, k = PhaseMap(painted, counts.phases, mask), len(counts.phases)
     first = rng.integers(0, apart, 2)
     cells, chances = np.zeros(k, np.int64), np.zeros(k)
-    for _, rows, columns in blocks(header.shape[-2:], max(BLOCK, apart)):
+    for part in blocks(header.shape[-2:], max(BLOCK, apart)):
+        rows, columns = part.rows, part.columns
         block = source.classes(counts.plane, rows, columns)
         y, x = (
             int((o - side.start) % apart) for o, side in zip(first, (rows, columns), strict=True)

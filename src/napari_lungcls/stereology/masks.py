@@ -165,8 +165,8 @@ class ImageMask:
         shape = self.stack.plane_shape
         return float(
             sum(
-                np.count_nonzero(self._read(plane, rows, columns))
-                for _, rows, columns in blocks(shape, BLOCK)
+                np.count_nonzero(self._read(plane, block.rows, block.columns))
+                for block in blocks(shape, BLOCK)
             )
         )
 
@@ -222,10 +222,10 @@ class MapMask:
         ]
         return float(
             sum(
-                sizes[0][rows]
-                @ self.wanted[np.asarray(self.painted.classes[(*plane, rows, columns)])]
-                @ sizes[1][columns]
-                for _, rows, columns in blocks(header.shape[-2:], BLOCK)
+                sizes[0][block.rows]
+                @ self.wanted[np.asarray(self.painted.classes[(*plane, *block.place)])]
+                @ sizes[1][block.columns]
+                for block in blocks(header.shape[-2:], BLOCK)
             )
         )
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.stereology.audited_clusters import AuditedClusters
+from napari_lungcls.stereology.corrected_pair import Target
 from napari_lungcls.stereology.corrections import (
-    Target,
     corrected_totals,
     difference,
     manual,

@@ -88,12 +88,12 @@ def count_map(
     in_plane = prod(-(-size // block) for size in shape[-2:])
     todo = in_plane * prod(shape[:-2])
     plane, found = _Plane(source, tuple(strides)), []
-    for done, (index, rows, columns) in enumerate(blocks(shape, block), start=1):
+    for done, part in enumerate(blocks(shape, block), start=1):
         if cancelled():
             return None
-        plane.add(index, rows, columns)
+        plane.add(part.index, part.rows, part.columns)
         if done % in_plane == 0:
-            found.append(plane.counts(image, index, cell))
+            found.append(plane.counts(image, part.index, cell))
             plane = _Plane(source, tuple(strides))
         if progress is not None:
             progress(done, todo)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -12,7 +12,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Colour = tuple[Positive, Positive, Positive]
 
 
-class LungParameters(BaseModel):
+class LungParameters(BaseModel, frozen=True, extra="forbid"):
     """What a synthetic lung is made of; the defaults resemble the lung of a mouse.
 
     Lengths are in µm of the section as it lies on the slide. `docs/synthetic.md` says where
@@ -88,8 +88,6 @@ class LungParameters(BaseModel):
     >>> parameters.septal_thickness
     12.0
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alveolar_diameter: Positive = 84.0
     irregularity: Share = 0.6

@@ -40,6 +40,20 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
 
 
 @contextlib.contextmanager
+def writing(target: str | os.PathLike[str], *more: type[Exception]) -> Iterator[None]:
+    """Turn a full disk, a lost folder, or one of `more` errors into one line for the user."""
+    expected: tuple[type[Exception], ...] = (OSError, *more)
+    try:
+        yield
+    except expected as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{os.fspath(target)}: cannot be written ({why}); free space there or choose another "
+            "output"
+        ) from error
+
+
+@contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path next to `path`, and move it there if the block succeeds.
 
@@ -67,6 +81,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             ) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file as `atomic_write` does."""
+    with atomic_write(path) as aside:
+        aside.write_bytes(content)
 
 
 def replace_synced(aside: Path, target: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def percent(share: float | None, digits: int = 1) -> str:
     """Write a share as a percentage: `95.6 %`; a dash where it is not defined.
@@ -29,6 +31,13 @@ def percent(share: float | None, digits: int = 1) -> str:
 def count(n: int, singular: str) -> str:
     """Write a number of things: `1 point`, `12,000 points`."""
     return f"{n:,} {singular}{'' if n == 1 else 's'}"
+
+
+def listing(words: Iterable[str], most: int = 6) -> str:
+    """List names, but not endlessly: `a, b and 3 more`."""
+    names = list(words)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def duration(seconds: float) -> str:

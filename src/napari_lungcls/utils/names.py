@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -196,6 +197,13 @@ class KnownImages:
 def _same_file(path: Path, other: str) -> bool:
     """Return whether two names are the same file, as on a case-insensitive disk."""
     return os.path.exists(other) and os.path.samefile(path, other)
+
+
+def numbered(name: str) -> Iterator[str]:
+    """Give `name`, `name (2)`, `name (3)`, …, of which to take the first that is free."""
+    yield name
+    for number in itertools.count(2):
+        yield f"{name} ({number})"
 
 
 def path_key(path: str | os.PathLike[str]) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+
+class Step(NamedTuple):
+    """How far something is, and what is being done."""
+
+    done: int
+    total: int
+    words: str
+
 
 P = TypeVar("P")
 R = TypeVar("R")

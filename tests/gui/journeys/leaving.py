@@ -15,7 +15,7 @@ from napari_lungcls.gui.docks import open_dock
 from napari_lungcls.gui.points_layer import annotation_layer, fill
 from napari_lungcls.gui.session import session
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import train
+from napari_lungcls.train_model import train
 from plugin_in_napari import plugin_registered
 
 SCHEME = ClassScheme.of_names(["bright", "dark"])

@@ -18,7 +18,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.label import summary
 from napari_lungcls.gui.label.controller import Labeller
-from napari_lungcls.gui.label.recovery_strip import words
+from napari_lungcls.gui.label.strips import unsaved_words
 
 CRASH = """
 import os, signal, sys
@@ -104,7 +104,7 @@ def test_a_killed_window_loses_nothing(start, journals, tmp_path):
     labeller = start((4, 50, 60), scale=(3, 0.5, 0.5))
     (entry,) = labeller.recovery.unfinished
     now = datetime.datetime.fromtimestamp(entry.when)
-    assert words(entry, now) == f"20 points on “lung.tif” from {now:%H:%M} were not saved."
+    assert unsaved_words(entry, now) == f"20 points on “lung.tif” from {now:%H:%M} were not saved."
     layer = labeller.restore(entry)
     assert labeller.waiting() == [layer], "nobody knows that this array is the one from before"
     assert labeller.layer is None
@@ -131,8 +131,10 @@ def test_what_is_discarded_can_be_taken_back(start, journals):
     labeller.viewer.layers.remove(labeller.layer)
     assert labeller.layer is None
     (entry,) = labeller.recovery.unfinished
-    assert words(entry, datetime.datetime(2001, 1, 1)).startswith("1 point on “lung.tif” from ")
-    assert "was not saved" in words(entry, datetime.datetime(2001, 1, 1))
+    assert unsaved_words(entry, datetime.datetime(2001, 1, 1)).startswith(
+        "1 point on “lung.tif” from "
+    )
+    assert "was not saved" in unsaved_words(entry, datetime.datetime(2001, 1, 1))
     labeller.recovery.discard(entry)
     assert labeller.recovery.unfinished == []
     with pytest.raises(InputError, match="is gone"):

@@ -3,8 +3,7 @@
 import pytest
 
 from napari_lungcls.gui.train.run import TrainingHistory, ceiling, epoch_ticks, loss_ceiling
-from napari_lungcls.learning.history import EpochRecord
-from napari_lungcls.learning.progress import TrainingProgress
+from napari_lungcls.learning.progress import EpochRecord, TrainingProgress
 
 
 def step(

@@ -28,9 +28,8 @@ from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.label import summary
 from napari_lungcls.gui.label.class_buttons import ClassButtons
 from napari_lungcls.gui.label.controller import labeller_of
-from napari_lungcls.gui.label.recovery_strip import RecoveryStrip
 from napari_lungcls.gui.label.scheme_editor import SchemeEditor
-from napari_lungcls.gui.label.waiting_strip import WaitingStrip
+from napari_lungcls.gui.label.strips import RecoveryStrip, WaitingStrip
 from napari_lungcls.gui.layers import KEY, pictures
 from napari_lungcls.gui.lifetime import at_end, listen, when_destroyed
 from napari_lungcls.gui.parts import Fold, LayerBox, heading, note, panel_layout

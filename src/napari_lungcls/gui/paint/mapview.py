@@ -29,6 +29,7 @@ from napari_lungcls.gui.maps import (
 from napari_lungcls.gui.paint.legend import Legend
 from napari_lungcls.gui.parts import LayerBox, beside, button, column, note
 from napari_lungcls.gui.workers import BackgroundJob, start, start_call
+from napari_lungcls.inference.formats import FORMATS
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.utils.progress import stepwise
 
@@ -36,11 +37,8 @@ NO_MAP = "no map is open"
 EMPTY = "Paint a map above, or open a saved one."
 UNCORRECTED = "Shares of the painted cells, not corrected for model errors."
 OFF_MAP = "Point at the map to see its probabilities."
-SUFFIXES = (".ome.zarr", ".ome.tif", ".ome.tiff", ".zarr", ".tif", ".tiff", ".geojson")
-FILTERS = (
-    "OME-Zarr, any size (*.ome.zarr);;OME-TIFF, small maps (*.ome.tif);;"
-    "Polygons for QuPath (*.geojson)"
-)
+SUFFIXES = tuple(suffix for form in FORMATS for suffix in form.suffixes)
+FILTERS = ";;".join(f"{form.label} (*{form.suffixes[0]})" for form in FORMATS)
 
 HOVER_INTERVAL = 40
 """Milliseconds between two updates while the cursor moves."""

@@ -11,9 +11,9 @@ from napari.utils.notifications import show_info
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
+from napari_lungcls.gui import LayerData
 from napari_lungcls.gui.closing import Closing
 from napari_lungcls.gui.docks import in_sight, main_window
-from napari_lungcls.gui.layer_types import LayerData
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import SHARES, UNSAVED, add_layers, is_map, map_layers, quieten
 from napari_lungcls.gui.messages import painting_result

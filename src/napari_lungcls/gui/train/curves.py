@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_lungcls.gui.parts import column
 from napari_lungcls.gui.train.run import Line, TrainingHistory, epoch_ticks, loss_ceiling
-from napari_lungcls.learning.history import TRAINING, VALIDATION
+from napari_lungcls.learning.progress import TRAINING, VALIDATION
 
 INTERVAL = 200
 """Least milliseconds between two redraws."""

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.evaluation.metrics import Metrics
+from napari_lungcls.evaluation.metrics import Metrics, validation_of
 from napari_lungcls.gui.parts import SPACING, button, color_icon, column, note, redden, show_text
 from napari_lungcls.gui.train import words
 from napari_lungcls.gui.train.curves import ThemeColours
@@ -83,7 +83,7 @@ class Outcome(QWidget):
     def show_document(self, document: ModelDocument, summary: str | None = None) -> None:
         """Show the metrics of a model, and its usual summary unless another is given."""
         self._show(words.result(document) if summary is None else summary, ())
-        metrics = words.metrics_of(document)
+        metrics = validation_of(document)
         if metrics is not None:
             self.table.show_metrics(metrics, document.scheme)
         self.reading.setVisible(metrics is not None)

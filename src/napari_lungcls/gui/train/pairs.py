@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import napari
-from napari.layers import Image, Layer
+from napari.layers import Image
 from napari.layers import Points as PointsLayer
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
@@ -15,7 +15,7 @@ from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.image_layer import refusal, stack_of
-from napari_lungcls.gui.layers import KEY, image_of, mismatch, scheme_of
+from napari_lungcls.gui.layers import image_of, is_labels, mismatch, scheme_of
 from napari_lungcls.gui.lifetime import at_end, listen
 from napari_lungcls.gui.parts import SPACING, LayerBox, beside, button, column, note, show_text
 from napari_lungcls.gui.points_layer import to_points
@@ -146,11 +146,6 @@ def _totals(pairs: Sequence[LayerPair]) -> Counter[str]:
         for name, n in count_classes(layer).items():
             totals[name] += n
     return totals
-
-
-def is_labels(layer: Layer) -> bool:
-    """Tell whether a points layer may hold labels, unlike predictions."""
-    return bool(layer.metadata.get(KEY, {}).get("kind", "points") == "points")
 
 
 class PairRow(QWidget):

@@ -21,8 +21,9 @@ from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.gui.workers import start_call
 from napari_lungcls.learning.progress import TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.model import Model, training
+from napari_lungcls.model import Model
 from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.train_model import training
 
 if TYPE_CHECKING:
     from napari_lungcls.images.stack import ImageStack

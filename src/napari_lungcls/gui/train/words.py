@@ -7,11 +7,12 @@ from typing import Any
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.intervals import wilson
-from napari_lungcls.evaluation.metrics import Metrics
+from napari_lungcls.evaluation.metrics import Metrics, validation_of
 from napari_lungcls.gui.titles import FIELDS
 from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.utils.humanize import count, duration, percent
+from napari_lungcls.utils.names import numbered
 
 NO_FIGURE = (
     "There is no honest figure of its accuracy, because every point was trained on. Set the "
@@ -54,11 +55,6 @@ def result(document: ModelDocument, planned: int | None = None, *, cancelled: bo
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def metrics_of(document: ModelDocument) -> Metrics | None:
-    """Give the figures on the validation points, if there are any."""
-    return None if document.validation is None else Metrics.model_validate(document.validation)
-
-
 def kept_epoch(history: Collection[Mapping[str, Any]], points: int) -> int | None:
     """Give the number of the epoch that was kept, from 1; None without validation points."""
     if not points:
@@ -88,12 +84,11 @@ def remedies(refusal: InputError) -> tuple[Remedy, ...]:
 def model_name(scheme: str, taken: Collection[str], now: datetime | None = None) -> str:
     """Name a new model after its classes and the time: `lung 14:05`."""
     base = f"{scheme} {now or datetime.now():%H:%M}"
-    names = (base if i == 1 else f"{base} ({i})" for i in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
+    return next(name for name in numbered(base) if name not in taken)
 
 
 def _validation(document: ModelDocument) -> str:
-    metrics = metrics_of(document)
+    metrics = validation_of(document)
     split = document.split
     # Models of earlier versions have a switch there.
     if metrics is None and document.settings.get("freeze") in ("yes", True):

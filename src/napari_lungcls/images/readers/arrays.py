@@ -14,6 +14,7 @@ from napari_lungcls.images.axes import LazyView, Opened, arrange, described_axes
 from napari_lungcls.images.channels import Choice
 from napari_lungcls.images.pixel_size import micrometres, ngff_name, square, world
 from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.utils.humanize import listing
 
 
 def named_stack(
@@ -105,10 +106,9 @@ def planes_or_levels(image: Any) -> Any:
         for large, small in itertools.pairwise(shapes)
     )
     if not finer:
-        said = ", ".join(map(str, shapes[:4])) + (", …" if len(shapes) > 4 else "")
         raise InputError(
             f"a list of arrays is a stack of equal planes, or a pyramid, finest first; of shapes "
-            f"{said} it is neither"
+            f"{listing(map(str, shapes), 4)} it is neither"
         )
     return image
 

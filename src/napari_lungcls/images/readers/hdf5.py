@@ -18,6 +18,7 @@ from napari_lungcls.images.pixel_size import micrometres
 from napari_lungcls.images.readers.arrays import named_stack
 from napari_lungcls.images.readers.selection import Listed
 from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.utils.humanize import listing
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".ims")
 CACHE_BYTES = 64 * 2**20
@@ -153,7 +154,7 @@ def _dataset(
         elif chosen is not None:
             inside = chosen
         node = file.get(inside) if inside is not None else file[found[0]] if found else None
-    listed = ", ".join(found[:_MOST_NAMES]) + (", …" if len(found) > _MOST_NAMES else "")
+    listed = listing(found, _MOST_NAMES)
     if inside is not None and not isinstance(node, h5py.Dataset):
         raise InputError(
             f"{source}: there is no dataset {inside!r} in {path.name}; "

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.utils.humanize import listing
 
 _ASSOCIATED = re.compile(
     r"(?<![^\W_])(thumb(nail)?s?|macro|labels?|overview|barcode|slide ?preview|mask)(?![^\W_])",
@@ -134,8 +135,7 @@ def _find(images: Sequence[Candidate], chosen: str, source: str) -> int:
 
 
 def _list(images: Sequence[Candidate], which: Sequence[int]) -> str:
-    said = [_said(images, i) for i in which]
-    return ", ".join(said[:_MOST_NAMES]) + (", …" if len(said) > _MOST_NAMES else "")
+    return listing((_said(images, i) for i in which), _MOST_NAMES)
 
 
 def _said(images: Sequence[Candidate], index: int) -> str:

@@ -21,6 +21,7 @@ from napari_lungcls.images.pixel_size import micrometres, plausible, world
 from napari_lungcls.images.readers.selection import Candidate, Listed, choose, is_associated
 from napari_lungcls.images.readers.tiff_pixels import PALETTE, hushed, intensities, level_pixels
 from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.utils.humanize import listing
 
 _BROKEN = "is not a TIFF image that can be read ({}); copy or export it again"
 
@@ -191,7 +192,7 @@ def _absent(tif: tifffile.TiffFile, path: Path) -> str:
     missing = [name for name in files if not (path.parent / os.path.basename(name)).exists()]
     if not missing:
         return "its pixels are missing; copy or export it again"
-    named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+    named = listing(missing, 3)
     return f"its pixels are in a file that is missing ({named}); copy it into the same folder"
 
 

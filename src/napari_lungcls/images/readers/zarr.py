@@ -13,6 +13,7 @@ import zarr
 from pydantic import BaseModel, Field, ValidationError
 from zarr.storage import LocalStore
 
+from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.axes import Layout, LazyView, arrange, axis_name
 from napari_lungcls.images.channels import Choice, per_channel
@@ -252,10 +253,8 @@ def multiscale(group: zarr.Group, source: str) -> Multiscale | None:
     try:
         return Multiscale.model_validate(first)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
         raise InputError(
-            f"{source}: its OME-Zarr metadata is not understood ({where}: {problem['msg']}); "
+            f"{source}: its OME-Zarr metadata is not understood ({one_line(error)}); "
             "export it as OME-Zarr 0.4 or 0.5"
         ) from error
 
