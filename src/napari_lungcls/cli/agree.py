@@ -93,6 +93,15 @@ def _lines(found: Agreement) -> Iterator[str]:
         )
         for name, each in found.fleiss.per_class.items():
             yield f"  {name} against the rest: {_said(each)}"
+    for name, share in found.fractions.items():
+        for two in share.pairs:
+            yield (
+                f"share of {name} in {two.n} animals: {two.a} minus {two.b} {two.bias:+.4f}, "
+                f"limits of agreement {two.lower:+.4f} to {two.upper:+.4f}"
+            )
+        if share.icc.estimate is not None:
+            low, high = share.icc.ci or (share.icc.estimate, share.icc.estimate)
+            yield f"  ICC(2,1) {share.icc.estimate:.3f} ({low:.3f} to {high:.3f})"
     yield DEPENDENCE
 
 

@@ -74,9 +74,9 @@ def measure(
     from napari_lungcls.reporting.measures import shown, write_measures
     from napari_lungcls.reporting.report import check_report_folder
     from napari_lungcls.stereology.masks import mask_of_map
-    from napari_lungcls.stereology.measure import best
     from napari_lungcls.stereology.measure import measure as measure_maps
     from napari_lungcls.stereology.sections import read_sections
+    from napari_lungcls.stereology.units import best
 
     check_report_folder(out)
     painted = [read_map(path) for path in maps]

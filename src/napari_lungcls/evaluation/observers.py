@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from scipy.spatial import cKDTree
 
 from napari_lungcls.annotation import ClassScheme, Points, read_points
-from napari_lungcls.annotation.columns import IMAGE_COLUMN, OBSERVER_COLUMN
+from napari_lungcls.annotation.columns import GROUP_COLUMN, IMAGE_COLUMN, OBSERVER_COLUMN
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.evaluation.agreement import (
     GroupAgreement,
@@ -24,6 +24,7 @@ from napari_lungcls.evaluation.agreement import (
     pair_agreement,
 )
 from napari_lungcls.evaluation.answers import PointPredictions
+from napari_lungcls.evaluation.fractions import FractionAgreement, fraction_agreement
 from napari_lungcls.evaluation.matching import match, same_places
 from napari_lungcls.images.channels import Choice
 from napari_lungcls.images.opening import open_image
@@ -35,6 +36,9 @@ from napari_lungcls.utils.names import Folder, KnownImages, comparable, distinct
 from napari_lungcls.utils.printable import printable
 
 MODEL = "model"
+LEAST_ANIMALS = 3
+"""Fewer tell nothing of how far observers agree on animals."""
+
 _NAMED = 5
 """Images listed in a message at most."""
 
@@ -73,6 +77,9 @@ class Agreement(BaseModel, frozen=True, extra="forbid"):
         All of them, if three or more have labelled the same places.
     model
         Each observer against a model, if there is one.
+    fractions
+        By class, how far observers agree on its share of each animal's points, where all points
+        name their animal (column `group`) and there are three or more.
     """
 
     classes: list[str]
@@ -80,6 +87,7 @@ class Agreement(BaseModel, frozen=True, extra="forbid"):
     pairs: list[PairAgreement]
     fleiss: GroupAgreement | None = None
     model: list[PairAgreement] = []
+    fractions: dict[str, FractionAgreement] = {}
 
 
 def read_observers(tables: Sequence[PathLike]) -> list[Observer]:
@@ -141,7 +149,36 @@ def compare(
             answers = np.stack([codes[k][shared[:, k]] for k in range(len(observers))], axis=1)
             names = [each.name for each in observers]
             together = group_agreement(names, answers, scheme.names, seed=seed)
-    return Agreement(classes=list(scheme.names), tolerance=tolerance, pairs=pairs, fleiss=together)
+    return Agreement(
+        classes=list(scheme.names),
+        tolerance=tolerance,
+        pairs=pairs,
+        fleiss=together,
+        fractions=_fractions(observers, codes, scheme) if len(observers) > 1 else {},
+    )
+
+
+def _fractions(
+    observers: Sequence[Observer], codes: Sequence[NDArray[np.int64]], scheme: ClassScheme
+) -> dict[str, FractionAgreement]:
+    """Compare the share of each class among the points of every animal."""
+    columns = [each.points.column(GROUP_COLUMN) for each in observers]
+    named = [[comparable(text) for text in column] for column in columns if column is not None]
+    if len(named) < len(observers) or any("" in names for names in named):
+        return {}
+    animals = [name for name in dict.fromkeys(named[0]) if all(name in own for own in named)]
+    if len(animals) < LEAST_ANIMALS:
+        return {}
+    shares = np.zeros((len(scheme), len(animals), len(observers)))
+    for o, (own, answers) in enumerate(zip(named, codes, strict=True)):
+        for a, animal in enumerate(animals):
+            mine = answers[np.array(own, object) == animal]
+            shares[:, a, o] = np.bincount(mine, minlength=len(scheme)) / len(mine)
+    names = [each.name for each in observers]
+    return {
+        name: fraction_agreement(share, names)
+        for name, share in zip(scheme.names, shares, strict=True)
+    }
 
 
 def compare_with_model(

@@ -20,7 +20,8 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.reporting import figures
 from napari_lungcls.reporting.report import GENERATOR, INDEX, check_report_folder
 from napari_lungcls.stereology.estimate import EstimationMethod, StereologyEstimate
-from napari_lungcls.stereology.measure import Measured, MeasuredUnit, Measures, best
+from napari_lungcls.stereology.measure import Measured, Measures
+from napari_lungcls.stereology.units import MeasuredUnit, best
 from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.printable import printable
 
