@@ -25,7 +25,7 @@ from napari_lungcls.utils.names import comparable
 SAME_SIZE = 1.02
 """Ratio of pixel sizes up to which they count as equal."""
 
-MOST_POINTS = 200_000
+MOST_POINTS = 50_000
 """More than anybody judges; a smaller spacing is a slip."""
 
 
