@@ -121,6 +121,9 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
         ),
         "paint": run_cli("paint", lab.model, lab.image, "--out", tmp_path / "m.ome.tif", "--json"),
         "agree": run_cli("agree", lab.points, again, "--json"),
+        "grid": run_cli(
+            "grid", lab.image, "--spacing", "20", "--out", tmp_path / "g.csv", "--json"
+        ),
         "info": run_cli("info", "--json"),
     }
     assert shown.keys() == found.keys() | {"demo", "tune"}  # they have tests of their own

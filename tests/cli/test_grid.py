@@ -74,6 +74,8 @@ def test_masks_and_fields(run_cli, sections):
     fields = ("--fields", "6", "--field-size", "20", "--seed", "3")
     found = run_cli(*words, *fields, "--out", out, "--json").json
     points = lc.read_points(out)
+    text = run_cli(*words, *fields, "--out", sections / "again.csv").out
+    assert "each stands for 16 pixels of a field, or 36 of the sections" in text
     assert points.coordinates[:, 1].max() < 60
     assert found["field_spacing"] == pytest.approx((90 * 60 / 6) ** 0.5, abs=1e-3)
     assert len(set(points.column("field"))) > 2

@@ -191,6 +191,15 @@ def test_polygons_elsewhere_are_refused(tmp_path):
         read_mask(tmp_path / "none.geojson", (8, 10))
 
 
+def test_a_small_mask_of_a_large_image_is_no_slip(tmp_path, monkeypatch):
+    path = geojson(tmp_path / "m.geojson", [[50, 50], [250, 50], [250, 100], [50, 100], [50, 50]])
+    image = SampledImage("a.tif", (30000, 30000), read_mask(path, (30000, 30000)))
+    wanted = make_grid([image], 10).coordinates
+    assert make_grid([image], 10).coordinates.shape == (110, 2)
+    monkeypatch.setattr("napari_lungcls.stereology.drawing.AT_ONCE", 7000)
+    np.testing.assert_array_equal(make_grid([image], 10).coordinates, wanted)
+
+
 def test_points_lie_in_the_mask_and_fields_count_its_area(tmp_path):
     path = geojson(tmp_path / "m.geojson", [[0, 0], [200, 0], [0, 200], [0, 0]])
     mask = read_mask(path, (200, 200))

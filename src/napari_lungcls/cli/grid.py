@@ -165,7 +165,10 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
     y, x = result["spacing"]
     size = result["pixel_size"]
     area = "" if size is None else f", {y * x * size**2:.4g} µm²"
-    yield f"each stands for {y * x:g} pixels{area}; design {result['design_id']}"
+    fields = ""
+    if result["field_size"] is not None:
+        fields = f" of a field, or {1 / result['inclusion_prob']:,.0f} of the sections"
+    yield f"each stands for {y * x:g} pixels{area}{fields}; design {result['design_id']}"
     errors = ", ".join(
         f"{percent(ce)} for {percent(float(fraction), 0)}"
         for fraction, ce in result["expected_ce"].items()

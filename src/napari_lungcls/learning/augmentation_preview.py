@@ -14,6 +14,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import is_in_square, middle, to_image
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
+from napari_lungcls.learning.audit_points import without_audit
 from napari_lungcls.learning.augmentation import (
     augmented,
     check_changes,
@@ -81,6 +82,7 @@ def preview_augmentation(
     """
     if per_class < 1 or columns < 2:
         raise InputError("a preview needs at least one point of each class and two columns")
+    pairs = without_audit(pairs, use_audit=settings.use_audit)
     for stack, _ in pairs:
         check_changes(settings, str(stack.dtype), stack.source, rgb=stack.rgb)
     pixel_size = common_pixel_size(stack for stack, _ in pairs)

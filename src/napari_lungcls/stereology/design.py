@@ -25,7 +25,7 @@ from napari_lungcls.utils.names import comparable
 SAME_SIZE = 1.02
 """Ratio of pixel sizes up to which they count as equal."""
 
-MOST_POINTS = 200_000
+MOST_POINTS = 50_000
 """More than anybody judges; a smaller spacing is a slip."""
 
 
@@ -189,6 +189,9 @@ def _check_count(images: Sequence[SampledImage], spacing: Pair, square: Fields |
     share = (square.size / square.apart) ** 2 if square else 1.0
     pixels = sum(math.prod(image.shape) for image in images) * share
     count = pixels / (spacing[0] * spacing[1])
+    if count > MOST_POINTS and any(image.mask is not None for image in images):
+        pixels = _area(images) * share
+        count = pixels / (spacing[0] * spacing[1])
     if count > MOST_POINTS:
         enough = math.ceil(math.sqrt(pixels / 1000))
         raise InputError(

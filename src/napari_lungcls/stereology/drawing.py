@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from napari_lungcls.stereology.column_reading import Pair
 from napari_lungcls.stereology.masks import Mask
 
+AT_ONCE = 2**20
+"""Crossings of grid lines that are looked at together."""
+
 ASIDE = 0.25
 """Share of the order that lies at least, or nearly, between a place and its repeat."""
 
@@ -90,6 +93,26 @@ def draw_plane(
         lattice(extent, apart, float(first))
         for extent, apart, first in zip(image.shape[-2:], spacing, offset, strict=True)
     )
+    step = max(1, AT_ONCE // max(1, len(along)))
+    parts = [
+        _places(image, plane, rows[first : first + step], along, square, start)
+        for first in range(0, len(rows), step)
+    ]
+    if not parts:
+        return DrawnPlane(image, plane, offset, np.empty((0, 2), np.int64), np.empty(0, np.int64))
+    pixels, fields = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return DrawnPlane(image, plane, offset, pixels, fields)
+
+
+def _places(
+    image: SampledImage,
+    plane: tuple[int, ...],
+    rows: NDArray[np.int64],
+    along: NDArray[np.int64],
+    square: Fields | None,
+    start: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the crossings of some grid lines that lie in fields and mask, and their fields."""
     pixels = np.stack(np.meshgrid(rows, along, indexing="ij"), axis=-1).reshape(-1, 2)
     fields = np.zeros(len(pixels), np.int64)
     if square is not None:
@@ -100,7 +123,7 @@ def draw_plane(
     if image.mask is not None:
         inside = image.mask.inside(plane, pixels)
         pixels, fields = pixels[inside], fields[inside]
-    return DrawnPlane(image, plane, offset, pixels, fields)
+    return pixels, fields
 
 
 def shuffled(

@@ -14,10 +14,13 @@ from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QPushButton, QSpi
 
 from napari_lungcls.annotation import Points, read_points, write_points
 from napari_lungcls.annotation.autosave import SUFFIX
+from napari_lungcls.errors import InputError
 from napari_lungcls.gui.label import LabelPoints
 from napari_lungcls.gui.layers import positions
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train.pairs import obstacle
+from napari_lungcls.stereology.design import SampledImage, make_grid
+from napari_lungcls.stereology.design_check import check_design
 from plugin_in_napari import plugin_registered
 
 TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
@@ -277,6 +280,25 @@ def test_phase_and_role_are_chosen_in_the_table(shown):
     assert editor.table.item(1, 4).text() == "exclude"
 
 
+def test_points_of_a_design_are_labelled_without_harm(shown, tmp_path):
+    panel, _ = shown((60, 80))
+    points = make_grid([SampledImage("lung.tif", (60, 80))], 9, lines=7.5)
+    panel.open_points(write_points(tmp_path / "audit.csv", points))
+    layer = panel.labeller.layer
+    layer.mode = "select"
+    layer.selected_data = {0, 1, 4}
+    press(panel, Qt.Key.Key_S)
+    panel.save_points(tmp_path / "done.csv")
+    read = read_points(tmp_path / "done.csv")
+    checked = check_design(read)
+    assert checked.unanswered == len(read) - 3
+    assert (checked.missing, checked.uncounted) == (0, len(read))
+    layer.add([[30, 40]])
+    panel.save_points(tmp_path / "more.csv")
+    with pytest.raises(InputError, match="points that were placed, suggested or corrected"):
+        check_design(read_points(tmp_path / "more.csv"))
+
+
 def test_schemes_from_presets_and_files(shown, tmp_path):
     panel, _ = shown()
     editor = panel.editor
@@ -340,6 +362,7 @@ CLOSING = """
 import napari, numpy
 from qtpy.QtTest import QTest
 from napari_lungcls.annotation.autosave import unfinished
+from napari_lungcls.errors import InputError
 from napari_lungcls.gui.label import LabelPoints
 
 viewer = napari.Viewer()
