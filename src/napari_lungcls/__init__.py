@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from napari_lungcls.patch_datasets.dataset import PatchData
     from napari_lungcls.patch_datasets.export import export_patches
     from napari_lungcls.patch_datasets.opening import open_patches
+    from napari_lungcls.reporting.measures import write_measures
+    from napari_lungcls.stereology.audit import Audit
+    from napari_lungcls.stereology.design import make_grid
+    from napari_lungcls.stereology.drawing import SampledImage
+    from napari_lungcls.stereology.measure import Measures, measure
+    from napari_lungcls.stereology.sections import read_sections
     from napari_lungcls.train_model import patch_training, train, train_patches, training
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -46,36 +52,49 @@ _HOMES = {
     "patch_datasets.dataset": ("PatchData",),
     "patch_datasets.export": ("export_patches",),
     "patch_datasets.opening": ("open_patches",),
+    "reporting.measures": ("write_measures",),
+    "stereology.audit": ("Audit",),
+    "stereology.design": ("make_grid",),
+    "stereology.drawing": ("SampledImage",),
+    "stereology.measure": ("Measures", "measure"),
+    "stereology.sections": ("read_sections",),
     "train_model": ("patch_training", "train", "train_patches", "training"),
 }
 
 __all__ = [
+    "Audit",
     "Checkpoint",
     "ClassScheme",
     "ClassSpec",
     "ImageStack",
     "InputError",
     "LungclsWarning",
+    "Measures",
     "Metrics",
     "Model",
     "PaintedMap",
     "PaintingProgress",
     "PatchData",
     "Points",
+    "SampledImage",
     "TrainingProgress",
     "TrainingSettings",
     "as_stack",
     "export_patches",
     "load",
+    "make_grid",
+    "measure",
     "open_image",
     "open_pairs",
     "open_patches",
     "patch_training",
     "read_map",
     "read_points",
+    "read_sections",
     "train",
     "train_patches",
     "training",
+    "write_measures",
     "write_points",
 ]
 

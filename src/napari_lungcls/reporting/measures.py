@@ -90,6 +90,14 @@ def write_measures(directory: str | os.PathLike[str], measured: Measured) -> Pat
     ------
     InputError
         When the folder cannot take it.
+
+    Examples
+    --------
+    >>> found = lc.measure([lc.read_map("map.ome.zarr")])
+    >>> lc.write_measures("results", found).name
+    'index.html'
+    >>> sorted(path.name for path in Path("results").glob("*s.csv"))
+    ['counts.csv', 'measures.csv']
     """
     folder = check_report_folder(directory)
     measures = measured.measures

@@ -82,8 +82,10 @@ class Audit:
 
     Examples
     --------
-    >>> from napari_lungcls.stereology.audit import Audit
-    >>> audit = Audit.open("audit.csv", lc.ClassScheme.preset("lung"))
+    >>> points = lc.make_grid([lc.SampledImage("section.ome.tif", (192, 192))], 48)
+    >>> audit = lc.Audit(points, lc.ClassScheme.preset("lung"))
+    >>> audit.question.kind, audit.total
+    ('class', 18)
     >>> audit.answer("septa")
     >>> audit.done, audit.undo().kind, audit.done
     (1, 'class', 0)

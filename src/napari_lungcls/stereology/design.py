@@ -79,6 +79,12 @@ def make_grid(
     -----
     LungclsWarning
         When the images have different pixel sizes, so that their points stand for different areas.
+
+    Examples
+    --------
+    >>> points = lc.make_grid([lc.SampledImage("section.ome.tif", (192, 192))], 48, lines=20)
+    >>> len(points), set(points.column("source")), points.column("line_length")[0]
+    (18, {'audit'}, '20')
     """
     apart = _checked(images, spacing, fields, field_size, lines, seed, repeat_fraction)
     square = None

@@ -32,6 +32,12 @@ class SampledImage:
         Where points may lie; everywhere if None.
     pixel_size
         Micrometres per pixel, or None if unknown.
+
+    Examples
+    --------
+    >>> stack = lc.open_image("section.ome.tif")
+    >>> lc.SampledImage("section.ome.tif", stack.shape).shape
+    (192, 192)
     """
 
     name: str

@@ -62,6 +62,14 @@ class Measures(BaseModel):
         What to know before the figures are trusted.
     facts
         Design, seed, versions, maps: what a paper has to report.
+
+    Examples
+    --------
+    >>> measures = lc.measure([lc.read_map("map.ome.zarr")]).measures
+    >>> measures.target, measures.clusters
+    ('sections', 1)
+    >>> list(measures.document())
+    ['target', 'clusters', 'parameters', 'warnings']
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -151,7 +159,16 @@ def measure(
     ------
     InputError
         When something does not belong together; see `read_material`.
-    """
+
+    Examples
+    --------
+    >>> found = lc.measure([lc.read_map("map.ome.zarr")])
+    >>> septa = found.measures.parameters["V_V(sep/par)"]
+    >>> list(septa), septa["raw"].ci
+    (['raw'], None)
+    >>> found.measures.warnings[0]
+    'no audit: these are the raw shares of the map, whose own errors are not known; draw test points, answer them, and measure again'
+    """  # noqa: E501
     if correct_shrinkage and sections is None:
         raise InputError(
             "nobody says by how much the tissue shrank",
@@ -265,7 +282,7 @@ def _agreement(units: Sequence[MeasuredUnit]) -> dict[str, FractionAgreement]:
             for unit in animals
             if "manual" in (methods := unit.parameters.get(symbol, {}))
         ]
-        known = [pair for pair in pairs if None not in pair]
+        known = [(one, two) for one, two in pairs if one is not None and two is not None]
         if len(known) >= LEAST_ANIMALS:
             found[symbol] = fraction_agreement(known, ("raw map", "points alone"))
     return found

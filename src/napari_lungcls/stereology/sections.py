@@ -58,6 +58,13 @@ def read_sections(path: str | os.PathLike[str]) -> Sections:
     -----
     LungclsWarning
         When columns are not known, no animal is named, or names differ only by case.
+
+    Examples
+    --------
+    >>> _ = Path("sections.csv").write_text("image,animal,group\\nsection.ome.tif,m1,control\\n")
+    >>> sections = lc.read_sections("sections.csv")
+    >>> sections.find("section.ome.tif").group
+    'control'
     """
     file = Path(path)
     table = read_table(file, "sections", BEGIN)
