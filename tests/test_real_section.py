@@ -1,12 +1,14 @@
 """The main job on real tissue: trained on its points, right on fresh ones, both ways."""
 
+import json
 import os
 
 import numpy as np
 import pytest
 
 import napari_lungcls as lc
-from real_section import IMAGE, POINTS, fresh_points
+from napari_lungcls.stereology.masks import read_mask
+from real_section import IMAGE, POINTS, TISSUE, fresh_points, rule
 
 pytestmark = pytest.mark.skipif(
     not IMAGE.exists(), reason="the real section is not here (../shared/data)"
@@ -57,3 +59,25 @@ def test_the_answer_at_the_middle_of_a_cell_is_the_map_there(model, section):
     probabilities = model.classify(section, np.array([1000, 3100]) + cells * 5 + 2.0)
     np.testing.assert_allclose(painted.probabilities[:, *cells.T].T, probabilities, atol=0.002)
     assert (painted.classes[tuple(cells.T)] == probabilities.argmax(1) + 1).mean() >= 0.99
+
+
+def test_is_measured_with_answers_by_the_rule(model, section, tmp_path):
+    """What the rule leaves open is not answered, and said."""
+    rows, columns = slice(2784, 4192), slice(3008, 4592)
+    painted = model.paint(section, 8, region=(rows, columns))
+    corners = [(x, y) for y in (rows.start, rows.stop) for x in (columns.start, columns.stop)]
+    ring = [corners[i] for i in (0, 1, 3, 2, 0)]
+    (tmp_path / "part.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    mask = read_mask(tmp_path / "part.geojson", section.shape)
+    points = lc.make_grid([lc.SampledImage(section.source, section.shape, mask)], 48, seed=1)
+    truth = rule(rows.start, rows.stop)
+    at = points.coordinates.astype(int) - [rows.start, TISSUE.start]
+    names = np.array(["", *model.scheme.names], object)
+    found = lc.measure([painted], [points.with_columns(**{"class": names[truth[*at.T]]})]).measures
+    inside = truth[:, columns.start - TISSUE.start : columns.stop - TISSUE.start]
+    for code, symbol in enumerate(("alvair", "sep", "ductair"), 1):
+        share = (inside == code).sum() / (inside > 0).sum()
+        low, high = found.parameters[f"V_V({symbol}/par)"]["manual"].ci
+        assert low - 0.03 <= share <= high + 0.03
+    assert any("are not answered" in warning for warning in found.warnings)
+    assert any("no pixel size" in warning for warning in found.warnings)

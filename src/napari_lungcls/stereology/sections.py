@@ -43,7 +43,7 @@ LARGEST_SHRINKAGE = 2.0
 
 
 def read_sections(path: str | os.PathLike[str]) -> Sections:
-    """Read `sections.csv`, in any dialect of spreadsheets; see docs/formats.md.
+    r"""Read `sections.csv`, in any dialect of spreadsheets; see docs/formats.md.
 
     Names of images are paths relative to the table. What holds for an animal may stand in one of
     its rows.
