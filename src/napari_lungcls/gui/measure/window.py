@@ -1,0 +1,47 @@
+"""The Measure window: drawing test points, answering them, and measuring."""
+
+import napari
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_lungcls.gui.measure.answer_panel import AnswerPanel
+from napari_lungcls.gui.measure.points_form import TestPointsForm
+from napari_lungcls.gui.measure.results import Results
+from napari_lungcls.gui.parts import Caution, VerticalScroll, heading, panel_layout
+
+
+class MeasureMaps(QWidget):
+    """Goes from painted maps to the figures of a paper, in three steps from top to bottom."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        # Plugins are handed a proxy, whose layers are not the layers that events bring.
+        viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.form, self.panel, self.results = (
+            TestPointsForm(viewer),
+            AnswerPanel(viewer),
+            Results(viewer),
+        )
+        self.caution = Caution("audit_caution")
+        self.form.opened.connect(self._on_opened)
+        self._lay_out()
+
+    def _on_opened(self, path: object) -> None:
+        self.panel.open(path)  # type: ignore[arg-type]
+        self.caution.show_lines(self.panel.auditing.remarks)
+
+    def _lay_out(self) -> None:
+        outer, content = QVBoxLayout(self), QWidget()
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(VerticalScroll(content))
+        layout = panel_layout(content)
+        for widget in (
+            heading("Test points"),
+            self.form,
+            heading("Answer"),
+            self.caution,
+            self.panel,
+            heading("Measure"),
+            self.results,
+        ):
+            layout.addWidget(widget)
+        layout.addStretch(1)
