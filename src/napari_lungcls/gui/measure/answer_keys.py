@@ -1,5 +1,6 @@
 """Keys of an audit: they answer wherever the keyboard is in the window, but not in text fields."""
 
+import weakref
 from collections.abc import Callable, Iterable
 
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, Qt
@@ -43,7 +44,9 @@ class AnswerKeys(QObject):
         leaving: Callable[[], None],
     ) -> None:
         super().__init__(owner)
-        self._window, self._press, self._leaving = window, press, leaving
+        # Weakly: a window that is gone must not live on with what Python still keeps of its docks.
+        self._window = weakref.ref(window)
+        self._press, self._leaving = press, leaving
         self._keys: frozenset[str] = frozenset()
         window.installEventFilter(self)
 
@@ -65,7 +68,7 @@ class AnswerKeys(QObject):
         if event is None:
             return False
         kind = event.type()
-        if kind == QEvent.Type.Close and watched is self._window:
+        if kind == QEvent.Type.Close and watched is self._window():
             # Before napari remembers which of its docks are open.
             self._leaving()
         elif kind in (QEvent.Type.KeyPress, QEvent.Type.ShortcutOverride):
@@ -87,7 +90,7 @@ class AnswerKeys(QObject):
         if not isinstance(watched, QWidget) or isinstance(watched, TYPED_IN):
             return False
         above = watched.window()
-        return above is self._window or isinstance(above, QDockWidget)
+        return above is self._window() or isinstance(above, QDockWidget)
 
 
 def _name(event: QKeyEvent) -> str:

@@ -136,7 +136,7 @@ class AnswerPanel(QWidget):
         self._take_keys(answering)
         missing = auditing.not_open()
         done, total = (0, 0) if audit is None else (audit.done, audit.total)
-        self.start_button.setVisible(not answering)
+        self.start_button.setVisible(not answering and not (total and done == total))
         self.start_button.setEnabled(question is not None or bool(total - done and not missing))
         self.start_button.setText("Continue" if done else "Start")
         self.stop_button.setVisible(answering)
@@ -205,6 +205,8 @@ class AnswerPanel(QWidget):
             if scheme is not None and not any(map(scheme.same_classes, different)):
                 different.append(scheme)
         chosen = different[0]
+        if different == self._schemes:
+            return
         self._schemes = different
         index = next((i for i, s in enumerate(different) if s.same_classes(chosen)), 0)
         self.classes.blockSignals(True)

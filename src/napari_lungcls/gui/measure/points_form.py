@@ -151,7 +151,7 @@ class TestPointsForm(QWidget):
             self.opened.emit(path)
 
     def _on_made(self, points: Points, path: Path) -> None:
-        self._say(f"Made {count(len(points), 'row')} of test points: {path.name}")
+        self._say(f"Saved {count(len(points), 'test point')} in {path.name}.")
         self.opened.emit(path)
 
     def _on_end(self) -> None:
@@ -269,6 +269,7 @@ class TestPointsForm(QWidget):
             box.setSuffix(suffix)
         self.with_lines.setChecked(True)
         narrow(self.mask_box, 6)
+        self.spacing.setMinimumWidth(100)
         for widget, name, tip in (
             (self.image_box, "grid_image", "The image in which test points are drawn"),
             (

@@ -12,14 +12,14 @@ from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.measure.auditing import Auditing
 from napari_lungcls.gui.measure.figures_table import FiguresTable
 from napari_lungcls.gui.measure.map_list import MapList
-from napari_lungcls.gui.measure.measuring import MeasuringRun
+from napari_lungcls.gui.measure.measuring import MeasuringEnd, MeasuringRun
 from napari_lungcls.gui.parts import SPACING, Caution, RunBar, beside, button, column, note
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 
 NO_MAP = "No map yet: paint one, or add one from a file."
-NO_ANSWERS = "None: only the raw shares of the maps, whose errors are not known."
-EVERY_PLANE = "none: every plane is a section of its own"
+NO_ANSWERS = "none yet: the maps alone, uncorrected"
+EVERY_PLANE = "each plane is one"
 START_TIP = "Measure, and write a page and tables into a folder"
 
 
@@ -37,6 +37,7 @@ class Results(QWidget):
         shared = session(viewer)
         self.measuring, self.auditing = shared.part(MeasuringRun), shared.part(Auditing)
         self.sections: Path | None = None
+        self._shown: MeasuringEnd | None = None
         self.maps = MapList(viewer)
         self.answers, self.sections_words = note(name="measure_answers"), note(EVERY_PLANE)
         self.sections_words.setObjectName("measure_sections")
@@ -55,6 +56,7 @@ class Results(QWidget):
         self.page_button = button("Open page", "open_page", "Show the page in the web browser")
         self._lay_out()
         self._connect()
+        self._show_figures(None)
         self._show()
 
     def start(self, folder: Path) -> None:
@@ -94,10 +96,20 @@ class Results(QWidget):
                 self.run_bar.report(run.done, run.total, f"{done} % measured", None)
         else:
             self.run_bar.end(run.words, refused=run.refused)
+        if end is not self._shown:
+            self._shown = end
+            self._show_figures(end)
+
+    def _show_figures(self, end: MeasuringEnd | None) -> None:
         measures = None if end is None else end.measured.measures
-        self.caution.show_lines([] if measures is None else map(in_window, measures.warnings))
+        path = self.auditing.path
+        lines = [] if measures is None else measures.warnings
+        if path is not None:
+            # The folder is known here, and long.
+            lines = [line.replace(str(path), path.name) for line in lines]
+        self.caution.show_lines(map(in_window, lines))
         self.table.show_measures(measures)
-        self.page_button.setVisible(end is not None)
+        self.page_button.setVisible(measures is not None)
 
     def _ask_folder(self) -> None:
         if folder := ask_folder(self, "Write the page and its tables into"):
@@ -130,5 +142,5 @@ class Results(QWidget):
             form.addWidget(field, row, 1)
         layout = column(self)
         layout.addLayout(form)
-        for widget in (self.run_bar, self.caution, self.table, self.page_button):
+        for widget in (self.run_bar, self.table, self.page_button, self.caution):
             layout.addWidget(widget)

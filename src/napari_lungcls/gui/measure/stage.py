@@ -19,11 +19,11 @@ FIELD = 400
 MARK = "test point"
 """Name of the layer with the cross or the line."""
 
-GAP, ARM, TICK = 9.0, 22.0, 6.0
+GAP, ARM, TICK = 9.0, 26.0, 6.0
 """Of the cross: pixels of the screen from its middle to its arms and to their ends; and half the
 length of the ticks at the ends of a line."""
 
-THIN, HALO = 1.4, 3.6
+THIN, HALO = 1.6, 4.0
 """Width in pixels of the screen of the white line and of the dark one around it."""
 
 NAMING = ("layer list", "layer controls")
@@ -57,6 +57,8 @@ class Stage:
         for dock in self._docks:
             dock.hide()
         camera.events.zoom.connect(self._draw)
+        # The canvas grows when the docks are gone, and with the window.
+        viewer.canvas.events.size.connect(self._on_size)
 
     def show(self, image: Image, question: AuditQuestion) -> None:
         """Show the place of a question, and nothing but its image."""
@@ -65,16 +67,11 @@ class Stage:
         self._go_to(image, question)
         self._draw()
 
-    def clear(self) -> None:
-        """Take the cross away."""
-        self._shown = None
-        if self._mark is not None:
-            self._mark.visible = False
-
     def end(self) -> None:
         """Put layers, view and docks back as they were."""
         viewer, camera, dims = self._viewer, self._viewer.scene.camera, self._viewer.dims
         camera.events.zoom.disconnect(self._draw)
+        viewer.canvas.events.size.disconnect(self._on_size)
         self._shown = None
         if self._mark is not None and self._mark in viewer.layers:
             viewer.layers.remove(self._mark)
@@ -91,6 +88,10 @@ class Stage:
             viewer.layers.selection.active = self._active
         for dock in self._docks:
             dock.show()
+
+    def _on_size(self, event: object = None) -> None:
+        if self._shown is not None:
+            self._go_to(*self._shown)
 
     def _hide_all_but(self, image: Image) -> None:
         viewer = self._viewer
