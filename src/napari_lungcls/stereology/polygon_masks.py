@@ -189,7 +189,7 @@ def _of_shapes(path: Path, ndim: int) -> list[tuple[PlaneIndex | None, shapely.G
     for kind, rows in _shapes(table):
         corners = from_corner(where[rows][:, -2:])[:, ::-1]
         if kind == "ellipse" and len(corners) == 4:
-            corners = _ellipse(corners)
+            corners = ellipse(corners)
         if kind in ("polygon", "rectangle", "ellipse") and len(corners) > 2:
             plane = tuple(np.rint(where[rows[0]][:-2]).astype(int).tolist())
             found.append((plane or None, shapely.make_valid(shapely.Polygon(corners))))
@@ -205,8 +205,8 @@ def _shapes(table: Table) -> list[tuple[str, list[int]]]:
     return [(table.rows[rows[0]][1][kind].strip().lower(), rows) for rows in shapes.values()]
 
 
-def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Make a polygon of an ellipse, which napari keeps as the corners of its box."""
+def ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Make a polygon `(n, 2)` of an ellipse, which napari keeps as the corners of its box."""
     middle = corners.mean(axis=0)
     first, second = (corners[1] - corners[0]) / 2, (corners[2] - corners[1]) / 2
     turn = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)[:, np.newaxis]

@@ -1,4 +1,4 @@
-"""One button per class: colour, name, key, and how many points it has."""
+"""One button per class: colour, name, key, and how many points it has, unless that is blind."""
 
 from collections.abc import Mapping
 
@@ -10,12 +10,22 @@ from napari_lungcls.gui.parts import color_icon
 
 
 class ClassButton(QPushButton):
-    """The button of one class."""
+    """The button of one class.
 
-    def __init__(self, spec: ClassSpec, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    spec
+        The class.
+    blind
+        Whether it answers a question: then it shows no count and does not stay pressed.
+    """
+
+    def __init__(
+        self, spec: ClassSpec, parent: QWidget | None = None, *, blind: bool = False
+    ) -> None:
         super().__init__(color_icon(spec.color), f" {spec.name}", parent)
-        self.setObjectName(f"class_button_{spec.name}")
-        self.setCheckable(True)
+        self.setObjectName(f"{'answer' if blind else 'class_button'}_{spec.name}")
+        self.setCheckable(not blind)
         # The keys must go on reaching the image after a click here.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setStyleSheet("text-align: left; padding: 5px 8px;")
@@ -24,6 +34,7 @@ class ClassButton(QPushButton):
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 0, 10, 0)
         row.addStretch(1)
+        self._count.setHidden(blind)
         for label, width in ((key, 18), (self._count, 44)):
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
             label.setStyleSheet("background: transparent;")
@@ -32,7 +43,9 @@ class ClassButton(QPushButton):
             row.addWidget(label)
         how = f"or press {spec.key}" if spec.key else "it has no key"
         self.setToolTip(
-            f"Label with {spec.name} ({how}), then click on the image.\n"
+            f"Answer {spec.name} ({how})."
+            if blind
+            else f"Label with {spec.name} ({how}), then click on the image.\n"
             "Selected points are given this class."
         )
 
@@ -42,12 +55,13 @@ class ClassButton(QPushButton):
 
 
 class ClassButtons(QWidget):
-    """The buttons of a scheme, of which one is checked."""
+    """The buttons of a scheme, of which one is checked; none if they are blind."""
 
     chosen = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, blind: bool = False) -> None:
         super().__init__(parent)
+        self._blind = blind
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(3)
@@ -65,9 +79,10 @@ class ClassButtons(QWidget):
             button.deleteLater()
         self._buttons = {}
         for spec in scheme.classes:
-            button = ClassButton(spec, self)
+            button = ClassButton(spec, self, blind=self._blind)
             button.clicked.connect(lambda _=False, name=spec.name: self.chosen.emit(name))
-            self._group.addButton(button)
+            if not self._blind:
+                self._group.addButton(button)
             self._column.addWidget(button)
             self._buttons[spec.name] = button
 

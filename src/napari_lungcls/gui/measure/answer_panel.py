@@ -1,0 +1,300 @@
+"""Asking the questions of an audit, one at a time."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+from napari.utils.notifications import show_error
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QHideEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QStackedWidget,
+    QWidget,
+)
+
+from napari_lungcls.annotation.schemes import PRESETS, ClassScheme
+from napari_lungcls.errors import InputError
+from napari_lungcls.gui.dialogs import ask_open
+from napari_lungcls.gui.docks import main_window
+from napari_lungcls.gui.label.class_buttons import ClassButtons
+from napari_lungcls.gui.layers import scheme_of
+from napari_lungcls.gui.lifetime import at_end, listen
+from napari_lungcls.gui.maps import is_map, map_of
+from napari_lungcls.gui.measure.answer_keys import AnswerKeys
+from napari_lungcls.gui.measure.auditing import Auditing
+from napari_lungcls.gui.measure.crossings import Crossings
+from napari_lungcls.gui.measure.images import reader_of, short_name
+from napari_lungcls.gui.parts import beside, button, column, narrow, note, show_text
+from napari_lungcls.gui.session import session
+from napari_lungcls.gui.titles import in_window
+from napari_lungcls.utils.humanize import count
+
+NO_TABLE = "Make test points above, or open a table of them."
+SKIP, UNDO = "Space", ("Ctrl+Z", "Backspace")
+DIGITS = "0123456789"
+ASKED = {
+    "class": "Which class lies exactly at the middle of the cross?",
+    "crossings": "How often does the line cross a surface between air and tissue?",
+}
+
+
+class AnswerPanel(QWidget):
+    """Asks what lies at the test points, and how often their lines cross a surface.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.auditing = session(viewer).part(Auditing)
+        self._keys = AnswerKeys(self, main_window(viewer), self._on_key, self.auditing.stop)
+        self._schemes: list[ClassScheme] = []
+        self._taken, self._wanted = False, ""
+        self.classes = QComboBox()
+        self.words, self.question, self.missing = (
+            note(name="audit_words"),
+            note(name="audit_question"),
+            note(name="audit_missing"),
+        )
+        self.start_button = button("Start", "audit_start")
+        self.stop_button = button(
+            "Stop", "audit_stop", "Show maps and layers again; every answer is saved"
+        )
+        self.open_image_button = button("Open…", "audit_open_image", "Open this image")
+        self.missing_row = beside((self.missing, 1), self.open_image_button)
+        self.buttons, self.crossings = ClassButtons(blind=True), Crossings()
+        self.skip_button = self._button("Skip", "audit_skip", "Ask it again in the end (Space)")
+        self.undo_button = self._button(
+            "Undo", "audit_undo", "Take the last answer back (Backspace or Ctrl+Z)"
+        )
+        self.actions = beside((self.skip_button, 1), (self.undo_button, 1))
+        self.answers, self.bar = QStackedWidget(), QProgressBar()
+        self._lay_out()
+        self._connect()
+        self._list_schemes()
+        self._show()
+
+    @property
+    def scheme(self) -> ClassScheme:
+        """The classes that are asked for."""
+        return self._schemes[max(0, self.classes.currentIndex())]
+
+    def open(self, path: Path) -> bool:
+        """Open a table of test points; return whether it could be opened."""
+        for scheme in [self.scheme, *self._schemes]:
+            try:
+                self.auditing.open(path, scheme)
+            except InputError as error:
+                problem = error
+            else:
+                self.classes.setCurrentIndex(self._schemes.index(scheme))
+                return True
+        show_error(in_window(problem))
+        show_text(self.words, in_window(problem))
+        return False
+
+    def answer(self, value: str | int) -> None:
+        """Answer the question, as a key or a button does."""
+        self._try(lambda: self.auditing.answer(value))
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Stop asking with the dock, when it is closed or another one is in front."""
+        if event is not None and not event.spontaneous():
+            self.auditing.stop()
+        super().hideEvent(event)
+
+    def _on_key(self, key: str) -> None:
+        question = self.auditing.question
+        if question is None or not self.auditing.answering:
+            return
+        if key == SKIP:
+            self.auditing.skip()
+        elif key in UNDO:
+            self._try(self.auditing.undo)
+        elif question.kind == "crossings":
+            if key in DIGITS:
+                self.answer(int(key))
+        elif named := [spec.name for spec in self._asked().classes if spec.key == key]:
+            self.answer(named[0])
+
+    def _asked(self) -> ClassScheme:
+        audit = self.auditing.audit
+        return self.scheme if audit is None else audit.scheme
+
+    def _show(self) -> None:
+        """Show the question, or what to do for there to be one."""
+        auditing, audit = self.auditing, self.auditing.audit
+        question, answering = auditing.question, auditing.answering
+        self._take_keys(answering)
+        missing = auditing.not_open()
+        done, total = (0, 0) if audit is None else (audit.done, audit.total)
+        self.start_button.setVisible(not answering and not (total and done == total))
+        self.start_button.setEnabled(question is not None or bool(total - done and not missing))
+        self.start_button.setText("Continue" if done else "Start")
+        self.stop_button.setVisible(answering)
+        self.classes.setEnabled(audit is None or not done)
+        for widget in (self.question, self.answers, self.actions):
+            widget.setVisible(answering)
+        self.bar.setVisible(bool(total))
+        self.bar.setRange(0, max(1, total))
+        self.bar.setValue(done)
+        self.bar.setFormat(f"{done:,} of {total:,}")
+        show_text(self.words, "" if answering else self._summary(done, total))
+        self._show_missing(missing)
+        if question is not None and answering:
+            self.question.setText(ASKED[question.kind])
+            self.answers.setCurrentWidget(
+                self.buttons if question.kind == "class" else self.crossings
+            )
+            self.crossings.clear()
+            self.undo_button.setEnabled(auditing.can_undo)
+
+    def _summary(self, done: int, total: int) -> str:
+        path = self.auditing.path
+        if path is None:
+            return NO_TABLE
+        if done == total:
+            return f"{path.name}: every question is answered."
+        return f"{path.name}: {count(total - done, 'question')} to answer."
+
+    def _show_missing(self, missing: dict[str, int]) -> None:
+        """Say which image to open for the questions that cannot be asked."""
+        self._wanted = next(iter(missing), "")
+        text = ""
+        if missing:
+            others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            text = (
+                f"{count(sum(missing.values()), 'question')} left out until you open "
+                f"{short_name(self._wanted)}{others}."
+            )
+        self.missing.setText(text)
+        self.missing_row.setVisible(bool(missing))
+
+    def _take_keys(self, answering: bool) -> None:
+        if answering == self._taken:
+            return
+        self._taken = answering
+        if answering:
+            own = [spec.key for spec in self._asked().classes if spec.key is not None]
+            self._keys.take(dict.fromkeys([*own, *DIGITS, SKIP, *UNDO]))
+        else:
+            self._keys.release()
+
+    def _list_schemes(self, event: object = None) -> None:
+        """List the classes of maps, models, labels and presets, each once."""
+        shared, audit = session(self._viewer), self.auditing.audit
+        maps = [map_of(layer) for layer in reversed(self._viewer.layers) if is_map(layer)]
+        labelled = None if shared.target is None else scheme_of(shared.target)
+        found = [
+            None if audit is None else audit.scheme,
+            *(None if painted is None else painted.scheme for painted in maps),
+            None if shared.current is None else shared.current.model.scheme,
+            labelled,
+            *map(ClassScheme.preset, PRESETS),
+        ]
+        different: list[ClassScheme] = []
+        for scheme in found:
+            if scheme is not None and not any(map(scheme.same_classes, different)):
+                different.append(scheme)
+        chosen = different[0]
+        if different == self._schemes:
+            return
+        self._schemes = different
+        index = next((i for i, s in enumerate(different) if s.same_classes(chosen)), 0)
+        self.classes.blockSignals(True)
+        self.classes.clear()
+        self.classes.addItems([", ".join(scheme.names) for scheme in different])
+        self.classes.setCurrentIndex(index)
+        self.classes.blockSignals(False)
+        self._on_scheme()
+
+    def _on_scheme(self, index: int = 0) -> None:
+        path, audit = self.auditing.path, self.auditing.audit
+        if path is not None and audit is not None and not audit.scheme.same_classes(self.scheme):
+            self._try(lambda: self.auditing.open(path, self.scheme))
+        self.buttons.show_scheme(self._asked())
+
+    def _on_start(self) -> None:
+        self.buttons.show_scheme(self._asked())
+        # A field that was typed in before must not keep the keys.
+        self.setFocus()
+        self.auditing.start()
+
+    def _on_more(self, crossings: int) -> None:
+        self.setFocus()
+        self.answer(crossings)
+
+    def _open_image(self) -> None:
+        name = short_name(self._wanted)
+        if path := ask_open(self, f"Open {name}", "All files (*)"):
+            self._viewer.open(str(path), plugin=reader_of(path))
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except InputError as error:
+            show_error(in_window(error))
+            self._show()
+
+    def _button(self, text: str, name: str, tip: str) -> QPushButton:
+        made = button(text, name, tip)
+        made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        return made
+
+    def _connect(self) -> None:
+        auditing, shared = self.auditing, session(self._viewer)
+        listen(self, auditing.changed, slot=self._show)
+        events = self._viewer.layers.events
+        listen(
+            self,
+            events.inserted,
+            events.removed,
+            shared.changed,
+            shared.target_changed,
+            slot=self._list_schemes,
+        )
+        at_end(self, self._end)
+        self.start_button.clicked.connect(self._on_start)
+        self.stop_button.clicked.connect(auditing.stop)
+        self.skip_button.clicked.connect(auditing.skip)
+        self.undo_button.clicked.connect(lambda: self._try(auditing.undo))
+        self.open_image_button.clicked.connect(self._open_image)
+        self.classes.currentIndexChanged.connect(self._on_scheme)
+        self.buttons.chosen.connect(self.answer)
+        self.crossings.chosen.connect(self.answer)
+
+    def _end(self) -> None:
+        self.auditing.stop()
+
+    def _lay_out(self) -> None:
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.classes.setObjectName("audit_classes")
+        self.classes.setToolTip("The classes to choose from; use those of the map")
+        narrow(self.classes, 10)
+        self.bar.setObjectName("audit_bar")
+        self.answers.addWidget(self.buttons)
+        self.answers.addWidget(self.crossings)
+        choice = beside(QLabel("Classes"), (self.classes, 1))
+        for made in (self.start_button, self.stop_button):
+            made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        layout = column(self)
+        for widget in (
+            choice,
+            self.words,
+            self.question,
+            self.answers,
+            self.actions,
+            self.bar,
+            self.missing_row,
+            self.start_button,
+            self.stop_button,
+        ):
+            layout.addWidget(widget)
