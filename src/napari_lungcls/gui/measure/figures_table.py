@@ -5,7 +5,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from napari_lungcls.gui.parts import SPACING
 from napari_lungcls.reporting.measures import name_of, shown
-from napari_lungcls.stereology.estimate import MeasuredValue
+from napari_lungcls.stereology.estimate import StereologyEstimate
 from napari_lungcls.stereology.measure import Measures, best
 
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -56,14 +56,14 @@ class FiguresTable(QWidget):
         return label
 
 
-def interval(value: MeasuredValue | None) -> str:
+def interval(value: StereologyEstimate | None) -> str:
     """Write a confidence interval with the digits of the figure; empty if there is none."""
     if value is None or value.ci is None:
         return ""
     return " – ".join(shown(value.model_copy(update={"estimate": end})) for end in value.ci)
 
 
-def _tip(symbol: str, value: MeasuredValue | None) -> str:
+def _tip(symbol: str, value: StereologyEstimate | None) -> str:
     said = f"{symbol}: {name_of(symbol)}"
     if value is None:
         return said
