@@ -6,7 +6,8 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 from napari_lungcls.gui.parts import SPACING
 from napari_lungcls.reporting.measures import name_of, shown
 from napari_lungcls.stereology.estimate import StereologyEstimate
-from napari_lungcls.stereology.measure import Measures, best
+from napari_lungcls.stereology.measure import Measures
+from napari_lungcls.stereology.units import best
 
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 HEADER = ("Figure", "Estimate", "95 % interval")
