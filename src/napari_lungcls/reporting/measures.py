@@ -7,19 +7,20 @@ import io
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.reporting import figures
 from napari_lungcls.reporting.report import GENERATOR, INDEX, check_report_folder
 from napari_lungcls.stereology.estimate import EstimationMethod, StereologyEstimate
+from napari_lungcls.stereology.groups import GroupSummary
 from napari_lungcls.stereology.measure import Measured, Measures
 from napari_lungcls.stereology.units import MeasuredUnit, best
 from napari_lungcls.utils.atomic_write import atomic_write
@@ -252,14 +253,15 @@ def parameter_figure(measures: Measures, symbol: str) -> Figure | None:
         for x, (_, value) in zip(place + np.asarray(spread), values, strict=True):
             if value.ci is not None:
                 axes.plot([x, x], value.ci, color=_POINT, alpha=0.35, linewidth=1.2)
-            axes.plot([x], [value.estimate or 0.0], "o", color=_POINT, markersize=5)
+            axes.plot([x], [value.estimate or 0.0], "o", color=_POINT, markersize=5, clip_on=False)
         group = summaries.get(name)
         if group is not None and group.ci is not None:
             axes.plot([place - 0.3, place + 0.3], [group.mean] * 2, color=figures.INK, linewidth=2)
             axes.plot([place + 0.34] * 2, group.ci, color=figures.INK, linewidth=1.4)
     axes.set_xticks(range(len(groups)), [figures.short(name) or "all" for name in groups])
     axes.set_xlim(-0.6, len(groups) - 0.4)
-    axes.margins(y=0.15)
+    # Of few sections an animal's own interval says little and would flatten all the rest.
+    axes.set_ylim(*_range(groups, summaries))
     unit = next((v.unit for values in groups.values() for _, v in values), "")
     label = axes.set_ylabel(f"{symbol}{f'  [{unit}]' if unit else ''}", color=figures.INK)
     for text in [label, *axes.get_xticklabels()]:
@@ -267,12 +269,31 @@ def parameter_figure(measures: Measures, symbol: str) -> Figure | None:
     return figure
 
 
-_POINT = "#0b57d0"
+_POINT = "#2f81f7"
+
+
+def _range(
+    groups: Mapping[str, Sequence[tuple[MeasuredUnit, StereologyEstimate]]],
+    summaries: Mapping[str, GroupSummary | None],
+) -> tuple[float, float]:
+    """Give the axis room for all figures and the groups' intervals; nothing is below 0."""
+    ends = [v.estimate or 0.0 for values in groups.values() for _, v in values]
+    for name in groups:
+        group = summaries.get(name)
+        ends += group.ci if group is not None and group.ci is not None else ()
+    low, high = max(0.0, min(ends)), max(ends)
+    room = 0.15 * (high - low) or 0.1 * high or 1.0
+    return max(0.0, low - room), high + room
 
 
 def name_of(symbol: str) -> str:
     """Say in words what a symbol stands for."""
     return NAMES.get(symbol.partition("(")[0], symbol)
+
+
+def typeset(symbol: str) -> Markup:
+    """Write a symbol with its index: V_V(sep/par) as in a paper."""
+    return Markup(re.sub(r"^(\w)_(\w)", r"\1<sub>\2</sub>", str(escape(symbol))))
 
 
 def shown(value: StereologyEstimate | None) -> str:
@@ -319,7 +340,12 @@ def _page(measures: Measures, drawn: dict[str, Markup], files: Sequence[str]) ->
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"shown": shown, "interval": _shown_interval, "named": name_of}
+    environment.filters |= {
+        "shown": shown,
+        "interval": _shown_interval,
+        "named": name_of,
+        "typeset": typeset,
+    }
     used = [m for m in METHODS if any(m[0] in found for found in measures.parameters.values())]
     return environment.get_template("measures.html").render(
         measures=measures,

@@ -19,6 +19,7 @@ from napari_lungcls.stereology.material import Material
 from napari_lungcls.stereology.provenance import GridDesign
 from napari_lungcls.stereology.raster_surface import measure_surface
 from napari_lungcls.stereology.shrinkage import overprojection
+from napari_lungcls.utils.humanize import percent
 
 
 def facts_of(maps: Sequence[MapData], found: Material, smoothness: Smoothness) -> dict[str, str]:
@@ -38,10 +39,12 @@ def facts_of(maps: Sequence[MapData], found: Material, smoothness: Smoothness) -
         "Planes": str(len(found.planes)),
         "Animals": str(len({row.animal for row in rows if row.animal}) or ""),
         "Groups": listed([row.group for row in rows]),
-        "Map": f"{listed([h.stride for h in headers])} image pixels between cells",
+        "Map": f"a cell every {listed([h.stride for h in headers])} pixels of the image",
         "Cells": listed([f"{y:.3g} × {x:.3g} µm" for y, x in cells]),
         "Pixel size": listed([f"{s:g} µm" for s in (e.get("pixel_size") for e in said) if s]),
-        "Model": listed([f"of {each.get('model_created', '')}" for each in said]),
+        "Model": listed(
+            [each.get("model_created") and f"of {each['model_created']}" for each in said]
+        ),
         "Fingerprint of maps": _fingerprint(maps, found),
         "Test points": f"ΣP = {points}" if points else "",
         "Test lines": f"{sum(len(part.crossings) for part in lines)}, "
@@ -83,7 +86,7 @@ def observer_fact(audit: Sequence[Points], scheme: ClassScheme, seed: int) -> di
             warnings.simplefilter("ignore", LungclsWarning)
             found = repeatability(points, scheme, seed)
         if found is not None and found.agreement.value is not None:
-            said.append(f"{found.agreement.value:.0%} of {found.n} points asked twice")
+            said.append(f"{percent(found.agreement.value, 0)} of {found.n} points asked twice")
     return {"Agreement of the observer": "; ".join(said)} if said else {}
 
 
@@ -95,7 +98,7 @@ def _grid(design: GridDesign) -> str:
         said += f", in fields of {design.field_size} pixels every {design.field_spacing:.0f}"
     if design.line_length is not None:
         said += f", lines of {design.line_length:g} pixels in random directions"
-    return f"{said}, {design.repeat_fraction:.0%} asked twice"
+    return f"{said}, {percent(design.repeat_fraction, 0)} asked twice"
 
 
 def _overprojection(found: Material) -> str:
