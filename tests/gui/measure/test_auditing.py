@@ -19,7 +19,7 @@ def two(viewer, add_section, table):
     """Open an audit of two images, of which only the first is open."""
     add_section(200, 240, name="first")
     images = [SampledImage(name, (200, 240)) for name in ("slides/first.tif", "slides/second.tif")]
-    write_points(table, make_grid(images, 40, lines=30))
+    write_points(table, make_grid(images, 65, lines=30))
     auditing = session(viewer).part(Auditing)
     auditing.open(table, SCHEME)
     return auditing
@@ -83,6 +83,18 @@ def test_layers_that_come_in_the_middle_are_hidden_and_seen_again(two, viewer):
     assert not hidden.visible
     assert not viewer.layers["first"].visible
     assert [layer.name for layer in viewer.layers] == ["first", "before", "late"]
+
+
+def test_channels_are_seen_together_and_other_sections_are_not(two, viewer):
+    first, size = viewer.layers["first"], (200, 240)
+    place = {"scale": first.scale, "units": first.units}
+    first.blending = "additive"
+    zeros = np.zeros(size, np.uint8)
+    channel = viewer.add_image(zeros, name="green", blending="additive", **place)
+    section = viewer.add_image(zeros, name="of another lung", **place)
+    two.start()
+    assert channel.visible
+    assert not section.visible
 
 
 def test_closing_the_image_in_the_middle_ends_the_audit(two, viewer):
