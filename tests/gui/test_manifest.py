@@ -166,6 +166,7 @@ def test_preferences_are_those_of_the_manifest():
     assert checked(given) == Preferences()
 
 
+NAMES = ("Label points", "Train", "Paint", "Measure")
 WIDGETS = [w["command"] for w in yaml.safe_load(TEXT)["contributions"]["widgets"]]
 
 
@@ -186,12 +187,12 @@ viewer.close()
 def test_the_layers_menu_opens_the_windows(make_napari_viewer_proxy, qtbot):
     with plugin_registered():
         viewer = make_napari_viewer_proxy()
-        for name, command in zip(("Label points", "Train", "Paint"), WIDGETS, strict=True):
+        for name, command in zip(NAMES, WIDGETS, strict=True):
             title = f"{name} (Lung classification)"
             get_app_model().commands.execute_command(command).result()
             assert title in viewer.window.dock_widgets
             open_dock(viewer, name)
-        assert len(viewer.window.dock_widgets) == 3, "a window was opened twice"
+        assert len(viewer.window.dock_widgets) == len(NAMES), "a window was opened twice"
 
 
 def menu_of(actions, title):
@@ -210,6 +211,8 @@ def test_the_menus_show_windows_and_samples(make_napari_viewer):
         classify = [action.text() for action in menu_of(layers, "Classify")]
         assert "Label points (Lung classification)" in annotate
         assert classify[:2] == ["Train (Lung classification)", "Paint (Lung classification)"]
+        measure = [action.text() for action in menu_of(layers, "Measure")]
+        assert "Measure (Lung classification)" in measure
         samples = menu_of(menu_of(bar, "&File"), "Open Sample")
         assert [action.text() for action in menu_of(samples, "Lung classification")] == [
             "Synthetic lung stack",

@@ -13,8 +13,13 @@ _OTHERS = {
     "classes": "Edit classes",
     "pixel_size": "Pixel size",
     "stride": "Stride",
+    "spacing": "Distance",
+    "fields": "Fields",
+    "field_size": "the size of fields",
+    "lines": "Test lines",
+    "mask": "Within",
 }
-"""Titles of what is not among the settings of a training."""
+"""Titles of what is not among the settings of a training, such as those of test points."""
 
 
 class Titles(Wording):

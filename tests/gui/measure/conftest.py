@@ -17,7 +17,7 @@ from napari_lungcls.gui.workers import cancel_all
 @pytest.fixture
 def viewer(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
     made = make_napari_viewer(show=True)
-    made.window.resize(900, 700)
+    made.window.resize(700, 560)
     yield made
     cancel_all()
 

@@ -75,6 +75,7 @@ class AnswerPanel(QWidget):
         self.undo_button = self._button(
             "Undo", "audit_undo", "Take the last answer back (Backspace or Ctrl+Z)"
         )
+        self.choice = beside(QLabel("Classes"), (self.classes, 1))
         self.actions = beside((self.skip_button, 1), (self.undo_button, 1))
         self.answers, self.bar = QStackedWidget(), QProgressBar()
         self._lay_out()
@@ -140,6 +141,7 @@ class AnswerPanel(QWidget):
         self.start_button.setEnabled(question is not None or bool(total - done and not missing))
         self.start_button.setText("Continue" if done else "Start")
         self.stop_button.setVisible(answering)
+        self.choice.setVisible(not answering)
         self.classes.setEnabled(audit is None or not done)
         for widget in (self.question, self.answers, self.actions):
             widget.setVisible(answering)
@@ -282,12 +284,11 @@ class AnswerPanel(QWidget):
         self.bar.setObjectName("audit_bar")
         self.answers.addWidget(self.buttons)
         self.answers.addWidget(self.crossings)
-        choice = beside(QLabel("Classes"), (self.classes, 1))
         for made in (self.start_button, self.stop_button):
             made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout = column(self)
         for widget in (
-            choice,
+            self.choice,
             self.words,
             self.question,
             self.answers,

@@ -89,6 +89,8 @@ class MapList(QWidget):
             if painted is not None:
                 found.append((layer, layer.name, painted))
         found += [(path, path.name, painted) for path, painted in self._files.items()]
+        # Layers that are gone must not be kept, with all their cells, for a tick.
+        self._ticks = {key: self._ticks[key] for key, *_ in found if key in self._ticks}
         last = {_image(painted): key for key, _, painted in found}
         with QSignalBlocker(self.list):
             self.list.clear()

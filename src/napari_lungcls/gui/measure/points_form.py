@@ -261,7 +261,7 @@ class TestPointsForm(QWidget):
             (self.spacing, 1, 100_000, 100, " px"),
             (self.line_length, 2, 10_000, 60, " px"),
             (self.fields, 1, 1000, 12, ""),
-            (self.field_size, 8, 100_000, 600, " px"),
+            (self.field_size, 8, 100_000, 600, ""),
             (self.seed, 0, 2**31 - 1, 0, ""),
         ):
             box.setRange(low, high)
@@ -269,7 +269,6 @@ class TestPointsForm(QWidget):
             box.setSuffix(suffix)
         self.with_lines.setChecked(True)
         narrow(self.mask_box, 6)
-        self.spacing.setMinimumWidth(100)
         for widget, name, tip in (
             (self.image_box, "grid_image", "The image in which test points are drawn"),
             (
@@ -310,14 +309,14 @@ class TestPointsForm(QWidget):
             grid.setContentsMargins(0, 0, 0, 0)
             grid.setSpacing(SPACING)
             grid.setColumnStretch(1, 1)
-        size = beside((self.fields, 1), QLabel("of"), (self.field_size, 1))
+        size = beside((self.fields, 2), QLabel("of"), (self.field_size, 3), QLabel("px"))
         for grid, rows in (
             (
                 form,
                 (
                     (QLabel("Image"), self.image_box),
                     (None, self.details),
-                    (QLabel("Distance"), beside((self.spacing, 1), (self.spacing_words, 1))),
+                    (QLabel("Distance"), beside((self.spacing, 1), self.spacing_words)),
                     (self.with_lines, self.line_length),
                 ),
             ),

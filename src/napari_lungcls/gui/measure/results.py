@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import napari
-from qtpy.QtCore import QUrl
+from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
@@ -19,7 +19,8 @@ from napari_lungcls.gui.titles import in_window
 
 NO_MAP = "No map yet: paint one, or add one from a file."
 NO_ANSWERS = "none yet: the maps alone, uncorrected"
-EVERY_PLANE = "each plane is one"
+EVERY_PLANE = "each plane counts as one"
+TOP, MIDDLE = Qt.AlignmentFlag.AlignTop, Qt.AlignmentFlag.AlignVCenter
 START_TIP = "Measure, and write a page and tables into a folder"
 
 
@@ -138,7 +139,10 @@ class Results(QWidget):
         for row, (label, field) in enumerate(
             (("Maps", self.maps), ("Answers", self.answers), ("Sections", sections))
         ):
-            form.addWidget(QLabel(label), row, 0)
+            title = QLabel(label)
+            if field is self.maps:
+                title.setContentsMargins(0, 4, 0, 0)
+            form.addWidget(title, row, 0, TOP if field is self.maps else MIDDLE)
             form.addWidget(field, row, 1)
         layout = column(self)
         layout.addLayout(form)

@@ -98,9 +98,8 @@ class Stage:
         for layer in viewer.layers:
             if layer is not self._mark:
                 self._visible.setdefault(layer, layer.visible)
-        seen = [layer for layer in companions(viewer, image) if KEY not in layer.metadata]
-        wanted = {image, *(layer for layer in seen if self._visible[layer])}
-        wanted |= set(colours_of(image))
+        channels = {layer for layer in _channels(viewer, image) if self._visible[layer]}
+        wanted = {image, *colours_of(image)} | channels
         for layer in viewer.layers:
             if layer is not self._mark and layer.visible != (layer in wanted):
                 layer.visible = layer in wanted
@@ -135,6 +134,8 @@ class Stage:
         mark.data = [(line, "line") for line in full * 2]
         mark.edge_width = [HALO * pixel] * count + [THIN * pixel] * count
         mark.edge_color = ["#000000"] * count + ["#ffffff"] * count
+        # napari makes it editable again with every new slice.
+        mark.editable = False
         mark.visible = True
         if self._viewer.layers.selection.active is not mark:
             self._viewer.layers.selection.active = mark
@@ -148,12 +149,22 @@ class Stage:
             mark = self._mark = Shapes(
                 ndim=image.ndim, name=MARK, metadata={KEY: {"kind": "mark"}}, **_options(image)
             )
-            mark.editable = False
             layers.append(mark)
         elif not np.array_equal(to_world(mark), to_world(image)) or mark.units != image.units:
             for name, value in _options(image).items():
                 setattr(mark, name, value)
         return mark
+
+
+def _channels(viewer: "napari.Viewer", image: Image) -> list[Image]:
+    """Give the other channels of an image: laid over it, where another section would hide it."""
+    return [
+        layer
+        for layer in companions(viewer, image)
+        if KEY not in layer.metadata
+        and layer.source.path == image.source.path
+        and str(layer.blending) == str(image.blending) == "additive"
+    ]
 
 
 def _options(image: Image) -> dict[str, Any]:
