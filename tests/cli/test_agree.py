@@ -37,7 +37,7 @@ def observers(lab, tmp_path_factory):
 
 def test_two_observers_agree_as_scikit_learn_says(lab, run_cli, observers):
     found = run_cli("agree", *observers[:2], "--json").json
-    assert list(found) == ["classes", "tolerance", "pairs", "fleiss", "model"]
+    assert list(found) == ["classes", "tolerance", "pairs", "fleiss", "model", "fractions"]
     (pair,) = found["pairs"]
     assert (pair["a"], pair["b"], pair["n"]) == ("ann", "bob", 50)
     assert (pair["unmatched_a"], pair["unmatched_b"]) == (10, 0)
@@ -109,3 +109,20 @@ def test_one_observer_agrees_with_nobody(bench, observers):
     assert "by one observer; give a second" in bench.complaint("agree", observers[0])
     again = bench.complaint("agree", observers[0], observers[0])
     assert "is given twice" in again
+
+
+def test_observers_agree_on_the_shares_of_animals(run_cli, observers, tmp_path):
+    """Of three animals; the column that names them is missing in the file of another."""
+    files = []
+    for file in observers[:2]:
+        points = lc.read_points(file)
+        animal = [f"m{int(y) % 3}" for y in points.coordinates[:, 0]]
+        files.append(lc.write_points(tmp_path / file.name, points.with_columns(group=animal)))
+    found = run_cli("agree", *files, "--json").json["fractions"]
+    assert list(found) == ["alveoli", "septa", "duct"]
+    (pair,) = found["septa"]["pairs"]
+    assert (pair["a"], pair["b"], pair["n"]) == ("ann", "bob", 3)
+    assert pair["lower"] <= pair["bias"] <= pair["upper"]
+    assert sum(share["pairs"][0]["bias"] for share in found.values()) == pytest.approx(0)
+    assert "ICC(2,1)" in run_cli("agree", *files).out
+    assert run_cli("agree", files[0], observers[1], "--json").json["fractions"] == {}

@@ -55,8 +55,8 @@ def test_there_are_commands_to_check():
         "agreement.md", "tuning.md", "patches.md", "cluster.md",
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
-        "train", "augment", "tune", "classify", "evaluate", "agree", "grid", "paint", "info",
-        "demo", "patches",
+        "train", "augment", "tune", "classify", "evaluate", "agree", "grid", "measure", "paint",
+        "info", "demo", "patches",
     }  # fmt: skip
 
 
@@ -126,6 +126,9 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
         ),
         "info": run_cli("info", "--json"),
     }
+    found["measure"] = run_cli(
+        "measure", tmp_path / "m.ome.tif", "--classes", "lung", "--out", tmp_path / "r", "--json"
+    )
     assert shown.keys() == found.keys() | {"demo", "tune"}  # they have tests of their own
     for name, outcome in found.items():
         assert list(shown[name]) == list(outcome.json), name

@@ -61,7 +61,7 @@ def read_sections(path: str | os.PathLike[str]) -> Sections:
 
     Examples
     --------
-    >>> _ = Path("sections.csv").write_text("image,animal,group\\nsection.ome.tif,m1,control\\n")
+    >>> _ = Path("sections.csv").write_text("image,animal,group\nsection.ome.tif,m1,control\n")
     >>> sections = lc.read_sections("sections.csv")
     >>> sections.find("section.ome.tif").group
     'control'
