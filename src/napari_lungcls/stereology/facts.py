@@ -16,6 +16,7 @@ from napari_lungcls.inference.map_data import MapData
 from napari_lungcls.stereology.audit import repeatability
 from napari_lungcls.stereology.cavalieri import Smoothness
 from napari_lungcls.stereology.material import Material
+from napari_lungcls.stereology.plane_counts import total
 from napari_lungcls.stereology.provenance import GridDesign
 from napari_lungcls.stereology.raster_surface import measure_surface
 from napari_lungcls.stereology.shrinkage import overprojection
@@ -67,6 +68,7 @@ def facts_of(maps: Sequence[MapData], found: Material, smoothness: Smoothness) -
         "Software": listed([each.get("software") for each in said]),
     }
     facts["Overprojection of septa"] = _overprojection(found)
+    facts |= _surface_facts(found)
     return {name: value for name, value in facts.items() if value}
 
 
@@ -121,3 +123,29 @@ def _fingerprint(maps: Sequence[MapData], found: Material) -> str:
     for plane in found.planes:
         digest.update(plane.counts.cells.tobytes() + plane.counts.intersections.tobytes())
     return digest.hexdigest()[:16]
+
+
+def _surface_facts(found: Material) -> dict[str, str]:
+    """Say how S_V depends on the size of cells, and I_L on direction; pixels must be alike."""
+    planes = [plane.counts for plane in found.planes if plane.has_size]
+    sizes = {tuple(np.round(counts.cell_um, 6)) for counts in planes}
+    if len(planes) < len(found.planes) or len(sizes) != 1:
+        return {}
+    with warnings.catch_warnings():
+        # Reading each plane has said it.
+        warnings.simplefilter("ignore", LungclsWarning)
+        surfaces = measure_surface(total(planes))
+    finest = surfaces[0]
+    if not np.isfinite(finest.mean_surface_density) or not finest.mean_surface_density:
+        return {}
+    density = ", ".join(f"{s.mean_surface_density:.0f}" for s in surfaces)
+    along = ", ".join(f"{1000 * met:.1f}" for met in finest.intercepts)
+    return {
+        f"S_V of the map, cells compared {', '.join(str(s.stride) for s in surfaces)} apart": (
+            f"{density} cm⁻¹: surfaces are rough at every scale"
+        ),
+        "I_L of the map along 0, 45, 90, 135°": (
+            f"{along} per mm; largest over smallest {finest.anisotropy:.2f}, CE "
+            f"{percent(finest.direction_ce, 1)}"
+        ),
+    }

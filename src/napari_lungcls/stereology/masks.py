@@ -83,11 +83,28 @@ def read_mask(
     return ImageMask(stack, printable(file.name))
 
 
-def mask_of_map(path: str | os.PathLike[str], header: MapHeader) -> BlockMask:
-    """Open a mask of the image that a map was painted from, as one of the map's cells.
+def mask_of_cells(mask: Mask, header: MapHeader) -> BlockMask:
+    """Turn a mask of image pixels into one of map cells.
 
     A cell is inside when its middle pixel is; where the stride is even, the lower right of the
     four in the middle.
+    """
+    first = int(header.provenance.get("first_plane") or 0)
+
+    def block(index: tuple[int, ...], rows: slice, columns: slice) -> NDArray[np.bool_]:
+        plane = (index[0] + first, *index[1:]) if index else ()
+        y, x = (
+            o + header.stride * np.arange(side.start, side.stop) + header.stride // 2
+            for o, side in zip(header.origin, (rows, columns), strict=True)
+        )
+        pixels = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
+        return mask.inside(plane, pixels).reshape(len(y), len(x))
+
+    return block
+
+
+def mask_of_map(path: str | os.PathLike[str], header: MapHeader) -> BlockMask:
+    """Open a mask of the image that a map was painted from; see `mask_of_cells`.
 
     Parameters
     ----------
@@ -123,16 +140,7 @@ def mask_of_map(path: str | os.PathLike[str], header: MapHeader) -> BlockMask:
             )
         mask = ImageMask(stack, printable(file.name))
 
-    def block(index: tuple[int, ...], rows: slice, columns: slice) -> NDArray[np.bool_]:
-        plane = (index[0] + first, *index[1:]) if index else ()
-        y, x = (
-            o + header.stride * np.arange(side.start, side.stop) + header.stride // 2
-            for o, side in zip(header.origin, (rows, columns), strict=True)
-        )
-        pixels = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
-        return mask.inside(plane, pixels).reshape(len(y), len(x))
-
-    return block
+    return mask_of_cells(mask, header)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,6 +33,8 @@ from napari_lungcls.stereology.volumes import shrinkage_factors
 
 Target = Literal["sections", "animal", "group"]
 
+WANTED_CE = 0.05
+
 LEAST_ANIMALS = 3
 """Fewer tell nothing of agreement."""
 
@@ -227,7 +229,8 @@ def measure(
                 for se in WANTED
             ],
             warnings=list(dict.fromkeys(found.remarks)),
-            facts=facts_of(maps, found, smoothness)
+            facts=_still_needed(parameters, units)
+            | facts_of(maps, found, smoothness)
             | counted_fact(spacing, seed)
             | observer_fact(audit, scheme, seed),
         ),
@@ -286,3 +289,14 @@ def _agreement(units: Sequence[MeasuredUnit]) -> dict[str, FractionAgreement]:
         if len(known) >= LEAST_ANIMALS:
             found[symbol] = fraction_agreement(known, ("raw map", "points alone"))
     return found
+
+
+def _still_needed(parameters: Parameters, units: Sequence[MeasuredUnit]) -> dict[str, str]:
+    """Say how many test points bring each fraction to a CE of 5 %, if they err as those here."""
+    answered = sum(unit.n_audit for unit in units if unit.level == "section")
+    said = [
+        f"{symbol} {math.ceil(answered * (value.ce / WANTED_CE) ** 2)}"
+        for symbol, methods in parameters.items()
+        if symbol.startswith("V_V") and (value := methods.get("difference")) and value.ce
+    ]
+    return {f"Test points for a CE of {WANTED_CE:.0%}": ", ".join(said)} if said else {}

@@ -57,50 +57,6 @@ def cell_size_um(
     return abs(header.scale[-2]) * factor, abs(header.scale[-1]) * factor
 
 
-def pixel_mask(mask: Any, header: MapHeader) -> BlockMask:
-    """Turn a mask of image pixels into one of map cells, read block by block.
-
-    A cell counts as a point: it is inside when its middle pixel is, where the stride is even the
-    lower right of the four in the middle. A cell whose middle lies beyond the image is outside.
-
-    Parameters
-    ----------
-    mask
-        `(H, W)` bool for all planes of the map, or `(…, H, W)` with the map's planes; anything
-        with numpy slicing.
-    header
-        Of the map; says by `origin` and `stride` where its cells lie.
-
-    Raises
-    ------
-    InputError
-        When the mask does not reach over the map, or has other planes.
-    """
-    planes, stride = header.shape[:-2], header.stride
-    if mask.ndim > 2 and tuple(mask.shape[:-2]) != planes:
-        raise InputError(f"has planes {tuple(mask.shape[:-2])}, the map {planes}", setting="mask")
-    ends = [o + stride * (n - 1) for o, n in zip(header.origin, header.shape[-2:], strict=True)]
-    if any(end >= size for end, size in zip(ends, mask.shape[-2:], strict=True)):
-        raise InputError(
-            f"has {mask.shape[-2]} × {mask.shape[-1]} pixels and does not reach over the map",
-            setting="mask",
-            suggestion="give one of the height and width of the painted image",
-        )
-
-    def pixels(cells: slice, origin: int) -> slice:
-        start = origin + stride * cells.start + stride // 2
-        return slice(start, start + stride * (cells.stop - cells.start - 1) + 1, stride)
-
-    def block(index: tuple[int, ...], rows: slice, columns: slice) -> NDArray[np.bool_]:
-        inside = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.bool_)
-        place = (pixels(rows, header.origin[0]), pixels(columns, header.origin[1]))
-        found = np.asarray(mask[(*(index if mask.ndim > 2 else ()), *place)])
-        inside[: found.shape[0], : found.shape[1]] = found
-        return inside
-
-    return block
-
-
 @dataclass(frozen=True, eq=False)
 class PhaseMap:
     """A painted map with a phase for each class, and a mask.
@@ -142,7 +98,7 @@ class PhaseMap:
                 raise InputError(
                     f"should be bool of shape {header.shape}, not {self.mask.dtype} of {shape}",
                     setting="mask",
-                    suggestion="pass a mask of image pixels through pixel_mask",
+                    suggestion="pass a mask of image pixels through mask_of_cells",
                 )
 
     def classes(self, index: tuple[int, ...], rows: slice, columns: slice) -> Bytes:

@@ -56,7 +56,7 @@ def count_map(
         Name to give the counts.
     mask
         Cells that count: bool `(…, h, w)` in map cells with numpy slicing, a function of the
-        plane's index, rows and columns (`pixel_mask` makes one of image pixels), or None.
+        plane's index, rows and columns (`masks.mask_of_cells` makes one of image pixels), or None.
     cell_um
         Height and width of a cell in µm; None takes them from the map.
     strides

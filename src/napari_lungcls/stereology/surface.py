@@ -180,44 +180,6 @@ def corrected_intersections(
     return every + (seen - said) / share
 
 
-def corrected_surface(
-    map_intersections: ArrayLike,
-    audit_intersections: ArrayLike,
-    predicted_intersections: ArrayLike,
-    audited_share: ArrayLike,
-    parenchyma_points: ArrayLike,
-    length_per_point: float,
-    *,
-    level: float = 0.95,
-) -> StereologyEstimate:
-    """Estimate S_V from maps, less the error that audited test segments show.
-
-    Specks of wrong cells raise S_V by a quarter where they hardly change a fraction, so points
-    cannot correct it.
-
-    Parameters
-    ----------
-    map_intersections, audit_intersections, predicted_intersections, audited_share
-        As for `corrected_intersections`.
-    parenchyma_points
-        `(G,)` points of each cluster's parenchyma on all test lines, corrected as well; they
-        may be fractions of points.
-    length_per_point, level
-        As for `surface_density`.
-
-    Raises
-    ------
-    ValueError
-        When l/p is not positive, or the columns do not fit.
-    """
-    counts = corrected_intersections(
-        map_intersections, audit_intersections, predicted_intersections, audited_share
-    )
-    return surface_density(
-        counts, parenchyma_points, length_per_point, level=level, method="difference"
-    )
-
-
 def _check(length_per_point: float) -> None:
     if not length_per_point > 0:
         raise ValueError("length per point must be positive")
