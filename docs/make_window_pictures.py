@@ -97,7 +97,7 @@ def answer(window: Any, truth: Any, questions: int) -> None:
 
     def name_at(place: Any) -> str:
         at = tuple(np.clip(np.rint(place).astype(int), 0, np.array(truth.shape) - 1))
-        name = names[truth[at] - 1]
+        name = names[max(int(truth[at]), 1) - 1]
         return name if name in air else names[0]
 
     for _ in range(questions):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from known_sections import SCHEME
-from napari_lungcls.annotation import Points, read_points, write_points
+from known_sections import SCHEME, painted
+from napari_lungcls.annotation import ClassScheme, Points, read_points, write_points
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.maps import add_layers, map_layers
 from napari_lungcls.gui.measure.auditing import Auditing
 from napari_lungcls.gui.session import session
+from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.stereology.design import make_grid
 from napari_lungcls.stereology.drawing import SampledImage
 
@@ -52,6 +54,47 @@ def test_only_open_images_are_asked_about_until_the_others_are(two, viewer, add_
     assert two.audit.done == two.audit.total
     assert viewer.layers["first"].visible
     assert all(read_points(table).labels)
+
+
+def test_the_window_says_which_image_to_open(two, window, viewer):
+    window.show()
+    panel = window.panel
+    assert panel.missing.text().endswith("left out until you open second.tif.")
+    # Whichever image the first question is on.
+    while two.audit.question.image != "slides/second.tif":
+        two.audit.skip()
+    assert two.question is None
+    two.changed.emit()
+    assert panel.start_button.isEnabled()
+    panel.start_button.click()
+    assert two.answering
+    assert panel.start_button.isHidden()
+
+
+def test_classes_are_those_of_the_audit_then_of_maps(window, viewer, add_section, table, qtbot):
+    image = add_section(320, 400)
+    own = ClassScheme.of_names(["air", "tissue"])
+    found = painted(np.minimum(image.metadata["truth"], 1), "layer 'lung'")
+    header = found.header.model_copy(update={"scheme": own})
+    add_layers(viewer, map_layers(PaintedMap(found.classes, None, header), "map", image))
+    panel = window.panel
+    assert panel.classes.scheme == own
+    window.form.make(table)
+    qtbot.waitUntil(lambda: panel.auditing.audit is not None)
+    assert panel.auditing.audit.scheme == own
+    panel.classes.setCurrentIndex(1)
+    assert panel.auditing.audit.scheme == SCHEME
+    assert panel.classes.scheme == SCHEME
+    panel.auditing.start()
+    panel.auditing.answer("septa")
+    panel.auditing.stop()
+    assert not panel.classes.isEnabled()
+    # Opened again, the answers say which classes they are of.
+    panel.auditing.audit = None
+    panel.auditing.changed.emit()
+    assert panel.classes.scheme == own
+    assert panel.open(table)
+    assert panel.auditing.audit.scheme == SCHEME
 
 
 def test_undo_goes_back_over_questions_that_were_left_out(two):

@@ -50,6 +50,12 @@ class AnswerKeys(QObject):
         self._keys: frozenset[str] = frozenset()
         window.installEventFilter(self)
 
+    @property
+    def has_window(self) -> bool:
+        """Whether the window is there, and shown."""
+        window = self._window()
+        return window is not None and window.isVisible()
+
     def take(self, keys: Iterable[str]) -> None:
         """Take these keys and no others."""
         self.release()

@@ -8,7 +8,6 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import (
-    QComboBox,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -16,19 +15,18 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_lungcls.annotation.schemes import PRESETS, ClassScheme
+from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.dialogs import ask_open
 from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.label.class_buttons import ClassButtons
-from napari_lungcls.gui.layers import scheme_of
 from napari_lungcls.gui.lifetime import at_end, listen
-from napari_lungcls.gui.maps import is_map, map_of
 from napari_lungcls.gui.measure.answer_keys import AnswerKeys
 from napari_lungcls.gui.measure.auditing import Auditing
 from napari_lungcls.gui.measure.crossings import Crossings
 from napari_lungcls.gui.measure.images import reader_of, short_name
-from napari_lungcls.gui.parts import beside, button, column, narrow, note, show_text
+from napari_lungcls.gui.measure.scheme_choice import SchemeChoice
+from napari_lungcls.gui.parts import beside, button, column, note, show_text
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.utils.humanize import count
@@ -56,9 +54,9 @@ class AnswerPanel(QWidget):
         self._viewer = viewer
         self.auditing = session(viewer).part(Auditing)
         self._keys = AnswerKeys(self, main_window(viewer), self._on_key, self.auditing.stop)
-        self._schemes: list[ClassScheme] = []
         self._taken, self._wanted = False, ""
-        self.classes = QComboBox()
+        self._offered: ClassScheme | None = None
+        self.classes = SchemeChoice(viewer)
         self.words, self.question, self.missing = (
             note(name="audit_words"),
             note(name="audit_question"),
@@ -80,23 +78,17 @@ class AnswerPanel(QWidget):
         self.answers, self.bar = QStackedWidget(), QProgressBar()
         self._lay_out()
         self._connect()
-        self._list_schemes()
         self._show()
-
-    @property
-    def scheme(self) -> ClassScheme:
-        """The classes that are asked for."""
-        return self._schemes[max(0, self.classes.currentIndex())]
 
     def open(self, path: Path) -> bool:
         """Open a table of test points; return whether it could be opened."""
-        for scheme in [self.scheme, *self._schemes]:
+        for scheme in [self.classes.scheme, *self.classes.schemes]:
             try:
                 self.auditing.open(path, scheme)
             except InputError as error:
+                # Answers of before may be of other classes than those of the map.
                 problem = error
             else:
-                self.classes.setCurrentIndex(self._schemes.index(scheme))
                 return True
         show_error(in_window(problem))
         show_text(self.words, in_window(problem))
@@ -108,7 +100,8 @@ class AnswerPanel(QWidget):
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         """Stop asking with the dock, when it is closed or another one is in front."""
-        if event is not None and not event.spontaneous():
+        # With a window that is being destroyed there is nothing left to put back.
+        if event is not None and not event.spontaneous() and self._keys.has_window:
             self.auditing.stop()
         super().hideEvent(event)
 
@@ -128,21 +121,25 @@ class AnswerPanel(QWidget):
 
     def _asked(self) -> ClassScheme:
         audit = self.auditing.audit
-        return self.scheme if audit is None else audit.scheme
+        return self.classes.scheme if audit is None else audit.scheme
 
     def _show(self) -> None:
         """Show the question, or what to do for there to be one."""
         auditing, audit = self.auditing, self.auditing.audit
         question, answering = auditing.question, auditing.answering
-        self._take_keys(answering)
+        # A window that was taken out of its dock goes on listening, but not to keys.
+        self._take_keys(answering and self.isVisible())
         missing = auditing.not_open()
         done, total = (0, 0) if audit is None else (audit.done, audit.total)
         self.start_button.setVisible(not answering and not (total and done == total))
-        self.start_button.setEnabled(question is not None or bool(total - done and not missing))
+        self.start_button.setEnabled(total - done > sum(missing.values()))
         self.start_button.setText("Continue" if done else "Start")
         self.stop_button.setVisible(answering)
         self.choice.setVisible(not answering)
         self.classes.setEnabled(audit is None or not done)
+        if self._asked() != self._offered:
+            self._offered = self._asked()
+            self.buttons.show_scheme(self._offered)
         for widget in (self.question, self.answers, self.actions):
             widget.setVisible(answering)
         self.bar.setVisible(bool(total))
@@ -190,49 +187,15 @@ class AnswerPanel(QWidget):
         else:
             self._keys.release()
 
-    def _list_schemes(self, event: object = None) -> None:
-        """List the classes of maps, models, labels and presets, each once."""
-        shared, audit = session(self._viewer), self.auditing.audit
-        maps = [map_of(layer) for layer in reversed(self._viewer.layers) if is_map(layer)]
-        labelled = None if shared.target is None else scheme_of(shared.target)
-        found = [
-            None if audit is None else audit.scheme,
-            *(None if painted is None else painted.scheme for painted in maps),
-            None if shared.current is None else shared.current.model.scheme,
-            labelled,
-            *map(ClassScheme.preset, PRESETS),
-        ]
-        different: list[ClassScheme] = []
-        for scheme in found:
-            if scheme is not None and not any(map(scheme.same_classes, different)):
-                different.append(scheme)
-        chosen = different[0]
-        if different == self._schemes:
-            return
-        self._schemes = different
-        index = next((i for i, s in enumerate(different) if s.same_classes(chosen)), 0)
-        self.classes.blockSignals(True)
-        self.classes.clear()
-        self.classes.addItems([", ".join(scheme.names) for scheme in different])
-        self.classes.setCurrentIndex(index)
-        self.classes.blockSignals(False)
-        self._on_scheme()
-
     def _on_scheme(self, index: int = 0) -> None:
-        path, audit = self.auditing.path, self.auditing.audit
-        if path is not None and audit is not None and not audit.scheme.same_classes(self.scheme):
-            self._try(lambda: self.auditing.open(path, self.scheme))
-        self.buttons.show_scheme(self._asked())
+        path, audit, chosen = self.auditing.path, self.auditing.audit, self.classes.scheme
+        if path is not None and audit is not None and not audit.scheme.same_classes(chosen):
+            self._try(lambda: self.auditing.open(path, chosen))
 
     def _on_start(self) -> None:
-        self.buttons.show_scheme(self._asked())
         # A field that was typed in before must not keep the keys.
         self.setFocus()
         self.auditing.start()
-
-    def _on_more(self, crossings: int) -> None:
-        self.setFocus()
-        self.answer(crossings)
 
     def _open_image(self) -> None:
         name = short_name(self._wanted)
@@ -252,17 +215,8 @@ class AnswerPanel(QWidget):
         return made
 
     def _connect(self) -> None:
-        auditing, shared = self.auditing, session(self._viewer)
+        auditing = self.auditing
         listen(self, auditing.changed, slot=self._show)
-        events = self._viewer.layers.events
-        listen(
-            self,
-            events.inserted,
-            events.removed,
-            shared.changed,
-            shared.target_changed,
-            slot=self._list_schemes,
-        )
         at_end(self, self._end)
         self.start_button.clicked.connect(self._on_start)
         self.stop_button.clicked.connect(auditing.stop)
@@ -278,9 +232,6 @@ class AnswerPanel(QWidget):
 
     def _lay_out(self) -> None:
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.classes.setObjectName("audit_classes")
-        self.classes.setToolTip("The classes to choose from; use those of the map")
-        narrow(self.classes, 10)
         self.bar.setObjectName("audit_bar")
         self.answers.addWidget(self.buttons)
         self.answers.addWidget(self.crossings)
