@@ -29,7 +29,7 @@ def test_a_cell_is_inside_when_its_middle_pixel_is(data, stride, flat, block):
         at = [o + stride * n + stride // 2 for o, n in zip(origin, (y, x), strict=True)]
         if at[0] < size[0] and at[1] < size[1]:
             expected[i, y, x] = mask[tuple(at)] if flat else mask[(i, *at)]
-    pixels = ImageMask(ImageStack(mask.astype(np.uint8)), "mask")
+    pixels = ImageMask(ImageStack(mask.astype(np.uint8), rgb=False), "mask")
     cells = mask_of_cells(pixels, painted.header)
     found = count_map(painted, LUNG, mask=cells, block=block)
     assert [int(part.cells[0]) for part in found] == list(expected.sum(axis=(1, 2)))
