@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
-from napari_lungcls.errors import InputError
 from napari_lungcls.reporting import figures
-from napari_lungcls.reporting.report import GENERATOR, INDEX, check_report_folder
+from napari_lungcls.reporting.report import (
+    GENERATOR,
+    check_report_folder,
+    page_environment,
+    write_folder,
+)
 from napari_lungcls.stereology.estimate import EstimationMethod, StereologyEstimate
 from napari_lungcls.stereology.groups import GroupSummary
 from napari_lungcls.stereology.measure import Measured, Measures
 from napari_lungcls.stereology.units import MeasuredUnit, best
-from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.printable import printable
 
 if TYPE_CHECKING:
@@ -115,18 +117,8 @@ def write_measures(directory: str | os.PathLike[str], measured: Measured) -> Pat
             drawn[symbol] = Markup(figures.svg_inline(svg, f"{symbol} of each animal, by group"))
     contents |= {name: printable(text).encode() for name, text in files.items()}
     page = _page(measures, drawn, sorted(contents))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot make the folder {folder} ({error.strerror}); give another one"
-        ) from error
-    for name, data in contents.items():
-        with atomic_write(folder / name) as aside:
-            aside.write_bytes(data)
-    with atomic_write(folder / INDEX) as aside:
-        aside.write_bytes(printable(page).encode())
-    return folder / INDEX
+    before = [path.name for pattern in ("prism_*.csv", "*.svg") for path in folder.glob(pattern)]
+    return write_folder(folder, contents, page, set(before) - set(contents))
 
 
 def file_name(symbol: str) -> str:
@@ -334,12 +326,7 @@ def _parts_of(symbol: str) -> tuple[str, str]:
 
 
 def _page(measures: Measures, drawn: dict[str, Markup], files: Sequence[str]) -> str:
-    environment = Environment(
-        loader=PackageLoader("napari_lungcls.reporting"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {
         "shown": shown,
         "interval": _shown_interval,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -231,31 +231,49 @@ def write_report(directory: str | os.PathLike[str], report: Report) -> Path:
     """
     folder = check_report_folder(directory)
     content = _content(report)
-    text = html_page(report, content)
+    stale = [name for name in _FIXED if name not in content.files]
+    return write_folder(folder, content.files, html_page(report, content), stale)
+
+
+def write_folder(
+    folder: Path, files: Mapping[str, bytes], page: str, stale: Iterable[str] = ()
+) -> Path:
+    """Write files and then the page that shows them; `stale` ones of an earlier page go.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be made or written into.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot make the folder {folder} ({error.strerror}); give another one"
         ) from error
-    for name, data in content.files.items():
+    for name, data in files.items():
         write_whole(folder / name, data)
     index = folder / INDEX
-    stale = [name for name in _FIXED if name not in content.files] if index.exists() else []
-    write_whole(index, printable(text).encode("utf-8"))
-    for name in stale:
+    was_there = index.exists()
+    write_whole(index, printable(page).encode("utf-8"))
+    for name in stale if was_there else ():
         (folder / name).unlink(missing_ok=True)
     return index
 
 
-def html_page(report: Report, content: ReportContent) -> str:
-    """Write the page; sections without content are left out."""
-    environment = Environment(
+def page_environment() -> Environment:
+    """Give what fills the templates; every text is escaped."""
+    return Environment(
         loader=PackageLoader("napari_lungcls.reporting"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def html_page(report: Report, content: ReportContent) -> str:
+    """Write the page; sections without content are left out."""
+    environment = page_environment()
     environment.filters["initial"] = lambda text: text[:1].upper() + text[1:]
     environment.filters["percent"] = percent
     environment.filters["png_address"] = lambda array: pictures.data_uri(pictures.png_bytes(array))
