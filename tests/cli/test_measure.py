@@ -59,6 +59,20 @@ def test_the_whole_way(folder, capsys):
     assert levels == {"section", "animal", "group"}
 
 
+def test_the_table_of_sections_may_say_the_pixel_size_and_must_know_every_plane(folder, capsys):
+    words = ["measure", *MAPS[:2], "--out", "r", "--json", "--sections", "own.csv"]
+    Path("own.csv").write_text(
+        "image,animal,pixel_size_um\n1.png,a,2\n2.png,b,2\n", encoding="utf-8"
+    )
+    doubled = json.loads(command(capsys, *words)[1])["parameters"]["L_m"]["raw"]["estimate"]
+    plain = json.loads(command(capsys, *words[:-2])[1])["parameters"]["L_m"]["raw"]["estimate"]
+    assert doubled == pytest.approx(2 * plain)
+    Path("own.csv").write_text("image,animal\n1.png,a\n", encoding="utf-8")
+    code, _, err = command(capsys, *words)
+    assert code == 2
+    assert "there is no row for 2.png" in err
+
+
 def test_several_tables_may_follow_an_option(folder, capsys):
     points = lc.read_points("audit.csv")
     mine = np.array([name == "1.png" for name in points.column("image")])

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.stereology.section_info import Sections
 from napari_lungcls.stereology.sections import NUMBERS, read_sections
 
 TABLE = """image,plane,section,animal,group,lung_volume_cm3,section_spacing_um,volume_shrinkage
@@ -67,23 +66,18 @@ def test_dialects_say_the_same(tmp_path, change, encoding):
     assert read_sections(table(tmp_path, change(TABLE), encoding)).rows == wanted
 
 
-def test_without_rows_planes_and_images_are_assumed(tmp_path):
+def test_layers_of_napari_are_found_by_the_name_of_their_file(tmp_path):
     sections = read_sections(table(tmp_path))
-    planes = [(tmp_path / "b.ome.tif", ()), ("x/c.tif", (0,)), ("x/c.tif", (1,))]
-    message = r"sections\.csv has no row for c\.tif, plane 0, c\.tif, plane 1: 2 planes count as"
-    with pytest.warns(LungclsWarning, match=message):
-        found = sections.describe(planes)
-    assert [row.animal for row in found] == ["m2", "c.tif", "c.tif"]
-    assert [row.assumed for row in found] == [False, True, True]
-    assert len({row.section for row in found}) == 3
-    with pytest.warns(LungclsWarning, match="no table of sections: 1 planes count"):
-        Sections().describe([("c.tif", ())])
+    assert sections.find("layer 'b'").animal == sections.find(tmp_path / "b.ome.tif").animal
+    assert sections.find("layer 'c'") is None
+    assert sections.find("x/c.tif", (0,)) is None
 
 
 def test_whole_tables_pass_in_silence(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_sections(table(tmp_path)).describe([(tmp_path / "a.ome.tif", (k,)) for k in range(9)])
+        sections = read_sections(table(tmp_path))
+    assert all(sections.find(tmp_path / "a.ome.tif", (k,)) is not None for k in range(9))
 
 
 def test_unknown_columns_are_kept_and_said(tmp_path):

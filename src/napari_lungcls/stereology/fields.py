@@ -89,7 +89,7 @@ def read_material(
     lines_on = [names.places(points, found) for points in lined]
     for number, painted in enumerate(maps):
         own_mask = None if mask is None else mask(painted)
-        size = _size_um(painted)
+        size = _size_um(painted, sections, names.shown[number])
 
         def step(done: int, total: int, first: int = number) -> None:
             if progress:
@@ -209,7 +209,14 @@ def _row_of(sections: Sections | None, image: str, plane: tuple[int, ...]) -> Se
     return row
 
 
-def _size_um(painted: MapData) -> tuple[float, float] | None:
+def _size_um(painted: MapData, sections: Sections | None, image: str) -> tuple[float, float] | None:
+    """Give the size of a map's cells: of the table, else of the map; None if nobody knows."""
+    first = int(painted.header.provenance.get("first_plane") or 0)
+    plane = (first, *[0] * (len(painted.header.shape) - 3)) if len(painted.header.shape) > 2 else ()
+    row = None if sections is None else sections.find(image, plane)
+    if row is not None and row.pixel_size_um is not None:
+        cell = row.pixel_size_um * painted.header.stride
+        return cell, cell
     try:
         return cell_size_um(painted.header)
     except InputError:

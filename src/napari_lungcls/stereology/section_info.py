@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.utils.names import comparable, path_key
 
 PlaneIndex = tuple[int, ...]
+
+_LAYER = re.compile(r"layer '(.*)'")
+"""What the image of a map is called that was painted in napari."""
 
 
 class SectionInfo(BaseModel):
@@ -41,8 +44,6 @@ class SectionInfo(BaseModel):
         Micrometres per pixel, in place of what the image says.
     extra
         Columns that mean nothing here.
-    assumed
-        Whether there is no row, and section and animal were assumed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,7 +64,6 @@ class SectionInfo(BaseModel):
     volume_shrinkage: float | None = None
     pixel_size_um: float | None = None
     extra: dict[str, str] = {}
-    assumed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,8 @@ class Sections:
         """Give the row of a plane of an image; None if there is none.
 
         A row without a plane holds for those planes of its image that have no row of their own.
-        An image in another folder is found by the name of its file if only one has it.
+        An image in another folder, or a layer of napari, is found by the name of its file if only
+        one has it.
 
         Parameters
         ----------
@@ -99,51 +100,16 @@ class Sections:
         places = [self._keys[whole, at] for at in (tuple(plane), None) if (whole, at) in self._keys]
         if places:
             return self.rows[places[0]]
-        name = file_name(whole)
-        same = {key for key, _ in self._keys if file_name(key) == name}
-        if len(same) != 1:
+        # A map that was painted in napari names the layer, which has the name of the file.
+        name = _stem(os.fspath(image))
+        same = {key for key, _ in self._keys if _stem(key) == name}
+        exact = {key for key in same if file_name(key) == file_name(whole)}
+        found = exact if len(exact) == 1 else same
+        if len(found) != 1:
             return None
-        (other,) = same
+        (other,) = found
         places = [self._keys[other, at] for at in (tuple(plane), None) if (other, at) in self._keys]
         return self.rows[places[0]] if places else None
-
-    def describe(
-        self, planes: Iterable[tuple[str | os.PathLike[str], Sequence[int]]]
-    ) -> list[SectionInfo]:
-        """Give what is known of planes `(image, position)`, or assumed where there is no row.
-
-        A plane without a row is a section of its own, and its image the animal.
-
-        Warns
-        -----
-        LungclsWarning
-            Where rows are missing.
-        """
-        found = [self.find(image, plane) or _assumed(image, plane) for image, plane in planes]
-        lacking = [row.section for row in found if row.assumed]
-        if lacking:
-            some = ", ".join(lacking[:3]) + (", …" if len(lacking) > 3 else "")
-            no_row = (
-                f"{self.source} has no row for {some}" if self.source else "no table of sections"
-            )
-            warnings.warn(
-                f"{no_row}: {len(lacking)} planes count as sections of their own, and their images "
-                "as the animals",
-                LungclsWarning,
-                stacklevel=2,
-            )
-        return found
-
-
-def _assumed(image: str | os.PathLike[str], plane: Sequence[int]) -> SectionInfo:
-    name = os.fspath(image)
-    return SectionInfo(
-        image=name,
-        plane=tuple(plane),
-        section=section_name(name, plane),
-        animal=file_name(comparable(name)),
-        assumed=True,
-    )
 
 
 def section_name(image: str, plane: Sequence[int]) -> str:
@@ -155,3 +121,8 @@ def section_name(image: str, plane: Sequence[int]) -> str:
 def file_name(key: str) -> str:
     """Give the last part of a path with slashes."""
     return key.rpartition("/")[2]
+
+
+def _stem(name: str) -> str:
+    layer = _LAYER.fullmatch(name)
+    return Path(file_name(comparable(layer[1] if layer else name))).stem.removesuffix(".ome")
