@@ -127,12 +127,18 @@ def run_demo(
     points = points_at_random(studied, plan.points, TRAIN_SEED)
     scheme = ClassScheme.preset("lung")
     write_points(out / "studied.lungcls.csv", points)
-    run = training(_stack(studied), points, plan.settings, classes=scheme, cancelled=cancelled)
+    run = training(
+        _stack(studied, "studied.ome.tif"),
+        points,
+        plan.settings,
+        classes=scheme,
+        cancelled=cancelled,
+    )
     model = exhaust(run, bar.follow_training)
     model.save(out / "lung.safetensors")
     painted = exhaust(
         model.painting(
-            _stack(unseen),
+            _stack(unseen, "unseen.ome.tif"),
             STRIDE,
             out=out / "unseen-map.ome.zarr",
             overwrite=True,
@@ -257,11 +263,11 @@ def _report(
     )
 
 
-def _stack(section: LungSection) -> ImageStack:
+def _stack(section: LungSection, name: str) -> ImageStack:
     size = section.pixel_size
     return ImageStack(
         section.image, rgb=True, pixel_size=size, scale=(size, size), unit="micrometer",
-        name="synthetic lung",
+        name=name,
     )  # fmt: skip
 
 
