@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,7 @@ SCHEME = lc.ClassScheme.preset("lung")
 PARENCHYMA = LungParameters(airway_spacing=None, vessel_spacing=None)
 
 
+@functools.cache
 def truth_of(seed: int, edge: int = EDGE) -> NDArray[np.uint8]:
     """Make the classes of a section, code + 1; nothing is left out."""
     section = make_section((edge, edge), pixel_size=1.0, seed=seed, parameters=PARENCHYMA)

@@ -67,6 +67,11 @@ def test_the_table_of_sections_may_say_the_pixel_size_and_must_know_every_plane(
     doubled = json.loads(command(capsys, *words)[1])["parameters"]["L_m"]["raw"]["estimate"]
     plain = json.loads(command(capsys, *words[:-2])[1])["parameters"]["L_m"]["raw"]["estimate"]
     assert doubled == pytest.approx(2 * plain)
+    assert json.loads(command(capsys, *words)[1])["target"] == "group"
+    Path("own.csv").write_text("image,animal\n1.png,a\n2.png,a\n", encoding="utf-8")
+    found = json.loads(command(capsys, *words)[1])
+    assert (found["target"], found["clusters"]) == ("animal", 2)
+    assert any("one animal only" in warning for warning in found["warnings"])
     Path("own.csv").write_text("image,animal\n1.png,a\n", encoding="utf-8")
     code, _, err = command(capsys, *words)
     assert code == 2

@@ -34,6 +34,7 @@ from napari_lungcls.stereology.volumes import shrinkage_factors
 Target = Literal["sections", "animal", "group"]
 
 WANTED_CE = 0.05
+"""Coefficient of error for which it is said how many test points it takes."""
 
 LEAST_ANIMALS = 3
 """Fewer tell nothing of agreement."""
@@ -212,9 +213,13 @@ def measure(
     found.remarks += [str(warning.message) for warning in caught]
     clusters = len({by(plane) for plane in planes})
     if clusters == 1:
-        what = "animal" if len(animals) > 1 else "section"
         found.remarks.append(
-            f"one {what} only: the errors are those within it, and say nothing of others"
+            "one section only: the errors are those within it, and say nothing of others"
+        )
+    elif target == "animal":
+        found.remarks.append(
+            "one animal only: the errors are those between its sections, and say nothing of other "
+            "animals"
         )
     return Measured(
         Measures(
