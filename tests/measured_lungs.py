@@ -60,7 +60,7 @@ def as_map(
         scheme=scheme,
         stride=1,
         probabilities=probabilities,
-        provenance={"image": image, "pixel_size": 1.0, **provenance},
+        provenance={"image": image, "pixel_size": 1.0} | provenance,
     )
     return PaintedMap(classes, chances, header)
 

@@ -110,9 +110,26 @@ def test_cells_may_be_counted_at_points_as_on_paper(maps, truths):
 
 
 def test_a_map_without_pixel_size_has_fractions_only(truths):
-    found = measure([as_map(truths["one.png"], "one.png", unit="pixel")]).measures
+    bare = as_map(truths["one.png"], "one.png", unit="pixel", pixel_size=None)
+    found = measure([bare]).measures
     assert all(symbol.startswith("V_V") for symbol in found.parameters)
     assert any("no pixel size" in warning for warning in found.warnings)
+
+
+def test_a_pixel_size_that_was_given_in_painting_counts(truths):
+    said = as_map(truths["one.png"], "one.png", unit="pixel", pixel_size=2.0)
+    plain = as_map(truths["one.png"], "one.png")
+    one, two = (measure([m]).measures.parameters["L_m"]["raw"].estimate for m in (said, plain))
+    assert one == pytest.approx(2 * two)
+
+
+def test_no_disagreement_is_no_certainty(truths):
+    right = as_map(truths["one.png"], "one.png")
+    points = answered({"one.png": truths["one.png"]}, 20)
+    found = measure([right], [points]).measures.parameters["V_V(sep/par)"]
+    low, high = found["difference"].ci
+    assert low < found["difference"].estimate < high
+    assert (found["poststratified"].se, found["poststratified"].ci) == (None, None)
 
 
 def test_test_points_of_another_image_are_refused(maps, truths):

@@ -47,7 +47,10 @@ def cell_size_um(
                 f"should be the height and width of a cell in µm, not {given}", setting="cell_um"
             )
         return float(given[0]), float(given[1])
-    factor = micrometres(header.unit)
+    factor, pixel = micrometres(header.unit), header.provenance.get("pixel_size")
+    if factor is None and isinstance(pixel, int | float) and pixel > 0:
+        # The image did not say it, whoever painted it did.
+        return float(pixel) * header.stride, float(pixel) * header.stride
     if factor is None:
         raise InputError(
             f"the map is in units of {header.unit}, so that its cells have no size in µm",

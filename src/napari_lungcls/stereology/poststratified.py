@@ -18,6 +18,9 @@ from napari_lungcls.stereology.ratios import bell_mccaffrey, cr2
 _FEWEST = 2
 """Points that a stratum needs: one alone does not show how they vary."""
 
+_NONE = 1e-9
+"""Errors below it are those of rounding."""
+
 
 def poststratified(
     data: AuditedClusters,
@@ -60,7 +63,8 @@ def poststratified(
     `p̂_k = ΣWᵢ·nᵢₖ/nᵢ`, and for `sections`
     `SE² = ΣWᵢ²·(nᵢₖ/nᵢ)(1 - nᵢₖ/nᵢ)/(nᵢ - 1)`: Olofsson et al. 2014,
     doi 10.1016/j.rse.2014.02.015. For `population` the CR2 error of the linearised residuals
-    of the clusters, in which both the maps' shares and the confusion vary.
+    of the clusters, in which both the maps' shares and the confusion vary. Where no point
+    disagrees there is neither error nor interval.
     """
     x, y = class_masks(part, whole, data.n_classes)
     maps, audit = _joined(data.map_cells, data.confusion)
@@ -85,6 +89,9 @@ def poststratified(
         size = maps.sum(axis=1)
         se = cr2(_residuals(maps, audit, share, rates, values) / reference, size)
         df = bell_mccaffrey(size)
+    if se is not None and se < _NONE:
+        # No disagreement among these points does not mean no error.
+        se = df = None
     known = se is not None and df is not None
     plain = StereologyEstimate(
         estimate=r,
