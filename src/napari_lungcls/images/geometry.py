@@ -56,6 +56,11 @@ def map_offset(stride: int) -> float:
     return middle(stride)
 
 
+def middle_pixels(first: int, stop: int, stride: int) -> NDArray[np.int64]:
+    """Return the pixels in the middles of map cells `first … stop − 1`; of two the latter."""
+    return np.arange(first, stop, dtype=np.int64) * stride + stride // 2
+
+
 def map_cell(position: ArrayLike, stride: int) -> NDArray[np.int64]:
     """Return the map cell that covers an image position."""
     return np.floor(from_map_edge(position, stride)).astype(np.int64)

@@ -170,19 +170,10 @@ def _checked(
     return float(pair[0]), float(pair[1])
 
 
-def _area(images: Sequence[SampledImage]) -> float:
-    """Sum the square pixels in which points may lie."""
-    return sum(
-        math.prod(image.shape[-2:]) if image.mask is None else image.mask.area(plane)
-        for image in images
-        for plane in np.ndindex(*image.shape[:-2])
-    )
-
-
 def _spread(images: Sequence[SampledImage], fields: int, size: int) -> Fields:
     """Put fields as far apart as gives the wanted number per plane on average."""
     planes = sum(math.prod(image.shape[:-2]) for image in images)
-    apart = math.sqrt(_area(images) / (fields * planes))
+    apart = math.sqrt(sum(image.area for image in images) / (fields * planes))
     if size > math.floor(apart):
         raise InputError(
             f"{fields} fields of {size} pixels per plane would overlap",
@@ -196,7 +187,7 @@ def _check_count(images: Sequence[SampledImage], spacing: Pair, square: Fields |
     pixels = sum(math.prod(image.shape) for image in images) * share
     count = pixels / (spacing[0] * spacing[1])
     if count > MOST_POINTS and any(image.mask is not None for image in images):
-        pixels = _area(images) * share
+        pixels = sum(image.area for image in images) * share
         count = pixels / (spacing[0] * spacing[1])
     if count > MOST_POINTS:
         enough = math.ceil(math.sqrt(pixels / 1000))

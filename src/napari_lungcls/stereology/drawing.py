@@ -45,6 +45,13 @@ class SampledImage:
     mask: Mask | None = None
     pixel_size: float | None = None
 
+    @property
+    def area(self) -> float:
+        """Square pixels, over all planes, in which points may lie."""
+        if self.mask is None:
+            return float(math.prod(self.shape))
+        return sum(self.mask.area(plane) for plane in np.ndindex(*self.shape[:-2]))
+
 
 @dataclass(frozen=True)
 class Fields:

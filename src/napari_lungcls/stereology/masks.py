@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.geometry import map_cell
+from napari_lungcls.images.geometry import map_cell, middle_pixels
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.map_data import MapHeader, blocks
@@ -94,7 +94,7 @@ def mask_of_cells(mask: Mask, header: MapHeader) -> BlockMask:
     def block(index: tuple[int, ...], rows: slice, columns: slice) -> NDArray[np.bool_]:
         plane = (index[0] + first, *index[1:]) if index else ()
         y, x = (
-            o + header.stride * np.arange(side.start, side.stop) + header.stride // 2
+            o + middle_pixels(side.start, side.stop, header.stride)
             for o, side in zip(header.origin, (rows, columns), strict=True)
         )
         pixels = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)

@@ -17,7 +17,6 @@ from napari_lungcls.gui.measure.sampling import (
     expectation,
     may_mask,
     proposed_spacing,
-    sampled_area,
     sampled_image,
 )
 from napari_lungcls.stereology.drawing import SampledImage
@@ -50,7 +49,7 @@ def test_flat_outlines_hold_for_every_plane_and_an_ellipse_is_round():
     box = np.array([[50, 100], [50, 200], [150, 200], [150, 100]], float)
     shapes = viewer.add_shapes([box], shape_type="ellipse")
     sampled = sampled_image(viewer, image, shapes)
-    assert sampled_area(sampled) == pytest.approx(4 * np.pi * 50**2, rel=0.01)
+    assert sampled.area == pytest.approx(4 * np.pi * 50**2, rel=0.01)
     points = GridChoice(8).draw(sampled)
     assert set(points.coordinates[:, 0]) == {0, 1, 2, 3}
     assert np.hypot(*(points.coordinates[:, 1:] - (100, 150)).T).max() <= 51
@@ -62,7 +61,7 @@ def test_painted_labels_are_a_mask_of_all_but_0():
     mask[30:90, 20:100] = 7
     labels = viewer.add_labels(mask)
     sampled = sampled_image(viewer, image, labels)
-    assert sampled_area(sampled) == 2 * mask.astype(bool).sum()
+    assert sampled.area == 2 * mask.astype(bool).sum()
     at = GridChoice(6).draw(sampled).coordinates.astype(int)
     assert mask[at[:, 1], at[:, 2]].all()
     other = viewer.add_labels(np.zeros((60, 80), np.uint8))
@@ -77,7 +76,7 @@ def test_painted_labels_are_a_mask_of_all_but_0():
 def test_as_many_points_come_as_were_announced(height, width, spacing, seed):
     choice = GridChoice(spacing, seed=seed)
     sampled = SampledImage("lung", (height, width))
-    expected = choice.points(sampled_area(sampled), 1)
+    expected = choice.points(sampled.area, 1)
     found = sum(not text for text in choice.draw(sampled).column("repeat_of"))
     # The offset is random: a line of the grid more or less along each axis.
     assert abs(found - expected) <= height / spacing + width / spacing + 2

@@ -22,7 +22,6 @@ from napari_lungcls.gui.measure.sampling import (
     expectation,
     may_mask,
     proposed_spacing,
-    sampled_area,
     sampled_image,
 )
 from napari_lungcls.gui.parts import (
@@ -180,7 +179,7 @@ class TestPointsForm(QWidget):
             else:
                 self._planes = math.prod(sampled.shape[:-2])
                 if mask is None:
-                    self._area = sampled_area(sampled)
+                    self._area = sampled.area
                 else:
                     self._measure_mask(sampled, mask)
         self._show()
@@ -191,7 +190,7 @@ class TestPointsForm(QWidget):
                 self._area = area
                 self._show()
 
-        start_call(lambda: sampled_area(sampled), owner=self, returned=known)
+        start_call(lambda: sampled.area, owner=self, returned=known)
 
     def _show(self, value: object = None) -> None:
         for box, on in (

@@ -20,7 +20,7 @@ from napari_lungcls.stereology.design import expected_ce, make_grid
 from napari_lungcls.stereology.drawing import SampledImage
 from napari_lungcls.stereology.masks import ImageMask, Mask
 from napari_lungcls.stereology.polygon_masks import PolygonMask, ellipse
-from napari_lungcls.utils.humanize import count
+from napari_lungcls.utils.humanize import count, percent
 from napari_lungcls.utils.printable import printable
 
 EXAMPLE = 0.2
@@ -100,10 +100,8 @@ def expectation(choice: GridChoice, area: float, planes: int) -> str:
     again = f", {twice:,} of them asked twice" if twice else ""
     asked = count(questions, "question")
     return (
-        f"About {count(points, 'test point')}{again}: {asked}. A class of {EXAMPLE:.0%}".replace(
-            "%", " %"
-        )
-        + f" is then known to ± {error:.1f} percentage points."
+        f"About {count(points, 'test point')}{again}: {asked}. A class of "
+        f"{percent(EXAMPLE, 0)} is then known to ± {error:.1f} percentage points."
     )
 
 
@@ -126,13 +124,6 @@ def sampled_image(viewer: "napari.Viewer", image: Image, mask: Layer | None = No
         stack.shape,
         None if mask is None else layer_mask(mask, image, stack.shape),
     )
-
-
-def sampled_area(image: SampledImage) -> float:
-    """Count the square pixels, over all planes, in which test points may lie."""
-    if image.mask is None:
-        return float(math.prod(image.shape))
-    return sum(image.mask.area(plane) for plane in np.ndindex(*image.shape[:-2]))
 
 
 def layer_mask(layer: Layer, image: Image, shape: tuple[int, ...]) -> Mask:
