@@ -255,9 +255,9 @@ def test_a_threshold_rules_points_maps_and_figures_alike(tmp_path: Path) -> None
     bare = model.paint(IMAGE, 8, probabilities=False)
     np.testing.assert_array_equal(bare.classes, np.asarray(painted.classes[:]))
     assert (bare.classes != plain.paint(IMAGE, 8).classes).any()
-    answers = model.answers(IMAGE, points, painted=True, stride=8)
+    predictions = model.predictions(IMAGE, points, painted=True, stride=8)
     cells = ((points.coordinates + 0.5) // 8).astype(int)
-    np.testing.assert_array_equal(answers.predicted + 1, bare.classes[cells[:, 0], cells[:, 1]])
+    np.testing.assert_array_equal(predictions.predicted + 1, bare.classes[cells[:, 0], cells[:, 1]])
 
 
 def test_an_engine_or_device_that_is_not_there_is_refused(model: lc.Model, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from napari_lungcls.utils.progress import exhaust
 if TYPE_CHECKING:
     from distributed import Client
 
-    from napari_lungcls.evaluation.answers import PointPredictions
     from napari_lungcls.evaluation.metrics import Metrics
+    from napari_lungcls.evaluation.predictions import PointPredictions
     from napari_lungcls.inference.grid import InView, Region
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
@@ -276,10 +276,10 @@ class Model:
         return exhaust(self.painting(image, stride, **options), progress)
 
     def evaluate(self, image: Any, points: AnyPoints | None = None, **options: Any) -> Metrics:
-        """Compare the model with labelled points; see `answers` for the options and errors."""
-        return self.answers(image, points, **options).metrics()
+        """Compare the model with labelled points; see `predictions` for the options and errors."""
+        return self.predictions(image, points, **options).metrics()
 
-    def answers(
+    def predictions(
         self,
         image: Any,
         points: AnyPoints | None = None,
@@ -288,7 +288,7 @@ class Model:
         stride: int = 4,
         progress: Callable[[int, int], None] | None = None,
     ) -> PointPredictions:
-        """Answer labelled points.
+        """Predict labelled points.
 
         Parameters
         ----------
@@ -306,9 +306,9 @@ class Model:
         InputError
             When a point's class is unknown, or image, points and model do not fit.
         """
-        from napari_lungcls.inference.at_points import answer_pairs
+        from napari_lungcls.inference.at_points import predict_pairs
 
-        return answer_pairs(
+        return predict_pairs(
             self.predictor,
             as_pairs(image, points),
             stride=stride if painted else None,

@@ -1,4 +1,4 @@
-"""Sections about answers: what they show, and what they say it rests on."""
+"""Sections about predictions: what they show, and what they say it rests on."""
 
 import csv
 import xml.etree.ElementTree as ET
@@ -9,8 +9,8 @@ import pytest
 from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.evaluation.answers import PointPredictions
 from napari_lungcls.evaluation.calibration import Calibration, fit_calibration
+from napari_lungcls.evaluation.predictions import PointPredictions
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
@@ -30,7 +30,7 @@ SPEC = NetworkSpec(
 
 
 def sample(n: int = 60) -> tuple[PointPredictions, Calibration]:
-    """Give answers on a 16-bit image, and what calibrated them."""
+    """Give predictions on a 16-bit image, and what calibrated them."""
     rng = np.random.default_rng(0)
     codes = np.arange(n) % 3
     logits = rng.normal(0, 2, (n, 3)) + 2 * np.eye(3)[codes]
@@ -43,13 +43,13 @@ def sample(n: int = 60) -> tuple[PointPredictions, Calibration]:
     return PointPredictions(codes, probabilities, LUNG, found.temperature, pairs=pairs), found
 
 
-def document(found: Calibration, answers: PointPredictions, **split: object) -> ModelDocument:
+def document(found: Calibration, predictions: PointPredictions, **split: object) -> ModelDocument:
     return ModelDocument(
         network=SPEC,
         scheme=LUNG,
         temperature=found.temperature,
         calibration=found.model_dump(mode="json"),
-        validation=answers.metrics().model_dump(mode="json"),
+        validation=predictions.metrics().model_dump(mode="json"),
         split={"train": 100, "validation": 60, **split},
     )
 
@@ -60,9 +60,9 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_an_evaluation_has_every_figure_with_its_numbers(tmp_path: Path) -> None:
-    answers, found = sample()
-    metrics = answers.metrics()
-    page = evaluation_report(tmp_path, document(found, answers), metrics, {}, answers)
+    predictions, found = sample()
+    metrics = predictions.metrics()
+    page = evaluation_report(tmp_path, document(found, predictions), metrics, {}, predictions)
     text = page.read_text(encoding="utf-8")
     for name in ("reliability", "roc", "precision_recall", "class_counts", "mistakes"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -76,17 +76,17 @@ def test_an_evaluation_has_every_figure_with_its_numbers(tmp_path: Path) -> None
         assert float(row["average_precision"]) == pytest.approx(figured.average_precision)
     bins = rows(tmp_path / "reliability.csv")
     for part in ("before", "after"):
-        assert sum(int(row["n"]) for row in bins if row["answers"] == part) == 60
+        assert sum(int(row["n"]) for row in bins if row["predictions"] == part) == 60
     assert f"Expected calibration error {metrics.ece:.3f}" in text
 
 
 def test_mistakes_come_worst_first_with_what_was_seen() -> None:
-    answers, found = sample()
-    mistakes = worst_mistakes(answers, document(found, answers), shown=3)
-    wrong = answers.predicted != answers.codes
+    predictions, found = sample()
+    mistakes = worst_mistakes(predictions, document(found, predictions), shown=3)
+    wrong = predictions.predicted != predictions.codes
     assert len(mistakes) == wrong.sum() > 3
     assert [m.p_truth for m in mistakes] == sorted(m.p_truth for m in mistakes)
-    assert all(m.truth != m.answer for m in mistakes)
+    assert all(m.truth != m.predicted for m in mistakes)
     assert [len(m.pictures) for m in mistakes] == [2] * 3 + [0] * (len(mistakes) - 3)
     for picture in mistakes[0].pictures:
         assert (picture.dtype, picture.shape) == (np.uint8, (192, 192, 3))
@@ -96,12 +96,12 @@ def test_mistakes_come_worst_first_with_what_was_seen() -> None:
 
 
 def test_figures_of_a_split_at_random_say_so(tmp_path: Path) -> None:
-    answers, found = sample()
+    predictions, found = sample()
     counts = {"train": [40, 30, 30], "validation": [20, 20, 20]}
     drawn = {}
     for random in (True, False):
         said = ["Patches were split at random."] if random else []
-        model = document(found, answers, cautions=said, class_counts=counts)
+        model = document(found, predictions, cautions=said, class_counts=counts)
         page = training_report(tmp_path / str(random), model, {"model": "m", "seconds": 1.0})
         text = page.read_text(encoding="utf-8")
         assert ("split at random" in text) == random

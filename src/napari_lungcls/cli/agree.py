@@ -76,7 +76,7 @@ def agree(
     if loaded is not None and model is not None:
         with console.progress("classifying") as show:
             against = compare_with_model(
-                observers, loaded.answers, model[1], pixel_size, channels, seed=seed,
+                observers, loaded.predictions, model[1], pixel_size, channels, seed=seed,
                 progress=lambda done, total: show(done, total, "observers"),
             )  # fmt: skip
             found = found.model_copy(update={"model": list(against)})

@@ -40,7 +40,7 @@ def evaluate(
     report: ReportFolder = None,
     predictions: Annotated[
         Path | None,
-        typer.Option("--predictions", metavar="CSV", help="points file with every answer"),
+        typer.Option("--predictions", metavar="CSV", help="points file with every prediction"),
     ] = None,
     engine: EngineName = None,
     device: Device = "auto",
@@ -71,15 +71,15 @@ def evaluate(
         check_inside(stack, table.coordinates, table.source)
     loaded = load(model, engine=engine, device=device)
     with console.progress("evaluating") as show:
-        answers = loaded.answers(
+        found = loaded.predictions(
             pairs,
             painted=painted,
             stride=stride,
             progress=lambda done, total: show(done, total, "points"),
         )
-    metrics = answers.metrics()
+    metrics = found.metrics()
     if predictions is not None:
-        write_predictions(predictions, answers)
+        write_predictions(predictions, found)
     if report is not None:
         how = f"from the cells of a map at stride {stride}" if painted else "exactly at the points"
         evaluation_report(
@@ -90,8 +90,8 @@ def evaluate(
                 "model": str(model),
                 "images": ", ".join(images),
                 "points": ", ".join(map(str, points)),
-                "answers read": how,
+                "predictions read": how,
             },
-            answers,
+            found,
         )
     console.answer(metrics.model_dump(mode="json"), summary(metrics, "points"), as_json=json)

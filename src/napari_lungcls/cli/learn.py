@@ -119,7 +119,7 @@ def learn(
         "test": document.test,
     }
     if places.report is not None:
-        training_report(places.report, document, result, trained.answers)
+        training_report(places.report, document, result, trained.predictions)
     console.answer(result, _text(result, kind, document.pretrained), as_json=as_json)
     if stopped:
         raise console.Interrupted(

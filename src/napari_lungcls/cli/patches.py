@@ -227,16 +227,16 @@ def evaluate_on(
     with console.progress("evaluating") as show:
         probabilities = model.classify_patches(patches, progress=lambda d, t: show(d, t, "patches"))
     threshold = model.document.threshold
-    answers = PatchPredictions(
+    found = PatchPredictions(
         codes, probabilities, model.scheme, model.document.temperature, threshold,
         data=patches, rows=np.arange(len(patches)),
     )  # fmt: skip
-    metrics = answers.metrics()
+    metrics = found.metrics()
     if predictions is not None:
         write_predictions(predictions, patches, probabilities, model.scheme, threshold)
     if report is not None:
         facts = {"model": str(path), "patches": patches.source}
-        evaluation_report(report, model.document, metrics, facts, answers)
+        evaluation_report(report, model.document, metrics, facts, found)
     console.answer(metrics.model_dump(mode="json"), summary(metrics, "patches"), as_json=as_json)
 
 

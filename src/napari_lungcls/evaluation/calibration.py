@@ -209,7 +209,7 @@ def at_temperature(probabilities: ArrayLike, temperature: float) -> Floats:
     probabilities
         `(n, k)`, rows adding up to 1.
     temperature
-        1 changes nothing; the reciprocal of a model's own gives its uncalibrated answers.
+        1 changes nothing; the reciprocal of a model's own gives its uncalibrated predictions.
     """
     values = np.asarray(probabilities, dtype=np.float64)
     scaled: Floats = softmax(np.log(np.maximum(values, LEAST)) / temperature, axis=1)

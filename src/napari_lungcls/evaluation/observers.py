@@ -23,9 +23,9 @@ from napari_lungcls.evaluation.agreement import (
     group_agreement,
     pair_agreement,
 )
-from napari_lungcls.evaluation.answers import PointPredictions
 from napari_lungcls.evaluation.fractions import FractionAgreement, fraction_agreement
 from napari_lungcls.evaluation.matching import match, same_places
+from napari_lungcls.evaluation.predictions import PointPredictions
 from napari_lungcls.images.channels import Choice
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.pairs import PathLike
@@ -146,9 +146,9 @@ def compare(
     if len(observers) > 2:
         shared = same_places(matches, [len(each.points) for each in observers])
         if len(shared):
-            answers = np.stack([codes[k][shared[:, k]] for k in range(len(observers))], axis=1)
+            predicted = np.stack([codes[k][shared[:, k]] for k in range(len(observers))], axis=1)
             names = [each.name for each in observers]
-            together = group_agreement(names, answers, scheme.names, seed=seed)
+            together = group_agreement(names, predicted, scheme.names, seed=seed)
     return Agreement(
         classes=list(scheme.names),
         tolerance=tolerance,
@@ -170,9 +170,9 @@ def _fractions(
     if len(animals) < LEAST_ANIMALS:
         return {}
     shares = np.zeros((len(scheme), len(animals), len(observers)))
-    for o, (own, answers) in enumerate(zip(named, codes, strict=True)):
+    for o, (own, labelled) in enumerate(zip(named, codes, strict=True)):
         for a, animal in enumerate(animals):
-            mine = answers[np.array(own, object) == animal]
+            mine = labelled[np.array(own, object) == animal]
             shares[:, a, o] = np.bincount(mine, minlength=len(scheme)) / len(mine)
     names = [each.name for each in observers]
     return {
@@ -193,7 +193,7 @@ def compare_with_model(
 ) -> Iterator[PairAgreement]:
     """Compare each observer with a model's predictions at that observer's points.
 
-    `predict` is `Model.answers` of the model.
+    `predict` is `Model.predictions` of the model.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError
-from napari_lungcls.evaluation.answers import PointPredictions
+from napari_lungcls.evaluation.predictions import PointPredictions
 from napari_lungcls.images.geometry import map_cell
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.stack import ImageStack, check_inside, plane_indices
@@ -164,7 +164,7 @@ def painted_at_points(
 
 
 def by_squares(where: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the order `(n,)` in which `predictions_at` answers points `(n, 2)` of one plane."""
+    """Return the order `(n,)` in which `predictions_at` takes points `(n, 2)` of one plane."""
     order: NDArray[np.intp] = np.lexsort(_squares_of(where).T[::-1])
     return order
 
@@ -200,7 +200,7 @@ def _logits(
     return found
 
 
-def answer_pairs(
+def predict_pairs(
     predictor: Predictor,
     pairs: Sequence[Pair],
     *,
@@ -232,7 +232,7 @@ def answer_pairs(
     first = done = 0
     for pair in pairs:
         own = probabilities[first : first + len(pair[1])]
-        for rows, found in _answers(predictor, pair, stride):
+        for rows, found in _predictions(predictor, pair, stride):
             own[rows] = found
             done += len(found)
             if progress:
@@ -243,7 +243,7 @@ def answer_pairs(
     )
 
 
-def _answers(
+def _predictions(
     predictor: Predictor, pair: Pair, stride: int | None
 ) -> Iterator[tuple[Any, NDArray[np.float32]]]:
     stack, points = pair

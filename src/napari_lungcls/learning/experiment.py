@@ -78,7 +78,7 @@ class Experiment:
         self._origin, self._checkpoint = origin, checkpoint
         self._parts = _parts(material, settings)
         self._finished: list[dict[str, Any]] = []
-        self._answers: dict[str, NDArray[Any]] = {}
+        self._logits: dict[str, NDArray[Any]] = {}
         self._kept: tuple[NetworkSpec, State] | None = None
         self._computed = ("", "")
 
@@ -225,11 +225,11 @@ class Experiment:
         self._finished = list(self._checkpoint.document.finished)
         logger.info("resuming the training of %s", self._checkpoint.path)
         for name, array in self._checkpoint.results.items():
-            self._answers[name] = array
+            self._logits[name] = array
         if self._finished:
             spec = NetworkSpec.model_validate(self._finished[0]["network"])
             prefix = "kept."
-            kept = {n.removeprefix(prefix): self._answers.pop(n) for n in [*self._answers]
+            kept = {n.removeprefix(prefix): self._logits.pop(n) for n in [*self._logits]
                     if n.startswith(prefix)}  # fmt: skip
             self._kept = (spec, kept)
 
@@ -251,7 +251,7 @@ class Experiment:
             self._write(checkpoint, loop)
 
     def _write(self, checkpoint: Checkpoint, loop: Trainer) -> None:
-        results = dict(self._answers)
+        results = dict(self._logits)
         if self._kept is not None:
             results |= {f"kept.{name}": array for name, array in self._kept[1].items()}
         checkpoint.write(self._material.fingerprint, self._finished, loop, results)
@@ -260,7 +260,7 @@ class Experiment:
         self, number: int, engine: Engine, best: State, history: list[EpochRecord],
         logits: Logits | None,
     ) -> None:  # fmt: skip
-        """Keep what a part found: network, history, and the answers of the points held out."""
+        """Keep what a part found: network, history, and the logits of the points held out."""
         splits = self._material.splits
         if number == 0 or number == len(splits):
             self._kept = (engine.spec, best)
@@ -271,10 +271,10 @@ class Experiment:
             }
         )
         if number < len(splits) and logits is not None:
-            self._answers[f"validation.{number}"] = logits
+            self._logits[f"validation.{number}"] = logits
         if number == 0 and len(splits[0].test) and history:
             engine.load(best)
-            self._answers["test.0"] = logits_of(
+            self._logits["test.0"] = logits_of(
                 engine, self._material.examples, Side(splits[0].test, splits[0].test_regions)
             )
 
@@ -283,12 +283,12 @@ class Experiment:
         return list(enumerate(self._material.splits))[: len(self._finished)]
 
     def _held(self, judged: list[tuple[int, Split]], part: str) -> HeldOut | None:
-        """Give the answers for all points that were held out, over all folds."""
-        found = [(self._answers.get(f"{part}.{i}"), getattr(split, part)) for i, split in judged]
+        """Give the logits of all points that were held out, over all folds."""
+        found = [(self._logits.get(f"{part}.{i}"), getattr(split, part)) for i, split in judged]
         asked = [(logits, rows) for logits, rows in found if logits is not None]
         if not asked:
             return None
-        logits = np.concatenate([answers for answers, _ in asked]).astype(np.float64)
+        logits = np.concatenate([logits for logits, _ in asked]).astype(np.float64)
         return logits, self._material.examples.codes[np.concatenate([rows for _, rows in asked])]
 
     def _folds(self) -> dict[str, Any]:
@@ -304,7 +304,7 @@ class Experiment:
 
     def held_out(self) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
         """Give the validation points, as rows of the examples, and their logits `(n, k)`."""
-        judged = [(i, s) for i, s in self._judged() if f"validation.{i}" in self._answers]
+        judged = [(i, s) for i, s in self._judged() if f"validation.{i}" in self._logits]
         held = self._held(judged, "validation")
         if held is None:
             return None

@@ -72,7 +72,7 @@ def fit_linear_probe(
     Returns
     -------
     history, logits
-        The one epoch, and the answers for the validation side.
+        The one epoch, and the logits of the validation side.
 
     Raises
     ------

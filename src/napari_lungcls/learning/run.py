@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.evaluation.answers import Answers, PointPredictions
+from napari_lungcls.evaluation.predictions import PointPredictions, Predictions
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.audit_points import designs_of, without_audit
@@ -41,14 +41,14 @@ class Trained:
     ----------
     document, state
         Of a model file.
-    answers
+    predictions
         At the points that were held out for validation, each of a network that has not seen
         it; None without any, and for patches.
     """
 
     document: ModelDocument
     state: State
-    answers: Answers | None = None
+    predictions: Predictions | None = None
 
 
 def run_training(
@@ -129,5 +129,5 @@ def run_training(
             update={"split": document.split | {"audit_designs": designs}}
         )
     held = run.held_out()
-    answers = PointPredictions.of_rows(pairs, *held, document) if held else None
-    return Trained(document, run.state, answers)
+    predictions = PointPredictions.of_rows(pairs, *held, document) if held else None
+    return Trained(document, run.state, predictions)

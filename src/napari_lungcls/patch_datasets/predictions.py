@@ -16,7 +16,7 @@ from scipy.special import softmax
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.evaluation.answers import Answers, Place, Seen
+from napari_lungcls.evaluation.predictions import Place, Predictions, Seen
 from napari_lungcls.learning.examples import Side
 from napari_lungcls.network.compatibility import colour_remark
 from napari_lungcls.network.decision import predicted_class
@@ -75,8 +75,8 @@ def classify_patches(
 
 
 @dataclass(frozen=True, eq=False)
-class PatchPredictions(Answers):
-    """Answers of one model for patches.
+class PatchPredictions(Predictions):
+    """Predictions of one model for patches.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class PatchPredictions(Answers):
         logits: NDArray[np.float64],
         document: ModelDocument,
     ) -> Self:
-        """Give the answers for some patches from the logits `(n, k)` before the temperature."""
+        """Give the predictions for some patches from the logits `(n, k)` before the temperature."""
         probabilities = softmax(logits / document.temperature, axis=1).astype(np.float32)
         codes = data.codes(document.scheme)[rows]
         how = (document.scheme, document.temperature, document.threshold)

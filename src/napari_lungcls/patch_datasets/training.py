@@ -57,8 +57,8 @@ def run_patches(
     found, held = run.document(), run.held_out()
     split = found.split | {"cautions": cautions(splits[0].by)}
     document = found.model_copy(update={"split": split, "rgb": common_colours(images)})
-    answers = PatchPredictions.of_logits(data, *held, document) if held else None
-    return Trained(document, run.state, answers)
+    predictions = PatchPredictions.of_logits(data, *held, document) if held else None
+    return Trained(document, run.state, predictions)
 
 
 def _identity(data: PatchData, examples: PatchSet) -> dict[str, Any]:

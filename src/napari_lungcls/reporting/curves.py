@@ -1,4 +1,4 @@
-"""Figures of how sure and how selective answers are: reliability, ROC, precision-recall, counts."""
+"""Figures of predictions, how sure, how selective: reliability, ROC, precision-recall, counts."""
 
 from __future__ import annotations
 

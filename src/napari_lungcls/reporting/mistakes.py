@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.evaluation.answers import Answers
+from napari_lungcls.evaluation.predictions import Predictions
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import Normalisation
 from napari_lungcls.reporting.figures import INK, NO_COLOR, short
@@ -34,9 +34,9 @@ class Mistake:
         Name of the image.
     where
         `(…, y, x)` in pixels, or its number; empty where the image's name says it.
-    truth, answer
+    truth, predicted
         Names of classes.
-    p_truth, p_answer
+    p_truth, p_predicted
         Their probabilities.
     pictures
         `(side, side, 3)` uint8 for each zoom, with the point marked; empty if not read.
@@ -45,9 +45,9 @@ class Mistake:
     image: str
     where: tuple[float, ...]
     truth: str
-    answer: str
+    predicted: str
     p_truth: float
-    p_answer: float
+    p_predicted: float
     pictures: Sequence[NDArray[np.uint8]] = ()
 
     @property
@@ -56,40 +56,42 @@ class Mistake:
         return "(" + ", ".join(f"{value:g}" for value in self.where) + ")" if self.where else ""
 
 
-def worst_mistakes(answers: Answers, document: ModelDocument, shown: int = SHOWN) -> list[Mistake]:
+def worst_mistakes(
+    predictions: Predictions, document: ModelDocument, shown: int = SHOWN
+) -> list[Mistake]:
     """Give every mistake, the least probable truth first, and pictures of the first ones.
 
     Parameters
     ----------
-    answers
+    predictions
         Of a model.
     document
         Of the same model: its zooms.
     shown
         How many get pictures, so that memory and page stay small.
     """
-    predicted, names = answers.predicted, answers.scheme.names
-    truth_probabilities = answers.probabilities[np.arange(len(answers)), answers.codes]
-    wrong = np.flatnonzero(predicted != answers.codes)
+    predicted, names = predictions.predicted, predictions.scheme.names
+    truth_probabilities = predictions.probabilities[np.arange(len(predictions)), predictions.codes]
+    wrong = np.flatnonzero(predicted != predictions.codes)
     order = wrong[np.argsort(truth_probabilities[wrong], kind="stable")]
     scale = document.network.normalisation
     seen = {
         row: [
             _marked(_visible(square, scale), at) for square, at in zip(squares, where, strict=True)
         ]
-        for row, squares, where in answers.seen(document, order[:shown])
+        for row, squares, where in predictions.seen(document, order[:shown])
     }
     return [
         Mistake(
             place.image,
             place.where,
-            names[answers.codes[row]],
+            names[predictions.codes[row]],
             names[predicted[row]],
             float(truth_probabilities[row]),
-            float(answers.probabilities[row, predicted[row]]),
+            float(predictions.probabilities[row, predicted[row]]),
             seen.get(int(row), ()),
         )
-        for row, place in zip(order, answers.places(order), strict=True)
+        for row, place in zip(order, predictions.places(order), strict=True)
     ]
 
 
@@ -114,18 +116,18 @@ def gallery_figure(
             axes = grid[row, first + z]
             axes.imshow(picture, interpolation="nearest")
         head = grid[row, first]
-        texts = (
-            (f"{short(mistake.answer)} {percent(mistake.p_answer, 0)}", mistake.answer, 13),
-            (f"{short(mistake.truth)} {percent(mistake.p_truth, 0)}", mistake.truth, 2),
+        rows = (
+            ("said", mistake.predicted, mistake.p_predicted, 13),
+            ("is", mistake.truth, mistake.p_truth, 2),
         )
-        for (text, name, up), said in zip(texts, ("said", "is"), strict=True):
+        for verb, name, share, up in rows:
             head.annotate(
                 "■", (0, 1), (0, up), xycoords="axes fraction", textcoords="offset points",
                 color=colors.get(name, NO_COLOR), fontsize=9, va="bottom", annotation_clip=False,
             )  # fmt: skip
             drawn = head.annotate(
-                f"{said} {text}", (0, 1), (10, up), xycoords="axes fraction",
-                textcoords="offset points", color=INK, fontsize=7.5, va="bottom",
+                f"{verb} {short(name)} {percent(share, 0)}", (0, 1), (10, up),
+                xycoords="axes fraction", textcoords="offset points", color=INK, fontsize=7.5, va="bottom",
             )  # fmt: skip
             drawn.set_parse_math(False)
         place = head.annotate(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from napari_lungcls.annotation import write_points
 from napari_lungcls.annotation.points import join_points
-from napari_lungcls.evaluation.answers import PointPredictions
+from napari_lungcls.evaluation.predictions import PointPredictions
 from napari_lungcls.images.pairs import image_name
 from napari_lungcls.inference.at_points import classified_table
 
 
-def write_predictions(path: str | os.PathLike[str], answers: PointPredictions) -> Path:
+def write_predictions(path: str | os.PathLike[str], predictions: PointPredictions) -> Path:
     """Write a row per point: its own columns, `image`, `predicted` and `p_<class>`.
 
     `image` is relative to the file, so that the table can be used as points again.
@@ -26,10 +26,10 @@ def write_predictions(path: str | os.PathLike[str], answers: PointPredictions) -
     tables = [
         classified_table(
             points.with_columns(image=image_name(stack, folder)),
-            answers.probabilities[rows],
-            answers.scheme,
-            answers.threshold,
+            predictions.probabilities[rows],
+            predictions.scheme,
+            predictions.threshold,
         )
-        for stack, points, rows in answers.parts()
+        for stack, points, rows in predictions.parts()
     ]
     return write_points(path, join_points(tables))

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.evaluation.answers import Answers
 from napari_lungcls.evaluation.calibration import Calibration, at_temperature
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import CLASS_METRICS, HEADLINES, Metrics
+from napari_lungcls.evaluation.predictions import Predictions
 from napari_lungcls.evaluation.reliability import (
     error_by_chance,
     expected_calibration_error,
@@ -102,13 +102,13 @@ class Report:
         Sentences for the reader, such as warnings.
     scheme
         Gives the classes their colours.
-    answers
+    predictions
         What the model said at the points of `metrics`: curves, reliability, mistakes.
     document
         Of that model; without it mistakes have no pictures and are left out.
     calibration
         What the temperature did, cross-fitted; shown in place of a reliability diagram of
-        `answers` when it was fitted on them, which flatters.
+        `predictions` when it was fitted on them, which flatters.
     counts
         Points of each class of the scheme, by part ("training", "validation").
     basis
@@ -123,7 +123,7 @@ class Report:
     pictures: Sequence[ReportPicture] = ()
     notes: Sequence[str] = ()
     scheme: ClassScheme | None = None
-    answers: Answers | None = None
+    predictions: Predictions | None = None
     document: ModelDocument | None = None
     calibration: Calibration | None = None
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
@@ -296,7 +296,7 @@ def basis_of(document: ModelDocument) -> str:
 
 def _content(report: Report) -> ReportContent:
     """Draw the figures, write the tables, make the pictures."""
-    content, answers = ReportContent(), report.answers
+    content, predictions = ReportContent(), report.predictions
     if report.metrics is not None:
         _add_metrics(content, report.metrics, report)
     if report.history:
@@ -308,17 +308,17 @@ def _content(report: Report) -> ReportContent:
         content.add_figure("learning_curves", drawn, "Loss and accuracy by epoch")
     if report.calibration is not None:
         _add_calibration(content, report.calibration, report.basis)
-    elif answers is not None:
-        _add_reliability(content, answers, report.basis)
-    if answers is not None:
-        _add_curves(content, answers, report)
+    elif predictions is not None:
+        _add_reliability(content, predictions, report.basis)
+    if predictions is not None:
+        _add_curves(content, predictions, report)
     if report.counts and report.scheme is not None:
         names = report.scheme.names
         content.add_table("class_counts", tables.counts_csv(report.counts, names))
         drawn = curves.counts_figure(report.counts, names, report.colors)
         content.add_figure("class_counts", drawn, "Points of each class in each part")
-    if answers is not None and report.document is not None:
-        _add_mistakes(content, answers, report.document, report)
+    if predictions is not None and report.document is not None:
+        _add_mistakes(content, predictions, report.document, report)
     _add_pictures(content, report.pictures)
     return content
 
@@ -362,26 +362,26 @@ def _add_calibration(content: ReportContent, calibration: Calibration, basis: st
     _add_diagram(content, shown, f"{calibration.n} validation points", basis)
 
 
-def _add_reliability(content: ReportContent, answers: Answers, basis: str) -> None:
-    """Add how sure and how right the answers are, without and with the model's temperature."""
-    probabilities, n = answers.probabilities, len(answers)
+def _add_reliability(content: ReportContent, predictions: Predictions, basis: str) -> None:
+    """Add how sure and how right the predictions are, without and with the model's temperature."""
+    probabilities, n = predictions.probabilities, len(predictions)
     error, chance = (
-        expected_calibration_error(probabilities, answers.codes),
+        expected_calibration_error(probabilities, predictions.codes),
         error_by_chance(probabilities),
     )
-    after = ("answers", reliability(probabilities, answers.codes))
+    after = ("predictions", reliability(probabilities, predictions.codes))
     content.calibration = (
         f"Expected calibration error {error:.3f}; a perfectly calibrated model would show about "
-        f"{chance:.3f} on as many {answers.noun}."
+        f"{chance:.3f} on as many {predictions.noun}."
     )
     shown = [after]
-    if answers.temperature != 1:
-        raw = at_temperature(probabilities, 1 / answers.temperature)
-        plain = expected_calibration_error(raw, answers.codes)
-        shown = [("before", reliability(raw, answers.codes)), ("after", after[1])]
-        own = f"{answers.temperature:.3g}"
+    if predictions.temperature != 1:
+        raw = at_temperature(probabilities, 1 / predictions.temperature)
+        plain = expected_calibration_error(raw, predictions.codes)
+        shown = [("before", reliability(raw, predictions.codes)), ("after", after[1])]
+        own = f"{predictions.temperature:.3g}"
         content.calibration += f" Without the model's temperature of {own} it would be {plain:.3f}."
-    _add_diagram(content, shown, f"{n} {answers.noun}", basis)
+    _add_diagram(content, shown, f"{n} {predictions.noun}", basis)
 
 
 def _add_diagram(
@@ -393,9 +393,9 @@ def _add_diagram(
     content.add_figure("reliability", drawn, "Reliability diagram")
 
 
-def _add_curves(content: ReportContent, answers: Answers, report: Report) -> None:
+def _add_curves(content: ReportContent, predictions: Predictions, report: Report) -> None:
     """Add ROC and precision-recall curves of each class against the rest."""
-    drawn = class_curves(answers.codes, answers.probabilities, answers.scheme.names)
+    drawn = class_curves(predictions.codes, predictions.probabilities, predictions.scheme.names)
     if not drawn:
         return
     content.curves = drawn
@@ -403,8 +403,8 @@ def _add_curves(content: ReportContent, answers: Answers, report: Report) -> Non
     content.add_table("roc", tables.roc_csv(drawn))
     content.add_table("precision_recall", tables.precision_recall_csv(drawn))
     note = (
-        f"{len(answers)} {answers.noun}, each class against the rest; in brackets 95 % intervals. "
-        f"{report.basis}"
+        f"{len(predictions)} {predictions.noun}, each class against the rest; in brackets 95 % "
+        f"intervals. {report.basis}"
     ).strip()
     content.add_figure("roc", curves.roc_figure(drawn, report.colors, note), "ROC curves")
     content.add_figure(
@@ -415,18 +415,18 @@ def _add_curves(content: ReportContent, answers: Answers, report: Report) -> Non
 
 
 def _add_mistakes(
-    content: ReportContent, answers: Answers, document: ModelDocument, report: Report
+    content: ReportContent, predictions: Predictions, document: ModelDocument, report: Report
 ) -> None:
     """Add the worst mistakes with the tissue around them."""
-    found = mistakes.worst_mistakes(answers, document)
+    found = mistakes.worst_mistakes(predictions, document)
     content.add_table("mistakes", tables.mistakes_csv(found))
     content.worst = [mistake for mistake in found if mistake.pictures]
     if not found:
         return
     zooms = document.network.zooms
     content.note = (
-        f"The {len(content.worst)} worst of {len(found)} mistakes in {len(answers)} "
-        f"{answers.noun}; the tissue at zoom {', '.join(map(str, zooms))}. {report.basis}"
+        f"The {len(content.worst)} worst of {len(found)} mistakes in {len(predictions)} "
+        f"{predictions.noun}; the tissue at zoom {', '.join(map(str, zooms))}. {report.basis}"
     ).strip()
     drawn = mistakes.gallery_figure(content.worst, zooms, report.colors, content.note)
     content.add_figure("mistakes", drawn, "Mistakes")

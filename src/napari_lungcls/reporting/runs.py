@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_lungcls.evaluation.answers import Answers
 from napari_lungcls.evaluation.calibration import Calibration
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import Metrics, validation_of
+from napari_lungcls.evaluation.predictions import Predictions
 from napari_lungcls.learning.progress import EpochRecord
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.parameters import STAGE_NAMES
@@ -72,7 +72,7 @@ def training_report(
     directory: str | os.PathLike[str],
     document: ModelDocument,
     result: Mapping[str, Any],
-    answers: Answers | None = None,
+    predictions: Predictions | None = None,
 ) -> Path:
     """Write the report of a training run.
 
@@ -83,8 +83,8 @@ def training_report(
     document
         Of the model.
     result
-        What the command answers: `model` and `seconds`.
-    answers
+        What the command reports: `model` and `seconds`.
+    predictions
         Of the model at the validation points, for curves and mistakes.
     """
     notes = []
@@ -115,7 +115,7 @@ def training_report(
             history=history_of(document),
             notes=notes,
             scheme=document.scheme,
-            answers=answers,
+            predictions=predictions,
             document=document,
             calibration=calibration_of(document),
             counts=counts_of(document),
@@ -129,7 +129,7 @@ def evaluation_report(
     document: ModelDocument,
     metrics: Metrics,
     facts: Mapping[str, str],
-    answers: Answers | None = None,
+    predictions: Predictions | None = None,
 ) -> Path:
     """Write the report of an evaluation, with the learning curves of the model."""
     counts = {"evaluated": [metrics.per_class[name].support for name in document.scheme.names]}
@@ -145,7 +145,7 @@ def evaluation_report(
             metrics=metrics,
             history=history_of(document),
             scheme=document.scheme,
-            answers=answers,
+            predictions=predictions,
             document=document,
             counts=counts,
         ),

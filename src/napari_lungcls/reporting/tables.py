@@ -58,7 +58,7 @@ def reliability_csv(shown: Sequence[tuple[str, Sequence[ReliabilityBin]]]) -> st
         for row in bins:
             values = [getattr(row, column) for column in columns]
             rows.append([name, *values, *(row.interval or (None, None))])
-    return csv_text(["answers", *columns, "accuracy_low", "accuracy_high"], rows)
+    return csv_text(["predictions", *columns, "accuracy_low", "accuracy_high"], rows)
 
 
 def one_vs_rest_csv(curves: Sequence[ClassCurves]) -> str:
@@ -130,7 +130,7 @@ def mistakes_csv(found: Sequence[Mistake]) -> str:
         (
             [
                 *(m.image, *m.where, *[""] * (axes - len(m.where))),
-                *(m.truth, m.answer, m.p_truth, m.p_answer),
+                *(m.truth, m.predicted, m.p_truth, m.p_predicted),
             ]
             for m in found
         ),

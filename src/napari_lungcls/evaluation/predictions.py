@@ -1,4 +1,4 @@
-"""What a model says where the classes are known: the ground of every figure."""
+"""What a model predicts where the classes are known: what every metric is computed from."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SHOWN = 96
 
 
 class Place(NamedTuple):
-    """Where something was answered: the name of its image, and `(…, y, x)` or its number there."""
+    """Where something was predicted: the name of its image, and `(…, y, x)` or its number there."""
 
     image: str
     where: tuple[float, ...] = ()
 
 
 class Seen(NamedTuple):
-    """What is around one row: `(zooms, y, x, 3)`, and the places `(zooms, 2)` asked."""
+    """What is around one row: `(zooms, y, x, 3)`, and its places `(zooms, 2)` therein."""
 
     row: int
     windows: NDArray[Any]
@@ -41,8 +41,8 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Answers(ABC):
-    """Answers of one model.
+class Predictions(ABC):
+    """Predictions of one model.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Answers(ABC):
     """
 
     noun: ClassVar[str]
-    """What was answered, in the plural."""
+    """What was classified, in the plural."""
 
     codes: NDArray[np.int64]
     probabilities: NDArray[np.float32]
@@ -73,16 +73,16 @@ class Answers(ABC):
 
     @property
     def predicted(self) -> NDArray[np.intp]:
-        """`(n,)` codes of the answers."""
+        """`(n,)` predicted codes."""
         return predicted_class(self.probabilities, self.threshold)
 
     def metrics(self) -> Metrics:
-        """Compare answers and truth."""
+        """Compare predictions and truth."""
         return score(self.codes, self.probabilities, self.scheme.names, self.threshold)
 
     @abstractmethod
     def places(self, rows: NDArray[np.intp]) -> list[Place]:
-        """Say where some rows were answered."""
+        """Say where some rows lie."""
 
     @abstractmethod
     def seen(self, document: ModelDocument, rows: NDArray[np.intp]) -> Iterator[Seen]:
@@ -90,8 +90,8 @@ class Answers(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class PointPredictions(Answers):
-    """Answers of one model at the points of one or several images.
+class PointPredictions(Predictions):
+    """Predictions of one model at the points of one or several images.
 
     Attributes
     ----------
@@ -111,14 +111,14 @@ class PointPredictions(Answers):
         logits: NDArray[np.float64],
         document: ModelDocument,
     ) -> Self:
-        """Give the answers at some of the points of images.
+        """Give the predictions at some of the points of images.
 
         Parameters
         ----------
         pairs
             Images with all their points.
         rows
-            `(n,)` which of them were answered, counted through over all images.
+            `(n,)` which of them were predicted, counted through over all images.
         logits
             `(n, k)` before the temperature.
         document
@@ -163,7 +163,7 @@ class PointPredictions(Answers):
             mine = rows[(rows >= part.start) & (rows < part.stop)]
             if not len(mine):
                 continue
-            # What there is to say was said when the points were answered.
+            # What there is to say was said when the points were predicted.
             zooms = fitting_zooms(stack, document)
             where = points.coordinates[mine - part.start]
             windows, places = read_windows(stack, where, zooms, SHOWN)
