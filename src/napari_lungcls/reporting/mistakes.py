@@ -127,7 +127,8 @@ def gallery_figure(
             )  # fmt: skip
             drawn = head.annotate(
                 f"{verb} {short(name)} {percent(share, 0)}", (0, 1), (10, up),
-                xycoords="axes fraction", textcoords="offset points", color=INK, fontsize=7.5, va="bottom",
+                xycoords="axes fraction", textcoords="offset points",
+                color=INK, fontsize=7.5, va="bottom",
             )  # fmt: skip
             drawn.set_parse_math(False)
         place = head.annotate(
