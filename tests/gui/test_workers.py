@@ -5,10 +5,12 @@ import time
 import warnings
 
 import pytest
+from napari._qt.dialogs.qt_activity_dialog import ActivityToggleItem, QtActivityDialog
+from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
 from qtpy.QtWidgets import QWidget
 
 from napari_lungcls.errors import InputError, LungclsWarning
-from napari_lungcls.gui import workers
+from napari_lungcls.gui import activity, notices, workers
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def owner(qtbot):
 @pytest.fixture
 def said(monkeypatch):
     lines = []
-    monkeypatch.setattr(workers, "show_error", lines.append)
+    monkeypatch.setattr(notices, "show_error", lines.append)
     return lines
 
 
@@ -130,7 +132,8 @@ def test_bad_input_is_one_line_without_a_traceback(qtbot, owner, said):
 
     _, events = run(qtbot, work, owner)
     line = "The stride is wrong; give 1 to 64"
-    assert said == [line]
+    # napari cuts long notifications short: what to do comes first.
+    assert said == ["Give 1 to 64. The stride is wrong."]
     assert events == [("progressed", 1), ("failed", line), ("ended",)]
 
 
@@ -246,3 +249,60 @@ def test_other_warnings_go_where_they_went(qtbot, owner):
 
     with pytest.warns(RuntimeWarning, match="beware"):
         qtbot.waitSignal(workers.start_call(work, owner=owner).ended, timeout=5000).wait()
+
+
+@pytest.fixture
+def dock(qtbot):
+    """Give napari's activity dock, and the bars that it has."""
+    toggle = ActivityToggleItem()
+    qtbot.addWidget(toggle)
+    made = QtActivityDialog(toggle_button=toggle)
+    qtbot.addWidget(made)
+    made.bars = lambda: made.findChildren(QtLabeledProgressBar)
+    return made
+
+
+def test_the_activity_dock_shows_a_job_and_cancels_it(qtbot, owner, dock, monkeypatch):
+    monkeypatch.setattr(activity, "AFTER", 20)
+    monkeypatch.setattr(activity, "BETWEEN", 10)
+    reports = [(0, 0), (3, 10), (1, 10), (6, 10)]  # A second phase may count anew.
+
+    def work(cancelled):
+        for report in reports:
+            yield report
+            time.sleep(workers.BETWEEN_REPORTS * 1.5)
+        while not cancelled():
+            time.sleep(0.001)
+
+    job = workers.start(work, owner=owner, title="Painting")
+    qtbot.waitUntil(lambda: bool(dock.bars()), timeout=5000)
+    (bar,) = dock.bars()
+    assert bar.description_label.text() == "Painting: "
+    seen = [0]
+
+    def arrived():
+        seen.append(bar.qt_progress_bar.value())
+        return seen[-1] == 600
+
+    qtbot.waitUntil(arrived, timeout=5000)
+    assert 300 in seen
+    assert [value for value in seen if value >= 0] == sorted(v for v in seen if v >= 0)
+    with qtbot.waitSignal(job.ended, timeout=5000):
+        bar.cancel_button.click()
+    qtbot.waitUntil(lambda: not dock.bars(), timeout=5000)
+
+
+def test_a_short_job_does_not_flicker_and_a_dropped_one_leaves_no_bar(
+    qtbot, owner, dock, monkeypatch
+):
+    job = workers.start_call(lambda: None, owner=owner, title="Opening")
+    with qtbot.waitSignal(job.ended, timeout=5000):
+        pass
+    assert not dock.bars()
+    monkeypatch.setattr(activity, "AFTER", 5)
+    release = threading.Event()
+    job = workers.start_call(lambda: release.wait(5), owner=owner, title="Opening")
+    qtbot.waitUntil(lambda: bool(dock.bars()), timeout=5000)
+    job.drop()
+    release.set()
+    qtbot.waitUntil(lambda: not dock.bars(), timeout=5000)

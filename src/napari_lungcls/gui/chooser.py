@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import napari
 from napari.layers import Layer
 from napari.layers._source import Source
-from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -22,8 +21,8 @@ from qtpy.QtWidgets import (
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.docks import PLUGIN
 from napari_lungcls.gui.image_files import file_layers
+from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.parts import heading, note, panel_layout
-from napari_lungcls.gui.titles import in_window
 from napari_lungcls.images.readers.selection import Listed
 
 
@@ -77,7 +76,7 @@ class ImageChooser(QWidget):
             try:
                 layers = file_layers(self._path + choice, self._names[choice])
             except InputError as error:
-                show_error(in_window(error))
+                refuse(error)
                 whole = False
                 continue
             for data in layers:

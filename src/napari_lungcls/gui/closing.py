@@ -8,7 +8,6 @@ from typing import Any
 
 import napari
 from napari.layers import Labels
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QMainWindow
 
@@ -18,6 +17,7 @@ from napari_lungcls.gui.dialogs import Unsaved, ask_folder, ask_unsaved
 from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import UNSAVED, is_map, map_of
+from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.network.model_file import SUFFIX
 from napari_lungcls.utils.names import numbered
@@ -109,7 +109,7 @@ def _settle(viewer: "napari.Viewer", found: list[str], window: QMainWindow) -> b
         else:
             _keep_all(viewer)
     except InputError as error:
-        show_error(str(error))
+        refuse(error)
         return False
     finally:
         QApplication.restoreOverrideCursor()

@@ -5,7 +5,6 @@ from typing import Any
 
 import napari
 from napari.layers import Image, Layer
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QLocale, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QComboBox,
@@ -22,6 +21,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui import image_layer
 from napari_lungcls.gui.image_layer import pixel_size, set_pixel_size, stated_pixel_size
 from napari_lungcls.gui.lifetime import at_end, listen
+from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.parts import (
     SPACING,
     LayerBox,
@@ -33,7 +33,6 @@ from napari_lungcls.gui.parts import (
     note,
     show_text,
 )
-from napari_lungcls.gui.titles import in_window
 
 AMBER = "color: #c77700"
 """Style of a warning, readable in both themes."""
@@ -110,7 +109,7 @@ class PixelSize(QWidget):
         try:
             set_pixel_size(self._viewer, layer, self.field.value())
         except InputError as error:
-            show_error(in_window(error))
+            refuse(error)
 
 
 class ChannelChoice(QWidget):

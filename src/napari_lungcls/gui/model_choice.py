@@ -64,7 +64,10 @@ class ModelChoice(QComboBox):
         def take(model: Model) -> None:
             self._session.add(model, source.stem, None if kept else source, kept)
 
-        return start_call(lambda: load(source, device=device), owner=self, returned=take)
+        title = f"Opening {source.name}"
+        return start_call(
+            lambda: load(source, device=device), owner=self, title=title, returned=take
+        )
 
     def ask_file(self, _: bool = False) -> None:
         """Ask for a model file, and load it."""

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import napari
@@ -57,6 +57,9 @@ class BackgroundRun(ABC):
         What the core has warned of during this run.
     """
 
+    title: ClassVar[str] = "Working"
+    """What napari's activity dock calls it."""
+
     changed = Signal()
     """It has started, changed state, ended or received a warning."""
 
@@ -71,6 +74,7 @@ class BackgroundRun(ABC):
         self.job = start(
             work,
             owner=main_window(self.viewer),
+            title=self.title,
             progressed=self._on_progress,
             warned=self._on_warning,
             returned=self._on_return,

@@ -45,3 +45,14 @@ def in_window(message: Message | str) -> str:
     first, *_ = line.split(" ", 1)
     # A file's name keeps its case.
     return line[:1].upper() + line[1:] if first.isalpha() else line
+
+
+def remedy_first(line: str) -> str:
+    """Turn `problem; remedy` into `Remedy. Problem.`, for places that may cut a line's end.
+
+    Messages of the core are written with the remedy last; see `Message`.
+    """
+    problem, mark, remedy = line.strip().rstrip(".").rpartition("; ")
+    if not mark:
+        return line
+    return f"{in_window(remedy)}. {in_window(problem)}."

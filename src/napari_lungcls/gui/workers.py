@@ -10,11 +10,13 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
-from napari.utils.notifications import show_error, show_warning
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QCoreApplication, QObject, QThreadPool, Signal
 
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.gui.activity import JobActivity
 from napari_lungcls.gui.lifetime import when_destroyed
+from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.titles import in_window
 
 Work = Callable[[Callable[[], bool]], Generator[Any, None, Any]]
@@ -47,6 +49,8 @@ class BackgroundJob(QObject):
         Takes `cancelled`, which the generator should call regularly, and returns the generator.
     owner
         When it is destroyed, the job is cancelled and reports nothing more.
+    title
+        What napari's activity dock calls it; it is not shown there if empty.
     """
 
     progressed = Signal(object)
@@ -55,7 +59,7 @@ class BackgroundJob(QObject):
     failed = Signal(str)
     ended = Signal()
 
-    def __init__(self, work: Work, owner: QObject) -> None:
+    def __init__(self, work: Work, owner: QObject, title: str = "") -> None:
         super().__init__(QCoreApplication.instance())
         self._work = work
         self._cancelled, self._awake = threading.Event(), threading.Event()
@@ -69,6 +73,7 @@ class BackgroundJob(QObject):
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_end)
         self._forget = _drop_with(owner, self)
+        self._activity = JobActivity(title, self.cancel, self) if title else None
 
     @property
     def running(self) -> bool:
@@ -161,6 +166,8 @@ class BackgroundJob(QObject):
                 yield latest
 
     def _on_progress(self, value: Any) -> None:
+        if self._activity is not None:
+            self._activity.note(value)
         if not self._silent:
             self.progressed.emit(value)
 
@@ -168,7 +175,7 @@ class BackgroundJob(QObject):
         if self._silent:
             return
         if isinstance(value, _Refusal):
-            show_error(value.line)
+            refuse(value.line)
             self.failed.emit(value.line)
         else:
             self.returned.emit(value)
@@ -179,6 +186,8 @@ class BackgroundJob(QObject):
 
     def _on_end(self) -> None:
         self._over = True
+        if self._activity is not None:
+            self._activity.close()
         _running.discard(self)
         if not _running:
             gc.unfreeze()
@@ -258,6 +267,7 @@ def start(
     work: Work,
     *,
     owner: QObject,
+    title: str = "",
     progressed: Callable[[Any], None] | None = None,
     warned: Callable[[str], None] | None = None,
     returned: Callable[[Any], None] | None = None,
@@ -272,12 +282,14 @@ def start(
         Takes `cancelled` and returns the generator.
     owner
         The widget that the callbacks belong to; when it is destroyed, the job is cancelled.
+    title
+        What napari's activity dock calls the job; it is not shown there if empty.
     progressed, warned, returned, failed, ended
         Called in the window's thread; see `BackgroundJob`. An `InputError` is also shown as a
         notification, any other exception as napari shows errors, and a warning without a
         callback as a notification, once.
     """
-    job = BackgroundJob(work, owner)
+    job = BackgroundJob(work, owner, title)
     for signal, callback in (
         (job.progressed, progressed),
         (job.warned, warned or _notify),

@@ -307,7 +307,7 @@ def test_a_painting_outlives_its_window_and_shows_itself_again(
 
 def test_a_painting_that_ends_unseen_is_told(window, viewer, qtbot, blocky, monkeypatch):
     told = []
-    monkeypatch.setattr("napari_lungcls.gui.paint.run.show_info", told.append)
+    monkeypatch.setattr("napari_lungcls.gui.notices.show_info", told.append)
     viewer.add_image(blocky(64, 80), name="lung")
     click(qtbot, window, "paint_start")
     run_of_it = window.painting

@@ -298,7 +298,7 @@ def test_a_training_that_ends_unseen_leaves_its_model_and_is_told(
     window, viewer, add_scene, qtbot, monkeypatch
 ):
     told = []
-    monkeypatch.setattr("napari_lungcls.gui.train.run.show_info", told.append)
+    monkeypatch.setattr("napari_lungcls.gui.notices.show_info", told.append)
     add_scene()
     qtbot.waitUntil(window.run.start_button.isEnabled)
     window.start()

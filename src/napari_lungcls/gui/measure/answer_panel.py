@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
-from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import (
@@ -26,6 +25,7 @@ from napari_lungcls.gui.measure.auditing import Auditing
 from napari_lungcls.gui.measure.crossings import Crossings
 from napari_lungcls.gui.measure.images import reader_of, short_name
 from napari_lungcls.gui.measure.scheme_choice import SchemeChoice
+from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.parts import beside, button, column, note, show_text
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
@@ -90,7 +90,7 @@ class AnswerPanel(QWidget):
                 problem = error
             else:
                 return True
-        show_error(in_window(problem))
+        refuse(problem)
         show_text(self.words, in_window(problem))
         return False
 
@@ -206,7 +206,7 @@ class AnswerPanel(QWidget):
         try:
             act()
         except InputError as error:
-            show_error(in_window(error))
+            refuse(error)
             self._show()
 
     def _button(self, text: str, name: str, tip: str) -> QPushButton:

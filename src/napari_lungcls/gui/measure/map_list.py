@@ -75,6 +75,7 @@ class MapList(QWidget):
         start_call(
             lambda: read_map(path),
             owner=self,
+            title=f"Opening {path.name}",
             returned=lambda painted: self._on_read(path, painted),
             failed=lambda line: self._say(line, wrong=True),
         )

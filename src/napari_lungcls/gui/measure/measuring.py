@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from napari.utils.notifications import show_info
 
 from napari_lungcls.annotation import Points
 from napari_lungcls.annotation.columns import IMAGE_COLUMN, LINE_LENGTH_COLUMN
-from napari_lungcls.gui.docks import in_sight
 from napari_lungcls.gui.measure.images import maps_for_table
+from napari_lungcls.gui.notices import tell_end
 from napari_lungcls.gui.session import BackgroundRun
 from napari_lungcls.gui.workers import Work
 from napari_lungcls.inference.map_data import MapData
@@ -44,6 +43,8 @@ class MeasuringRun(BackgroundRun):
     words, refused
         How it ended, and whether it failed.
     """
+
+    title = "Measuring"
 
     def __init__(self, viewer: "napari.Viewer") -> None:
         super().__init__(viewer)
@@ -91,8 +92,8 @@ class MeasuringRun(BackgroundRun):
     def _on_end(self) -> None:
         self.job = None
         self.changed.emit()
-        if self.end is not None and not in_sight(self.viewer, "measure_start"):
-            show_info(f"Measured: {self.end.page}")
+        if self.end is not None:
+            tell_end(self.viewer, "measure_start", f"Measured: {self.end.page}")
 
 
 def _work(

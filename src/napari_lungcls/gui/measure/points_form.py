@@ -127,6 +127,7 @@ class TestPointsForm(QWidget):
         self._job = start_call(
             draw,
             owner=self,
+            title="Drawing test points",
             returned=lambda points: self._on_made(points, path),
             failed=lambda line: self._say(line, wrong=True),
             ended=self._on_end,

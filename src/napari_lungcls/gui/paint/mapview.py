@@ -143,6 +143,7 @@ class MapView(QWidget):
                 )
             ),
             owner=self,
+            title=f"Saving {name}",
             progressed=lambda step: self.saved.setText(
                 f"Saving {name}… {100 * step[0] // max(1, step[1])} %"
             ),
@@ -160,6 +161,7 @@ class MapView(QWidget):
         self._job = start_call(
             lambda: open_map(source),
             owner=self,
+            title=f"Opening {Path(source).name}",
             returned=lambda painted: self._on_opened(painted, source),
             failed=lambda line: self.saved.setText(f"Not opened: {line}"),
             ended=self._end,

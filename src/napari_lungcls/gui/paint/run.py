@@ -7,16 +7,16 @@ from typing import Any
 
 import napari
 from napari.layers import Image, Labels, Layer
-from napari.utils.notifications import show_info
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_lungcls.gui import LayerData
 from napari_lungcls.gui.closing import Closing
-from napari_lungcls.gui.docks import in_sight, main_window
+from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import SHARES, UNSAVED, add_layers, is_map, map_layers, quieten
 from napari_lungcls.gui.messages import painting_result
+from napari_lungcls.gui.notices import tell_end
 from napari_lungcls.gui.paint.extent import PaintingPlan, position_in_view
 from napari_lungcls.gui.session import BackgroundRun, NamedModel, session
 from napari_lungcls.gui.workers import Work
@@ -43,6 +43,7 @@ class PaintingRun(BackgroundRun):
         How the latest painting ended, and whether it failed.
     """
 
+    title = "Painting"
     appeared = Signal(Labels)
     """The class map being painted has been added as a layer."""
 
@@ -208,8 +209,8 @@ class PaintingRun(BackgroundRun):
         self._refresh()
         self.changed.emit()
         # There is no result if the job was dropped with its viewer.
-        if self.words and not self.refused and not in_sight(self.viewer, "paint_start"):
-            show_info(self.words)
+        if self.words and not self.refused:
+            tell_end(self.viewer, "paint_start", self.words)
 
     def _on_removed(self, event: Any) -> None:
         """Cancel painting when its class map is removed."""

@@ -1,11 +1,11 @@
 """The Paint window: choices, painting, the painted maps, and predictions at points."""
 
 import napari
-from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.lifetime import listen
+from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.paint.choices import PaintChoices
 from napari_lungcls.gui.paint.mapview import MapView
 from napari_lungcls.gui.paint.run import PaintingRun
@@ -51,7 +51,7 @@ class PaintMap(QWidget):
         try:
             plan = self.choices.plan()
         except InputError as error:
-            show_error(in_window(error))
+            refuse(error)
             self.run_bar.end(in_window(error), refused=True)
             return
         self.choices.update_estimate()

@@ -176,6 +176,7 @@ class PointPredictionPanel(QWidget):
         start(
             partial(predict, request),
             owner=self,
+            title="Classifying points",
             progressed=partial(self._on_progress, request),
             returned=partial(self._on_returned, request),
             failed=partial(self._on_failed, request),

@@ -73,6 +73,7 @@ class AugmentationPreview(QWidget):
         self.job = start_call(
             picture,
             owner=self,
+            title="Preview of augmentation",
             returned=self.dialog.show_picture,
             failed=self.refuse,
             ended=self._on_end,

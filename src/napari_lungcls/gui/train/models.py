@@ -59,7 +59,8 @@ class ModelBox(QWidget):
             self._session.saved(found, where)
             show_info(f"Model saved to {where}.")
 
-        return start_call(lambda: found.model.save(target), owner=self, returned=saved)
+        title = f"Saving {target.name}"
+        return start_call(lambda: found.model.save(target), owner=self, title=title, returned=saved)
 
     def _ask_where(self) -> None:
         found = self._session.current

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import napari
-from napari.utils.notifications import show_info
 from psygnal import Signal
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui import kept
 from napari_lungcls.gui.closing import Closing
-from napari_lungcls.gui.docks import in_sight, main_window
+from napari_lungcls.gui.docks import main_window
+from napari_lungcls.gui.notices import tell_end
 from napari_lungcls.gui.session import BackgroundRun, NamedModel, session
 from napari_lungcls.gui.train import words
 from napari_lungcls.gui.train.words import Remedy
@@ -162,6 +162,7 @@ class TrainingRun(BackgroundRun):
         How the latest run ended; None before and during a run.
     """
 
+    title = "Training"
     progressed = Signal(TrainingProgress)
 
     def __init__(self, viewer: "napari.Viewer") -> None:
@@ -285,5 +286,5 @@ class TrainingRun(BackgroundRun):
     def _on_end(self) -> None:
         self.job = None
         self.changed.emit()
-        if self.ended is not None and not in_sight(self.viewer, "train_start"):
-            show_info(f"Training has ended. {self.ended.words}")
+        if self.ended is not None:
+            tell_end(self.viewer, "train_start", f"Training has ended. {self.ended.words}")
