@@ -23,9 +23,11 @@ os.environ["LUNGCLS_CACHE"] = str(Path(tempfile.gettempdir()) / "lungcls-tests-w
 
 
 @pytest.fixture(autouse=True)
-def _models_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
-    """Keep models that a test trains out of the user's folder."""
-    monkeypatch.setenv("LUNGCLS_MODELS", str(tmp_path_factory.getbasetemp() / uuid4().hex))
+def _files_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
+    """Keep models that a test trains, and what it chooses, out of the user's folders."""
+    folder = tmp_path_factory.getbasetemp() / uuid4().hex
+    monkeypatch.setenv("LUNGCLS_MODELS", str(folder))
+    monkeypatch.setenv("LUNGCLS_CHOICES", str(folder.with_suffix(".json")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,6 +19,7 @@ from napari_lungcls.gui.paint.extent import (
     region_in_view,
 )
 from napari_lungcls.gui.parts import SPACING, LayerBox, beside, button, narrow, note, redden
+from napari_lungcls.gui.remembering import RememberedFields
 from napari_lungcls.gui.session import NamedModel
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.images.stack import ImageStack
@@ -53,6 +54,14 @@ class PaintChoices(QWidget):
         self.confidence = QCheckBox("Confidence")
         self.estimate = note()
         self._set_up()
+        fields = {
+            "stride": self.stride_box,
+            "planes": self.extent_box,
+            "visible part": self.in_view,
+            "probabilities": self.probabilities,
+            "confidence": self.confidence,
+        }
+        self.remembered = RememberedFields("paint", fields, self)
         self._lay_out()
         self._connect()
         self._on_image()

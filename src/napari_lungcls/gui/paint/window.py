@@ -103,6 +103,7 @@ class PaintMap(QWidget):
         self.choices.changed.connect(self._on_choices)
         self.choices.load_button.clicked.connect(self.choices.model_box.ask_file)
         self.run_bar.start_clicked.connect(self.start)
+        self.run_bar.start_clicked.connect(self.choices.remembered.keep)
         self.run_bar.cancel_clicked.connect(self.painting.cancel)
         self.run_bar.pause_toggled.connect(self.painting.hold)
         painting = self.painting

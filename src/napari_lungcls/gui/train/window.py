@@ -14,6 +14,7 @@ from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.gui.train.augmentation import AugmentationPreview
+from napari_lungcls.gui.train.changed import ChangedSettings
 from napari_lungcls.gui.train.curves import Curves
 from napari_lungcls.gui.train.form import SettingsForm
 from napari_lungcls.gui.train.models import ModelBox
@@ -52,6 +53,7 @@ class TrainModel(QWidget):
         self.pairs = PairList(napari_viewer)
         chosen = preferences()
         self.form = SettingsForm(defaults={"engine": chosen.engine, "device": chosen.device})
+        self.changed_settings = ChangedSettings(self.form)
         self.preview = AugmentationPreview()
         self.form.add_below(AUGMENTATION, self.preview)
         self.run = RunBar("Train", "train", other="Preview")
@@ -191,6 +193,7 @@ class TrainModel(QWidget):
         self.form.changed.connect(self._on_change)
         self.preview.asked.connect(self._show_augmented)
         self.run.start_clicked.connect(self.start)
+        self.run.start_clicked.connect(self.changed_settings.remember)
         self.run.other_clicked.connect(self.start_preview)
         self.run.cancel_clicked.connect(self.training.cancel)
         self.outcome.remedy_chosen.connect(self._apply)
