@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QCheckBox, QComboBox, QSpinBox
+from qtpy.QtWidgets import QCheckBox, QComboBox
 
 from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.remembered import choices
 
-Field = QSpinBox | QComboBox | QCheckBox
+Field = Any
+"""A spin box, combo box or check box."""
 
 
 class RememberedFields(QObject):
