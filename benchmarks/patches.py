@@ -131,7 +131,7 @@ def _framework(args: argparse.Namespace) -> dict[str, float]:
 
     norm = Normalisation(mean=(100, 100, 100), std=(50, 50, 50))
     spec = NetworkSpec(
-        zooms=(1,), tile=EDGE, stages=(4,), hidden=0, classes=2, readout="mean", padding="zeros",
+        zooms=(1,), tile=EDGE, stages=(4,), hidden=0, classes=2, pooling="mean", padding="zeros",
         normalisation=norm,
     )  # fmt: skip
     engine = create_engine("torch", spec)

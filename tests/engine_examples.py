@@ -23,8 +23,8 @@ SPECS = {
     "all stages": make_spec(zooms=(2,), stages=(-1, 0, 1, 2, 3, 4), tile=64, classes=5, hidden=32),
     "linear": make_spec(zooms=(1, 2), stages=(-1, 0, 2)),
     "deepest only": make_spec(stages=(4,), tile=50, padding="zeros"),
-    "mean": make_spec(stages=(0, 2, 3), readout="mean", hidden=8),
-    "torchvision": make_spec(stages=(4,), readout="mean", padding="zeros", tile=64),
+    "mean": make_spec(stages=(0, 2, 3), pooling="mean", hidden=8),
+    "torchvision": make_spec(stages=(4,), pooling="mean", padding="zeros", tile=64),
 }
 
 
@@ -34,7 +34,7 @@ NO_REGULARISATION = OptimizerOptions(clip_norm=None)
 def examples(spec: NetworkSpec, points: int, seed: int = 0) -> Tiles:
     """Draw tiles with some structure and two points in each, or one where tiles are averaged."""
     rng = np.random.default_rng(seed)
-    n = points if spec.readout == "mean" else -(-points // 2)
+    n = points if spec.pooling == "mean" else -(-points // 2)
     coarse = rng.integers(0, 255, (n, len(spec.zooms), 8, 8, 3))
     scale = -(-spec.tile // 8)
     pixels = coarse.repeat(scale, 2).repeat(scale, 3)[:, :, : spec.tile, : spec.tile]

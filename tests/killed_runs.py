@@ -16,7 +16,7 @@ from napari_lungcls.network.model_file import write_model
 from three_tissues import QUICK, run, scene
 
 LONG = QUICK.model_copy(
-    update={"epochs": 8, "dropout": 0.3, "final": "anew", "thaw_after": 2,
+    update={"epochs": 8, "dropout": 0.3, "final": "anew", "unfreeze_after": 2,
             "schedule": "plateau", "step_epochs": 1, "test_fraction": 0.2}
 )  # fmt: skip
 """Everything that a run remembers from step to step."""

@@ -185,7 +185,7 @@ def reference_logits(spec: NetworkSpec, state: State, tiles: Tiles) -> NDArray[n
             image = normalised(tile[k], spec)
             for stage, cells in cells_of(state, image, stages, spec.padding).items():
                 for point in np.flatnonzero(tiles.owner == i):
-                    if spec.readout == "mean":
+                    if spec.pooling == "mean":
                         feature = cells.mean((1, 2))
                     else:
                         feature = read_off(cells, *(tiles.places[point, k] / STRIDES[stage]))

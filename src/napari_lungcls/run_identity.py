@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.utils.renamed import current_name
 
 PIXELS = "pixels"
 """Key of the hashes of places; one that cannot be read is None and equals any other."""
@@ -110,6 +111,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> Difference 
     """
     # As a file gives it back, where tuples are lists.
     now = json.loads(json.dumps(now))
+    before = {_current(key): value for key, value in before.items()}
     if PIXELS not in before:
         return Difference(ANOTHER_VERSION)
     for key in sorted((before.keys() | now.keys()) - {PIXELS}):
@@ -142,6 +144,12 @@ def _samples(stack: ImageStack, centres: ArrayLike) -> Iterator[str | None]:
             yield digest(stack.plane(index).read(rows, columns))
         except InputError:
             yield None
+
+
+def _current(key: str) -> str:
+    """Call a setting that an earlier version stored as it is called now."""
+    name = key.removeprefix(SETTING)
+    return key if name == key else SETTING + current_name(name, warn=False)
 
 
 def _said(value: Any) -> str:

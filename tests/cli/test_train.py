@@ -276,6 +276,15 @@ def test_every_setting_is_an_option(run_cli):
         assert f"{option} " in text
 
 
+def test_former_options_work_and_say_what_they_are_called_now(lab, run_cli, tmp_path):
+    found = run_cli(
+        "train", tmp_path / "no.tif", "--points", lab.points, "--thaw-after", "2", "--out",
+        tmp_path / "m.safetensors",
+    )  # fmt: skip
+    assert "--unfreeze-after: thaw_after is called unfreeze_after now" in found.err
+    assert (found.code, "no such file" in found.err) == (2, True)
+
+
 def test_an_older_model_is_replaced_only_when_training_ends(lab, run_cli, tmp_path):
     out: Path = tmp_path / "m.safetensors"
     out.write_bytes(lab.model.read_bytes())

@@ -26,7 +26,7 @@ BASE = TrainingSettings(zooms=(1, 4), colour=0.1, noise=0.4).resolved(500)
 MORE = Space.build(
     {
         "rotation": ["any", "right", "none"],
-        "readout": ["point", "mean"],
+        "pooling": ["point", "mean"],
         "scale": {"low": 0.0, "high": 0.3},
         "epochs": {"low": 5, "high": 50, "log": True},
     },

@@ -119,7 +119,7 @@ def test_a_ramp_keeps_its_place_at_a_fractional_zoom() -> None:
 
 def test_a_network_that_averages_is_painted_as_it_answers() -> None:
     """Its cells are those of a window around the point, wherever the point lies."""
-    spec = make_spec(zooms=(1, 2), stages=(1, 2), readout="mean", normalisation=PLAIN)
+    spec = make_spec(zooms=(1, 2), stages=(1, 2), pooling="mean", normalisation=PLAIN)
     engine = intensity_engine(spec, {(1, 1): 0.5, (1, 2): 0.25, (2, 1): 0.25})
     y, x = np.indices((200, 220))
     ramp = (20 + 0.5 * y + 0.4 * x).astype(np.float32)
@@ -315,7 +315,7 @@ def test_a_cell_that_sees_no_number_is_not_painted(value: float) -> None:
     assert np.isfinite(probabilities).all()
 
 
-def test_holes_in_an_image_leave_holes_of_the_trunk_s_sight_in_its_map() -> None:
+def test_holes_in_an_image_leave_holes_of_the_backbone_s_sight_in_its_map() -> None:
     engine = random_engine(make_spec(stages=(-1, 0, 1), tile=16, hidden=6, normalisation=PLAIN), 3)
     image = np.random.default_rng(0).uniform(0, 2, (200, 200)).astype(np.float32)
     whole, _ = classes_and_probabilities(painted(engine, ImageStack(image), 4))

@@ -121,7 +121,7 @@ def test_all_stages_are_read_between_their_cells(step: float, tile: int, host: b
             np.testing.assert_allclose(np.asarray(found[i, j]), wanted, atol=1e-4)
 
 
-def test_where_the_trunk_sees_farther_than_the_halo_tiles_differ_little() -> None:
+def test_where_the_backbone_sees_farther_than_the_halo_tiles_differ_little() -> None:
     reference = whole(DEEP, 1)
     tiled = cells_at(DEEP, 1, (0, 229), (0, 209), 64)
     for stride, cells in tiled.items():

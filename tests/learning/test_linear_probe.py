@@ -46,7 +46,7 @@ def two_classes() -> tuple[Any, ClassScheme]:
 
 
 @pytest.mark.parametrize("prior", ["points", "equal"])
-def test_they_are_right_though_the_trunk_is_random(prior: str) -> None:
+def test_they_are_right_though_the_backbone_is_random(prior: str) -> None:
     steps, trained = run([scene()], FROZEN.model_copy(update={"prior": prior}))
     assert trained.document.validation is not None
     assert trained.document.validation["accuracy"] > 0.9

@@ -81,7 +81,7 @@ def test_plateaus_lower_the_rate(validated: bool) -> None:
 
 
 def test_a_run_does_not_stop_before_its_least_epochs_or_for_small_gains() -> None:
-    best = BestEpoch(100, patience=2, min_epochs=4, tolerance=0.1)
+    best = BestEpoch(100, patience=2, min_epochs=4, min_delta=0.1)
     over = []
     for epoch, accuracy in enumerate([0.5, 0.55, 0.58, 0.59, 0.7, 0.71, 0.72]):
         assert best.keeps(epoch, accuracy, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.learning.form_hints import GROUPS
 from napari_lungcls.learning.settings import (
     FEW,
@@ -25,7 +26,10 @@ from napari_lungcls.learning.settings import (
     WITH_WEIGHTS,
     TrainingSettings,
 )
+from napari_lungcls.learning.settings_file import read_settings
 from napari_lungcls.network.parameters import STAGE_NAMES
+from napari_lungcls.run_identity import difference
+from napari_lungcls.utils.renamed import RENAMED
 
 ALL = tuple(STAGE_NAMES)
 TO_LAYER3 = (0, 1, 2, 3)
@@ -37,8 +41,8 @@ def test_the_contract_s_defaults() -> None:
     assert (settings.batch_size, settings.optimizer, settings.prior) == (None, "adam", "points")
     assert (settings.val_fraction, settings.seed) == (0.2, 0)
     assert (settings.engine, settings.device, settings.pretrained) == ("torch", "auto", "auto")
-    assert (settings.readout, settings.padding, settings.rotation) == ("point", "reflect", "right")
-    assert (settings.freeze, settings.trunk_rate) == ("auto", None)
+    assert (settings.pooling, settings.padding, settings.rotation) == ("point", "reflect", "right")
+    assert (settings.freeze, settings.backbone_lr_factor) == ("auto", None)
 
 
 @pytest.mark.parametrize(
@@ -74,16 +78,16 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
         ({"freeze": "yes"}, 30, (), ("yes", (1,), ALL, 1.0)),
         ({"zooms": (2,), "stages": (2, 4)}, 30, TO_LAYER3, ("yes", (2,), (2, 4), KEEPING)),
         ({"stages": "auto", "zooms": "auto"}, 900, (), ("no", (1,), ALL, 1.0)),
-        ({"trunk_rate": 0.5}, 900, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), 0.5)),
+        ({"backbone_lr_factor": 0.5}, 900, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), 0.5)),
         # Patches that are read as a whole are not points.
-        ({"readout": "mean"}, 30, TO_LAYER3, ("no", (1,), (-1, *TO_LAYER3), KEEPING)),
+        ({"pooling": "mean"}, 30, TO_LAYER3, ("no", (1,), (-1, *TO_LAYER3), KEEPING)),
     ],
 )
 def test_what_is_left_to_the_program_goes_by_points_and_weights(
     given: dict[str, Any], n: int, weights: tuple[int, ...], chosen: tuple[Any, ...]
 ) -> None:
     found = TrainingSettings.check(**given).resolved(n, weights=weights)
-    assert (found.freeze, found.zooms, found.stages, found.trunk_rate) == chosen
+    assert (found.freeze, found.zooms, found.stages, found.backbone_lr_factor) == chosen
     # Chosen once, nothing is chosen again.
     assert found.resolved(100_000, extent=64, weights=()) == found
 
@@ -163,6 +167,26 @@ def test_a_file_gives_the_same_settings_back(
     assert TrainingSettings.check(**settings.model_dump(mode="json")) == settings
 
 
+def test_former_names_work_and_warn(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("thaw-after: 3\n")
+    with pytest.warns(LungclsWarning, match="unfreeze_after: thaw_after is called unfreeze_after"):
+        assert read_settings(path) == {"unfreeze_after": 3}
+    with pytest.warns(LungclsWarning, match="trunk_rate"):
+        settings = TrainingSettings(trunk_rate=0.5)  # type: ignore[call-arg]
+    with pytest.warns(LungclsWarning, match="readout"):
+        settings = settings.model_copy(update={"readout": "mean"})
+    assert settings.model_fields_set == {"backbone_lr_factor", "pooling"}
+    with pytest.warns(LungclsWarning, match="tolerance"):
+        assert settings.tolerance == settings.min_delta  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="pooling: readout is its former name"):
+        TrainingSettings.check(readout="mean", pooling="mean")
+    assert set(RENAMED.values()) <= TrainingSettings.model_fields.keys()
+    # An unfinished run of an earlier version goes on.
+    before = {"setting tolerance": 0.1, "pixels": []}
+    assert difference(before, {"setting min_delta": 0.1, "pixels": []}) is None
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         TrainingSettings().epochs = 3  # type: ignore[misc]
@@ -226,7 +250,7 @@ def test_a_run_has_a_step_for_every_other_point_within_limits(n: int, batch: int
 
 @given(st.integers(1, 100_000), st.integers(2, 512))
 def test_patches_have_enough_steps_and_at_least_10_epochs(n: int, batch: int) -> None:
-    settings = TrainingSettings(batch_size=batch, readout="mean")
+    settings = TrainingSettings(batch_size=batch, pooling="mean")
     epochs, steps = settings.epochs_for(n), settings.steps_per_epoch(n)
     # Batches cover the patches to within half a batch.
     assert steps == 1 or abs(steps * batch - n) <= batch / 2
@@ -242,13 +266,13 @@ def test_patches_have_enough_steps_and_at_least_10_epochs(n: int, batch: int) ->
     st.sampled_from(["point", "mean"]),
 )
 def test_the_finish_takes_a_share_of_the_training_s_steps(
-    before: int, more: int, epochs: int | None, readout: Any
+    before: int, more: int, epochs: int | None, pooling: Any
 ) -> None:
-    settings = TrainingSettings(epochs=epochs, thaw_after=2, batch_size=8, readout=readout)
+    settings = TrainingSettings(epochs=epochs, unfreeze_after=2, batch_size=8, pooling=pooling)
     now = settings.finishing(before, before + more)
     steps = settings.epochs_for(before) * settings.steps_per_epoch(before)
     taken = now.epochs_for(before + more) * now.steps_per_epoch(before + more)
     per_epoch = now.steps_per_epoch(before + more)
     assert abs(taken - FINISH * steps) <= per_epoch / 2 or taken == per_epoch
-    assert now.thaw_after == 0
+    assert now.unfreeze_after == 0
     assert now.learning_rate == FINISH_RATE * settings.learning_rate

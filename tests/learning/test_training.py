@@ -312,8 +312,8 @@ def test_learning_rates_follow_the_schedule() -> None:
     assert [record["learning_rate"] for record in history] == [0.01, 0.005, 0.0025]
 
 
-def test_a_trunk_that_never_thaws_is_the_one_it_started_from() -> None:
-    trained = run([scene()], QUICK.model_copy(update={"thaw_after": 9}))[1]
+def test_a_backbone_that_stays_frozen_is_the_one_it_started_from() -> None:
+    trained = run([scene()], QUICK.model_copy(update={"unfreeze_after": 9}))[1]
     fresh = create_engine("torch", trained.document.network, device="cpu", seed=1).state()
     for name, array in trained.state.items():
         learns = name.startswith(("heads.", "detail."))

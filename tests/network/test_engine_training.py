@@ -96,7 +96,7 @@ def test_weights_count_against_each_other_only(build: Any) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_a_frozen_trunk_stays_as_it_is_to_the_bit(build: Any) -> None:
+def test_a_frozen_backbone_stays_as_it_is_to_the_bit(build: Any) -> None:
     engine = build(SPECS["two zooms"], state=1)
     spec, before = engine.spec, engine.state()
     tiles = examples(spec, 8)
@@ -109,7 +109,7 @@ def test_a_frozen_trunk_stays_as_it_is_to_the_bit(build: Any) -> None:
         assert np.array_equal(after[name], array) == of_backbone(name), name
 
 
-def test_a_trunk_that_was_frozen_thaws(build: Any) -> None:
+def test_a_frozen_backbone_is_unfrozen(build: Any) -> None:
     engine = build(TINY, state=1)
     before = engine.state()
     tiles = examples(engine.spec, 8)
@@ -121,7 +121,7 @@ def test_a_trunk_that_was_frozen_thaws(build: Any) -> None:
         assert not np.array_equal(after[name], array), name
 
 
-def test_thawing_keeps_what_the_heads_have_learned(build: Any) -> None:
+def test_unfreezing_keeps_what_the_heads_have_learned(build: Any) -> None:
     engine = build(TINY, state=1)
     tiles = examples(TINY, 8)
     backbone = {name for name in engine.state() if of_backbone(name)}
@@ -131,7 +131,7 @@ def test_thawing_keeps_what_the_heads_have_learned(build: Any) -> None:
     frozen = engine.state()
     assert all(np.array_equal(frozen[name], before[name]) for name in backbone)
     assert not any(of_backbone(name) for name in engine.optimizer_state())
-    engine.thaw()
+    engine.unfreeze()
     engine.train_step(tiles, *answers(8), 0.01)
     moments, after = engine.optimizer_state(), engine.state()
     assert not any(np.array_equal(after[name], before[name]) for name in backbone)
@@ -140,13 +140,13 @@ def test_thawing_keeps_what_the_heads_have_learned(build: Any) -> None:
     assert float(moments["conv1.weight.step"]) == 1
 
 
-def test_the_trunk_learns_at_its_own_rate(build: Any) -> None:
+def test_the_backbone_learns_at_its_own_rate(build: Any) -> None:
     moved = []
     for share in (1.0, 0.1):
         engine = build(TINY, state=1)
         tiles = examples(TINY, 8)
         before = engine.state()
-        engine.prepare(OptimizerOptions(optimizer="sgd", trunk_rate=share, clip_norm=None))
+        engine.prepare(OptimizerOptions(optimizer="sgd", backbone_lr_factor=share, clip_norm=None))
         engine.train_step(tiles, *answers(8), 0.01)
         after = engine.state()
         moved.append({name: after[name] - before[name] for name in before})
@@ -240,12 +240,12 @@ def test_statistics_of_a_file_stay_in_training(build: Any) -> None:
     np.testing.assert_allclose(plain.train_step(tiles, *answers(8), 1e-3).logits, before, atol=1e-4)
 
 
-def test_statistics_of_a_file_stay_when_the_trunk_thaws(build: Any) -> None:
+def test_statistics_of_a_file_stay_when_the_backbone_is_unfrozen(build: Any) -> None:
     engine = build(LINEAR, state=1)
     before, tiles = engine.state(), examples(LINEAR, 8)
     engine.prepare(OptimizerOptions(freeze=True, fixed_statistics=("bn1",)))
     engine.train_step(tiles, *answers(8), 1e-3)
-    engine.thaw()
+    engine.unfreeze()
     engine.train_step(tiles, *answers(8), 1e-3)
     after = engine.state()
     same_as_before = {n for n in before if np.array_equal(after[n], before[n])}

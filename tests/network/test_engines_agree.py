@@ -86,7 +86,7 @@ def test_steps_have_the_same_loss_and_effect(both: Any, optimizer: str, clip: fl
     weights = np.array([1, 2, 0.5, 0, 3, 1], np.float32)
     options = OptimizerOptions(
         optimizer=optimizer, weight_decay=0.1, clip_norm=clip, betas=(0.8, 0.9), epsilon=1e-6,
-        momentum=0.7, label_smoothing=0.1, trunk_rate=0.5,
+        momentum=0.7, label_smoothing=0.1, backbone_lr_factor=0.5,
     )  # fmt: skip
     before, losses = engines[0].state(), []
     for engine in engines:

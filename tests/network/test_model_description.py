@@ -63,11 +63,11 @@ def test_bare_weights_are_sent_to_pretrained(tmp_path: Path) -> None:
         read_model(tmp_path / "m.safetensors")
 
 
-@pytest.mark.parametrize("version", [3, 99, 3.0, 2.5, 1e300, 10**18])
+@pytest.mark.parametrize("version", [4, 99, 4.0, 3.5, 1e300, 10**18])
 def test_newer_formats_are_refused_with_the_remedy(tmp_path: Path, version: float) -> None:
     # What else a newer document holds is not looked at.
     document = {"format_version": version, "network": "of another kind"}
-    with pytest.raises(InputError, match=r"has format .*, this version reads up to 2; update"):
+    with pytest.raises(InputError, match=r"has format .*, this version reads up to 3; update"):
         read_model(store(tmp_path / "m.safetensors", STATE, document))
 
 
@@ -175,7 +175,7 @@ def test_a_network_of_the_first_format_is_read(tmp_path: Path) -> None:
         },
         "scheme": described()["scheme"],
         "pixel_size": 0.5,
-        "settings": {"window": 64, "batch_size": 32},
+        "settings": {"window": 64, "batch_size": 32, "trunk_rate": 0.5},
         "split": {"by": "blocks", "buffer": 118.5},
     }  # fmt: skip
     names = {f"heads.zoom{z}.layer{s}.weight": (3, 64 * 2 ** (s - 1))
@@ -189,7 +189,7 @@ def test_a_network_of_the_first_format_is_read(tmp_path: Path) -> None:
         zooms=(1, 4), stages=(1, 2, 3, 4), tile=64, hidden=0,
         normalisation=Normalisation(mean=(200, 170, 200), std=(40, 50, 40)),
     )  # fmt: skip
-    assert document.settings == old["settings"]
+    assert document.settings == {"window": 64, "batch_size": 32, "backbone_lr_factor": 0.5}
     assert state.keys() == arrays.keys()
     tiles = examples(document.network, 3)
     engine = create_engine("torch", document.network, device="cpu")

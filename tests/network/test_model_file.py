@@ -62,7 +62,7 @@ def test_any_program_can_read_arrays_and_description(saved: bytes, tmp_path: Pat
     """Following the published layout: length, JSON header, then the arrays."""
     length = int.from_bytes(saved[:8], "little")
     header = json.loads(saved[8 : 8 + length])
-    assert json.loads(header.pop("__metadata__")[METADATA_KEY])["format_version"] == 2
+    assert json.loads(header.pop("__metadata__")[METADATA_KEY])["format_version"] == 3
     assert header.keys() == STATE.keys()
     entry = header["conv1.weight"]
     start, stop = (8 + length + offset for offset in entry["data_offsets"])

@@ -148,7 +148,7 @@ def test_answers_follow_training_and_stay_in_float32() -> None:
     engine, plain = build(TINY), build(TINY)
     engine.prepare(OptimizerOptions(precision="fp16"))
     train(engine, 1)
-    engine.thaw()
+    engine.unfreeze()
     train(engine, 1)
     plain.load(engine.state())
     tiles = examples(TINY, 4)

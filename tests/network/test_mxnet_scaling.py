@@ -55,7 +55,7 @@ def test_scaling_alone_changes_nothing(
 ) -> None:
     rng = np.random.default_rng(0)
     slopes = [
-        Slope(optimizer=optimizer, clip_norm=clip, weight_decay=0.1, trunk_rate=0.5)
+        Slope(optimizer=optimizer, clip_norm=clip, weight_decay=0.1, backbone_lr_factor=0.5)
         for _ in range(2)
     ]
     scales = [mxnet_precision.LossScale(dynamic=dynamic) for dynamic in (False, True)]
@@ -85,7 +85,7 @@ def test_a_gradient_that_is_not_finite_is_not_followed(
     assert (slope.step(scale, np.ones((2, 3))) < before).all()
 
 
-def test_the_gradient_of_a_frozen_trunk_does_not_count(mxnet_precision: ModuleType) -> None:
+def test_the_gradient_of_a_frozen_backbone_does_not_count(mxnet_precision: ModuleType) -> None:
     slope, scale = Slope(clip_norm=None, freeze=True), mxnet_precision.LossScale(dynamic=True)
     gradients = np.ones((2, 3))
     gradients[1] = np.nan

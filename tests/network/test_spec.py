@@ -48,7 +48,7 @@ from napari_lungcls.network.tiles import Tiles
         ({"window": 64}, "Extra inputs"),
         ({"classes": 1}, "2"),
         ({"classes": 255}, "254"),
-        ({"readout": "max"}, "point"),
+        ({"pooling": "max"}, "point"),
         ({"padding": "same"}, "reflect"),
         ({"tile": 32, "stages": (4,)}, "tile of 32 is too small.*layer4; use at least 33"),
         ({"tile": 16, "stages": (1, 3)}, "use at least 17"),
@@ -84,7 +84,7 @@ def test_the_network_of_the_settings_reads_all_and_has_a_hidden_layer() -> None:
     st.sampled_from(["point", "mean"]),
 )
 def test_json_gives_the_same_network_and_every_array_has_its_own_name(
-    zooms: set[int], stages: set[int], classes: int, hidden: int, readout: str
+    zooms: set[int], stages: set[int], classes: int, hidden: int, pooling: str
 ) -> None:
     spec = make_spec(
         zooms=tuple(sorted(zooms)),
@@ -92,7 +92,7 @@ def test_json_gives_the_same_network_and_every_array_has_its_own_name(
         tile=64,
         hidden=hidden,
         classes=classes,
-        readout=readout,
+        pooling=pooling,
     )
     assert NetworkSpec.model_validate_json(spec.model_dump_json()) == spec
     # Detail is read at the finest zoom only.
@@ -117,15 +117,15 @@ def test_json_gives_the_same_network_and_every_array_has_its_own_name(
 
 
 def test_torchvision_s_own_classifier_keeps_its_names() -> None:
-    spec = make_spec(stages=(4,), readout="mean", padding="zeros", tile=224, classes=10)
+    spec = make_spec(stages=(4,), pooling="mean", padding="zeros", tile=224, classes=10)
     assert spec.is_torchvision
     shapes = spec.shapes()
     assert shapes["fc.weight"] == (10, 512)
     assert shapes["fc.bias"] == (10,)
     assert len(shapes) == 102
-    for other in ({"zooms": (2,)}, {"stages": (3, 4)}, {"readout": "point"}, {"hidden": 8}):
+    for other in ({"zooms": (2,)}, {"stages": (3, 4)}, {"pooling": "point"}, {"hidden": 8}):
         changed = make_spec(
-            **({"stages": (4,), "readout": "mean", "padding": "zeros", "tile": 64} | other)
+            **({"stages": (4,), "pooling": "mean", "padding": "zeros", "tile": 64} | other)
         )
         assert not changed.is_torchvision
         assert (

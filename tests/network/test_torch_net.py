@@ -13,7 +13,7 @@ from napari_lungcls.network.engines.torch.net import Backbone, Convolution, Netw
 from napari_lungcls.network.parameters import backbone_shapes
 from napari_lungcls.network.tiles import Tiles
 
-TORCHVISION = make_spec(stages=(4,), readout="mean", padding="zeros", tile=64, classes=100)
+TORCHVISION = make_spec(stages=(4,), pooling="mean", padding="zeros", tile=64, classes=100)
 
 
 def backbone_with(state: dict[str, np.ndarray], deepest: int = 4) -> Backbone:
@@ -33,7 +33,7 @@ def test_names_and_shapes_are_torchvision_s() -> None:
     assert sum(array.numel() for array in learned) == 11_689_512 - 900 * 513
 
 
-def test_a_shallow_trunk_ends_with_its_deepest_stage() -> None:
+def test_a_shallow_backbone_ends_with_its_deepest_stage() -> None:
     spec = make_spec(stages=(2,))
     arrays = Network(spec).named_arrays()
     assert {name: tuple(a.shape) for name, a in arrays.items()} == spec.shapes()

@@ -60,7 +60,7 @@ def test_an_epoch_draws_all_alike_and_reads_each_run_about_once(
     assert examples.run_length == run
     rows = np.flatnonzero(rng.random(n) < kept)
     rows = rows if len(rows) else np.arange(n)
-    settings = lc.TrainingSettings(batch_size=batch, readout="mean")
+    settings = lc.TrainingSettings(batch_size=batch, pooling="mean")
     drawn = draw_epoch(examples, rows, settings, rng)
     assert [len(each) for each in drawn] == [batch] * settings.steps_per_epoch(len(rows))
     flat = np.concatenate(drawn)
@@ -141,7 +141,7 @@ codes = data.codes(data.scheme())
 examples = PatchSet(data, codes, limit={limit})
 every, rng = np.arange({n}), np.random.default_rng(0)
 side = Side(every)
-settings = lc.TrainingSettings(batch_size=32, readout="mean")
+settings = lc.TrainingSettings(batch_size=32, pooling="mean")
 examples.crops(every[:2], side, 32, 32, rng)
 before = peak_memory_mb()
 sums = np.zeros({n}, int)
@@ -162,7 +162,7 @@ print(peak_memory_mb() - before, sums.min(), sums.max())
 def test_torchvision_s_weights_come_and_go_unchanged(tmp_path: Path) -> None:
     norm = Normalisation(mean=(1, 1, 1), std=(1, 1, 1))
     spec = NetworkSpec(
-        zooms=(1,), tile=40, stages=(4,), hidden=0, classes=5, readout="mean", padding="zeros",
+        zooms=(1,), tile=40, stages=(4,), hidden=0, classes=5, pooling="mean", padding="zeros",
         normalisation=norm,
     )  # fmt: skip
     rng = np.random.default_rng(0)
@@ -248,7 +248,7 @@ def test_splits_follow_files_then_groups_then_chance() -> None:
 
 def test_settings_of_patches_are_torchvision_s_unless_others_are_asked_for() -> None:
     chosen = for_patches(lc.TrainingSettings(epochs=2), (96, 96), "d.h5")
-    assert (chosen.zooms, chosen.stages, chosen.readout, chosen.tile) == ((1,), (4,), "mean", 96)
+    assert (chosen.zooms, chosen.stages, chosen.pooling, chosen.tile) == ((1,), (4,), "mean", 96)
     assert (chosen.epochs, chosen.padding, chosen.hidden) == (2, "zeros", 0)
     assert (chosen.freeze, chosen.batch_size, chosen.prior) == ("no", 32, "equal")
     left = lc.TrainingSettings.check(zooms="auto", stages="auto", tile=None, batch_size=None)
@@ -256,9 +256,9 @@ def test_settings_of_patches_are_torchvision_s_unless_others_are_asked_for() -> 
     assert (chosen.zooms, chosen.stages) == ((1,), (4,))
     assert (chosen.tile, chosen.batch_size) == (96, 32)
     chosen = for_patches(
-        lc.TrainingSettings(readout="point", rotation="any", tile=64), (96, 90), "d.h5"
+        lc.TrainingSettings(pooling="point", rotation="any", tile=64), (96, 90), "d.h5"
     )
-    assert (chosen.readout, chosen.rotation, chosen.tile) == ("point", "any", 64)
+    assert (chosen.pooling, chosen.rotation, chosen.tile) == ("point", "any", 64)
     for settings, size, words in (
         (lc.TrainingSettings(zooms=(1, 4)), (96, 96), "zoom 1 only"),
         (lc.TrainingSettings(tile=64), (60, 70), "tile of 64 is larger .* use one of 60 or less"),
@@ -277,7 +277,7 @@ def test_models_of_points_answer_patches_and_say_when_they_cannot(tmp_path: Path
     model = lc.train_patches(
         data_of(("", 32), size=(24, 24)),
         lc.TrainingSettings(
-            epochs=1, tile=16, readout="point", stages=(-1, 1), device="cpu", hidden=4
+            epochs=1, tile=16, pooling="point", stages=(-1, 1), device="cpu", hidden=4
         ),
     )
     # Seen at the middle, with what lies around: as points of an image are.

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.utils.atomic_write import check_writable
+from napari_lungcls.utils.renamed import RENAMED, current_names
 
 Images = Annotated[list[str], typer.Argument(help="image files", metavar="IMAGE")]
 Image = Annotated[str, typer.Argument(help="image file", metavar="IMAGE")]
@@ -110,11 +111,13 @@ def with_settings(
         own = [p.replace(annotation=hints[p.name]) for p in own]
         fields = model.model_fields.items()
         made = [_option(name, field) for name, field in fields if only is None or name in only]
+        made += [_former(old, p) for p in made for old, new in RENAMED.items() if new == p.name]
         names = {p.name for p in made}
 
         def filled(**given: Any) -> None:
             settings = {k: given.pop(k) for k in names if k in given}
-            command(**given, **{k: v for k, v in settings.items() if v is not None})
+            settings = {k: v for k, v in settings.items() if v is not None}
+            command(**given, **current_names(settings))
 
         filled.__name__, filled.__doc__ = command.__name__, command.__doc__
         filled.__signature__ = inspect.Signature([*own, *made])  # type: ignore[attr-defined]
@@ -143,6 +146,13 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
         default=None,
         annotation=Annotated[kind | None, option],
     )
+
+
+def _former(name: str, now: inspect.Parameter) -> inspect.Parameter:
+    """Make the hidden option that a setting had in earlier versions."""
+    kind = get_args(now.annotation)[0]
+    option = typer.Option("--" + name.replace("_", "-"), hidden=True)
+    return now.replace(name=name, annotation=Annotated[kind, option])
 
 
 def _plain(annotation: Any) -> Any:

@@ -21,6 +21,7 @@ from napari_lungcls.learning.settings_data import (
     SplitSettings,
 )
 from napari_lungcls.learning.settings_run import TILE
+from napari_lungcls.utils.renamed import current_name
 
 AUGMENTATION = "augmentation"
 """Name of the one factor on all strengths of augmentation."""
@@ -105,7 +106,7 @@ def read_dimension(given: Any, value: Any, source: str) -> Range | Choices:
     InputError
         Naming the setting, and what is wrong.
     """
-    name = str(given).strip().replace("-", "_")
+    name = current_name(str(given).strip().replace("-", "_"), warn=False)
     try:
         if isinstance(value, dict):
             found: Range | Choices = Range.model_validate(value)
@@ -308,7 +309,7 @@ def read_space(path: Path) -> Space:
 
 
 def _name(given: Any, source: str) -> str:
-    name = str(given).strip().replace("-", "_")
+    name = current_name(str(given).strip().replace("-", "_"))
     if name in NOT_SEARCHED:
         raise InputError(f"{source}: {given} is the same for all trials", suggestion={name: ...})
     if name != AUGMENTATION and name not in TrainingSettings.model_fields:

@@ -148,11 +148,11 @@ class Painter:
                 cells = self._coarse(plane, zoom, effective, around)
             else:
                 area = self._area(plane, span, effective, margin=margin)
-                averages = self.spec.readout == "mean"
+                averages = self.spec.pooling == "mean"
                 cells, sums = self._region(
                     plane, zoom, effective, area, None if averages else levels
                 )
-            averaged = self.spec.tile if self.spec.readout == "mean" else None
+            averaged = self.spec.tile if self.spec.pooling == "mean" else None
             for i, (y, x) in enumerate(levels):
                 terms[i] += [each.term(y, x, averaged) for each in cells]
                 terms[i] += [Term(each) for each in sums[i : i + 1]]
@@ -269,7 +269,7 @@ class Painter:
         there behind the last position.
         """
         reach = 0.0
-        if self.spec.readout == "mean":
+        if self.spec.pooling == "mean":
             reach, keeps = (self.spec.tile - 1) / 2, True
         sides = []
         for ends, size in zip(span, plane.shape, strict=True):

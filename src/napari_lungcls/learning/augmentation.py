@@ -217,7 +217,7 @@ def _between(
 def drop_zooms(
     n: int, zooms: int, probability: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Draw factors `(n, zooms)` for the readouts: 0 where a zoom is dropped, else its make-up.
+    """Draw factors `(n, zooms)` of the zooms: 0 where one is dropped, else its make-up.
 
     One zoom always stays. What stays is raised so that the sum keeps its expectation.
     """

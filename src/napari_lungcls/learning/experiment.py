@@ -23,6 +23,7 @@ from napari_lungcls.learning.trainer import Logits, Trainer, TrainingPart, logit
 from napari_lungcls.network.engines import Engine, State
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec
+from napari_lungcls.utils.renamed import current_names
 
 LINEAR = 20
 """Steps of training that take about as long as the linear map that it begins with."""
@@ -143,7 +144,7 @@ class Experiment:
 
     def _linear_steps(self, number: int) -> int:
         """Count the steps as which the linear map counts that a part begins with; 0 without."""
-        begins = self._origin.weights is not None and self._settings.readout == "point"
+        begins = self._origin.weights is not None and self._settings.pooling == "point"
         return 0 if self._settings.freezes or not begins or self._finishes(number) else LINEAR
 
     def _is_resumed(self, number: int) -> bool:
@@ -227,7 +228,9 @@ class Experiment:
         for name, array in self._checkpoint.results.items():
             self._logits[name] = array
         if self._finished:
-            spec = NetworkSpec.model_validate(self._finished[0]["network"])
+            spec = NetworkSpec.model_validate(
+                current_names(self._finished[0]["network"], warn=False)
+            )
             prefix = "kept."
             kept = {n.removeprefix(prefix): self._logits.pop(n) for n in [*self._logits]
                     if n.startswith(prefix)}  # fmt: skip

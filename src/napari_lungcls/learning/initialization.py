@@ -41,7 +41,7 @@ from napari_lungcls.run_identity import describe_images, digest
 SAMPLE_PIXELS = 2**20
 """Pixels that are looked at to learn how bright and varied the image is."""
 
-SHAPE = ("zooms", "tile", "stages", "hidden", "readout", "padding")
+SHAPE = ("zooms", "tile", "stages", "hidden", "pooling", "padding")
 """Settings that a trained model brings with it."""
 
 

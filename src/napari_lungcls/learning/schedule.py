@@ -82,7 +82,7 @@ class BestEpoch:
         mistakes, such as points of a rare class, can raise it while the map still improves.
     min_epochs
         Epochs before which it never is.
-    tolerance
+    min_delta
         By how much the accuracy must exceed that of the last progress to be progress.
 
     Notes
@@ -92,10 +92,10 @@ class BestEpoch:
     """
 
     def __init__(
-        self, points: int, patience: int, min_epochs: int = 1, tolerance: float = 0.0
+        self, points: int, patience: int, min_epochs: int = 1, min_delta: float = 0.0
     ) -> None:
         self.points = points
-        self.patience, self.min_epochs, self.tolerance = patience, min_epochs, tolerance
+        self.patience, self.min_epochs, self.min_delta = patience, min_epochs, min_delta
         self.epoch = -1
         self._highest, self._loss = -1.0, math.inf
         self._reached, self._progress = -1.0, -1
@@ -103,7 +103,7 @@ class BestEpoch:
     def keeps(self, epoch: int, accuracy: float, loss: float) -> bool:
         """Take note of an epoch; tell whether it is the one to keep so far."""
         better = (accuracy, -loss) > (self._highest, -self._loss)
-        if accuracy > self._reached + self.tolerance or (better and self.tolerance == 0):
+        if accuracy > self._reached + self.min_delta or (better and self.min_delta == 0):
             self._reached, self._progress = accuracy, epoch
         if better:
             self._highest, self._loss = accuracy, loss

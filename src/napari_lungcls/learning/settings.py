@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError, model_validator
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.settings_data import (
@@ -28,6 +29,7 @@ from napari_lungcls.learning.settings_run import (
 )
 from napari_lungcls.network.engines.protocol import OptimizerOptions
 from napari_lungcls.network.parameters import DETAIL, STAGE_NAMES
+from napari_lungcls.utils.renamed import RENAMED, current_name, current_names
 
 
 class TrainingSettings(
@@ -47,6 +49,15 @@ class TrainingSettings(
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_names(cls, values: Any) -> Any:
+        return current_names(values) if isinstance(values, Mapping) else values
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the settings, with some changed; see pydantic."""
+        return super().model_copy(update=current_names(update or {}), deep=deep)
 
     @classmethod
     def check(cls, **values: Any) -> TrainingSettings:
@@ -77,8 +88,8 @@ class TrainingSettings(
             clip_norm=self.clip_norm,
             label_smoothing=self.label_smoothing,
             dropout=self.dropout,
-            freeze=self.freezes or self.thaw_after > 0,
-            trunk_rate=self.trunk_rate or 1.0,
+            freeze=self.freezes or self.unfreeze_after > 0,
+            backbone_lr_factor=self.backbone_lr_factor or 1.0,
             precision=self.precision,
             seed=self.seed,
         )
@@ -107,11 +118,11 @@ class TrainingSettings(
             Stages of the backbone that have weights from a file, the stem as 0; none if it begins
             with random numbers.
         """
-        is_few = bool(weights) and n < FEW and self.readout == "point"
+        is_few = bool(weights) and n < FEW and self.pooling == "point"
         freeze = ("yes" if is_few else "no") if self.freeze == "auto" else self.freeze
         every = tuple(STAGE_NAMES)
         known = tuple(s for s in every if s in weights or s == DETAIL)
-        zooms = self.zooms or (WITH_WEIGHTS if weights and self.readout == "point" else (1,))
+        zooms = self.zooms or (WITH_WEIGHTS if weights and self.pooling == "point" else (1,))
         # A tile is no larger than the image, in whole cells of the deepest stage.
         needed = 32 * math.ceil(extent / zooms[0] / 32)
         tile = self.tile or min(TILE, needed)
@@ -121,7 +132,7 @@ class TrainingSettings(
                 "zooms": zooms,
                 "stages": self.stages or (known if weights else every),
                 "tile": tile,
-                "trunk_rate": self.trunk_rate or (KEEPING if weights else 1.0),
+                "backbone_lr_factor": self.backbone_lr_factor or (KEEPING if weights else 1.0),
                 "batch_size": self.batch_size or max(1, PIXELS // (tile**2 * len(zooms))),
             }
         )
@@ -130,7 +141,7 @@ class TrainingSettings(
         """Return the settings to go on with on `n` points, after a training on `before`."""
         steps = FINISH * self.epochs_for(before) * self.steps_per_epoch(before)
         rate = FINISH_RATE * self.learning_rate
-        now = self.model_copy(update={"epochs": 1, "learning_rate": rate, "thaw_after": 0})
+        now = self.model_copy(update={"epochs": 1, "learning_rate": rate, "unfreeze_after": 0})
         # Epochs are shorter where their number is given.
         return now.model_copy(update={"epochs": max(1, round(steps / now.steps_per_epoch(n)))})
 
@@ -138,9 +149,9 @@ class TrainingSettings(
         """Return the number of epochs for `n` examples: as set, or enough for so many."""
         if self.epochs:
             return self.epochs
-        if self.readout == "mean":
+        if self.pooling == "mean":
             return max(10, math.ceil(LEAST_STEPS / self.steps_per_epoch(n)))
-        least = LEAST_STEPS if (self.trunk_rate or 1.0) == 1.0 else SLOW_STEPS
+        least = LEAST_STEPS if (self.backbone_lr_factor or 1.0) == 1.0 else SLOW_STEPS
         steps = min(MOST_STEPS, max(least, round(STEPS_PER_POINT * n)))
         return max(1, round(steps / self.steps_per_epoch(n)))
 
@@ -151,7 +162,15 @@ class TrainingSettings(
         `STEPS_PER_EPOCH`, and as many of those where the program chooses the epochs.
         """
         assert self.batch_size is not None
-        if self.readout == "mean":
+        if self.pooling == "mean":
             return max(1, round(n / self.batch_size))
         least = 1 if self.epochs else STEPS_PER_EPOCH
         return max(least, min(STEPS_PER_EPOCH, math.ceil(n / self.batch_size)))
+
+
+def _former(name: str) -> property:
+    return property(lambda settings: getattr(settings, current_name(name)))
+
+
+for _name in RENAMED:
+    setattr(TrainingSettings, _name, _former(_name))

@@ -10,6 +10,7 @@ from typing import Any
 from napari_lungcls.annotation.documents import read_document, write_document
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.utils.renamed import current_names
 
 _WHAT = "settings file"
 
@@ -29,6 +30,10 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{path}: settings are written as 'name: value', such as epochs: 20")
     values = {str(name).replace("-", "_"): value for name, value in found.items()}
+    try:
+        values = current_names(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     for name in values:
         if name not in TrainingSettings.model_fields:
             raise InputError(f"{path}: there is no setting {name}; see docs/training.md for all")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationInfo, field_validator
 from napari_lungcls.learning.form_hints import INSTALLED, SEES, START, setting
 from napari_lungcls.network.engines import ENGINES
 from napari_lungcls.network.parameters import STAGE_NAMES
-from napari_lungcls.network.spec import Padding, Readout
+from napari_lungcls.network.spec import Padding, Pooling
 
 FEW = 200
 """Points below which a backbone with weights stays as it is, where the program chooses."""
@@ -64,7 +64,12 @@ class NetworkSettings(BaseModel):
         ge=0,
         le=1024,
     )
-    readout: Readout = setting("point", "Readout", "how cells become one vector", SEES)
+    pooling: Pooling = setting(
+        "point",
+        "Pooling",
+        "what is taken of a stage's cells: those at the point, or the mean over the tile",
+        SEES,
+    )
     padding: Padding = setting(
         "reflect", "Padding", "what convolutions see past a tile's edge in training", SEES
     )
@@ -115,17 +120,17 @@ class NetworkSettings(BaseModel):
         f"the backbone has weights and there are fewer than {FEW} points",
         START,
     )
-    thaw_after: int = setting(
+    unfreeze_after: int = setting(
         0,
-        "Thaw after",
+        "Unfreeze after",
         "epochs in which only the heads learn, before the backbone does too",
         START,
         unit="epochs",
         ge=0,
     )
-    trunk_rate: float | None = setting(
+    backbone_lr_factor: float | None = setting(
         None,
-        "Backbone's share",
+        "Backbone rate factor",
         "factor on the learning rate of the backbone; below 1 it keeps more of its weights "
         f"[{KEEPING:g} for weights from a file, else 1]",
         START,

@@ -72,9 +72,9 @@ class RunSettings(BaseModel):
         unit="epochs",
         ge=1,
     )
-    tolerance: float = setting(
+    min_delta: float = setting(
         0.0,
-        "Tolerance",
+        "Least improvement",
         "by how much the validation accuracy must rise to count as better",
         RUN,
         ge=0,

@@ -99,7 +99,7 @@ class Trainer:
         self.logits: Logits | None = None
         """Of the epoch that is kept, for the validation rows."""
         self._stopper = BestEpoch(
-            len(part.validation), settings.patience, settings.min_epochs, settings.tolerance
+            len(part.validation), settings.patience, settings.min_epochs, settings.min_delta
         )
         codes = examples.codes[part.train.rows]
         self._weights = class_weights(codes, settings, engine.spec.classes)
@@ -129,8 +129,8 @@ class Trainer:
         self.rng.bit_generator.state = standing.rng_state
         for record in standing.history:
             self._note(record)
-        if 0 < self.settings.thaw_after <= len(self.history):
-            self.engine.thaw()
+        if 0 < self.settings.unfreeze_after <= len(self.history):
+            self.engine.unfreeze()
 
     def run(
         self, clock: Clock, before: int, cancelled: Callable[[], bool]
@@ -207,8 +207,8 @@ class Trainer:
             self.logits = logits if loss is not None else None
         self.history.append(record)
         self.standing.step, self.standing.tally, self.standing.draw_state = 0, Tally(), {}
-        if len(self.history) == self.settings.thaw_after:
-            self.engine.thaw()
+        if len(self.history) == self.settings.unfreeze_after:
+            self.engine.unfreeze()
         return record
 
     def _note(self, record: EpochRecord) -> bool:

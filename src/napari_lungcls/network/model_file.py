@@ -22,10 +22,11 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
 from napari_lungcls.utils.atomic_write import atomic_write, writing
+from napari_lungcls.utils.renamed import current_names
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the document; a reader refuses newer ones. Networks of version 1 were trained on
-windows and have linear heads; they are painted as before."""
+windows and have linear heads; they are painted as before. Version 2 has other names of settings."""
 
 
 def software_versions() -> dict[str, str]:
@@ -221,14 +222,21 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
 
 
 def _upgraded(raw: Any) -> Any:
-    """Describe a network of format 1 as formats from 2 on do: windows, and linear heads."""
+    """Describe a network of an earlier format as this one does.
+
+    Format 1 has windows, and linear heads; up to format 2 some settings have other names.
+    """
     network = raw.get("network") if isinstance(raw, dict) else None
     version = raw.get("format_version", 1) if isinstance(raw, dict) else None
-    if not isinstance(network, dict) or isinstance(version, bool) or version != 1:
+    if not isinstance(network, dict) or isinstance(version, bool) or version not in (1, 2):
         return raw
-    same = {name: value for name, value in network.items() if name != "window"}
-    network = same | {"tile": network.get("window"), "hidden": 0}
-    return raw | {"format_version": FORMAT_VERSION, "network": network}
+    if version == 1:
+        same = {name: value for name, value in network.items() if name != "window"}
+        network = same | {"tile": network.get("window"), "hidden": 0}
+    renamed: dict[str, Any] = {"network": current_names(network, warn=False)}
+    if isinstance(raw.get("settings"), dict):
+        renamed["settings"] = current_names(raw["settings"], warn=False)
+    return raw | {"format_version": FORMAT_VERSION} | renamed
 
 
 def _check_arrays(source: Path, state: State, expected: Mapping[str, tuple[int, ...]]) -> None:

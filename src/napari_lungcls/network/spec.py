@@ -18,7 +18,7 @@ from napari_lungcls.network.parameters import (
     stage_of,
 )
 
-Readout = Literal["point", "mean"]
+Pooling = Literal["point", "mean"]
 Padding = Literal["reflect", "zeros"]
 Triple = tuple[float, float, float]
 
@@ -77,7 +77,7 @@ class NetworkSpec(BaseModel, frozen=True, extra="forbid"):
     zooms
         Factors by which the image is shrunk before the backbone looks.
     tile
-        Edge of the square pieces of tissue that are learned from, in zoomed pixels. The readout
+        Edge of the square pieces of tissue that are learned from, in zoomed pixels. The pooling
         `mean` averages over as much.
     stages
         What is read: `layer1` … `layer4` as 1 … 4, the stem as 0, and two small convolutions
@@ -86,8 +86,9 @@ class NetworkSpec(BaseModel, frozen=True, extra="forbid"):
         Units of the hidden layer; 0 for heads that are linear.
     classes
         Number of classes.
-    readout
-        `point`: bilinear at the point; `mean`: average over the tile.
+    pooling
+        What is taken of a stage's cells: `point`, bilinearly those at the point; `mean`, the mean
+        over the tile.
     padding
         What convolutions see past a tile's edge in training. Maps are painted with a halo
         instead and always padded with zeros.
@@ -100,7 +101,7 @@ class NetworkSpec(BaseModel, frozen=True, extra="forbid"):
     stages: tuple[int, ...] = tuple(STAGE_NAMES)
     hidden: int = Field(default=32, ge=0, le=1024)
     classes: int = Field(ge=2, le=254)
-    readout: Readout = "point"
+    pooling: Pooling = "point"
     padding: Padding = "reflect"
     normalisation: Normalisation
 
@@ -128,7 +129,7 @@ class NetworkSpec(BaseModel, frozen=True, extra="forbid"):
     @property
     def is_torchvision(self) -> bool:
         """Whether this is exactly torchvision's classifier, so that its `fc` is the head."""
-        shape = (self.zooms, self.stages, self.readout, self.hidden)
+        shape = (self.zooms, self.stages, self.pooling, self.hidden)
         return shape == ((1,), (4,), "mean", 0)
 
     @property

@@ -22,7 +22,7 @@ class Tiles:
         `(m,)` the tile in which each point lies.
     places
         `(m, zooms, 2)` `(y, x)` of each point in its tile, in zoomed pixels; what lies beyond
-        the outermost cells is read as they are. A readout `mean` does not look at them.
+        the outermost cells is read as they are. The pooling `mean` does not look at them.
     factors
         `(m, zooms)` by which what is read of each zoom is multiplied, 0 for a zoom that is
         dropped; None where nothing is.

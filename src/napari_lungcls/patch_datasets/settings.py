@@ -12,7 +12,7 @@ from napari_lungcls.learning.settings import TrainingSettings
 DEFAULTS: dict[str, Any] = {
     "zooms": (1,),
     "stages": (4,),
-    "readout": "mean",
+    "pooling": "mean",
     "padding": "zeros",
     "hidden": 0,
     "freeze": "no",
@@ -20,7 +20,7 @@ DEFAULTS: dict[str, Any] = {
     # Sets of patches are seldom drawn as tissue is.
     "prior": "equal",
     # Measured for points only.
-    "trunk_rate": 1.0,
+    "backbone_lr_factor": 1.0,
     "label_smoothing": 0.0,
     "dropout": 0.3,
     # Sets of patches are large, and compared by their own parts.

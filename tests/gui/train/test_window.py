@@ -73,7 +73,7 @@ def test_it_trains_on_two_pairs_and_hands_the_model_on(window, viewer, add_scene
     assert (
         document.split["train"] + document.split["validation"] + document.split["n_buffered"] == 180
     )
-    assert document.settings == TINY.model_dump(mode="json") | {"trunk_rate": 1.0}
+    assert document.settings == TINY.model_dump(mode="json") | {"backbone_lr_factor": 1.0}
     assert window.outcome.words.text().startswith("Validation: ")
     assert "2 epochs, " in window.outcome.words.text()
     assert [r["epoch"] for r in window.curves.history.records] == [1, 2]

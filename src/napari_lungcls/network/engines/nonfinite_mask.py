@@ -51,7 +51,7 @@ def blind_points(spec: NetworkSpec, tiles: Tiles) -> dict[int, Bools]:
             inside = np.flatnonzero(tiles.owner == tile)
             for zoom in range(count):
                 cells = blind_cells(tiles.pixels[tile, zoom], stage)
-                if spec.readout == "mean":
+                if spec.pooling == "mean":
                     blind[inside, zoom] = cells.any()
                     continue
                 at = tiles.places[inside, zoom] / STAGE_STRIDES[stage]

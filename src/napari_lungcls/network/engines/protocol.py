@@ -50,11 +50,11 @@ class OptimizerOptions(BaseModel):
     dropout
         Share of the features that the heads do not see.
     freeze
-        Whether the backbone stays as it is, its statistics too, until `thaw`.
+        Whether the backbone stays as it is, its statistics too, until `unfreeze`.
     fixed_statistics
         Parts of the backbone (`bn1`, `layer1` …) whose batch normalisation keeps the statistics
         that it was loaded with: those of weights that come from a file.
-    trunk_rate
+    backbone_lr_factor
         Factor on the learning rate of the backbone; of those parts only that have
         `fixed_statistics`, where there are any.
     precision
@@ -75,7 +75,7 @@ class OptimizerOptions(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     freeze: bool = False
     fixed_statistics: tuple[str, ...] = ()
-    trunk_rate: float = Field(default=1.0, gt=0)
+    backbone_lr_factor: float = Field(default=1.0, gt=0)
     precision: Precision = "fp32"
     seed: int = 0
 
@@ -83,7 +83,7 @@ class OptimizerOptions(BaseModel):
         """Give the factor on the learning rate of an array by its name in the model file."""
         part = name.partition(".")[0]
         kept = self.fixed_statistics and ("conv1", *self.fixed_statistics)
-        return self.trunk_rate if part in (kept or PARTS) else 1.0
+        return self.backbone_lr_factor if part in (kept or PARTS) else 1.0
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class Engine(Protocol):
             When this engine or device has no counterpart of an option.
         """
 
-    def thaw(self) -> None:
+    def unfreeze(self) -> None:
         """Let the backbone learn from the next step on."""
 
     def train_step(

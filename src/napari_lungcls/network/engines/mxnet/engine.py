@@ -112,7 +112,7 @@ class MxnetEngine:
         learning = {n: p for n, p in self._arrays.items() if not n.endswith(STATISTICS)}
         self._optimizer = Optimizer(options, learning)
 
-    def thaw(self) -> None:
+    def unfreeze(self) -> None:
         """Let the backbone learn from the next step on."""
         self._options = self._options.model_copy(update={"freeze": False})
         if self._optimizer is not None:

@@ -38,7 +38,7 @@ def read_points(spec: NetworkSpec, cells: Mapping[int, Any], tiles: Tiles) -> di
         maps = cells[stage]
         count = 1 if stage == DETAIL else len(spec.zooms)
         image = images_of(tiles.owner, count)
-        if spec.readout == "mean":
+        if spec.pooling == "mean":
             vectors = maps.mean(axis=(2, 3)).take(_index(image, maps.context), axis=0)
         else:
             at = tiles.places[:, :count].reshape(-1, 2) / STAGE_STRIDES[stage]

@@ -104,7 +104,7 @@ class TorchEngine:
         self._mixed = MixedPrecision(options.precision, self._device)
         self._optimizer = make_optimizer(options, self._learning())
 
-    def thaw(self) -> None:
+    def unfreeze(self) -> None:
         """Let the backbone learn from the next step on."""
         self._options = self._options.model_copy(update={"freeze": False})
         self._network.backbone.requires_grad_(True)

@@ -173,7 +173,7 @@ class Network(nn.Module):
             count = 1 if stage == DETAIL else zooms
             # Images in the order in which tiles and zooms were flattened.
             image = owner[:, None] * count + torch.arange(count, device=owner.device)
-            if self.spec.readout == "mean":
+            if self.spec.pooling == "mean":
                 vectors = cells[stage].mean((2, 3))[image.flatten()]
             else:
                 at = places[:, :count].flatten(0, 1) / STAGE_STRIDES[stage]
