@@ -52,6 +52,12 @@ def problems(text: str) -> list[str]:
     contributions = document["contributions"]
     declared = [command["id"] for command in contributions["commands"]]
     used = list(used_commands({k: v for k, v in contributions.items() if k != "commands"}))
+    # The palette shows every command.
+    palette = {
+        command["id"]
+        for command in contributions["commands"]
+        if command["python_name"].startswith("napari_lungcls.gui.commands:")
+    }
     submenus = {menu["id"] for menu in contributions.get("submenus", [])}
     # napari makes an action of this name for every sample; actions need names of their own.
     samples = [f"{document['name']}.{sample['key']}" for sample in contributions["sample_data"]]
@@ -59,7 +65,7 @@ def problems(text: str) -> list[str]:
         *(f"{name} is declared twice" for name in declared if declared.count(name) > 1),
         *(f"{name} is both a command and a sample" for name in samples if name in declared),
         *(f"{name} is used but not declared" for name in used if name not in declared),
-        *(f"{name} is declared but not used" for name in declared if name not in used),
+        *(f"{name} is declared but not used" for name in declared if name not in {*used, *palette}),
         *(
             f"there is no menu {menu}"
             for menu in contributions.get("menus", {})

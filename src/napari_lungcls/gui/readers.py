@@ -42,8 +42,11 @@ def points_reader(path: Paths) -> Read | None:
 def image_reader(path: Paths) -> Read | None:
     """Give the function that opens images and painted maps, or None for other kinds of files.
 
-    A folder is read as a zarr store; one that is none is told when it is read.
+    A folder is read as a saved session or a zarr store; one that is neither is told when it is
+    read.
     """
+    if all(_is_session(name) for name in _names(path)):
+        return _each(take_session)
     if not all(os.path.isdir(name) or _ends(name, *SUPPORTED) for name in _names(path)):
         return None
     return _each(read_image_layers)
@@ -119,6 +122,31 @@ def take_model(path: str) -> list[LayerData]:
     session(viewer).add(model, file.stem, file)
     open_dock(viewer, "Paint")
     return []
+
+
+def take_session(path: str) -> list[LayerData]:
+    """Bring back a saved session: its images, points, models, maps and choices.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or no viewer is open.
+    """
+    from napari import current_viewer
+
+    from napari_lungcls.gui.session_folder import restore_session
+
+    viewer = current_viewer()
+    if viewer is None:
+        raise InputError(f"{path}: a session is opened in a viewer; start napari first")
+    restore_session(viewer, Path(path))
+    return []
+
+
+def _is_session(name: str) -> bool:
+    from napari_lungcls.gui.session_file import is_session
+
+    return os.path.isdir(name) and is_session(Path(name))
 
 
 def _each(read: Callable[[str], list[LayerData]]) -> Read:

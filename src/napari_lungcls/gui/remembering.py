@@ -30,14 +30,14 @@ class RememberedFields(QObject):
         super().__init__(owner)
         self._form, self._fields = form, dict(fields)
         self._defaults = self.values()
-        self.show(choices().get(form))
+        self.show_values(choices().get(form))
         listen(owner, choices().forgotten, slot=self.reset)
 
     def values(self) -> dict[str, Any]:
         """Give what the fields show, by name."""
         return {name: _value(field) for name, field in self._fields.items()}
 
-    def show(self, values: Mapping[str, Any]) -> None:
+    def show_values(self, values: Mapping[str, Any]) -> None:
         """Show values; those that a field cannot have are left out."""
         for name, value in values.items():
             if name in self._fields:
@@ -49,7 +49,7 @@ class RememberedFields(QObject):
 
     def reset(self) -> None:
         """Show the defaults."""
-        self.show(self._defaults)
+        self.show_values(self._defaults)
 
 
 def _value(field: Field) -> Any:
