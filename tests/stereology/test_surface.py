@@ -11,7 +11,6 @@ from napari_lungcls.stereology.jackknife import jackknife
 from napari_lungcls.stereology.shrinkage import (
     linear_shrinkage,
     overprojection,
-    uncompressed_pixel_size,
     unshrunk,
 )
 from napari_lungcls.stereology.surface import (
@@ -107,16 +106,11 @@ def test_overprojection_of_random_sheets() -> None:
     assert overprojection(3.0, 500.0) == pytest.approx(sheet * thickness * cosine.mean(), rel=0.01)
 
 
-def test_compression_works_in_one_direction() -> None:
-    assert uncompressed_pixel_size((0.9, 1.0), (0.9, 1.0)) == pytest.approx((1.0, 1.0))
-
-
 @pytest.mark.parametrize(
     "bad",
     [
         lambda: linear_shrinkage(0, 1),
         lambda: overprojection(-1, 500),
-        lambda: uncompressed_pixel_size((1, 1), (0, 1)),
         lambda: unshrunk(surface_density(I, PAR, 100.0), 0.0, 1),
     ],
 )

@@ -1,4 +1,4 @@
-"""Groups of animals, how many points a study needs, and what a classifier saves."""
+"""Groups of animals, and how many audited points a study needs."""
 
 from __future__ import annotations
 
@@ -105,58 +105,7 @@ def group_summary(
     )
 
 
-def points_needed(fraction: float, ce: float) -> float:
-    """Give how many points an independent sample needs for a coefficient of error.
-
-    Parameters
-    ----------
-    fraction
-        Expected V_V, above 0 and up to 1.
-    ce
-        Wanted coefficient of error, such as 0.05.
-
-    Raises
-    ------
-    ValueError
-        When the fraction or the error is out of range.
-
-    Notes
-    -----
-    `(1 - V_V) / (V_V·CE²)`: binomial. On a grid that is coarse against the structure.
-    """
-    if not (0 < fraction <= 1 and ce > 0):
-        raise ValueError("a fraction is above 0 and up to 1, a coefficient of error above 0")
-    return (1 - fraction) / (fraction * ce**2)
-
-
-def points_needed_compact(ce: float, sections: int, shape: float = 5.0) -> float:
-    """Give how many points on large compact profiles a coefficient of error needs, in total.
-
-    Parameters
-    ----------
-    ce
-        Wanted, from counting alone.
-    sections
-        Of the series.
-    shape
-        b/√a: 3.5 for circles, see `cavalieri_ce`.
-
-    Raises
-    ------
-    ValueError
-        When one of them is not positive.
-
-    Notes
-    -----
-    `ΣP = [0.0724·(b/√a)·√n / CE²]^⅔`, from the noise of Gundersen and Jensen 1987, J. Microsc.
-    147, 229.
-    """
-    if not (ce > 0 and sections > 0 and shape > 0):
-        raise ValueError("error, sections and shape must be positive")
-    return float((0.0724 * shape * math.sqrt(sections) / ce**2) ** (2 / 3))
-
-
-def audit_points_needed(se: float, residual_sd: float, deff: float = 1.0) -> int:
+def audit_points_needed(se: float, residual_sd: float) -> int:
     """Give how many audited points a corrected fraction needs for a standard error.
 
     Parameters
@@ -165,8 +114,6 @@ def audit_points_needed(se: float, residual_sd: float, deff: float = 1.0) -> int
         Wanted.
     residual_sd
         Standard deviation of `y - ŷ` between points: `sqrt(FN + FP - (FN - FP)²)`.
-    deff
-        See `design_effect`.
 
     Raises
     ------
@@ -175,56 +122,9 @@ def audit_points_needed(se: float, residual_sd: float, deff: float = 1.0) -> int
 
     Notes
     -----
-    `n = deff·σ² / SE²`, rounded up.
+    `n = σ² / SE²` of independent points, rounded up.
     """
-    if not (se > 0 and residual_sd >= 0 and deff > 0):
-        raise ValueError("errors and the design effect must be positive")
+    if not (se > 0 and residual_sd >= 0):
+        raise ValueError("errors must be positive")
     # What is whole but for rounding must not be rounded up.
-    return math.ceil(deff * (residual_sd / se) ** 2 * (1 - 1e-12))
-
-
-def design_effect(points_per_cluster: float, correlation: float) -> float:
-    """Give by how much points in clusters are worth less: `1 + (m - 1)·ρ`.
-
-    Parameters
-    ----------
-    points_per_cluster
-        m, the mean.
-    correlation
-        ρ within clusters.
-
-    Notes
-    -----
-    Kish 1965, Survey Sampling (from memory, not verified).
-    """
-    return 1 + (points_per_cluster - 1) * correlation
-
-
-def classifier_gain(fraction: float, missed: float, false: float) -> float:
-    """Give how many times fewer points a corrected map needs than counting by hand.
-
-    Parameters
-    ----------
-    fraction
-        Of the class.
-    missed, false
-        Shares of all points that the map misses, FN, or claims wrongly, FP.
-
-    Returns
-    -------
-    float
-        Infinite for a perfect map.
-
-    Raises
-    ------
-    ValueError
-        When the shares do not fit each other.
-
-    Notes
-    -----
-    `p(1 - p) / [FN + FP - (FN - FP)²]`, the ratio of the variances of single points.
-    """
-    if not (0 <= fraction <= 1 and 0 <= missed <= fraction and 0 <= false <= 1 - fraction):
-        raise ValueError("missed and false points are shares of the class and of the rest")
-    left = missed + false - (missed - false) ** 2
-    return fraction * (1 - fraction) / left if left > 0 else math.inf
+    return math.ceil((residual_sd / se) ** 2 * (1 - 1e-12))

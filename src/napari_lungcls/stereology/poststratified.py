@@ -1,4 +1,4 @@
-"""Fractions of post-stratified audits, and Rogan and Gladen's for errors known from elsewhere."""
+"""Fractions of audits that are stratified by the classes of the map."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.errors import LungclsWarning
 from napari_lungcls.stereology.audited_clusters import AuditedClusters, Floats, class_masks
 from napari_lungcls.stereology.corrected_pair import Target
 from napari_lungcls.stereology.estimate import StereologyEstimate, t_interval, undefined
@@ -135,63 +135,3 @@ def _joined(maps: Floats, audit: Floats) -> tuple[Floats, Floats]:
         maps = np.concatenate([maps[:, :2].sum(axis=1, keepdims=True), maps[:, 2:]], axis=1)
         audit = np.concatenate([audit[:, :2].sum(axis=1, keepdims=True), audit[:, 2:]], axis=1)
     return maps, audit
-
-
-def rogan_gladen(share: float, sensitivity: float, specificity: float) -> float:
-    """Correct the map's share of a class by error rates from *other* sections.
-
-    Only where an audit is carried over; for an audit of the same sections `difference` is more
-    exact. May leave 0 to 1, and then the rates do not belong to these sections.
-
-    Raises
-    ------
-    InputError
-        When sensitivity and specificity add up to 1 or less: the map says nothing.
-
-    Notes
-    -----
-    `(p + sp - 1) / (se + sp - 1)`: Rogan and Gladen 1978, Am. J. Epidemiol. 107, 71
-    (pages not verified).
-    """
-    gain = sensitivity + specificity - 1
-    if not gain > 0:
-        raise InputError(
-            "sensitivity and specificity add up to 1 or less, so the map cannot be corrected",
-            suggestion="train a better model, or count points by hand",
-        )
-    return (share + specificity - 1) / gain
-
-
-def rogan_gladen_classes(shares: ArrayLike, confusion: ArrayLike) -> Floats:
-    """Correct the map's shares of all classes by a confusion from *other* sections.
-
-    Parameters
-    ----------
-    shares
-        `(k,)` of the map.
-    confusion
-        `(k, k)` audited points: rows are the map's classes, columns the observer's.
-
-    Returns
-    -------
-    ndarray, (k,)
-        They add up to the sum of `shares`, but may leave 0 to 1.
-
-    Raises
-    ------
-    InputError
-        When a class was never seen by the observer, or the map cannot tell classes apart.
-
-    Notes
-    -----
-    `C⁻¹·shares` with `C = P(map | truth)`, the multi-class form of `rogan_gladen`.
-    """
-    counts = np.asarray(confusion, dtype=np.float64)
-    seen = counts.sum(axis=0)
-    rates = counts / np.where(seen > 0, seen, 1)
-    if not (seen > 0).all() or np.linalg.cond(rates) > 1e8:
-        raise InputError(
-            "the audit does not show how the map confuses every class",
-            suggestion="audit points of every class, or join classes that the map confuses",
-        )
-    return np.asarray(np.linalg.solve(rates, np.asarray(shares, dtype=np.float64)))

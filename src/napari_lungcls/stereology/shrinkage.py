@@ -1,4 +1,4 @@
-"""What fixing, embedding and cutting do to sizes: shrinkage, compression, overprojection."""
+"""What fixing, embedding and cutting do to sizes: shrinkage and overprojection."""
 
 from __future__ import annotations
 
@@ -51,31 +51,6 @@ def unshrunk(estimate: StereologyEstimate, factor: float, dimension: int) -> Ste
     if not factor > 0:
         raise ValueError("the factor of shrinkage must be positive")
     return estimate.scaled(factor**-dimension)
-
-
-def uncompressed_pixel_size(
-    pixel_size: tuple[float, float], compression: tuple[float, float]
-) -> tuple[float, float]:
-    """Give the pixel size (y, x) in µm of tissue that the knife pressed together in the plane.
-
-    Separate from shrinkage: it acts in one direction, and what is measured in pixels
-    afterwards is right in both.
-
-    Parameters
-    ----------
-    pixel_size
-        µm (y, x) on the slide.
-    compression
-        Size of the section over that of the block, (y, x); 1 along the knife's edge.
-
-    Raises
-    ------
-    ValueError
-        When one of them is not positive.
-    """
-    if not (min(pixel_size) > 0 and min(compression) > 0):
-        raise ValueError("pixel sizes and compression must be positive")
-    return pixel_size[0] / compression[0], pixel_size[1] / compression[1]
 
 
 def overprojection(section_thickness: float, surface_density: float) -> float:
