@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.learning.checkpoint import Checkpoint
 from napari_lungcls.learning.examples import Examples, Side
-from napari_lungcls.learning.held_out import HeldOut, evaluate_held_out
+from napari_lungcls.learning.held_out import HeldOut, RowsHeldOut, evaluate_held_out
 from napari_lungcls.learning.initialization import Initialization, continue_network, start_network
 from napari_lungcls.learning.linear_probe import fit_linear_probe, poses_for
-from napari_lungcls.learning.progress import Clock, EpochRecord, TrainingProgress
+from napari_lungcls.learning.progress import ALL_POINTS, Clock, EpochRecord, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, nobody
 from napari_lungcls.learning.trainer import Logits, Trainer, TrainingPart, logits_of
 from napari_lungcls.network.engines import Engine, State
+from napari_lungcls.network.known_points import Part
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.utils.renamed import current_names
@@ -305,13 +306,18 @@ class Experiment:
             folds.append(split.describe() | {"accuracy": right})
         return {"folds": folds}
 
-    def held_out(self) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
-        """Give the validation points, as rows of the examples, and their logits `(n, k)`."""
-        judged = [(i, s) for i, s in self._judged() if f"validation.{i}" in self._logits]
-        held = self._held(judged, "validation")
+    def held_out(self, part: Part = "validation") -> RowsHeldOut | None:
+        """Give the points that were held out, as rows of the examples, and their logits."""
+        judged = [(i, s) for i, s in self._judged() if f"{part}.{i}" in self._logits]
+        held = self._held(judged, part)
         if held is None:
             return None
-        return np.concatenate([split.validation for _, split in judged]), held[0]
+        return np.concatenate([getattr(split, part) for _, split in judged]), held[0]
+
+    @property
+    def trained(self) -> NDArray[np.intp]:
+        """Rows of the examples that the network to keep learned from."""
+        return self._parts[-1 if self._is_final else 0].train.rows
 
 
 def _parts(material: TrainingData, settings: TrainingSettings) -> tuple[TrainingPart, ...]:
@@ -330,7 +336,7 @@ def _parts(material: TrainingData, settings: TrainingSettings) -> tuple[Training
         # A data set that brings its own test part is compared by it; that is left alone.
         apart = material.splits[0].test if material.splits[0].by == "files" else nobody()
         everyone = np.setdiff1d(np.arange(len(material.examples.codes)), apart)
-        parts.append(TrainingPart("all points", Side(everyone), Side()))
+        parts.append(TrainingPart(ALL_POINTS, Side(everyone), Side()))
     return tuple(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,20 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.calibration import Prior, fit_calibration
 from napari_lungcls.evaluation.metrics import score
 from napari_lungcls.evaluation.thresholds import choose_threshold
+from napari_lungcls.images.pairs import Pair
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.network.known_points import DIGITS, ImagePoints, KnownPoints, Part
+from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.utils.printable import printable
 
 HeldOut = tuple[NDArray[np.float64], NDArray[np.int64]]
 """Logits `(n, k)` and true classes `(n,)`."""
+
+PLACES = 6
+"""Decimals of the probabilities that a model file keeps."""
+
+RowsHeldOut = tuple[NDArray[np.intp], NDArray[np.float64]]
+"""Rows of the points `(n,)`, and their logits `(n, k)`."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,58 @@ def check_aim(settings: TrainingSettings, scheme: ClassScheme) -> None:
             setting="aim",
             suggestion={"val_fraction": 0.2, "aim": "most-likely"},
         )
+
+
+def remember_points(
+    pairs: Sequence[Pair],
+    trained: NDArray[np.intp],
+    held: Mapping[Part, RowsHeldOut | None],
+    document: ModelDocument,
+    before: ModelDocument | None = None,
+) -> KnownPoints:
+    """Write down which points a network learned from, and what it said of those held out.
+
+    Parameters
+    ----------
+    pairs
+        Images with all their points; rows count them through over all images.
+    trained
+        Rows that the network learned from.
+    held
+        What was held out, by part.
+    document
+        Of the model: classes and temperature.
+    before
+        Of the model that the training went on with: its points were learned from as well.
+    """
+    ends = np.cumsum([len(points) for _, points in pairs])
+    codes = np.concatenate([points.codes(document.scheme) for _, points in pairs])
+    where = [at for _, points in pairs for at in np.round(points.coordinates, DIGITS).tolist()]
+    found: list[dict[str, Any]] = [
+        {
+            "name": printable(stack.name),
+            "shape": stack.shape,
+            **{key: [] for key in ("trained", "held_out", "parts", "truth", "probabilities")},
+        }
+        for stack, _ in pairs
+    ]
+    for row in trained.tolist():
+        found[int(np.searchsorted(ends, row, side="right"))]["trained"].append(where[row])
+    for part, each in held.items():
+        rows, logits = (np.zeros(0, np.intp), np.zeros((0, 1))) if each is None else each
+        shares = np.round(softmax(logits / document.temperature, axis=1), PLACES).tolist()
+        for row, probabilities in zip(rows.tolist(), shares, strict=True):
+            image = found[int(np.searchsorted(ends, row, side="right"))]
+            image["held_out"].append(where[row])
+            image["parts"].append(part)
+            image["truth"].append(int(codes[row]))
+            image["probabilities"].append(probabilities)
+    images = [ImagePoints.model_validate(each) for each in found]
+    if before is None:
+        return KnownPoints(images=images)
+    earlier = before.points or KnownPoints(complete=False)
+    learned = [ImagePoints(name=i.name, shape=i.shape, trained=i.trained) for i in earlier.images]
+    return KnownPoints(images=[*images, *learned], complete=earlier.complete)
 
 
 def _scored(

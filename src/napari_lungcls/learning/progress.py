@@ -12,6 +12,9 @@ TRAINING, VALIDATION = "#2f8fd8", "#e0701a"
 """Colours of the curves of a training: blue and orange, which everyone can tell apart and which
 stand out from dark and light backgrounds."""
 
+ALL_POINTS = "all points"
+"""Part of a run that trains on every point, after the splits have been judged."""
+
 
 @dataclass(frozen=True)
 class EpochRecord:

@@ -18,6 +18,7 @@ from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.checkpoint import Checkpoint
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.experiment import Experiment, TrainingData
+from napari_lungcls.learning.held_out import remember_points
 from napari_lungcls.learning.initialization import (
     begin,
     common_colours,
@@ -129,5 +130,13 @@ def run_training(
             update={"split": document.split | {"audit_designs": designs}}
         )
     held = run.held_out()
+    known = remember_points(
+        pairs,
+        run.trained,
+        {"validation": held, "test": run.held_out("test")},
+        document,
+        None if origin.model is None else origin.model[0],
+    )
+    document = document.model_copy(update={"points": known})
     predictions = PointPredictions.of_rows(pairs, *held, document) if held else None
     return Trained(document, run.state, predictions)

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.network.known_points import KnownPoints
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
 from napari_lungcls.utils.atomic_write import atomic_write, writing
@@ -65,6 +66,9 @@ class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False)
         Metrics on points that no decision of the training has seen, or None.
     history
         One record per epoch.
+    points
+        Where it learned, and what it predicted at points held out; None in models of patches
+        and of earlier versions.
     pretrained
         What the backbone started from.
     temperature
@@ -94,6 +98,7 @@ class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False)
     validation: dict[str, Any] | None = None
     test: dict[str, Any] | None = None
     history: list[dict[str, Any]] = Field(default_factory=list)
+    points: KnownPoints | None = None
     pretrained: str = "none"
     temperature: float = Field(default=1.0, gt=0)
     calibration: dict[str, Any] | None = None
@@ -112,6 +117,8 @@ class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False)
             )
         if self.threshold is not None and len(self.scheme) != 2:
             raise ValueError(f"a threshold parts two classes, the scheme has {len(self.scheme)}")
+        if self.points is not None and not self.points.fits(len(self.scheme)):
+            raise ValueError(f"points have classes that are not among the {len(self.scheme)}")
         return self
 
 

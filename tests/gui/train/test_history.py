@@ -27,6 +27,18 @@ def test_the_next_of_several_trainings_begins_anew():
     assert history.loss() == ([0.25], [3.0])
 
 
+def test_training_on_all_points_afterwards_leaves_the_first_curves():
+    history = TrainingHistory()
+    history.add(step(4, 1.0, ended(1, 1.0)))
+    history.add(step(8, 0.8, ended(2, 0.8)))
+    history.add(step(1, 0.7, part="all points"))
+    assert (history.before, history.epochs) == (2, 4)
+    assert history.loss() == ([1, 2, 2.25], [1.0, 0.8, 0.7])
+    history.add(step(4, 0.6, ended(1, 0.6, None), part="all points"))
+    assert history.loss() == ([1, 2, 3], [1.0, 0.8, 0.6])
+    assert history.line("val_accuracy") == ([1, 2], [0.5, 0.5])
+
+
 def test_the_loss_is_drawn_within_epochs_too():
     history = TrainingHistory()
     assert not history.add(TrainingProgress("reading", 3, 9))

@@ -74,7 +74,7 @@ def test_it_trains_on_two_pairs_and_hands_the_model_on(window, viewer, add_scene
         document.split["train"] + document.split["validation"] + document.split["n_buffered"] == 180
     )
     assert document.settings == TINY.model_dump(mode="json") | {"backbone_lr_factor": 1.0}
-    assert window.outcome.words.text().startswith("Validation: ")
+    assert window.outcome.headline.text().endswith("held-out points right.")
     assert "2 epochs, " in window.outcome.words.text()
     assert [r["epoch"] for r in window.curves.history.records] == [1, 2]
     assert window.run.start_button.isEnabled()
@@ -162,7 +162,7 @@ def test_without_validation_there_is_no_figure(window, add_scene, train):
     add_scene()
     window.form.set("val_fraction", 0.0)
     train()
-    assert window.outcome.words.text().startswith("There is no honest figure")
+    assert window.outcome.headline.text().startswith("The accuracy is unknown")
     assert window.outcome.table.isHidden()
 
 
@@ -176,7 +176,7 @@ def test_a_preview_is_a_model_of_every_point(window, viewer, add_scene, qtbot):
     document = session(viewer).current.model.document
     assert document.settings["freeze"] == "yes"
     assert (document.split["validation"], len(document.history)) == (0, 1)
-    assert window.outcome.words.text().startswith("A preview: heads on a frozen backbone")
+    assert window.outcome.headline.text().startswith("A preview: only the last layer")
     assert window.run.other_button.isEnabled()
     assert window.form.settings().freeze == TINY.freeze
 
@@ -196,7 +196,7 @@ def test_a_refused_split_offers_its_remedy(window, viewer, add_scene, train):
     assert window.form.settings().zooms == (1,)
     assert not window.outcome.remedy_buttons
     train()
-    assert window.outcome.words.text().startswith("Validation: ")
+    assert window.outcome.headline.text().endswith("held-out points right.")
 
 
 def test_models_are_saved_and_loaded(window, viewer, add_scene, train, qtbot, tmp_path):
@@ -212,7 +212,7 @@ def test_models_are_saved_and_loaded(window, viewer, add_scene, train, qtbot, tm
     other = TrainModel(viewer)
     qtbot.addWidget(other)
     # A window that opens later shows the model as well.
-    assert other.outcome.words.text().startswith("Validation: ")
+    assert other.outcome.headline.text() == window.outcome.headline.text() != ""
     with qtbot.waitSignal(other.models.choice.load_from(path).ended):
         pass
     assert session(viewer).current.name == "mine"
@@ -306,7 +306,7 @@ def test_a_training_that_ends_unseen_leaves_its_model_and_is_told(
     qtbot.waitUntil(lambda: bool(session(viewer).models), timeout=60_000)
     qtbot.waitUntil(lambda: session(viewer).part(TrainingRun).job is None)
     assert len(session(viewer).models) == 1
-    assert told[0].startswith("Training has ended. Validation: ")
+    assert told[0].startswith("Training has ended. ")
     again = TrainModel(viewer)
     qtbot.addWidget(again)
     assert "2 epochs, " in again.outcome.words.text()
@@ -376,7 +376,7 @@ def test_the_figures_are_of_the_epoch_that_is_kept(window):
     session(window.training.viewer).add(Model(document, {}), "made")
     assert "100.0 %" in window.curves.accuracy.legend.text()
     assert "75.0 %" not in window.curves.accuracy.legend.text()
-    assert "best: 2" in window.curves.accuracy.legend.text()
+    assert "2 is kept" in window.curves.accuracy.caption.text()
     assert window.curves.accuracy.kept.isVisible()
     assert window.curves.accuracy.kept.value() == 2
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pytest
 
 from known_network import make_document, make_spec
 from napari_lungcls.errors import InputError
@@ -36,15 +37,45 @@ def document(history: list[dict[str, Any]], right: int = 173, of: int = 181, los
 
 def test_a_result_is_said_in_plain_words():
     history = [epoch(n, 0.5 + n / 100) for n in range(1, 10)] + [epoch(10, 0.2)]
-    assert words.result(document(history)) == (
-        "Validation: 95.6 % of 181 points right (95 % interval 91.5 to 97.7 %). "
-        "The epoch was chosen on these points, so this flatters a little. "
-        "32 points left out, in no region of the split. 10 epochs, 42 s; epoch 9 is kept."
+    said = words.card(document(history, right=49, of=52, lost=1), planned=40)
+    assert said.headline == "49 of 52 held-out points right."
+    assert said.lines == (
+        "With so few points, the true accuracy could be anywhere between 84 and 98 %.",
+        "Weakest: class 1, 1 of 17 points called class 2.",
+        words.FLATTERS,
+        "1 point not used: too near the border to held-out tissue.",
+        "Looks at zoom 1; the pixel size is unknown.",
+        "10 epochs, 42 s; epoch 9 is kept. Stopped early: it did not get better.",
     )
-    said = words.result(document(history, lost=1), planned=40)
-    assert "1 point left out, in no region of the split. 10 epochs, 42 s; epoch 9 is kept." in said
-    assert said.endswith("Stopped early: it did not get better.")
-    assert "left out" not in words.result(document(history, lost=0))
+    every = words.card(document(history, right=1200, of=1200, lost=0), planned=10)
+    assert every.lines[0] == "The true accuracy is probably between 99.7 and 100.0 %."
+    assert "Weakest" not in every.text
+    # All epochs that were planned have run: that is no early stop.
+    assert every.lines[-1] == "10 epochs, 42 s; epoch 9 is kept."
+
+
+def test_zooms_are_said_in_micrometres():
+    known = document([epoch(1, 0.9)]).model_copy(
+        update={"pixel_size": 1.8, "network": make_spec(zooms=(1, 4))}
+    )
+    assert "Looks at zooms 1, 4: 1.8, 7.2 µm per pixel." in words.card(known).lines
+
+
+@pytest.mark.parametrize(
+    ("confusion", "said"),
+    [
+        ([[3, 0], [0, 5]], ""),
+        ([[3, 0], [1, 4]], "Weakest: b, 1 of 5 points called a."),
+        ([[0, 0, 0], [2, 5, 1], [0, 1, 9]],
+         "Weakest: b, 3 of 8 points wrong, 2 of them called a."),
+    ],
+)  # fmt: skip
+def test_the_weakest_class_is_named_with_what_it_is_taken_for(confusion, said):
+    truth, called = np.nonzero(confusion)
+    often = np.array(confusion)[truth, called]
+    n = len(confusion)
+    metrics = score(truth.repeat(often), np.eye(n)[called.repeat(often)], list("abc")[:n])
+    assert words.weakest(metrics) == said
 
 
 def test_the_epoch_that_is_kept_depends_on_how_sure_its_accuracy_is():
@@ -57,7 +88,7 @@ def test_the_epoch_that_is_kept_depends_on_how_sure_its_accuracy_is():
 
 def test_without_validation_it_says_how_to_get_a_figure():
     said = words.result(document([epoch(1, None), epoch(2, None)], of=0, lost=0))
-    assert said.startswith("There is no honest figure of its accuracy")
+    assert said.startswith("The accuracy is unknown, because every point was trained on.")
     assert "Set the validation share to 0.2" in said
     assert said.endswith("2 epochs, 8 s; the last epoch is kept.")
 

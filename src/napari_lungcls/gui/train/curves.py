@@ -74,6 +74,8 @@ class Curve(QWidget):
         self.legend = QLabel()
         # The text changes several times per second, which must not trigger a new layout.
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.caption = QLabel()
+        self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.plot = pyqtgraph.PlotWidget()
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.plot.setFixedHeight(HEIGHT + BOTTOM_AXIS * axis)
@@ -91,20 +93,29 @@ class Curve(QWidget):
         self._ranges = (0.0, 0.0)
         self._lines = [self._add_line(colour) for colour in (TRAINING, VALIDATION)]
         self.kept = pyqtgraph.InfiniteLine(angle=90, movable=False)
-        self.kept.hide()
-        self.plot.addItem(self.kept)
+        self.before = pyqtgraph.InfiniteLine(angle=90, movable=False)
+        for mark in (self.kept, self.before):
+            mark.hide()
+            self.plot.addItem(mark)
         layout = column(self)
         layout.setSpacing(0)
         layout.addWidget(self.legend)
         layout.addWidget(self.plot)
         if axis:
             # pyqtgraph's own axis label is cut off at the bottom.
-            layout.addWidget(QLabel("epoch"), alignment=Qt.AlignmentFlag.AlignHCenter)
+            self.caption.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            layout.addWidget(self.caption)
 
-    def show_lines(self, training: Line, validation: Line, kept: int | None = None) -> None:
-        """Draw both lines, and mark the selected epoch."""
+    def show_lines(
+        self, training: Line, validation: Line, kept: int | None = None, before: int = 0
+    ) -> None:
+        """Draw both lines, and mark the selected epoch and where all points took over."""
         self.kept.setVisible(kept is not None)
         self.kept.setPos(kept or 0)
+        self.before.setVisible(before > 0)
+        self.before.setPos(before + 0.5)
+        marks = [f"┊ {kept} is kept"] * (kept is not None) + ["│ then all points"] * (before > 0)
+        self.caption.setText("   ".join(["epoch", *marks]))
         legend = [f"<b>{self._title}</b>"]
         named = (("training", TRAINING, training), ("validation", VALIDATION, validation))
         for line, (name, colour, (epochs, values)) in zip(self._lines, named, strict=True):
@@ -112,8 +123,6 @@ class Curve(QWidget):
             said = [name] if self._names else []
             said += [self._write(_at(epochs, values, kept))] if values else []
             legend.append(f"<span style='color:{colour}'>●</span> {' '.join(said)}")
-        if kept is not None and not self._names:
-            legend.append(f"┊ best: {kept}")
         self.legend.setText("&nbsp; ".join(legend))
 
     def show_range(self, epochs: float, highest: float) -> None:
@@ -135,6 +144,7 @@ class Curve(QWidget):
             axis.setPen(colours.line)
             axis.setTextPen(colours.text)
         self.kept.setPen(pyqtgraph.mkPen(colours.text, style=Qt.PenStyle.DashLine))
+        self.before.setPen(pyqtgraph.mkPen(colours.line))
 
     def _add_line(self, colour: str) -> Any:
         pen = pyqtgraph.mkPen(colour, width=2)
@@ -182,13 +192,14 @@ class Curves(QWidget):
         """Draw the history as it is now."""
         known = self.history
         training, validation = known.loss(), known.line("val_loss")
-        self.loss.show_lines(training, validation, known.kept)
+        self.loss.show_lines(training, validation, known.kept, known.before)
         self.loss.show_range(known.epochs, loss_ceiling(training[1], validation[1]))
         self.accuracy.show_range(known.epochs, 100)
         self.accuracy.show_lines(
             known.line("train_accuracy", times=100),
             known.line("val_accuracy", times=100),
             known.kept,
+            known.before,
         )
 
 

@@ -36,7 +36,7 @@ class ModelBox(QWidget):
         self.discard_button = button(
             "Delete", "discard_model", "Delete the current model, which is not saved."
         )
-        self.save_button.clicked.connect(self._ask_where)
+        self.save_button.clicked.connect(self.ask_where)
         self.load_button.clicked.connect(self.choice.ask_file)
         self.discard_button.clicked.connect(self._discard)
         layout = column(self)
@@ -62,7 +62,8 @@ class ModelBox(QWidget):
         title = f"Saving {target.name}"
         return start_call(lambda: found.model.save(target), owner=self, title=title, returned=saved)
 
-    def _ask_where(self) -> None:
+    def ask_where(self, _: bool = False) -> None:
+        """Ask for a file, and save the current model to it."""
         found = self._session.current
         start = "" if found is None else str(found.path or found.name.replace(":", "-") + SUFFIX)
         if path := ask_save(self, "Save model", start, FILTER, [SUFFIX]):

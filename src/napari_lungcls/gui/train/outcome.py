@@ -1,43 +1,34 @@
-"""What a model achieved: a summary, the confusion matrix, and buttons for suggested changes."""
+"""What a model achieved: a card in plain words, the confusion matrix, and the mistakes."""
 
 from collections.abc import Sequence
+from html import escape
+from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QPushButton,
-    QSizePolicy,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
+import napari
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFrame, QPushButton, QVBoxLayout, QWidget
+
+from napari_lungcls.evaluation.metrics import validation_of
+from napari_lungcls.gui.docks import open_dock
+from napari_lungcls.gui.parts import (
+    SPACING,
+    beside,
+    button,
+    column,
+    heading,
+    note,
+    redden,
+    show_text,
 )
-
-from napari_lungcls.annotation import ClassScheme
-from napari_lungcls.evaluation.metrics import Metrics, validation_of
-from napari_lungcls.gui.parts import SPACING, button, color_icon, column, note, redden, show_text
 from napari_lungcls.gui.train import words
+from napari_lungcls.gui.train.confusion import ConfusionTable
 from napari_lungcls.gui.train.curves import ThemeColours
+from napari_lungcls.gui.train.mistakes import Mistakes
 from napari_lungcls.gui.train.run import TrainingEnd
-from napari_lungcls.gui.train.words import Remedy
+from napari_lungcls.gui.train.words import Card, Remedy
 from napari_lungcls.network.model_file import ModelDocument
-from napari_lungcls.utils.humanize import count, percent
 
-ROW, COLUMN, RECALL = 24, 26, 60
-"""Row height, least column width and width of the recall column, in pixels."""
-
-CORRECT, WRONG = QColor("#1f9e6b"), QColor("#d1495b")
-
-STRONGEST = 0.85
-"""Opacity of the shading of a cell that holds its whole row."""
-
-FLAT_HEADERS = """
-QHeaderView, QHeaderView::section, QTableCornerButton::section {
-    background: transparent; border: none; padding: 2px;
-}
-"""
+CARD = "#result_card {{ border: 1px solid {}; border-radius: 4px; }}"
 
 
 class Outcome(QWidget):
@@ -45,54 +36,75 @@ class Outcome(QWidget):
 
     remedy_chosen = Signal(object)
 
-    def __init__(self, theme: str, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._viewer = viewer
+        self.headline = heading("")
+        self.headline.setObjectName("result_headline")
+        self.headline.setWordWrap(True)
         self.words = note(name="result")
-        self.reading = note("Rows: true class. Columns: predicted class.")
-        self.table = ConfusionTable(theme)
+        self.reading = note(
+            "Rows: true class. Columns: predicted class. Click a cell to see where."
+        )
+        self.table = ConfusionTable(viewer.theme)
+        self.mistakes = Mistakes(viewer)
         self.keep_button = button(
             "Keep this network",
             "keep_network",
             "Make it the current model. Otherwise the previous model stays current, and the\n"
             "next training discards this network.",
         )
+        self.save_button = button("Save model…", "save_result", "Save this model to a file.")
+        self.paint_button = button("Paint", "paint_result", "Go on to paint a map with this model.")
+        self.paint_button.clicked.connect(lambda: open_dock(viewer, "Paint"))
+        self.table.cell_chosen.connect(self.mistakes.show_cell)
         self._remedies = QVBoxLayout()
         self._remedies.setSpacing(SPACING)
         self.remedy_buttons: list[QPushButton] = []
-        layout = column(self)
-        layout.addWidget(self.words)
-        layout.addWidget(self.keep_button)
-        layout.addLayout(self._remedies)
-        layout.addWidget(self.reading)
-        layout.addWidget(self.table)
+        self._lay_out()
         self.clear()
 
     def clear(self) -> None:
         """Show nothing."""
-        self._show("", ())
+        self._show(Card(""), ())
+
+    def use_theme(self, theme: str) -> None:
+        """Take the colours of a theme."""
+        self.table.use_theme(theme)
+        self._frame(theme)
 
     def show_end(self, ended: TrainingEnd) -> None:
         """Show how training ended, with buttons for remedies or to keep a network."""
         if ended.document is not None:
-            self.show_document(ended.document, ended.words)
+            self.show_document(ended.document, ended.card)
         else:
-            self._show(ended.words, ended.remedies)
+            self._show(Card("", (ended.words,)), ended.remedies)
         redden(self.words, ended.refused)
         self.keep_button.setVisible(ended.offered is not None)
+        for made in (self.save_button, self.paint_button):
+            made.setVisible(ended.document is not None and ended.offered is None)
 
-    def show_document(self, document: ModelDocument, summary: str | None = None) -> None:
+    def show_document(self, document: ModelDocument, card: Card | None = None) -> None:
         """Show the metrics of a model, and its usual summary unless another is given."""
-        self._show(words.result(document) if summary is None else summary, ())
+        self._show(words.card(document) if card is None else card, ())
         metrics = validation_of(document)
         if metrics is not None:
             self.table.show_metrics(metrics, document.scheme)
-        self.reading.setVisible(metrics is not None)
-        self.table.setVisible(metrics is not None)
+        self.mistakes.show_document(document)
+        for widget in (self.reading, self.table):
+            widget.setVisible(metrics is not None)
+        for widget in (self.save_button, self.paint_button):
+            widget.show()
 
-    def _show(self, line: str, remedies: Sequence[Remedy]) -> None:
-        show_text(self.words, line)
+    def _show(self, card: Card, remedies: Sequence[Remedy]) -> None:
+        show_text(self.headline, card.headline)
+        # Paragraphs, as one block of sentences is hard to read.
+        lines = [f"<p style='margin: 0 0 4px 0'>{escape(line)}</p>" for line in card.lines]
+        show_text(self.words, "".join(lines) if len(lines) > 1 else "".join(card.lines))
+        self.card.setVisible(bool(card.text))
         redden(self.words, False)
-        for widget in (self.keep_button, self.reading, self.table):
+        buttons = (self.keep_button, self.save_button, self.paint_button)
+        for widget in (*buttons, self.reading, self.table, self.mistakes):
             widget.hide()
         for old in self.remedy_buttons:
             self._remedies.removeWidget(old)
@@ -106,106 +118,20 @@ class Outcome(QWidget):
         self._remedies.addWidget(made)
         return made
 
+    def _lay_out(self) -> None:
+        self.card = QFrame()
+        self.card.setObjectName("result_card")
+        inside: Any = column(self.card, SPACING)
+        inside.addWidget(self.headline)
+        inside.addWidget(self.words)
+        inside.addWidget(self.keep_button)
+        inside.addWidget(beside(self.save_button, self.paint_button))
+        inside.addLayout(self._remedies)
+        layout = column(self)
+        for widget in (self.card, self.reading, self.table, self.mistakes):
+            layout.addWidget(widget)
+        self._frame(self._viewer.theme)
 
-class ConfusionTable(QTableWidget):
-    """Counts by true and predicted class, and the recall of each class.
-
-    Cells are shaded by their share of the row, green on the diagonal and red elsewhere.
-    """
-
-    def __init__(self, theme: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("confusion")
-        self._colours = ThemeColours.of(theme)
-        self._shown: tuple[Metrics, ClassScheme] | None = None
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setCornerButtonEnabled(False)
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setDefaultSectionSize(ROW)
-        self.horizontalHeader().setMinimumSectionSize(COLUMN)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setStyleSheet(FLAT_HEADERS)
-        self.setToolTip("Rows: true class. Columns: predicted class.")
-
-    def show_metrics(self, metrics: Metrics, scheme: ClassScheme) -> None:
-        """Show metrics with the class colours of a scheme."""
-        self._shown = metrics, scheme
-        classes = list(zip(metrics.classes, scheme.colors, strict=True))
-        self.setRowCount(len(classes))
-        self.setColumnCount(len(classes) + 1)
-        for i, (name, colour) in enumerate(classes):
-            self.setVerticalHeaderItem(i, _header(name, colour, f"True class: {name}"))
-            self.setHorizontalHeaderItem(i, _header("", colour, f"Predicted class: {name}"))
-            self._fill_row(metrics, i)
-        recall = QTableWidgetItem("recall")
-        recall.setToolTip("Share of the points of this class that were classified correctly")
-        self.setHorizontalHeaderItem(len(classes), recall)
-        self._fit()
-
-    def use_theme(self, theme: str) -> None:
-        """Take the colours of a theme."""
-        self._colours = ThemeColours.of(theme)
-        if self._shown is not None:
-            self.show_metrics(*self._shown)
-
-    def _fill_row(self, metrics: Metrics, i: int) -> None:
-        name, row = metrics.classes[i], metrics.confusion[i]
-        total = sum(row)
-        for j, n in enumerate(row):
-            share = n / total if total else 0.0
-            hue = CORRECT if i == j else WRONG
-            ground = mixed(self._colours.plot, hue, STRONGEST * share)
-            item = _cell(str(n))
-            item.setBackground(ground)
-            item.setForeground(readable_on(ground))
-            predicted = metrics.classes[j]
-            item.setToolTip(f"{n} of {count(total, 'point')} of {name} predicted as {predicted}")
-            self.setItem(i, j, item)
-        recall = _cell(percent(metrics.per_class[name].recall) if total else "–")
-        recall.setForeground(self._colours.text)
-        self.setItem(i, len(row), recall)
-
-    def _fit(self) -> None:
-        """Make the table as high as its rows, as the panel around it scrolls."""
-        header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        last = self.columnCount() - 1
-        header.setSectionResizeMode(last, QHeaderView.ResizeMode.Fixed)
-        self.setColumnWidth(last, RECALL)
-        height = header.sizeHint().height() + ROW * self.rowCount() + 2 * self.frameWidth()
-        self.setFixedHeight(height)
-
-
-def _header(text: str, colour: str, tooltip: str) -> QTableWidgetItem:
-    item = QTableWidgetItem(color_icon(colour), text)
-    item.setToolTip(tooltip)
-    return item
-
-
-def _cell(text: str) -> QTableWidgetItem:
-    item = QTableWidgetItem(text)
-    item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-    return item
-
-
-def mixed(ground: QColor, colour: QColor, share: float) -> QColor:
-    """Blend `share` of a colour over a background."""
-    pairs = zip(ground.getRgb()[:3], colour.getRgb()[:3], strict=True)
-    return QColor(*(round(g + (c - g) * share) for g, c in pairs))
-
-
-def readable_on(ground: QColor) -> QColor:
-    """Give black or white, whichever contrasts more with a background."""
-    red, green, blue = (_linear(value / 255) for value in ground.getRgb()[:3])
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    # Contrast with black and white is equal where (L + 0.05)² = 0.05 · 1.05.
-    return QColor("black") if luminance > 0.179 else QColor("white")
-
-
-def _linear(value: float) -> float:
-    """Convert an sRGB channel to linear light, as in WCAG 2."""
-    return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
+    def _frame(self, theme: str) -> None:
+        line = ThemeColours.of(theme).line.name()
+        self.card.setStyleSheet(CARD.format(line))

@@ -17,9 +17,9 @@ from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.notices import tell_end
 from napari_lungcls.gui.session import BackgroundRun, NamedModel, session
 from napari_lungcls.gui.train import words
-from napari_lungcls.gui.train.words import Remedy
+from napari_lungcls.gui.train.words import Card, Remedy
 from napari_lungcls.gui.workers import start_call
-from napari_lungcls.learning.progress import TrainingProgress
+from napari_lungcls.learning.progress import ALL_POINTS, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model
 from napari_lungcls.network.model_file import ModelDocument
@@ -43,7 +43,9 @@ class TrainingHistory:
     planned
         Number of epochs of the first training of this run, once known.
     part
-        Which training of the run is shown, such as a fold; the next part starts anew.
+        Which training of the run is shown, such as a fold; the next fold starts anew.
+    before
+        Epochs of the training before, if this one goes on with all points: both are shown.
     kept
         The epoch whose network was selected, from 1, or None if not known.
     """
@@ -51,6 +53,7 @@ class TrainingHistory:
     records: list[Mapping[str, Any]] = field(default_factory=list)
     planned: int = 0
     part: str = ""
+    before: int = 0
     kept: int | None = None
     _first: list[tuple[float, float]] = field(default_factory=list)
     _now: tuple[float, float] | None = None
@@ -64,21 +67,37 @@ class TrainingHistory:
     def add(self, progress: TrainingProgress) -> bool:
         """Add a progress report; tell whether there is something new to draw."""
         if progress.part != self.part:
-            self.part, self.records, self._first, self._now = progress.part, [], [], None
-            self._epochs = 0
-        self._epochs = progress.epochs or self._epochs
+            self._turn_to(progress.part)
+        self._epochs = self.before + progress.epochs if progress.epochs else self._epochs
         self.planned = self.planned or progress.epochs
         if progress.record is not None:
-            self.records.append(asdict(progress.record))
+            record = asdict(progress.record)
+            self.records.append(record | {"epoch": record["epoch"] + self.before})
             self._now = None
             return True
         if progress.loss is None or not progress.total:
             return False
-        now = (progress.epoch + progress.share_of_epoch, progress.loss)
+        now = (self.before + progress.epoch + progress.share_of_epoch, progress.loss)
         if not self.records:
             self._first.append(now)
         self._now = now
         return True
+
+    def _turn_to(self, part: str) -> None:
+        """Begin another part of the run."""
+        goes_on = part == ALL_POINTS and bool(self.records)
+        self.part, self._now, self._epochs = part, None, 0
+        self.before = len(self.records) if goes_on else 0
+        if not goes_on:
+            self.records, self._first = [], []
+
+    def judged(self, document: ModelDocument) -> "TrainingHistory":
+        """Give what to show at the end: with the epoch that was kept, and all points after it."""
+        ended = TrainingHistory.of(document)
+        # With several folds the document has the first, and the last was shown.
+        if self.before and not document.split.get("folds"):
+            return replace(self, kept=ended.kept, _now=None)
+        return ended
 
     @property
     def epochs(self) -> int:
@@ -131,7 +150,9 @@ class TrainingEnd:
     Attributes
     ----------
     words
-        Summary in one or two sentences.
+        Summary in one paragraph.
+    card
+        The same sentence by sentence, where there is a network.
     document
         Of the trained network, or None.
     offered
@@ -143,6 +164,7 @@ class TrainingEnd:
     """
 
     words: str
+    card: Card | None = None
     document: ModelDocument | None = None
     offered: Model | None = None
     refused: bool = False
@@ -204,7 +226,8 @@ class TrainingRun(BackgroundRun):
         if self.ended is None or self.ended.offered is None:
             return None
         model = self.ended.offered
-        self.ended = replace(self.ended, words=words.result(model.document), offered=None)
+        summary = words.card(model.document)
+        self.ended = replace(self.ended, words=summary.text, card=summary, offered=None)
         named = self._take(model)
         self.changed.emit()
         return named
@@ -272,9 +295,11 @@ class TrainingRun(BackgroundRun):
         model, found = result
         cancelled = found is None and self.job.cancelling
         document = model.document
-        summary = words.result(document, self.history.planned, cancelled=cancelled)
-        self.history = TrainingHistory.of(document)
-        self.ended = TrainingEnd(summary, document, offered=model if cancelled else None)
+        summary = words.card(document, self.history.planned, cancelled=cancelled)
+        self.history = self.history.judged(document)
+        self.ended = TrainingEnd(
+            summary.text, summary, document, offered=model if cancelled else None
+        )
         if not cancelled:
             self._take(model, found)
 

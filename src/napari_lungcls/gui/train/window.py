@@ -59,7 +59,7 @@ class TrainModel(QWidget):
         self.run = RunBar("Train", "train", other="Preview")
         self.run.other_button.setToolTip(PREVIEW)
         self.run.cancel_button.setToolTip("Stop training; you may keep the best network so far.")
-        self.curves, self.outcome = Curves(theme), Outcome(theme)
+        self.curves, self.outcome = Curves(theme), Outcome(napari_viewer)
         self.caution = Caution("train_caution")
         self.models = ModelBox(napari_viewer)
         self._engine_problems = {DEFAULT_ENGINE: ""}
@@ -186,7 +186,7 @@ class TrainModel(QWidget):
 
     def _use_theme(self, event: Any) -> None:
         self.curves.use_theme(event.value)
-        self.outcome.table.use_theme(event.value)
+        self.outcome.use_theme(event.value)
 
     def _connect(self) -> None:
         self.pairs.changed.connect(self._on_change)
@@ -198,6 +198,7 @@ class TrainModel(QWidget):
         self.run.cancel_clicked.connect(self.training.cancel)
         self.outcome.remedy_chosen.connect(self._apply)
         self.outcome.keep_button.clicked.connect(lambda: self.training.keep())
+        self.outcome.save_button.clicked.connect(self.models.ask_where)
         listen(self, session(self._viewer).changed, slot=self._on_models)
         listen(self, self.training.changed, slot=self._show_run)
         listen(self, self.training.progressed, slot=self._on_progress)

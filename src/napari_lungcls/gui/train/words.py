@@ -11,13 +11,20 @@ from napari_lungcls.evaluation.metrics import Metrics, validation_of
 from napari_lungcls.gui.titles import FIELDS
 from napari_lungcls.learning.schedule import BestEpoch
 from napari_lungcls.network.model_file import ModelDocument
-from napari_lungcls.utils.humanize import count, duration, percent
+from napari_lungcls.utils.humanize import count, duration
 from napari_lungcls.utils.names import numbered
 
 NO_FIGURE = (
-    "There is no honest figure of its accuracy, because every point was trained on. Set the "
-    "validation share to 0.2, or evaluate the model on a section with points of its own."
+    "The accuracy is unknown, because every point was trained on. Set the validation share to "
+    "0.2, or evaluate the model on a section with points of its own."
 )
+
+UNKNOWN = "The accuracy is unknown."
+
+FLATTERS = "The best epoch was chosen on these same points, so this flatters a little."
+
+FEW, MANY = 100, 1000
+"""Held-out points below which a figure is called unsure, and from which it has a decimal."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,36 @@ class Remedy:
     label: str
 
 
+@dataclass(frozen=True)
+class Card:
+    """What a training run achieved.
+
+    Attributes
+    ----------
+    headline
+        The one figure, or that there is none.
+    lines
+        What to know about it, a sentence or two each.
+    """
+
+    headline: str
+    lines: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All of it in one paragraph."""
+        return " ".join(line for line in (self.headline, *self.lines) if line)
+
+
 def result(document: ModelDocument, planned: int | None = None, *, cancelled: bool = False) -> str:
-    """Say in plain words what a training run achieved.
+    """Say in plain words what a training run achieved; see `card`."""
+    return card(document, planned, cancelled=cancelled).text
+
+
+def card(document: ModelDocument, planned: int | None = None, *, cancelled: bool = False) -> Card:
+    """Say in plain words what a training run achieved, sentence by sentence.
+
+    All figures are those of the network that is kept.
 
     Parameters
     ----------
@@ -51,8 +86,9 @@ def result(document: ModelDocument, planned: int | None = None, *, cancelled: bo
     cancelled
         Whether the user ended it.
     """
-    sentences = [_validation(document), _run(document, planned, cancelled=cancelled)]
-    return " ".join(sentence for sentence in sentences if sentence)
+    first, *rest = _validation(document)
+    run = _run(document, planned, cancelled=cancelled)
+    return Card(first, tuple(line for line in (*rest, _zooms(document), run) if line))
 
 
 def kept_epoch(history: Collection[Mapping[str, Any]], points: int) -> int | None:
@@ -87,35 +123,71 @@ def model_name(scheme: str, taken: Collection[str], now: datetime | None = None)
     return next(name for name in numbered(base) if name not in taken)
 
 
-def _validation(document: ModelDocument) -> str:
+def _validation(document: ModelDocument) -> list[str]:
     metrics = validation_of(document)
     split = document.split
     # Models of earlier versions have a switch there.
     if metrics is None and document.settings.get("freeze") in ("yes", True):
-        return "A preview: heads on a frozen backbone, fitted to every point. Train for more."
+        return ["A preview: only the last layer was fitted, to all points. Train for more."]
     if metrics is None:
         known = split.get("validation")
-        return NO_FIGURE if known == 0 else "" if document.history else "It says no accuracy."
-    said = [f"Validation: {_accuracy(metrics)}."]
+        return [NO_FIGURE if known == 0 else "" if document.history else UNKNOWN]
+    said = [f"{right(metrics)} held-out points right.", interval(metrics), weakest(metrics)]
     if len(document.history) > 1 and kept_epoch_of(document):
-        said.append("The epoch was chosen on these points, so this flatters a little.")
+        said.append(FLATTERS)
     if lost := split.get("n_buffered", 0):
-        said.append(f"{count(lost, 'point')} left out, in no region of the split.")
+        said.append(f"{count(lost, 'point')} not used: too near the border to held-out tissue.")
     if folds := split.get("folds"):
-        said.append(f"Over {len(folds)} folds.")
+        said.append(f"Added up over {len(folds)} folds.")
     if document.test is not None:
-        said.append(f"Test: {_accuracy(Metrics.model_validate(document.test))}.")
+        test = Metrics.model_validate(document.test)
+        said.append(f"Test points, which chose nothing: {right(test)} right. {interval(test)}")
     if split.get("final"):
         said.append(f"The model then learned from all {split['final']} points.")
-    return " ".join(said)
+    return said
 
 
-def _accuracy(metrics: Metrics) -> str:
-    low, high = (100 * end for end in wilson(metrics.accuracy, metrics.n))
-    return (
-        f"{percent(metrics.accuracy)} of {count(metrics.n, 'point')} right "
-        f"(95 % interval {low:.1f} to {high:.1f} %)"
-    )
+def right(metrics: Metrics) -> str:
+    """Count the points that were right: `49 of 52`."""
+    return f"{sum(metrics.confusion[i][i] for i in range(len(metrics.classes))):,} of {metrics.n:,}"
+
+
+def interval(metrics: Metrics) -> str:
+    """Say between which shares the accuracy lies, with 95 % confidence."""
+    low, high = wilson(metrics.accuracy, metrics.n)
+    digits = 0 if metrics.n < MANY else 1
+    ends = f"{100 * low:.{digits}f} and {100 * high:.{digits}f} %"
+    if metrics.n < FEW:
+        return f"With so few points, the true accuracy could be anywhere between {ends}."
+    return f"The true accuracy is probably between {ends}."
+
+
+def weakest(metrics: Metrics) -> str:
+    """Name the class that is recognised worst, and what it is taken for; empty if none errs."""
+    names = metrics.classes
+    erring = [
+        (row[i] / sum(row), -sum(row), i)
+        for i, row in enumerate(metrics.confusion)
+        if sum(row) and row[i] < sum(row)
+    ]
+    if not erring:
+        return ""
+    i = min(erring)[-1]
+    row = metrics.confusion[i]
+    wrong = sum(row) - row[i]
+    taken = max((j for j in range(len(names)) if j != i), key=lambda j: row[j])
+    called = f"{row[taken]} of {sum(row)} points called {names[taken]}"
+    if wrong > row[taken]:
+        called = f"{wrong} of {sum(row)} points wrong, {row[taken]} of them called {names[taken]}"
+    return f"Weakest: {names[i]}, {called}."
+
+
+def _zooms(document: ModelDocument) -> str:
+    zooms, size = document.network.zooms, document.pixel_size
+    what = f"Looks at zoom{'s' if len(zooms) > 1 else ''} {', '.join(map(str, zooms))}"
+    if size is None:
+        return f"{what}; the pixel size is unknown."
+    return f"{what}: {', '.join(f'{zoom * size:.3g}' for zoom in zooms)} µm per pixel."
 
 
 def _run(document: ModelDocument, planned: int | None, *, cancelled: bool) -> str:
