@@ -79,6 +79,7 @@ def test_label_train_paint_classify_save_and_come_back(environment, tmp_path, ca
     np.testing.assert_allclose(seen["probabilities"], again["probabilities"], atol=1e-6)
     assert seen["changes"] > 3, "the layer was not seen to fill while it was painted"
     assert seen["predictions"] >= 4
+    assert "index.html" in seen["measured"]
 
 
 def test_a_killed_window_loses_not_one_point(environment):

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata, resources
 
+import numpy as np
 import pytest
 import yaml
 from napari._app_model import get_app_model
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 
-from napari_lungcls.gui.docks import open_dock
+from napari_lungcls.gui.docks import SUFFIX, open_dock
 from napari_lungcls.gui.preferences import SECTION, Preferences, checked
 from napari_lungcls.images.opening import TIFF
 from napari_lungcls.images.readers.hdf5 import SUFFIXES as HDF5
@@ -164,6 +165,10 @@ def test_maps_and_points_are_saved_by_our_writers():
             assert (writer.command, path) == (command, name)
 
 
+def test_titles_end_with_the_plugins_name():
+    assert f" ({yaml.safe_load(TEXT)['display_name']})" == SUFFIX
+
+
 def test_preferences_are_those_of_the_manifest():
     properties = yaml.safe_load(TEXT)["contributions"]["configurations"][SECTION]["properties"]
     assert set(properties) == set(Preferences.model_fields)
@@ -172,7 +177,7 @@ def test_preferences_are_those_of_the_manifest():
     assert checked(given) == Preferences()
 
 
-NAMES = ("Label points", "Train", "Paint", "Measure")
+NAMES = ("Lung classifier", "Label points", "Train", "Paint", "Measure")
 WIDGETS = [w["command"] for w in yaml.safe_load(TEXT)["contributions"]["widgets"]]
 
 
@@ -190,15 +195,39 @@ viewer.close()
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-def test_the_layers_menu_opens_the_windows(make_napari_viewer_proxy, qtbot):
+def test_single_windows_open_once_and_as_tabs_with_short_titles(make_napari_viewer_proxy, qtbot):
     with plugin_registered():
         viewer = make_napari_viewer_proxy()
-        for name, command in zip(NAMES, WIDGETS, strict=True):
-            title = f"{name} (Lung classification)"
+        single = dict(zip(NAMES[1:], WIDGETS[1:], strict=True))
+        for name, command in single.items():
             get_app_model().commands.execute_command(command).result()
-            assert title in viewer.window.dock_widgets
+            assert f"{name}{SUFFIX}" in viewer.window.dock_widgets
             open_dock(viewer, name)
-        assert len(viewer.window.dock_widgets) == len(NAMES), "a window was opened twice"
+        docks = [widget.parent() for widget in viewer.window.dock_widgets.values()]
+        assert len(docks) == len(single), "a window was opened twice"
+        qtbot.waitUntil(lambda: [dock.windowTitle() for dock in docks] == list(single))
+        window = docks[0].parent()
+        assert len(window.tabifiedDockWidgets(docks[0])) == len(single) - 1
+
+
+def test_the_menus_lead_to_steps_while_the_classifier_is_open(make_napari_viewer_proxy, qtbot):
+    with plugin_registered():
+        viewer = make_napari_viewer_proxy()
+        run = get_app_model().commands.execute_command
+        run("napari-lungcls.train_step").result()
+        (title,) = viewer.window.dock_widgets
+        guide = viewer.window.dock_widgets[title]
+        assert title == f"Lung classifier{SUFFIX}"
+        assert guide.step.value == "Train"
+        # The plugin's menu makes a single window, which gives way to the step.
+        run("napari-lungcls.paint").result()
+        qtbot.waitUntil(lambda: guide.step.value == "Paint")
+        assert list(viewer.window.dock_widgets) == [title]
+        assert open_dock(viewer, "Measure") == guide.body.pages[guide.step].panel
+        viewer.add_image(np.zeros((40, 40), np.uint8))
+        run("napari-lungcls.new_points").result()
+        assert guide.step.value == "Label"
+        assert guide.body.watch.labeller.layer in viewer.layers
 
 
 def menu_of(actions, title):
@@ -215,10 +244,10 @@ def test_the_menus_show_windows_and_samples(make_napari_viewer):
         layers = menu_of(bar, "&Layers")
         annotate = [action.text() for action in menu_of(layers, "Annotate")]
         classify = [action.text() for action in menu_of(layers, "Classify")]
-        assert "Label points (Lung classification)" in annotate
-        assert classify[:2] == ["Train (Lung classification)", "Paint (Lung classification)"]
+        assert f"Label lung tissue{SUFFIX}" in annotate
+        assert classify[:2] == [f"Train on labelled points{SUFFIX}", f"Paint a class map{SUFFIX}"]
         measure = [action.text() for action in menu_of(layers, "Measure")]
-        assert "Measure (Lung classification)" in measure
+        assert f"Measure class maps{SUFFIX}" in measure
         samples = menu_of(menu_of(bar, "&File"), "Open Sample")
         assert [action.text() for action in menu_of(samples, "Lung classification")] == [
             "Synthetic lung stack",

@@ -1,20 +1,29 @@
-"""Opening the dock widgets of this plugin, each of them once."""
+"""Opening the dock widgets of this plugin, each of them once, as tabs beside each other."""
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QWidget
 
 if TYPE_CHECKING:
     import napari
 
 PLUGIN = "napari-lungcls"
 
+SUFFIX = " (Lung classification)"
+"""What napari adds to the titles of our docks: the name of the plugin in the manifest."""
+
+CLASSIFIER = "Lung classifier"
+"""The dock with all steps; while it is open, the others are shown as its steps."""
+
+STEPS = {"Label points": "Label", "Train": "Train", "Paint": "Paint", "Measure": "Measure"}
+"""Single dock widgets by their name in the manifest, and the steps that show the same."""
+
 
 def main_window(viewer: "napari.Viewer") -> QMainWindow:
     """Give the main window of a viewer."""
-    real: Any = getattr(viewer, "__wrapped__", viewer)
     # napari has no public name for it, and its documentation tells plugins to use this one.
-    window: QMainWindow = real.window._qt_window
+    window: QMainWindow = _real(viewer).window._qt_window
     return window
 
 
@@ -39,25 +48,121 @@ def open_dock(viewer: "napari.Viewer", name: str) -> Any:
     Returns
     -------
     QWidget
-        The dock widget.
+        The dock widget; while the dock with all steps is open, the same as one of its steps.
     """
     from npe2 import PluginManager
 
-    manager = PluginManager.instance()
-    suffix = f" ({manager.get_manifest(PLUGIN).display_name})"
-    title = name + suffix
-    found = viewer.window.dock_widgets.get(title)
+    viewer = _real(viewer)
+    guide = opened(viewer, CLASSIFIER)
+    if guide is not None and name in STEPS:
+        _raise(guide)
+        return guide.go_to(STEPS[name])
+    found = opened(viewer, name)
     if found is None:
         [make] = [
             widget
-            for widget in manager.iter_widgets()
+            for widget in PluginManager.instance().iter_widgets()
             if (widget.plugin_name, widget.display_name) == (PLUGIN, name)
         ]
         found = make.get_callable()(viewer)
-        others = [name for name in viewer.window.dock_widgets if name.endswith(suffix)]
-        viewer.window.add_dock_widget(found, name=title, tabify=bool(others))
-    dock = found.parent()
+        others = any(title.endswith(SUFFIX) for title in viewer.window.dock_widgets)
+        viewer.window.add_dock_widget(found, name=name + SUFFIX, tabify=others)
+    _raise(found)
+    return found
+
+
+def open_step(viewer: "napari.Viewer", step: str) -> Any:
+    """Open the dock with all steps at one of them, and give what it shows there.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    step
+        `Label`, `Train`, `Paint` or `Measure`.
+    """
+    return open_dock(viewer, CLASSIFIER).go_to(step)
+
+
+def opened(viewer: "napari.Viewer", name: str) -> Any:
+    """Give a dock widget of the manifest if it is docked, shown or hidden; else None."""
+    return _real(viewer).window.dock_widgets.get(name + SUFFIX)
+
+
+def keep_tidy(panel: QWidget, viewer: "napari.Viewer", name: str) -> None:
+    """Make a dock widget a tab with a short title, however it is opened.
+
+    napari's menus put docks below each other, until none has room, and repeat the plugin's
+    name in every title. A single window that is opened from a menu while the dock with all
+    steps is open gives way to its step.
+
+    Parameters
+    ----------
+    panel
+        The widget; nothing happens while it is not docked itself.
+    viewer
+        The viewer.
+    name
+        Its name in the manifest.
+    """
+    _Tidy(panel, viewer, name)
+
+
+class _Tidy(QObject):
+    """Waits until a widget is docked, and then sees to its place."""
+
+    def __init__(self, panel: QWidget, viewer: "napari.Viewer", name: str) -> None:
+        super().__init__(panel)
+        self._panel, self._name = panel, name
+        self._viewer = _real(viewer)
+        # napari knows the dock only after it has taken the widget.
+        self._later = QTimer(self, singleShot=True, interval=0)
+        self._later.timeout.connect(self._settle)
+        panel.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Take note when the widget is docked."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            self._later.start()
+        return False
+
+    def _settle(self) -> None:
+        dock = self._panel.parent()
+        if not isinstance(dock, QDockWidget):
+            return
+        guide = opened(self._viewer, CLASSIFIER)
+        if guide is not None and guide is not self._panel and self._name in STEPS:
+            self._viewer.window.remove_dock_widget(self._panel)
+            self._panel.deleteLater()
+            _raise(guide)
+            guide.go_to(STEPS[self._name])
+            return
+        dock.setWindowTitle(self._name)
+        bar = dock.titleBarWidget()
+        for label in [] if bar is None else bar.findChildren(QLabel):
+            if label.text() == self._name + SUFFIX:
+                label.setText(self._name)
+        window = main_window(self._viewer)
+        others = [
+            other
+            for title, widget in self._viewer.window.dock_widgets.items()
+            if title.endswith(SUFFIX)
+            and isinstance(other := widget.parent(), QDockWidget)
+            and other is not dock
+            and not other.isFloating()
+        ]
+        if others and not dock.isFloating() and not window.tabifiedDockWidgets(dock):
+            window.tabifyDockWidget(others[0], dock)
+            dock.raise_()
+
+
+def _raise(widget: QWidget) -> None:
+    dock = widget.parent()
     if isinstance(dock, QDockWidget):
         dock.show()
         dock.raise_()
-    return found
+
+
+def _real(viewer: "napari.Viewer") -> Any:
+    """Give the viewer itself, of which plugins are handed a proxy."""
+    return getattr(viewer, "__wrapped__", viewer)

@@ -1,13 +1,16 @@
 """Numbers, progress and predictions as text for the windows. No Qt."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.inference.watching import PaintingStep
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.utils.humanize import count, percent
+
+if TYPE_CHECKING:
+    from napari_lungcls.inference.watching import PaintingStep
 
 MOST_NAMED = 4
 """Most classes named in one line."""
@@ -31,7 +34,7 @@ def remaining(seconds: float) -> str:
     return f"about {seconds / 3600:.1f} h left"
 
 
-def painting_result(last: PaintingStep, seconds: float) -> str:
+def painting_result(last: "PaintingStep", seconds: float) -> str:
     """Say how painting ended, given its last report and how long it took."""
     if last.done < last.total:
         return f"Cancelled: {percent(last.visited, 0)} painted; the layer keeps this part."

@@ -59,6 +59,35 @@ def button(text: str, name: str, tooltip: str = "") -> QPushButton:
     return made
 
 
+# Readable in both themes; disabled, the button looks like any other.
+_PRIMARY = """
+QPushButton:enabled { background: #2563c4; color: white; font-weight: 600; padding: 6px; }
+QPushButton:enabled:hover { background: #2f74dd; }
+QPushButton:enabled:pressed { background: #1c4f9f; }
+QPushButton:disabled { padding: 6px; }
+"""
+
+
+def primary(made: QPushButton) -> QPushButton:
+    """Make a button stand out as the one that leads on."""
+    made.setStyleSheet(_PRIMARY)
+    return made
+
+
+def scrolled(widget: QWidget, content: QWidget, *footer: QWidget) -> None:
+    """Lay out a window as a part that scrolls, and below it what is always in view."""
+    outer, below = QVBoxLayout(widget), QWidget()
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.setSpacing(0)
+    outer.addWidget(VerticalScroll(content), 1)
+    if footer:
+        layout = column(below)
+        layout.setContentsMargins(MARGIN, 0, MARGIN, MARGIN)
+        for part in footer:
+            layout.addWidget(part)
+        outer.addWidget(below)
+
+
 def heading(text: str) -> QLabel:
     """Make a section heading."""
     label = QLabel(text)
@@ -240,7 +269,7 @@ class RunBar(QWidget):
     ) -> None:
         super().__init__(parent)
         self.running = self._refused = False
-        self.start_button = button(start, f"{name}_start")
+        self.start_button = primary(button(start, f"{name}_start"))
         self.other_button = button(other, f"{name}_{other.lower()}")
         self.pause_button = button("Pause", f"{name}_pause")
         self.cancel_button = button("Cancel", f"{name}_cancel")

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui import LayerData
 from napari_lungcls.images.opening import open_image
@@ -74,6 +76,17 @@ def synthetic_stack() -> list[LayerData]:
         "axis_labels": ("z", "y", "x"),
     }
     return _with_truth(lung.image, lung.truth, lung.scheme, "synthetic lung stack", place)
+
+
+def prepared_stack() -> list[LayerData]:
+    """Make the stack of `synthetic_stack` and the plane that napari shows first.
+
+    That takes seconds, in which a thread leaves the window free.
+    """
+    layers = synthetic_stack()
+    for pixels, *_ in layers:
+        np.asarray(pixels[(len(pixels) - 1) // 2])
+    return layers
 
 
 def mouse_section(

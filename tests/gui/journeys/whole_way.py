@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from common import KEYS, PLUGIN, STACK, in_napari, layer, open_stack
+from common import KEYS, PLUGIN, STACK, in_napari, layer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton
 
@@ -44,7 +44,6 @@ def places(truth: Any, plane: int, rng: np.random.Generator) -> dict[str, Any]:
 def label(hands: Hands, image: Any, truth: Any) -> Any:
     """Label 30 points in two planes; relabel two, and take one of these back."""
     rng = np.random.default_rng(1)
-    hands.menu("Plugins", PLUGIN, "Label points")
     wanted = []
     for plane in PLANES:
         hands.plane(plane)
@@ -91,7 +90,8 @@ class Watched(NamedTuple):
 
 def train(hands: Hands, pulse: Pulse) -> float:
     """Train, cancel, train again; return the longest gap."""
-    hands.menu("Plugins", PLUGIN, "Train")
+    hands.click("go_to_train")
+    hands.click("expert_settings")
     hands.type("field_zooms", "1")
     hands.type("field_val_fraction", "0")
     hands.click("train_start")
@@ -126,7 +126,7 @@ def add_a_layer(hands: Hands, image: Any, pulse: Pulse) -> float:
 
 def paint(hands: Hands, image: Any, pulse: Pulse) -> Watched:
     """Paint the stack."""
-    hands.menu("Plugins", PLUGIN, "Paint")
+    hands.click("step_paint")
     hands.choose("paint_extent", "Whole stack")
     hands.type("paint_stride", "4")
     hands.click("with_confidence")
@@ -175,14 +175,23 @@ def classify(hands: Hands, image: Any) -> Any:
 
 def save_all(hands: Hands, folder: Path) -> None:
     """Save the map, the model and the points through file dialogs."""
-    for window, button, name in (
-        ("Paint", "save_map", "map.ome.zarr"),
-        ("Train", "save_model", "lung.safetensors"),
-        ("Label points", "save_points", "lung.lungcls.csv"),
+    for step, button, name in (
+        ("step_paint", "save_map", "map.ome.zarr"),
+        ("step_train", "save_model", "lung.safetensors"),
+        ("step_label", "save_points", "lung.lungcls.csv"),
     ):
-        hands.show_dock(window)
+        hands.click(step)
         hands.file(folder / name, button)
         hands.until((folder / name).exists, 60, name)
+
+
+def measure(hands: Hands, folder: Path) -> list[str]:
+    """Measure the map as it is; give the first column of the table."""
+    hands.click("step_measure")
+    hands.file(folder, "measure_start")
+    hands.until(lambda: (folder / "index.html").exists(), 60, "the page")
+    hands.until(hands.find("measure_start").isEnabled, 30, "the end of measuring")
+    return [path.name for path in folder.iterdir()]
 
 
 def go(hands: Hands, folder: Path) -> None:
@@ -190,12 +199,17 @@ def go(hands: Hands, folder: Path) -> None:
     from napari_lungcls.gui.session import session
 
     viewer, pulse = hands.viewer, Pulse()
-    image = open_stack(hands)
+    hands.menu("Plugins", PLUGIN, "Lung classifier")
+    hands.click("try_sample")
+    hands.until(lambda: STACK in viewer.layers, 60, "the sample")
+    image = layer(viewer, STACK)
+    hands.until(lambda: "Press A" in hands.find("next_step").text(), 30, "the first hint")
     points = label(hands, image, layer(viewer, f"{STACK}, truth"))
     training_gap = train(hands, pulse)
     painted = paint(hands, image, pulse)
     shown = painted.layer
     found = classify(hands, image)
+    measured = measure(hands, folder / "measured")
     save_all(hands, folder)
     viewer.screenshot(folder / "window.png", canvas_only=False)
     model = session(viewer).current.model
@@ -206,6 +220,7 @@ def go(hands: Hands, folder: Path) -> None:
         "place": [list(map(float, shown.scale)), list(map(float, shown.translate))],
         "probabilities": model.classify(image, LOOKED_AT).tolist(),
         "predictions": len(found.data),
+        "measured": measured,
         "changes": painted.changes,
         "training_gap_ms": round(1e3 * training_gap),
         "painting_gap_ms": round(1e3 * painted.painting_gap),

@@ -24,6 +24,7 @@ from napari_lungcls.annotation.autosave import Unfinished
 from napari_lungcls.annotation.columns import MODEL
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.dialogs import ask_open, ask_save
+from napari_lungcls.gui.docks import keep_tidy
 from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.label import summary
 from napari_lungcls.gui.label.class_buttons import ClassButtons
@@ -75,6 +76,7 @@ class LabelPoints(QWidget):
         listen(self, events.inserted, events.removed, events.reordered, slot=self._refresh)
         at_end(self, self._let_go)
         self._hold()
+        keep_tidy(self, viewer, "Label points")
 
     def event(self, event: QEvent | None) -> bool:
         """Take hold of the labeller with the dock, and let go of it with the dock."""
@@ -149,7 +151,7 @@ class LabelPoints(QWidget):
         self.points.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.points.setMinimumContentsLength(12)
+        self.points.setMinimumContentsLength(6)
         self.points.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.total.setObjectName("total")
         self.hint.setObjectName("hint")

@@ -146,5 +146,6 @@ class Results(QWidget):
             form.addWidget(field, row, 1)
         layout = column(self)
         layout.addLayout(form)
-        for widget in (self.run_bar, self.table, self.page_button, self.caution):
+        # The window keeps the run bar in view, below what scrolls.
+        for widget in (self.table, self.page_button, self.caution):
             layout.addWidget(widget)

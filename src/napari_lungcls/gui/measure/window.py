@@ -3,11 +3,12 @@
 import napari
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_lungcls.gui.docks import keep_tidy
 from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.measure.answer_panel import AnswerPanel
 from napari_lungcls.gui.measure.points_form import TestPointsForm
 from napari_lungcls.gui.measure.results import Results
-from napari_lungcls.gui.parts import Caution, VerticalScroll, heading, panel_layout
+from napari_lungcls.gui.parts import Caution, heading, panel_layout, scrolled
 
 
 class MeasureMaps(QWidget):
@@ -25,9 +26,11 @@ class MeasureMaps(QWidget):
         self.caution = Caution("audit_caution")
         self.form.opened.connect(self._on_opened)
         self._rest: list[QWidget] = []
+        self.more = QVBoxLayout()  # for what the guided window adds below
         self._lay_out()
         listen(self, self.panel.auditing.changed, slot=self._show)
         self._show()
+        keep_tidy(self, napari_viewer, "Measure")
 
     def _on_opened(self, path: object) -> None:
         self.panel.open(path)  # type: ignore[arg-type]
@@ -39,12 +42,13 @@ class MeasureMaps(QWidget):
             widget.setHidden(self.panel.auditing.answering)
 
     def _lay_out(self) -> None:
-        outer, content = QVBoxLayout(self), QWidget()
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(VerticalScroll(content))
+        content = QWidget()
         layout = panel_layout(content)
         points, answer, measure = map(heading, ("Test points", "Answer", "Measure"))
-        self._rest = [points, self.form, measure, self.results]
+        run_bar = self.results.run_bar
+        self._rest = [points, self.form, measure, self.results, run_bar]
         for widget in (points, self.form, answer, self.caution, self.panel, measure, self.results):
             layout.addWidget(widget)
+        layout.addLayout(self.more)
         layout.addStretch(1)
+        scrolled(self, content, run_bar)

@@ -4,12 +4,13 @@ import napari
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.docks import keep_tidy
 from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.paint.choices import PaintChoices
 from napari_lungcls.gui.paint.mapview import MapView
 from napari_lungcls.gui.paint.run import PaintingRun
-from napari_lungcls.gui.parts import Caution, RunBar, VerticalScroll, heading, panel_layout
+from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout, scrolled
 from napari_lungcls.gui.point_prediction import PointPredictionPanel
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
@@ -36,12 +37,14 @@ class PaintMap(QWidget):
         self.run_bar.pause_button.setToolTip("Pause or resume painting")
         self.run_bar.cancel_button.setToolTip("Stop, and keep what is painted")
         self.point_prediction = PointPredictionPanel(napari_viewer)
+        self.more = QVBoxLayout()  # for what the guided window adds below
         self._lay_out()
         self._connect()
         self._on_choices()
         if self.painting.job is not None and self.painting.class_layer is not None:
             self.maps.watch(self.painting.class_layer)
         self._show_run()
+        keep_tidy(self, napari_viewer, "Paint")
 
     def start(self) -> None:
         """Paint what is chosen."""
@@ -113,18 +116,16 @@ class PaintMap(QWidget):
         listen(self, painting.refreshed, slot=self.maps.show_shares)
 
     def _lay_out(self) -> None:
-        outer, content = QVBoxLayout(self), QWidget()
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(VerticalScroll(content))
+        content = QWidget()
         layout = panel_layout(content)
         for widget in (
             self.choices,
-            self.caution,
-            self.run_bar,
             heading("Painted map"),
             self.maps,
             heading("Classify points"),
             self.point_prediction,
         ):
             layout.addWidget(widget)
+        layout.addLayout(self.more)
         layout.addStretch(1)
+        scrolled(self, content, self.caution, self.run_bar)

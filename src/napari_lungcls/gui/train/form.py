@@ -33,6 +33,9 @@ OTHER = {"name": "other…", "numbers": "numbers…", "file": "file…"}
 WANTED = {"name": "a name", "numbers": "numbers", "file": "a file"}
 """What to ask for when that entry is chosen but no value is given."""
 
+IN_SIGHT = frozenset({"pretrained"})
+"""What is asked above the fold; the first below it are those that the core calls important."""
+
 WEIGHTS = "*.safetensors *.pth *.pt"
 
 
@@ -262,16 +265,24 @@ class SettingsForm(QWidget):
         self.defaults.clicked.connect(self.reset)
         content = QWidget()
         shown, self._folded = self._rows(), self._rows(content)
+        for field in fields:
+            if field.in_sight:
+                self._add(field, shown if field.name in IN_SIGHT else self._folded)
         group = ""
         for field in fields:
-            if not field.in_sight and field.group != group:
+            if field.in_sight:
+                continue
+            if field.group != group:
                 group = field.group
                 self._folded.addRow(heading(group))
-            self._add(field, shown if field.in_sight else self._folded)
+            self._add(field, self._folded)
         self._folded.addRow(self.defaults)
-        self.fold = Fold("More settings", content)
+        self.fold = Fold("Expert settings", content)
+        self.fold.button.setObjectName("expert_settings")
+        self.looks = note(name="looks")
         layout = column(self)
         layout.addLayout(shown)
+        layout.addWidget(self.looks)
         layout.addWidget(self.fold)
         layout.addWidget(self.message)
         for control in self.controls.values():

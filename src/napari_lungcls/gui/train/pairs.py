@@ -249,6 +249,7 @@ class PairList(QWidget):
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self.quiet = False  # Where the window around it says what is missing.
         self.rows: list[PairRow] = []
         self.add_button = button(
             "Add image", "add_pair", "Train on the points of another image as well."
@@ -303,7 +304,7 @@ class PairList(QWidget):
     def _on_change(self) -> None:
         for row in self.rows:
             row.remove.setVisible(len(self.rows) > 1)
-        show_text(self.message, warnings(self.pairs))
+        show_text(self.message, "" if self.quiet else warnings(self.pairs))
         self.changed.emit()
 
 

@@ -8,8 +8,10 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.docks import keep_tidy
+from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.lifetime import listen
-from napari_lungcls.gui.parts import Caution, RunBar, VerticalScroll, heading, panel_layout
+from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout, scrolled, show_text
 from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
@@ -17,9 +19,10 @@ from napari_lungcls.gui.train.augmentation import AugmentationPreview
 from napari_lungcls.gui.train.changed import ChangedSettings
 from napari_lungcls.gui.train.curves import Curves
 from napari_lungcls.gui.train.form import SettingsForm
+from napari_lungcls.gui.train.looks import looks
 from napari_lungcls.gui.train.models import ModelBox
 from napari_lungcls.gui.train.outcome import Outcome
-from napari_lungcls.gui.train.pairs import PairList, gather, obstacle, remarks
+from napari_lungcls.gui.train.pairs import PairList, count_classes, gather, obstacle, remarks
 from napari_lungcls.gui.train.run import TrainingHistory, TrainingRun
 from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.gui.workers import start_call
@@ -62,10 +65,12 @@ class TrainModel(QWidget):
         self.curves, self.outcome = Curves(theme), Outcome(napari_viewer)
         self.caution = Caution("train_caution")
         self.models = ModelBox(napari_viewer)
+        self.more = QVBoxLayout()  # for what the guided window adds below
         self._engine_problems = {DEFAULT_ENGINE: ""}
         self._lay_out()
         self._connect()
         self._show_run()
+        keep_tidy(self, napari_viewer, "Train")
 
     def start(self) -> None:
         """Train on the chosen pairs with the settings of the form."""
@@ -145,11 +150,24 @@ class TrainModel(QWidget):
         engine = str(self.form.controls["engine"].get())
         missing = obstacle(self.pairs.pairs) or self.form.problem
         self.preview.allow(missing)
+        show_text(self.form.looks, self._looks())
         reason = missing or self._engine_problem(engine)
         self.run.allow(reason)
         if self.training.job is None:
             self.run.end(reason)
         self.caution.show_lines([*remarks(self.pairs.pairs), *self.training.warnings])
+
+    def _looks(self) -> str:
+        """Say which zooms are chosen, as far as that can be told now."""
+        if self.form.problem:
+            return ""
+        try:
+            stacks = [stack_of(image) for image, _ in self.pairs.pairs if image is not None]
+        except InputError:
+            return ""
+        layers = [layer for _, layer in self.pairs.pairs if layer is not None]
+        points = sum(count_classes(layer).total() for layer in layers)
+        return looks(self.form.settings(), stacks, points)
 
     def _engine_problem(self, name: str) -> str:
         """Say why an engine cannot run here; empty if it can, or until a thread has checked it."""
@@ -213,15 +231,12 @@ class TrainModel(QWidget):
             self.pairs,
             heading("Settings"),
             self.form,
-            self.caution,
-            self.run,
-            self.curves,
             self.outcome,
+            self.curves,
             heading("Model"),
             self.models,
         ):
             layout.addWidget(widget)
+        layout.addLayout(self.more)
         layout.addStretch(1)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(VerticalScroll(content))
+        scrolled(self, content, self.caution, self.run)

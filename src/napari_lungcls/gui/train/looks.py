@@ -1,0 +1,50 @@
+"""How much of the tissue a network will look at, in words: the zooms that training chooses."""
+
+from collections.abc import Sequence
+
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.network.pretrained import IMAGENET
+from napari_lungcls.utils.downloads import is_cached
+
+ALL_STAGES = (0, 1, 2, 3, 4)
+"""Stages of a backbone with ImageNet's weights."""
+
+
+def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], points: int) -> str:
+    """Say at which zooms a network will look, and how far it sees.
+
+    Parameters
+    ----------
+    settings
+        The settings, with what is left to the program.
+    stacks
+        The images to train on; none of them: empty.
+    points
+        Number of labelled points.
+
+    Returns
+    -------
+    str
+        Such as `Looks at zooms 1, 2: 256 px = 461 µm and 922 µm.`
+    """
+    if not stacks:
+        return ""
+    start = settings.pretrained
+    if start not in ("none", "auto", "imagenet") and not settings.zooms:
+        return f"Looks at the zooms of {start.rpartition('/')[2]}." if start else ""
+    found = settings.resolved(
+        points,
+        extent=max(max(stack.plane_shape) for stack in stacks),
+        weights=() if start == "none" else ALL_STAGES,
+    )
+    zooms, tile = found.zooms, found.tile
+    assert tile is not None
+    named = f"zoom{'s' if len(zooms) > 1 else ''} {', '.join(map(str, zooms))}"
+    size = stacks[0].pixel_size
+    far = f"{tile} px"
+    if size is not None:
+        far += f" = {' and '.join(f'{tile * zoom * size:.0f} µm' for zoom in zooms)}"
+    unsure = start == "auto" and not settings.zooms and not is_cached(IMAGENET)
+    rest = " Only at zoom 1 if ImageNet's weights cannot be fetched." if unsure else ""
+    return f"Looks at {named}: {far}.{rest}"
