@@ -96,21 +96,25 @@ class JobActivity(QObject):
         """Take the bar away; the job has ended."""
         self._closed = True
         self._timer.stop()
-        if self._bar is not None and not self._busy:
-            self._bar.close()
-            self._bar = None
+        if not self._busy:
+            self._take_away()
 
     def _tick(self) -> None:
         if self._busy:
             return
         self._busy = True
-        try:
-            if self._bar is None:
-                self._timer.setInterval(BETWEEN)
-                self._bar = ActivityBar(self._title, self._cancel)
-            if self._share >= 0 and not self._closed:
-                self._bar.show(self._share, self._words)
-        finally:
-            self._busy = False
-        if self._closed:  # The job ended while napari ran the event loop.
-            self.close()
+        if self._bar is None:
+            self._timer.setInterval(BETWEEN)
+            self._bar = ActivityBar(self._title, self._cancel)
+        if self._share >= 0 and not self._closed:
+            self._bar.show(self._share, self._words)
+        self._busy = False
+        # The job may have ended while napari ran the event loop, and Qt have deleted this object:
+        # from here on nothing of Qt may be touched.
+        if self._closed:
+            self._take_away()
+
+    def _take_away(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
