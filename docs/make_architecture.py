@@ -21,7 +21,7 @@ PICTURE = Path(__file__).parent / "pictures" / "architecture.svg"
 
 LAYERS = (
     ("gui", "cli"),
-    ("demo", "train_model", "model"),
+    ("demo", "train_model", "model", "active_learning"),
     ("reporting", "hyperparameter_search", "patch_datasets"),
     ("stereology",),
     ("inference", "learning"),

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_lungcls.active_learning.suggest import suggest_points
     from napari_lungcls.annotation import ClassScheme, ClassSpec, Points, read_points, write_points
     from napari_lungcls.errors import InputError, LungclsWarning
     from napari_lungcls.evaluation.metrics import Metrics
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
+    "active_learning.suggest": ("suggest_points",),
     "annotation": ("ClassScheme", "ClassSpec", "Points", "read_points", "write_points"),
     "errors": ("InputError", "LungclsWarning"),
     "images.opening": ("as_stack", "open_image"),
@@ -91,6 +93,7 @@ __all__ = [
     "read_map",
     "read_points",
     "read_sections",
+    "suggest_points",
     "train",
     "train_patches",
     "training",

@@ -56,6 +56,7 @@ def test_there_are_commands_to_check():
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
         "train", "augment", "tune", "classify", "evaluate", "agree", "grid", "measure", "paint",
+        "suggest",
         "info", "demo", "patches",
     }  # fmt: skip
 
@@ -123,6 +124,9 @@ def test_json_keys_are_documented(lab, run_cli, tmp_path):
         "agree": run_cli("agree", lab.points, again, "--json"),
         "grid": run_cli(
             "grid", lab.image, "--spacing", "20", "--out", tmp_path / "g.csv", "--json"
+        ),
+        "suggest": run_cli(
+            "suggest", lab.model, lab.image, *points, "-n", "3", "-o", tmp_path / "s.csv", "--json"
         ),
         "info": run_cli("info", "--json"),
     }

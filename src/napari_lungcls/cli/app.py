@@ -23,6 +23,7 @@ from napari_lungcls.cli import (
     measure,
     paint,
     patches,
+    suggest,
     train,
     tune,
 )
@@ -80,6 +81,7 @@ app.command("tune")(tune.tune)
 app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
 app.command("agree")(agree.agree)
+app.command("suggest")(suggest.suggest)
 app.command("grid")(grid.grid)
 app.command("paint")(paint.paint)
 app.command("measure")(measure.measure)
