@@ -74,11 +74,8 @@ def suggest(
     write_points(out, found)
     predicted: Any = found.column(PREDICTED)
     counts = Counter(predicted)
-    result = {
-        "out": str(out),
-        "n": len(found),
-        "predicted": {name: counts[name] for name in current.scheme.names},
-    }
-    said = ", ".join(f"{number} {name}" for name, number in result["predicted"].items())
-    text = f"{count(len(found), 'place')} worth a label, predicted as: {said}\npoints: {out}"
+    said = {name: counts[name] for name in current.scheme.names}
+    result = {"out": str(out), "n": len(found), "predicted": said}
+    words = ", ".join(f"{number} {name}" for name, number in said.items())
+    text = f"{count(len(found), 'place')} worth a label, predicted as: {words}\npoints: {out}"
     console.answer(result, text, as_json=json)

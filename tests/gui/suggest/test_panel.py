@@ -65,6 +65,7 @@ def test_places_are_shown_one_after_another_and_labelled(viewer):
     viewer.dims.set_point(0, 1)
     before = (viewer.dims.point, viewer.scene.camera.center, viewer.scene.camera.zoom)
 
+    hands.settle()
     hands.click("suggest_start")
     hands.until(lambda: panel.queue.showing)
     assert asked[0]["model"] is now

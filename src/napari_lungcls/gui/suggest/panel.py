@@ -6,7 +6,7 @@ import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QComboBox, QProgressBar, QPushButton, QSpinBox, QWidget
 
 from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
@@ -171,7 +171,7 @@ class SuggestionPanel(QWidget):
             self._offered = queue.scheme
             self.buttons.show_scheme(queue.scheme)
         self.question.setText(f"What lies at the middle of the cross? The model says: {queue.why}.")
-        self.accept_button.setText(f"{queue.proposed} is right")
+        self.accept_button.setText(f"{queue.proposed} is right (Enter)")
         self.back_button.setEnabled(queue.can_go_back)
         self.bar.setRange(0, max(1, queue.total))
         self.bar.setValue(queue.at + 1)
@@ -246,8 +246,10 @@ class SuggestionPanel(QWidget):
         self.number.setRange(1, MOST)
         self.number.setValue(USUAL)
         self.actions = beside((self.skip_button, 1), (self.back_button, 1), (self.stop_button, 1))
-        row = column(self.choices)
-        row.addWidget(beside((self.number, 0), (QLabel("places"), 0), (self.order, 1)))
+        self.number.setSuffix(" places")
+        choices = column(self.choices)
+        choices.addWidget(self.number)
+        choices.addWidget(self.order)
         layout = column(self)
         for widget in (
             self.words,
