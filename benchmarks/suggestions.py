@@ -37,7 +37,7 @@ from map_cases import CASES, SECTION
 from numpy.typing import NDArray
 
 import napari_lungcls as lc
-from napari_lungcls.active_learning.selection import Places, choose_places, uncertainty
+from napari_lungcls.active_learning.selection import LabelPlaces, choose_places, uncertainty
 from napari_lungcls.active_learning.suggest import APART
 from napari_lungcls.learning.augmentation import places_in_tiles, posed, right_pose
 from napari_lungcls.learning.dataset import PointSet, read_point_set
@@ -84,7 +84,7 @@ def suggested(
 ) -> Rows:
     """Choose as the product does."""
     planes = np.zeros(len(left), np.int64), np.zeros(len(asked), np.int64)
-    places = Places(section.where[left], planes[0], section.where[asked], planes[1])
+    places = LabelPlaces(section.where[left], planes[0], section.where[asked], planes[1])
     return left[choose_places(places, uncertainty(said), STEP, apart=APART, rng=rng)]
 
 

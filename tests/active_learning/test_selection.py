@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_lungcls.active_learning.selection import (
-    Places,
+    LabelPlaces,
     choose_places,
     disagreement,
     uncertainty,
 )
 
 
-def made_places(n: int, planes: int, seed: int, labels: int = 3) -> Places:
+def made_places(n: int, planes: int, seed: int, labels: int = 3) -> LabelPlaces:
     rng = np.random.default_rng(seed)
-    return Places(
+    return LabelPlaces(
         rng.integers(0, 200, (n, 2)).astype(float),
         rng.integers(0, planes, n),
         rng.integers(0, 200, (labels, 2)).astype(float),
@@ -58,7 +58,7 @@ def test_the_worthy_are_chosen_over_all_planes():
     planes = rng.choice(3, n, p=[0.9, 0.05, 0.05])
     worthy = rng.random(n) < 0.3
     nothing = np.zeros((0, 2)), np.zeros(0, np.int64)
-    places = Places(rng.random((n, 2)) * 1e4, planes, *nothing)
+    places = LabelPlaces(rng.random((n, 2)) * 1e4, planes, *nothing)
     rows = choose_places(places, np.where(worthy, 0.9, 0.01), 12, apart=5, rng=rng)
     assert worthy[rows].all()
     assert np.bincount(planes[rows], minlength=3).tolist()[0] == 8, "twice its share, no more"

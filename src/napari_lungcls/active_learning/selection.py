@@ -54,7 +54,7 @@ def disagreement(first: ArrayLike, second: ArrayLike) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class LabelPlaces:
     """Where one might label next, and where labels are.
 
     Attributes
@@ -89,7 +89,7 @@ class Places:
 
 
 def choose_places(
-    places: Places, worth: ArrayLike, n: int, *, apart: float, rng: np.random.Generator
+    places: LabelPlaces, worth: ArrayLike, n: int, *, apart: float, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     """Choose places that are worth a label, far from labels and from each other.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.active_learning.candidates import Candidates, find_candidates
 from napari_lungcls.active_learning.selection import (
-    Places,
+    LabelPlaces,
     choose_places,
     disagreement,
     uncertainty,
@@ -183,10 +183,10 @@ def _in_order(probabilities: NDArray[np.float64], of: Model, wanted: Model) -> N
     return probabilities[:, [names.index(name) for name in wanted.scheme.names]]
 
 
-def _places(found: Candidates, stack: ImageStack, labelled: Points | None) -> Places:
+def _places(found: Candidates, stack: ImageStack, labelled: Points | None) -> LabelPlaces:
     """Say where candidates and labels lie."""
     there = np.zeros((0, stack.ndim)) if labelled is None else labelled.coordinates
-    return Places(
+    return LabelPlaces(
         found.coordinates[:, -2:],
         _numbered(stack, found.coordinates),
         there[:, -2:],
