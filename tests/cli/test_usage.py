@@ -15,7 +15,9 @@ import pytest
 from napari_lungcls.cli import app, console
 from napari_lungcls.errors import InputError, LungclsWarning
 
-COMMANDS = ("train", "augment", "classify", "evaluate", "agree", "paint", "info", "demo")
+COMMANDS = (
+    "train", "augment", "classify", "evaluate", "agree", "convert", "paint", "info", "demo"
+)  # fmt: skip
 PATCHES = ("train", "evaluate", "predict", "info", "export")
 
 

@@ -131,7 +131,10 @@ from npe2 import PluginManager
 manager = PluginManager.instance()
 manager.discover()
 readers = [r.command for r in manager.iter_compatible_readers("a.lungcls.csv")]
-for name in ("a.tif", "a.ome.tif", "a.svs", ".", "a.safetensors", "a.h5", "A.HDF5"):
+for name in (
+    "a.tif", "a.ome.tif", "a.svs", ".", "a.safetensors", "a.h5", "A.HDF5", "a.geojson", "a.xml",
+    "a.roi",
+):
     found = [r.plugin_name for r in manager.iter_compatible_readers(name)]
     assert found.count("napari-lungcls") == 1, (name, found)
 for name in ("a.csv", "a.png", "a.npy", "a.txt"):

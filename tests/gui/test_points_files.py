@@ -109,6 +109,19 @@ def test_a_file_is_read_by_its_suffix(tmp_path):
     assert points_reader([str(one), "image.png"]) is None
 
 
+def test_points_of_other_programs_are_read_and_what_only_looks_like_them_is_not(tmp_path):
+    path = tmp_path / "p.geojson"
+    layer = layer_of(Points.build([[1, 2], [3, 4]], ["duct", "septa"]))
+    assert list(save(layer, path).labels) == ["duct", "septa"]
+    assert b'"name": "duct", "color": [0, 179, 134]' in path.read_bytes()
+    ((data, options, _),) = points_reader(str(path))(str(path))
+    assert (data.tolist(), options["name"]) == ([[1, 2], [3, 4]], "p")
+    for name, text in (("a.geojson", '{"type": "Polygon"}'), ("a.xml", "<svg/>"), ("a.roi", "x")):
+        (tmp_path / name).write_text(text)
+        assert points_reader(str(tmp_path / name)) is None
+    assert points_reader(str(tmp_path / "absent.xml")) is None
+
+
 def test_other_tables_are_left_to_napari(tmp_path):
     for name in ("points.csv", "shapes.csv"):
         assert points_reader(str(tmp_path / name)) is None

@@ -68,6 +68,8 @@ def test_what_qupath_reads(tmp_path, header):
     assert feature["properties"] == {
         "objectType": "annotation",
         "classification": {"name": spec.name, "color": list(bytes.fromhex(spec.color[1:]))},
+        # Two cells of 4 by 4 pixels, of 4 by 5 µm each; all that is painted in this plane.
+        "measurements": {"Area px^2": 32.0, "Area µm^2": 40.0, "Share of painted area": 1.0},
     }
     geometry = feature["geometry"]
     assert geometry["plane"] == {"c": -1, "z": 6, "t": 1}

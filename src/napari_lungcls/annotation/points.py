@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
@@ -285,71 +283,3 @@ def join_points(tables: Sequence[Points]) -> Points:
         texts.astype(object),
         first.source,
     )
-
-
-def read_points(path: str | os.PathLike[str]) -> Points:
-    """Read a points file: CSV with `axis-0`, `axis-1`, … and, as a rule, `index` and `class`.
-
-    Tables of spreadsheets are read too: with semicolons or tabs, decimal commas, separators of
-    thousands, in UTF-16, or in Western European letters (see docs/formats.md). Every cell but
-    the coordinates is kept as the text that it is.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, is no such table, holds no point, or a coordinate is not
-        a finite number; the message names the row, the header being row 1.
-
-    Examples
-    --------
-    >>> points = lc.read_points("section.csv")
-    >>> len(points), points.labels[0]
-    (60, 'alveoli')
-    """
-    file = Path(path)
-    table = tables.read_table(file)
-    axes = tables.axis_columns(file, table.header)
-    if not table.rows:
-        raise InputError(f"{file} holds no points; label some and save again")
-    columns = {
-        name: tables.column(table.rows, place)
-        for place, name in enumerate(table.header)
-        if place not in axes
-    }
-    labels = columns.pop(CLASS_COLUMN, None)
-    numbers = pd.Index([number for number, _ in table.rows])
-    return Points(
-        tables.coordinates(file, table, axes),
-        labels,
-        pd.DataFrame(columns, index=numbers, dtype=object),
-        str(file),
-        table.header,
-    )
-
-
-def write_points(path: str | os.PathLike[str], points: Points) -> Path:
-    """Write points so that `read_points` gives the same coordinates, texts and columns.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be written; an older file then stays as it was.
-
-    Examples
-    --------
-    >>> points = lc.Points.build([[10, 20.5]], ["septa"])
-    >>> path = lc.write_points("one.csv", points)
-    >>> print(path.read_text())
-    index,axis-0,axis-1,class
-    0,10,20.5,septa
-    <BLANKLINE>
-    """
-    cells: list[list[str]] = []
-    for name in points.columns:
-        column = points.column(name)
-        if column is not None:
-            cells.append(list(column))
-        else:
-            axis = int(name.removeprefix("axis-"))
-            cells.append([tables.number_text(value) for value in points.coordinates[:, axis]])
-    return tables.write_rows(Path(path), points.columns, list(zip(*cells, strict=True)))

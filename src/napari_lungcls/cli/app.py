@@ -16,6 +16,7 @@ from napari_lungcls.cli import (
     agree,
     augment,
     classify,
+    convert,
     demo,
     evaluate,
     grid,
@@ -85,6 +86,7 @@ app.command("suggest")(suggest.suggest)
 app.command("grid")(grid.grid)
 app.command("paint")(paint.paint)
 app.command("measure")(measure.measure)
+app.command("convert")(convert.convert)
 app.add_typer(patches.app, name="patches")
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

@@ -21,18 +21,22 @@ NOTHING: list[Any] = [(None,)]
 """What a reader gives that has read its file and made no layer of it."""
 
 POINTS = ".lungcls.csv"
+OTHER_POINTS = (".geojson", ".xml", ".roi")
+"""Of QuPath, Cell Counter, cellfinder, ASAP and ImageJ; the content tells whether they are."""
 MODELS = ".safetensors"
 
 
 def points_reader(path: Paths) -> Read | None:
-    """Give the function that reads `path`, or None when its name is not one of points files.
+    """Give the function that reads `path`, or None when it holds no points that we read.
+
+    Files of other programs are looked into, as much else ends in `.xml` or `.geojson`.
 
     Parameters
     ----------
     path
         One file or several, of which each becomes a layer.
     """
-    if not all(_ends(name, POINTS) for name in _names(path)):
+    if not all(_ends(name, POINTS) or _holds_points(name) for name in _names(path)):
         return None
     from napari_lungcls.gui.points_layer import read_points_layers
 
@@ -156,6 +160,14 @@ def _each(read: Callable[[str], list[LayerData]]) -> Read:
         return [layer for name in _names(path) for layer in read(name)] or NOTHING
 
     return reader
+
+
+def _holds_points(name: str) -> bool:
+    if not _ends(name, *OTHER_POINTS):
+        return False
+    from napari_lungcls.annotation.files import is_foreign
+
+    return is_foreign(name)
 
 
 def _ends(name: str, *suffixes: str) -> bool:

@@ -23,16 +23,16 @@ class NotSaved(RuntimeError):
 
 
 def write_points_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write a points layer as CSV: coordinates in data pixels, and every feature as text.
+    """Write a points layer as CSV, with every feature as text, or for QuPath or ImageJ.
 
     Parameters
     ----------
     path
-        The file, as a rule `*.lungcls.csv`.
+        The file, as a rule `*.lungcls.csv`; `.geojson` is QuPath's and `.roi` ImageJ's.
     data
         `(n, ndim)` coordinates of the layer.
     attributes
-        Attributes of the layer; `features` and `name` are used.
+        Attributes of the layer; `features`, `name` and the scheme in its metadata are used.
 
     Returns
     -------
@@ -47,7 +47,11 @@ def write_points_layer(path: str, data: Any, attributes: dict[str, Any]) -> list
     """
     from napari_lungcls.gui.points_layer import points_to_save
 
-    return [str(write_points(path, points_to_save(data, attributes)))]
+    points = points_to_save(data, attributes)
+    scheme = attributes.get("metadata", {}).get("lungcls", {}).get("scheme")
+    if scheme is not None:
+        scheme = scheme.including(points.labels)
+    return [str(write_points(path, points, classes=scheme))]
 
 
 def write_map_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """Coordinates of image pixels, zoomed pixels, network cells and map cells.
 
-The only module that adds or subtracts half pixels.
+Besides `utils.corners` the only module that adds or subtracts half pixels.
 
 All positions are of pixel centres, counted from the centre of the first pixel, which is 0.
 
@@ -18,6 +18,9 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from napari_lungcls.utils.corners import from_corner as from_corner
+from napari_lungcls.utils.corners import nearest
 
 STAGE_STRIDES = {stage: 2 ** (stage + 1) for stage in range(-1, 5)}
 """Zoomed pixels between neighbouring cells of a stage: detail, stem, `layer1` … `layer4`."""
@@ -95,11 +98,6 @@ def outer_edges(size: ArrayLike) -> tuple[float, Floats]:
     return -0.5, np.asarray(size, dtype=np.float64) - 0.5
 
 
-def from_corner(position: ArrayLike) -> Floats:
-    """Count positions from the corner of the first pixel, as polygons are written."""
-    return np.asarray(position, dtype=np.float64) + 0.5
-
-
 def is_in_square(places: Floats, edge: int) -> NDArray[np.bool_]:
     """Return which places `(n, 2)` lie in a square of `edge` pixels, not on its outer border."""
     return np.asarray(((places > -0.5) & (places < edge - 0.5)).all(axis=1))
@@ -107,7 +105,7 @@ def is_in_square(places: Floats, edge: int) -> NDArray[np.bool_]:
 
 def pixels_of(coordinates: ArrayLike) -> NDArray[np.int64]:
     """Return the pixel that each point lies on, including the outer half pixels of a plane."""
-    return np.maximum(np.ceil(np.asarray(coordinates, dtype=np.float64) - 0.5), 0).astype(np.int64)
+    return np.maximum(nearest(coordinates), 0).astype(np.int64)
 
 
 def interpolation_weights(position: ArrayLike, count: int) -> NDArray[np.float32]:

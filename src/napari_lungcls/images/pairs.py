@@ -60,8 +60,9 @@ def open_pairs(
     >>> stack.shape, len(points)
     ((192, 192), 60)
     """
-    points = [read_points(table) for table in tables]
     stacks = [open_image(Path(image), channels).with_pixel_size(pixel_size) for image in images]
+    known = stacks if len(stacks) == len(tables) else [None] * len(tables)
+    points = [read_points(table, image=stack) for table, stack in zip(tables, known, strict=True)]
     if len(points) == 1 and _names(points[0]) is not None:
         return _by_name(images, stacks, points[0], Path(tables[0]))
     if len(points) != len(stacks):
@@ -79,8 +80,9 @@ def as_pairs(image: Any, points: AnyPoints | None) -> list[tuple[ImageStack, Poi
         if not pairs or not len(image):
             raise InputError("give an image and its points, or a list of (image, points) pairs")
         return [pair for each in image for pair in as_pairs(*each)]
-    table = points if isinstance(points, Points) else read_points(points)
-    return [(as_stack(image), table)]
+    stack = as_stack(image)
+    table = points if isinstance(points, Points) else read_points(points, image=stack)
+    return [(stack, table)]
 
 
 def image_name(stack: ImageStack, folder: Path) -> str:
@@ -94,6 +96,19 @@ def image_name(stack: ImageStack, folder: Path) -> str:
         return printable(os.path.relpath(os.path.abspath(file), folder) + part)
     except ValueError:  # another drive of Windows
         return printable(os.path.abspath(file) + part)
+
+
+def points_on(image: PathLike, stack: ImageStack, points: Points, table: Path) -> Points:
+    """Give those points of a table that lie on an image: all if it names none.
+
+    Raises
+    ------
+    InputError
+        When the table names other images only.
+    """
+    if _names(points) is None:
+        return points
+    return _by_name([image], [stack], points, table)[0][1]
 
 
 def _is_pair(value: Any) -> bool:

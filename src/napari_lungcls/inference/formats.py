@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.geojson import SUFFIX, write_geojson
 from napari_lungcls.inference.map_data import MapData, MapHeader
+from napari_lungcls.inference.masks import SUFFIX as MASKS
+from napari_lungcls.inference.masks import write_masks
 from napari_lungcls.inference.resume import UnfinishedPainting, find_unfinished
 from napari_lungcls.inference.store_base import Begin, BlockStore
 from napari_lungcls.inference.store_tiff import TiffStore
@@ -62,6 +64,7 @@ FORMATS = (
         TiffStore,
     ),
     MapFormat("Polygons for QuPath", (SUFFIX,), write_geojson),
+    MapFormat("One mask per class, TIFF", (MASKS,), write_masks),
 )
 
 

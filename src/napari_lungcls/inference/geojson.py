@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.images.pixel_size import micrometres
 from napari_lungcls.inference.cells import class_map_axes
 from napari_lungcls.inference.map_data import Block, MapData, MapHeader, blocks
 from napari_lungcls.inference.store_base import Begin
@@ -39,7 +40,8 @@ def write_geojson(painted: MapData, path: Path, *, overwrite: bool, begin: Begin
     """Write the outlines of all classes, part by part.
 
     Every class of every part of a plane is one annotation, in pixels of the image at full
-    resolution, counted from the corner of the first pixel.
+    resolution, counted from the corner of the first pixel. Its measurements are its area, and which
+    share of all that is painted in the plane its class has.
 
     Parameters
     ----------
@@ -68,9 +70,13 @@ def write_geojson(painted: MapData, path: Path, *, overwrite: bool, begin: Begin
     ):
         out.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
+        shares: dict[str, float] = {}
+        plane: tuple[int, ...] | None = None
         for block in parts:
+            if block.index != plane:
+                plane, shares = block.index, _shares(painted, block.index)
             cells = np.asarray(painted.classes[block.place])
-            for feature in _features(painted.header, block, cells):
+            for feature in _features(painted.header, block, cells, shares):
                 out.write(separator + json.dumps(feature, ensure_ascii=False))
                 separator = ",\n"
             tick()
@@ -79,7 +85,7 @@ def write_geojson(painted: MapData, path: Path, *, overwrite: bool, begin: Begin
 
 
 def _features(
-    header: MapHeader, block: Block, cells: NDArray[np.uint8]
+    header: MapHeader, block: Block, cells: NDArray[np.uint8], shares: dict[str, float]
 ) -> Iterator[dict[str, Any]]:
     """Outline each class of a part."""
     first = (block.rows.start, block.columns.start)
@@ -94,14 +100,35 @@ def _features(
         if (plane := _plane(header, block.index)) is not None:
             geometry["plane"] = plane
         color = list(bytes.fromhex(spec.color[1:]))
+        measured = _areas(header, int(np.count_nonzero(cells == code + 1)))
         yield {
             "type": "Feature",
             "geometry": geometry,
             "properties": {
                 "objectType": "annotation",
                 "classification": {"name": spec.name, "color": color},
+                "measurements": measured | {"Share of painted area": shares[spec.name]},
             },
         }
+
+
+def _areas(header: MapHeader, cells: int) -> dict[str, float]:
+    """Give the area of cells under the names that QuPath itself uses."""
+    areas = {"Area px^2": float(cells * header.stride**2)}
+    if (unit := micrometres(header.unit)) is not None:
+        areas["Area µm^2"] = float(cells * np.prod(header.scale[-2:]) * unit**2)
+    return areas
+
+
+def _shares(painted: MapData, index: tuple[int, ...]) -> dict[str, float]:
+    """Give the share of each class in the painted cells of a plane, read part by part."""
+    counts = np.zeros(256, np.int64)
+    for block in blocks(painted.header.shape[-2:], EDGE):
+        cells = np.asarray(painted.classes[(*index, *block.place)])
+        counts += np.bincount(cells.ravel(), minlength=256)
+    whole = max(1, int(counts[1:].sum()))
+    names = painted.header.scheme.names
+    return {name: float(counts[code]) / whole for code, name in enumerate(names, start=1)}
 
 
 def _plane(header: MapHeader, index: tuple[int, ...]) -> dict[str, int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,11 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.inference.formats import open_stored, save_map
 from napari_lungcls.inference.map_data import BLOCK, Block, MapData, MapHeader, blocks
 from napari_lungcls.utils.memory import scratch
+
+if TYPE_CHECKING:
+    import spatialdata
+
+    from napari_lungcls.annotation.points import Points
 
 
 class PaintedMap(MapData):
@@ -89,6 +95,26 @@ class PaintedMap(MapData):
         painted = max(1, int(counts[1:].sum()))
         return {name: float(counts[i]) / painted for i, name in enumerate(names, start=1)}
 
+    def to_spatialdata(self, points: Points | None = None) -> spatialdata.SpatialData:
+        """Give the map, and points of its image, as SpatialData, which the extra `spatial` brings.
+
+        See `spatial.to_spatialdata` for the elements; `.write("map.zarr")` of what is returned
+        writes them.
+
+        Parameters
+        ----------
+        points
+            Points of the image.
+
+        Raises
+        ------
+        InputError
+            When the library is not installed, or the map or the points have other axes.
+        """
+        from napari_lungcls.inference.spatial import to_spatialdata
+
+        return to_spatialdata(self, points)
+
     def save(
         self,
         path: str | os.PathLike[str],
@@ -102,8 +128,9 @@ class PaintedMap(MapData):
         Parameters
         ----------
         path
-            `.ome.zarr` (or `.zarr`), `.ome.tif` (`.tif`, …), or `.geojson` for polygons of
-            the classes, as QuPath reads them.
+            `.ome.zarr` (or `.zarr`), `.ome.tif` (`.tif`, …), `.geojson` for polygons of the
+            classes, as QuPath reads them, or `.masks` for a folder with a black-and-white
+            TIFF for each class.
         overwrite
             Whether an existing output is replaced.
         progress

@@ -53,7 +53,7 @@ class TiffStore(BlockStore):
     def finishing_steps(self) -> int:
         """Number of tiles of both images."""
         arrays = [a for a in (self.cells.classes, self.cells.probabilities) if a is not None]
-        return sum(1 for a in arrays for _ in blocks(a.shape, _edge(a)))
+        return sum(1 for a in arrays for _ in blocks(a.shape, tile_edge(a)))
 
     @staticmethod
     def read(target: Path, source: str) -> MapData:
@@ -171,7 +171,7 @@ def colormap(header: MapHeader) -> NDArray[np.uint16]:
     return np.ascontiguousarray(colors.T)
 
 
-def _edge(cells: Any) -> int:
+def tile_edge(cells: Any) -> int:
     """Edge of the tiles of an array."""
     return min(TILE, 16 * -(-int(max(cells.shape[-2:])) // 16))
 
@@ -185,9 +185,9 @@ def _write(
     **options: Any,
 ) -> None:
     """Write one array as one image, tile by tile."""
-    edge = _edge(cells)
+    edge = tile_edge(cells)
     tif.write(
-        _tiles(cells, dtype, edge, tick),
+        tiles(cells, dtype, edge, tick),
         shape=cells.shape,
         dtype=dtype,
         tile=(edge, edge),
@@ -197,7 +197,7 @@ def _write(
     )
 
 
-def _tiles(cells: Any, dtype: str, edge: int, tick: Callable[[], None]) -> Iterator[NDArray[Any]]:
+def tiles(cells: Any, dtype: str, edge: int, tick: Callable[[], None]) -> Iterator[NDArray[Any]]:
     """Give all tiles in the order of the file, filled up with 0 at the edges."""
     for block in blocks(cells.shape, edge):
         region = np.asarray(cells[block.place])

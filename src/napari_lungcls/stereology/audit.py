@@ -19,7 +19,8 @@ from napari_lungcls.annotation.columns import (
     OBSERVER_COLUMN,
     ORDER_COLUMN,
 )
-from napari_lungcls.annotation.points import Points, read_points, write_points
+from napari_lungcls.annotation.files import read_points, write_points
+from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.agreement import PairAgreement, pair_agreement

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from psygnal import Signal
 
 from napari_lungcls.annotation.autosave import Autosave, AutosaveHeader
-from napari_lungcls.annotation.points import points_of_features, write_points
+from napari_lungcls.annotation.files import write_points
+from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.snapshots import Snapshot, UndoHistory
 from napari_lungcls.annotation.validation import shown

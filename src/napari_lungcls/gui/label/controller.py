@@ -301,7 +301,8 @@ class Labeller:
         InputError
             When the file is no points file, or its points have other axes than the image.
         """
-        image, points = self.open_image, read_points(path)
+        image = self.open_image
+        points = read_points(path, image=identify(image, layers.pictures(self.viewer)))
         known, images = belonging(points, str(path)), layers.pictures(self.viewer)
         if not known.called:
             known = identify(image, images)

@@ -37,6 +37,7 @@ from napari_lungcls.gui.parts import Fold, LayerBox, heading, note, panel_layout
 
 _NEW = "a new layer"
 _FILES = "Points (*.lungcls.csv *.csv)"
+_READ = "Points (*.lungcls.csv *.csv *.geojson *.xml *.roi *.yml *.yaml)"
 _SUFFIXES = (".lungcls.csv", ".csv")
 
 
@@ -279,7 +280,7 @@ class LabelPoints(QWidget):
         self._try(self.labeller.new_points)
 
     def _on_open(self) -> None:
-        if path := ask_open(self, "Open points", _FILES):
+        if path := ask_open(self, "Open points", _READ):
             self.open_points(path)
 
     def _on_save(self) -> None:
