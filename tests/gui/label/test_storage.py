@@ -84,6 +84,14 @@ def test_an_opened_file_is_edited_and_its_columns_are_kept(start, tmp_path, jour
     np.testing.assert_array_equal(again.coordinates, [[1, 2], [3, 4.5], [9, 9]])
 
 
+def test_points_of_qupath_on_the_first_plane_open_on_a_stack(start, tmp_path):
+    path = write_points(tmp_path / "p.geojson", Points.build([[0, 20, 10]], ["septa"]))
+    labeller = start((4, 50, 60))
+    layer = labeller.open(path)
+    assert layer.data.tolist() == [[0, 20, 10]]
+    assert list(layer.features["class"]) == ["septa"]
+
+
 def test_what_cannot_be_opened_or_saved_is_named(start, tmp_path):
     labeller = start()
     with pytest.raises(InputError, match="no point to save"):

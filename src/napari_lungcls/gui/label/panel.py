@@ -164,7 +164,7 @@ class LabelPoints(QWidget):
         self.open = self._button(
             "open_points",
             "Open…",
-            "Open a points file (.csv) as a layer of this image",
+            "Open a points file (.csv, or of QuPath, Fiji …) as a layer of this image",
             self._on_open,
         )
         self.save = self._button(
