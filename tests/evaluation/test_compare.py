@@ -12,12 +12,13 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.compare_maps import compare_maps
 from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.painted import PaintedMap
-from napari_lungcls.network.known_points import ImagePoints, KnownPoints
+from napari_lungcls.network.known_points import ImageKey, ImagePoints, KnownPoints
 from napari_lungcls.utils.progress import exhaust
 
 NAMES = ["air", "septa", "duct"]
 WHERE = np.column_stack([np.arange(20.0), np.full(20, 3.25)])
 TRUTH = np.arange(20) % 3
+STACK = ImageStack(np.arange(1024, dtype=np.uint16).reshape(32, 32), source="a.tif", name="a")
 
 
 class Fixed:
@@ -40,6 +41,7 @@ def known(trained=(), held=(), said=(), complete=True):
             ImagePoints(
                 name="renamed since",
                 shape=(32, 32),
+                pixels=ImageKey.of(STACK).pixels,
                 trained=WHERE[list(trained)].tolist(),
                 held_out=WHERE[list(held)].tolist(),
                 parts=["validation"] * len(held),
@@ -52,8 +54,7 @@ def known(trained=(), held=(), said=(), complete=True):
 
 
 def pairs():
-    stack = ImageStack(np.zeros((32, 32), np.uint8), source="a.tif", name="a")
-    return [(stack, Points.build(WHERE, np.array(NAMES, object)[TRUTH]))]
+    return [(STACK, Points.build(WHERE, np.array(NAMES, object)[TRUTH]))]
 
 
 def wrong_at(*rows):
@@ -96,6 +97,13 @@ def test_points_that_a_model_learned_from_are_no_test():
     assert any("5 points not counted: A learned from them." in line for line in said.lines())
     with pytest.raises(InputError, match="label points that neither has seen"):
         compared(Fixed(TRUTH, known(range(20))), b)
+
+
+def test_another_image_with_points_at_the_same_pixels_is_a_test():
+    other = ImageStack(np.zeros((32, 32), np.uint16), source="b.tif", name="b")
+    (_, points) = pairs()[0]
+    a, b = Fixed(TRUTH, known(range(20))), Fixed(TRUTH, known())
+    assert exhaust(comparing(("A", a), ("B", b), [(other, points)])).summary.n == 20
 
 
 def test_a_model_that_does_not_know_its_points_is_said():

@@ -16,6 +16,7 @@ from napari_lungcls.cli import (
     agree,
     augment,
     classify,
+    compare,
     convert,
     demo,
     evaluate,
@@ -81,6 +82,7 @@ app.command("augment")(augment.augment)
 app.command("tune")(tune.tune)
 app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("agree")(agree.agree)
 app.command("suggest")(suggest.suggest)
 app.command("grid")(grid.grid)

@@ -15,6 +15,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.held_out_points import PointPlace
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.network.decision import predicted_class
+from napari_lungcls.network.known_points import ImageKey
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.utils.humanize import count
 from napari_lungcls.utils.names import comparable
@@ -297,8 +298,9 @@ class _Known:
             return cls(recorded, learned, shares, complete=False)
         for stack, points in pairs:
             where, mine = points.coordinates, slice(first, first + len(points))
-            learned[mine] = known.trained_at(stack.shape, where)
-            rows, found = known.held_out_at(printable(stack.name), stack.shape, where)
+            image = ImageKey.of(stack)
+            learned[mine] = known.trained_at(image, where)
+            rows, found = known.held_out_at(image, where)
             if len(rows):
                 recorded[first + rows] = True
                 shares[first + rows] = found

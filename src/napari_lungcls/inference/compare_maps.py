@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.evaluation.compare import class_order
 from napari_lungcls.inference.painted import PaintedMap
-from napari_lungcls.network.model_file import ModelDocument
 
-
-class Painter(Protocol):
-    """What paints, as `Model` does."""
-
-    @property
-    def document(self) -> ModelDocument:
-        """What the model file says."""
-
-    def painting(self, image: Any, stride: int, **options: Any) -> Generator[Any, None, Any]:
-        """Paint, yielding progress; return the map."""
+Painting = Callable[..., Generator[Any, None, PaintedMap]]
+"""Paints an image, as `Model.painting` does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +39,8 @@ class MapComparison:
 
 
 def comparing_maps(
-    a: Painter,
-    b: Painter,
+    a: tuple[ClassScheme, Painting],
+    b: tuple[ClassScheme, Painting],
     image: Any,
     stride: int,
     *,
@@ -60,7 +52,7 @@ def comparing_maps(
     Parameters
     ----------
     a, b
-        The models, of the same classes.
+        Classes of each model, the same in any order, and its `painting`.
     image, stride, **where
         As for `Model.painting`: `region` and `planes`.
     cancelled
@@ -71,10 +63,10 @@ def comparing_maps(
     InputError
         When the models have other classes, or the image does not suit them.
     """
-    class_order(a.document.scheme, b.document.scheme)
-    maps = []
-    for number, model in enumerate((a, b)):
-        run = model.painting(image, stride, probabilities=False, cancelled=cancelled, **where)
+    class_order(a[0], b[0])
+    maps: list[PaintedMap] = []
+    for number, (_, paint) in enumerate((a, b)):
+        run = paint(image, stride, probabilities=False, cancelled=cancelled, **where)
         while True:
             try:
                 step = next(run)

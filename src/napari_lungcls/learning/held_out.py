@@ -17,9 +17,8 @@ from napari_lungcls.evaluation.metrics import score
 from napari_lungcls.evaluation.thresholds import choose_threshold
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.network.known_points import DIGITS, ImagePoints, KnownPoints, Part
+from napari_lungcls.network.known_points import DIGITS, ImageKey, ImagePoints, KnownPoints, Part
 from napari_lungcls.network.model_file import ModelDocument
-from napari_lungcls.utils.printable import printable
 
 HeldOut = tuple[NDArray[np.float64], NDArray[np.int64]]
 """Logits `(n, k)` and true classes `(n,)`."""
@@ -144,8 +143,7 @@ def remember_points(
     where = [at for _, points in pairs for at in np.round(points.coordinates, DIGITS).tolist()]
     found: list[dict[str, Any]] = [
         {
-            "name": printable(stack.name),
-            "shape": stack.shape,
+            **ImageKey.of(stack)._asdict(),
             **{key: [] for key in ("trained", "held_out", "parts", "truth", "probabilities")},
         }
         for stack, _ in pairs
@@ -165,7 +163,10 @@ def remember_points(
     if before is None:
         return KnownPoints(images=images)
     earlier = before.points or KnownPoints(complete=False)
-    learned = [ImagePoints(name=i.name, shape=i.shape, trained=i.trained) for i in earlier.images]
+    learned = [
+        ImagePoints(name=i.name, shape=i.shape, pixels=i.pixels, trained=i.trained)
+        for i in earlier.images
+    ]
     return KnownPoints(images=[*images, *learned], complete=earlier.complete)
 
 

@@ -6,11 +6,16 @@ wrong prediction back to its point.
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, model_validator
+
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.run_identity import diagonal_samples
+from napari_lungcls.utils.printable import printable
 
 Part = Literal["validation", "test"]
 
@@ -19,6 +24,22 @@ DIGITS = 3
 
 SAME_PLACE = 0.01
 """Pixels within which two points are the same; rounding moves a point by less."""
+
+
+class ImageKey(NamedTuple):
+    """What tells an image from others: its name, its shape, and a hash of some of its pixels."""
+
+    name: str
+    shape: tuple[int, ...]
+    pixels: str = ""
+
+    @classmethod
+    def of(cls, stack: ImageStack) -> ImageKey:
+        """Describe an image; a few places of it are read."""
+        samples = diagonal_samples(stack)
+        known = "" if None in samples else "".join(map(str, samples))
+        pixels = hashlib.sha256(known.encode()).hexdigest()[:32] if known else ""
+        return cls(printable(stack.name), stack.shape, pixels)
 
 
 class ImagePoints(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False):
@@ -30,6 +51,8 @@ class ImagePoints(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False):
         Of the image, without folders.
     shape
         Its pixels along each axis, `(…, y, x)`.
+    pixels
+        Hash of some of its pixels; empty where they could not be read.
     trained
         `(n, ndim)` points that the network learned from, in pixels.
     held_out
@@ -45,6 +68,7 @@ class ImagePoints(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False):
 
     name: str
     shape: tuple[int, ...]
+    pixels: str = ""
     trained: list[tuple[float, ...]] = []
     held_out: list[tuple[float, ...]] = []
     parts: list[Part] = []
@@ -61,6 +85,11 @@ class ImagePoints(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False):
         if len(set(map(len, self.probabilities))) > 1:
             raise ValueError("points have different numbers of probabilities")
         return self
+
+    def is_of(self, image: ImageKey) -> bool:
+        """Tell whether these are points of an image, which may have been renamed."""
+        alike = self.name == image.name or (bool(self.pixels) and self.pixels == image.pixels)
+        return self.shape == image.shape and alike
 
 
 class KnownPoints(BaseModel, frozen=True, extra="ignore"):
@@ -86,31 +115,15 @@ class KnownPoints(BaseModel, frozen=True, extra="ignore"):
             for image in self.images
         )
 
-    def trained_at(self, shape: tuple[int, ...], where: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which of some points of an image the network learned from, `(n,)`.
-
-        Parameters
-        ----------
-        shape
-            Of the image. Files and layers get renamed, so points at the same coordinates of any
-            image of this shape count.
-        where
-            `(n, ndim)` points in pixels.
-        """
-        places = [image.trained for image in self.images if image.shape == shape]
-        return match_places(np.array([at for each in places for at in each]), where) >= 0
+    def trained_at(self, image: ImageKey, where: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which of the points `(n, ndim)` of an image the network learned from, `(n,)`."""
+        known = [at for each in self.images if each.is_of(image) for at in each.trained]
+        return match_places(np.array(known), where) >= 0
 
     def held_out_at(
-        self, name: str, shape: tuple[int, ...], where: NDArray[np.float64]
+        self, image: ImageKey, where: NDArray[np.float64]
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Find points of an image among those that were held out.
-
-        Parameters
-        ----------
-        name
-            Of the image; where several of its shape have such points, that of the name counts.
-        shape, where
-            As for `trained_at`.
+        """Find the points `(n, ndim)` of an image among those that were held out.
 
         Returns
         -------
@@ -118,17 +131,11 @@ class KnownPoints(BaseModel, frozen=True, extra="ignore"):
             Which of the points.
         probabilities : ndarray, (m, k), float32
         """
-        alike = sorted(
-            (image for image in self.images if image.shape == shape and image.held_out),
-            key=lambda image: image.name != name,
-        )
-        found: dict[int, tuple[float, ...]] = {}
-        for image in alike:
-            matched = match_places(np.array(image.held_out), where)
-            for row in np.flatnonzero(matched >= 0).tolist():
-                found.setdefault(row, image.probabilities[matched[row]])
-        rows = np.array(sorted(found), np.intp)
-        return rows, np.array([found[row] for row in rows.tolist()], np.float32)
+        alike = [each for each in self.images if each.is_of(image)]
+        shares = [values for each in alike for values in each.probabilities]
+        matched = match_places(np.array([at for each in alike for at in each.held_out]), where)
+        rows = np.flatnonzero(matched >= 0)
+        return rows, np.array([shares[row] for row in matched[rows].tolist()], np.float32)
 
 
 def match_places(known: NDArray[np.float64], where: NDArray[np.float64]) -> NDArray[np.intp]:
