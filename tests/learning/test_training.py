@@ -166,7 +166,7 @@ def test_validation_answers_are_those_of_regions_painted_for_themselves(trained:
     alone = ImageStack(np.ascontiguousarray(pixels))
     for here, probabilities in predictions_at(Predictor(engine, result.document), alone, places):
         found[here] = probabilities
-    differences = abs(found - result.answers.probabilities).max(1)
+    differences = abs(found - result.predictions.probabilities).max(1)
     # Cells lie on other pixels where a tile begins elsewhere than the region.
     assert np.median(differences) < 0.01
     assert differences.max() < 0.05

@@ -27,6 +27,9 @@ TOGETHER = 128
 LEVEL = 0.05
 """Probability by chance below which a difference is called one."""
 
+FEW = 20
+"""Points at which one model alone is right that are called few."""
+
 
 class Classifier(Protocol):
     """What is compared, as `Model` is."""
@@ -127,7 +130,9 @@ class ModelComparison(BaseModel, frozen=True, extra="forbid"):
         if self.p < LEVEL:
             better = self.b if self.only_b > self.only_a else self.a
             return f"{said}: {better} is better at such points (p = {self.p:.2g}, exact McNemar)."
-        return f"{said}: too few to tell them apart (p = {self.p:.2g}, exact McNemar)."
+        few = self.only_a + self.only_b < FEW
+        means = "too few to tell them apart" if few else "that may well be chance"
+        return f"{said}: {means} (p = {self.p:.2g}, exact McNemar)."
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SLOTS: dict[Step, list[tuple[str, str]]] = {
     Step.LABEL: [],
-    Step.TRAIN: [],
+    Step.TRAIN: [("Compare two models", "napari_lungcls.gui.compare:ComparePanel")],
     Step.PAINT: [],
     Step.MEASURE: [],
 }

@@ -10,7 +10,7 @@ from napari_lungcls.evaluation.compare import ComparedPoints, comparing
 from napari_lungcls.gui.compare.region import region_around
 from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.layers import KEY, map_place
-from napari_lungcls.gui.maps import add_layers, map_layers, quieten
+from napari_lungcls.gui.maps import map_layers, quieten
 from napari_lungcls.gui.notices import tell_end
 from napari_lungcls.gui.paint.extent import Extent, make_plan, position_in_view, region_in_view
 from napari_lungcls.gui.session import BackgroundRun, NamedModel
@@ -159,10 +159,16 @@ class ComparisonRun(BackgroundRun):
             "metadata": {KEY: {"kind": "difference"}},
             **map_place(image, found.a.header),
         }
-        self.layers = tuple(add_layers(viewer, [*made, (found.differ, options, "labels")]))
+        self.layers = tuple(
+            Layer.create(*data) for data in (*made, (found.differ, options, "labels"))
+        )
+        # Right above the image, so that points stay in sight.
+        first = viewer.layers.index(image) + 1 if image is not None else len(viewer.layers)
+        for number, layer in enumerate(self.layers):
+            layer.visible = number == len(self.layers) - 1
+            viewer.layers.insert(first + number, layer)
         if active in viewer.layers:
             viewer.layers.selection.active = active
-        self.show(2)
 
 
 def difference_words(found: MapComparison) -> str:
