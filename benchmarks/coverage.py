@@ -38,9 +38,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_lungcls.stereology.audited_clusters import AuditedClusters
-from napari_lungcls.stereology.corrections import difference, manual, raw, tuned
+from napari_lungcls.stereology.corrections import difference, manual, poststratified, raw, tuned
 from napari_lungcls.stereology.estimate import StereologyEstimate
-from napari_lungcls.stereology.poststratified import poststratified
 from napari_lungcls.stereology.ratios import ratio
 from napari_lungcls.synthetic import LungParameters, make_section
 

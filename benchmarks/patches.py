@@ -152,7 +152,7 @@ def _read(args: argparse.Namespace) -> dict[str, float]:
     import napari_lungcls as lc
     from napari_lungcls.learning.augmentation import crop_edge
     from napari_lungcls.learning.examples import Side
-    from napari_lungcls.learning.sampler import draw_epoch
+    from napari_lungcls.learning.trainer import draw_epoch
     from napari_lungcls.patch_datasets.dataset import PatchSet
     from napari_lungcls.patch_datasets.settings import for_patches
 

@@ -21,7 +21,7 @@ import torch
 
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MapGrid
-from napari_lungcls.inference.record import Record, record_file
+from napari_lungcls.inference.resume import Record, record_file
 from napari_lungcls.model import Model, load
 
 torch.set_num_threads(1)

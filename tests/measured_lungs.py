@@ -14,7 +14,7 @@ from napari_lungcls.annotation.columns import CROSSINGS_COLUMN, IMAGE_COLUMN
 from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.stereology.design import SampledImage, make_grid
-from napari_lungcls.stereology.segments import segments
+from napari_lungcls.stereology.lines import segments
 from napari_lungcls.synthetic import LungParameters, make_section
 
 EDGE = 400

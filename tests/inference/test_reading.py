@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference.cells import parse_document
 from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.painted import read_map
+from napari_lungcls.inference.store_cells import parse_document
 
 
 def test_no_such_map(tmp_path):

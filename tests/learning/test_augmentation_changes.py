@@ -13,15 +13,17 @@ from skimage.color import hed2rgb
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.augmentation import augmented, check_changes, crop_edge, random_pose
-from napari_lungcls.learning.augmentation_colour import (
+from napari_lungcls.learning.augmentation_changes import (
     Light,
     StainChange,
+    blurred,
+    noisy,
+    per_zoom,
     random_light,
     random_stain,
     recolour,
     restain,
 )
-from napari_lungcls.learning.augmentation_optics import blurred, noisy, per_zoom
 from napari_lungcls.learning.examples import Crops
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.spec import Normalisation

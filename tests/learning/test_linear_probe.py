@@ -23,9 +23,8 @@ from napari_lungcls.learning.point_index import place_points
 from napari_lungcls.learning.preview import preview_settings
 from napari_lungcls.learning.progress import Clock
 from napari_lungcls.learning.run import run_training
-from napari_lungcls.learning.sampler import class_weights
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.trainer import TrainingPart, logits_of
+from napari_lungcls.learning.trainer import TrainingPart, class_weights, logits_of
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.pretrained import IMAGENET
 from napari_lungcls.network.tiles import Tiles

@@ -25,10 +25,9 @@ from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.point_index import place_points
 from napari_lungcls.learning.run import Trained, TrainingProgress, run_training
-from napari_lungcls.learning.sampler import class_weights, draw_epoch
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import make_splits
-from napari_lungcls.learning.trainer import logits_of
+from napari_lungcls.learning.trainer import class_weights, draw_epoch, logits_of
 from napari_lungcls.network.engines import create_engine
 from napari_lungcls.network.engines.torch.engine import TorchEngine
 from napari_lungcls.network.model_file import write_model

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 import napari_lungcls as lc
 from napari_lungcls.learning.checkpoint import Checkpoint
 from napari_lungcls.learning.examples import Side
-from napari_lungcls.learning.sampler import MIXED_RUNS, draw_epoch
+from napari_lungcls.learning.trainer import MIXED_RUNS, draw_epoch
 from napari_lungcls.network.spec import NetworkSpec, Normalisation
 from napari_lungcls.patch_datasets.arrays import ArrayPixels
 from napari_lungcls.patch_datasets.dataset import Part, PatchData, PatchSet, Role
@@ -132,7 +132,7 @@ def test_training_reads_a_file_larger_than_what_it_may_hold(tmp_path: Path) -> N
 import numpy as np
 import napari_lungcls as lc
 from napari_lungcls.learning.checkpoint import Checkpoint
-from napari_lungcls.learning.sampler import draw_epoch
+from napari_lungcls.learning.trainer import draw_epoch
 from napari_lungcls.learning.examples import Side
 from napari_lungcls.patch_datasets.dataset import PatchSet
 from napari_lungcls.utils.memory import peak_memory_mb

@@ -16,11 +16,9 @@ from napari_lungcls.stereology.corrections import (
     corrected_totals,
     difference,
     manual,
+    poststratified,
     raw,
     tuned,
-)
-from napari_lungcls.stereology.poststratified import (
-    poststratified,
 )
 from napari_lungcls.stereology.proportions import proportion
 

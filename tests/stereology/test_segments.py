@@ -9,7 +9,7 @@ from scipy.stats import kstest
 from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError
 from napari_lungcls.stereology.design import SampledImage, make_grid
-from napari_lungcls.stereology.segments import crossings, segments
+from napari_lungcls.stereology.lines import crossings, segments
 
 
 def test_lines_have_their_length_their_middle_and_any_direction():

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.pixel_size import micrometres
-from napari_lungcls.inference.cells import class_map_axes
 from napari_lungcls.inference.map_data import Block, MapData, MapHeader, blocks
 from napari_lungcls.inference.store_base import Begin
+from napari_lungcls.inference.store_cells import class_map_axes
 from napari_lungcls.utils.atomic_write import atomic_write, writing
 
 SUFFIX = ".geojson"

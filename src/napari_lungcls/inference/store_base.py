@@ -11,12 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.inference import record
-from napari_lungcls.inference.cells import class_axis, class_map_axes
 from napari_lungcls.inference.map_data import BLOCK, Block, MapData, MapHeader, blocks
-from napari_lungcls.inference.record import Order, Record, hidden_folder, record_file
-from napari_lungcls.inference.resume import UnfinishedPainting, check_same, find_unfinished
-from napari_lungcls.inference.store_cells import CellArrays
+from napari_lungcls.inference.resume import (
+    Order,
+    Record,
+    UnfinishedPainting,
+    check_same,
+    find_unfinished,
+    hidden_folder,
+    pack,
+    record_file,
+)
+from napari_lungcls.inference.store_cells import CellArrays, class_axis, class_map_axes
 from napari_lungcls.utils.atomic_write import check_writable, remove_store, writing
 from napari_lungcls.utils.locks import Claim, Claimed
 
@@ -240,7 +246,7 @@ class BlockStore(ABC):
         left = None
         if self._record is not None:
             self._record.close()
-            left = record.pack(self._record)
+            left = pack(self._record)
         with writing(self.target):
             self._publish(left, tick)
         self._close(keep=False)

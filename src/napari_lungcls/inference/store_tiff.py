@@ -17,20 +17,19 @@ from numpy.typing import NDArray
 from napari_lungcls.images.axes import LazyView, Opened
 from napari_lungcls.images.damage import reading
 from napari_lungcls.images.pixel_size import micrometres
-from napari_lungcls.inference.cells import (
+from napari_lungcls.inference.map_data import MapData, MapHeader, blocks
+from napari_lungcls.inference.resume import Record, UnfinishedPainting, record_file
+from napari_lungcls.inference.store_base import BlockStore
+from napari_lungcls.inference.store_cells import (
     NAMESPACE,
     PROBABILITIES,
+    CellArrays,
     class_map_axes,
     document,
     parse_document,
     probability_axes,
     stored_map,
 )
-from napari_lungcls.inference.map_data import MapData, MapHeader, blocks
-from napari_lungcls.inference.record import Record, record_file
-from napari_lungcls.inference.resume import UnfinishedPainting
-from napari_lungcls.inference.store_base import BlockStore
-from napari_lungcls.inference.store_cells import CellArrays
 from napari_lungcls.utils.atomic_write import atomic_write
 from napari_lungcls.utils.printable import printable
 

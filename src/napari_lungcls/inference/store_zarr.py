@@ -19,21 +19,21 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.axes import LazyView
 from napari_lungcls.images.pixel_size import ngff_name
 from napari_lungcls.images.readers.zarr import child, open_node
-from napari_lungcls.inference.cells import (
+from napari_lungcls.inference.map_data import MapData, MapHeader, blocks
+from napari_lungcls.inference.resume import Record, UnfinishedPainting, record_file
+from napari_lungcls.inference.store_base import BlockStore
+from napari_lungcls.inference.store_cells import (
+    FIRST,
     NAMESPACE,
     PROBABILITIES,
     class_axis,
     class_map_axes,
+    create,
     document,
     parse_document,
     probability_axes,
     stored_map,
 )
-from napari_lungcls.inference.map_data import MapData, MapHeader, blocks
-from napari_lungcls.inference.record import Record, record_file
-from napari_lungcls.inference.resume import UnfinishedPainting
-from napari_lungcls.inference.store_base import BlockStore
-from napari_lungcls.inference.store_cells import FIRST, create
 from napari_lungcls.utils.atomic_write import remove_store
 from napari_lungcls.utils.printable import printable
 

@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import is_in_square, middle
-from napari_lungcls.learning.augmentation_bending import random_bend
-from napari_lungcls.learning.augmentation_colour import (
+from napari_lungcls.learning.augmentation_changes import (
+    blurred,
+    noisy,
+    per_zoom,
+    random_bend,
     random_light,
     random_stain,
     recolour,
     restain,
 )
-from napari_lungcls.learning.augmentation_optics import blurred, noisy, per_zoom
 from napari_lungcls.learning.examples import Crops
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Rows

@@ -15,10 +15,15 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.augmentation import places_in_tiles, posed, right_pose
 from napari_lungcls.learning.examples import Crops, Examples
 from napari_lungcls.learning.progress import Clock, EpochRecord, TrainingProgress
-from napari_lungcls.learning.sampler import class_weights
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Rows
-from napari_lungcls.learning.trainer import ASKED_PIXELS, Logits, TrainingPart, logits_of
+from napari_lungcls.learning.trainer import (
+    ASKED_PIXELS,
+    Logits,
+    TrainingPart,
+    class_weights,
+    logits_of,
+)
 from napari_lungcls.network.engines import Engine, State
 from napari_lungcls.network.parameters import STAGE_NAMES, stage_channels
 from napari_lungcls.network.spec import NetworkSpec

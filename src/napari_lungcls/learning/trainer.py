@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,6 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.learning.augmentation import augmented, crop_edge
 from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.progress import Clock, EpochRecord, Tally, TrainingProgress
-from napari_lungcls.learning.sampler import class_weights, draw_epoch
 from napari_lungcls.learning.schedule import BestEpoch, learning_rate
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Rows
@@ -25,6 +24,9 @@ Logits = NDArray[np.float32]
 
 ASKED_PIXELS = 2**19
 """Zoomed pixels of the tiles that are answered at once."""
+
+MIXED_RUNS = 64
+"""Runs of neighbouring rows whose examples are shuffled together."""
 
 
 @dataclass(frozen=True)
@@ -247,3 +249,86 @@ def _check_numbers(found: float | NDArray[np.float32], rate: float) -> None:
             f"the loss is no longer a number at a learning rate of {rate:.2g}; "
             "use a smaller learning rate"
         )
+
+
+def draw_epoch(
+    examples: Examples, rows: Rows, settings: TrainingSettings, rng: np.random.Generator
+) -> list[Rows]:
+    """Draw the examples around which the tiles of an epoch lie, step by step.
+
+    Parameters
+    ----------
+    examples
+        How many of them are read together.
+    rows
+        The examples that may be drawn.
+    settings
+        The batch size.
+    rng
+        Shuffles.
+
+    Returns
+    -------
+    list of ndarray
+        `settings.steps_per_epoch(len(rows))` arrays of `batch_size` rows.
+
+    Notes
+    -----
+    Examples that are read in runs are shuffled run by run: the runs of the whole set come in
+    random order, and the rows of `MIXED_RUNS` of them at a time are mixed. Nobody then has to
+    hold or jump around in the whole file.
+    """
+    steps, size = settings.steps_per_epoch(len(rows)), settings.batch_size
+    assert size is not None
+    if examples.run_length > 1:
+        return np.split(_mixed_runs(examples, rows, steps * size, rng), steps)
+    return np.split(np.concatenate([*_shuffles(rows, steps * size, rng)])[: steps * size], steps)
+
+
+def class_weights(
+    codes: NDArray[np.int64], settings: TrainingSettings, classes: int
+) -> NDArray[np.float32]:
+    """Weigh classes for the loss, `(classes,)`, as the tissue has them and not the points.
+
+    A class that is `p` of the tissue and `q` of the points weighs `p / q`
+    (King and Zeng 2001, doi 10.1093/oxfordjournals.pan.a004868).
+
+    Raises
+    ------
+    InputError
+        When the settings give frequencies for another number of classes.
+    """
+    if settings.prior == "points":
+        return np.ones(classes, np.float32)
+    wanted = np.full(classes, 1 / classes)
+    if isinstance(settings.prior, tuple):
+        if len(settings.prior) != classes:
+            raise InputError(
+                f"there are {classes} classes, and {len(settings.prior)} class frequencies were "
+                "given; give one for each, in the order of the classes"
+            )
+        wanted = np.asarray(settings.prior) / sum(settings.prior)
+    counts = np.bincount(codes, minlength=classes)
+    weights: NDArray[np.float32] = (wanted * len(codes) / np.maximum(counts, 1)).astype(np.float32)
+    return weights
+
+
+def _mixed_runs(examples: Examples, rows: Rows, count: int, rng: np.random.Generator) -> Rows:
+    """Draw rows so that those drawn near each other come from few runs."""
+    run = rows // examples.run_length
+    _, run = np.unique(run, return_inverse=True)
+    turn = rng.permutation(run.max() + 1)
+    # Runs in their turn, and the rows of each in random order.
+    ordered = rows[np.lexsort((rng.random(len(rows)), turn[run]))]
+    drawn = ordered[np.arange(count) * len(rows) // count]
+    _, first = np.unique(drawn // examples.run_length, return_index=True)
+    met = np.zeros(count, np.intp)
+    met[first] = 1
+    pool = (np.cumsum(met) - 1) // MIXED_RUNS
+    mixed: Rows = drawn[np.lexsort((rng.random(count), pool))]
+    return mixed
+
+
+def _shuffles(rows: Rows, count: int, rng: np.random.Generator) -> Iterator[Rows]:
+    for _ in range(-(-count // len(rows))):
+        yield rng.permutation(rows)

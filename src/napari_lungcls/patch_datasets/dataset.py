@@ -15,8 +15,8 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import middle, reflect, window_start
 from napari_lungcls.images.pyramid import BlockCache
 from napari_lungcls.learning.examples import Crops, Side
-from napari_lungcls.learning.sampler import MIXED_RUNS
 from napari_lungcls.learning.splits import Rows
+from napari_lungcls.learning.trainer import MIXED_RUNS
 from napari_lungcls.network.tiles import Tiles
 from napari_lungcls.utils.names import comparable, distinct, warn_of_case
 

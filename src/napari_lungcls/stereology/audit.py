@@ -26,7 +26,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.agreement import PairAgreement, pair_agreement
 from napari_lungcls.stereology.column_reading import whole_column
 from napari_lungcls.stereology.design_check import check_design
-from napari_lungcls.stereology.segments import segments
+from napari_lungcls.stereology.lines import segments
 from napari_lungcls.utils.names import comparable
 
 Kind = Literal["class", "crossings"]

@@ -16,8 +16,8 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.inference.map_data import MapData
 from napari_lungcls.stereology.design_check import CheckedDesign, check_design
+from napari_lungcls.stereology.lines import crossings
 from napari_lungcls.stereology.material import Material
-from napari_lungcls.stereology.segments import crossings
 from napari_lungcls.utils.names import comparable
 
 Floats = NDArray[np.float64]

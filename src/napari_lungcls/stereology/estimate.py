@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
 EstimationMethod = Literal["raw", "manual", "difference", "tuned", "poststratified"]
-IntervalMethod = Literal["t-cr2", "t", "jackknife-t", "korn-graubard", "mover", "none"]
+IntervalMethod = Literal["t-cr2", "t", "korn-graubard", "mover", "none"]
 Interval = tuple[float, float]
 
 
@@ -33,9 +33,9 @@ class StereologyEstimate(BaseModel):
         Both ends of the confidence interval, in `unit`.
     ci_method
         `t-cr2`: t with the CR2 standard error and Bell-McCaffrey degrees of freedom; `t`:
-        t with another standard error; `jackknife-t`: t with the delete-one jackknife;
-        `korn-graubard`: Clopper-Pearson on the effective number of points; `mover`: a
-        correction of few disagreements, each side by Korn-Graubard; `none`: no interval.
+        t with another standard error; `korn-graubard`: Clopper-Pearson on the effective number
+        of points; `mover`: a correction of few disagreements, each side by Korn-Graubard;
+        `none`: no interval.
     method
         How the map and the observer were combined.
     n_clusters

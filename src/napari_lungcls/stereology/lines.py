@@ -1,4 +1,4 @@
-"""What a map says along given test segments, to be compared with what an observer counts there."""
+"""Test lines: where they lie, what an observer counted on them, and what a map says there."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_lungcls.annotation import Points, columns
 from napari_lungcls.annotation.schemes import Phase
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.geometry import from_map_edge
+from napari_lungcls.images.geometry import from_map_edge, outer_edges
 from napari_lungcls.inference.map_data import MapData
+from napari_lungcls.stereology.column_reading import number_column, pair_column, whole_column
 from napari_lungcls.stereology.phase_map import (
     AIR,
     NONE,
@@ -202,3 +204,56 @@ def _points(points: ArrayLike, name: str) -> Floats:
     if found.ndim != 2 or found.shape[1] != 2 or not np.isfinite(found).all():
         raise InputError("should be (y, x) of points, all of them finite", setting=name)
     return found
+
+
+def segments(points: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the ends of the test lines of all points, repeats included.
+
+    A line belongs to the sample if its middle does (the associated point rule), so all of it
+    counts, also where it leaves the mask or the field. Only the edge of the image cuts it: what
+    is left is between the ends, and estimates divide by the length that is left.
+
+    Returns
+    -------
+    start, end : ndarray, (n, 2), float64
+        `(y, x)` in pixels of the plane.
+
+    Raises
+    ------
+    InputError
+        When the points have no test lines.
+    """
+    length = number_column(points, columns.LINE_LENGTH_COLUMN)
+    angle = np.deg2rad(number_column(points, columns.LINE_ANGLE_COLUMN))
+    shape = pair_column(points, columns.PLANE_SHAPE_COLUMN)
+    first, last = outer_edges(shape)
+    middle = points.coordinates[:, -2:]
+    along = np.stack([np.sin(angle), np.cos(angle)], axis=1)
+
+    def end(direction: NDArray[np.float64]) -> NDArray[np.float64]:
+        edge = np.where(direction > 0, last, first)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.where(direction == 0, np.inf, (edge - middle) / direction)
+        found: NDArray[np.float64] = (
+            middle + np.minimum(reach.min(axis=1), length / 2)[:, np.newaxis] * direction
+        )
+        return found
+
+    return end(-along), end(along)
+
+
+def crossings(points: Points) -> NDArray[np.float64]:
+    """Read how often each test line crosses a surface, `(n,)`; NaN where nobody counted yet.
+
+    Raises
+    ------
+    InputError
+        When the points have no such column, or a cell is no whole number from 0 on.
+    """
+    found = points.column(columns.CROSSINGS_COLUMN)
+    if found is None:
+        raise InputError(f"{points.source}: the points have no test lines; draw them with lines")
+    counted = np.array([bool(text.strip()) for text in found], np.bool_)
+    values = np.full(len(points), np.nan)
+    values[counted] = whole_column(points.select(counted), columns.CROSSINGS_COLUMN)
+    return values

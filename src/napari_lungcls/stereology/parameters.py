@@ -15,11 +15,11 @@ from napari_lungcls.stereology.corrections import (
     corrected_totals,
     difference,
     manual,
+    poststratified,
     tuned,
 )
 from napari_lungcls.stereology.estimate import EstimationMethod, StereologyEstimate
 from napari_lungcls.stereology.material import MeasuredPlane
-from napari_lungcls.stereology.poststratified import poststratified
 from napari_lungcls.stereology.raster_surface import direction_weights
 from napari_lungcls.stereology.ratios import ratio
 from napari_lungcls.stereology.surface import (

@@ -13,11 +13,10 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import map_cell
 from napari_lungcls.inference.map_data import MapData, blocks
-from napari_lungcls.stereology.lines import BLOCK, count_segments
+from napari_lungcls.stereology.lines import BLOCK, count_segments, crossings, segments
 from napari_lungcls.stereology.material import Material, TestLines
 from napari_lungcls.stereology.phase_map import BlockMask, PhaseMap
 from napari_lungcls.stereology.plane_counts import PlaneCounts
-from napari_lungcls.stereology.segments import crossings, segments
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]

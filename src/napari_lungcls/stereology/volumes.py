@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,6 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.stereology.cavalieri import Smoothness, cavalieri
 from napari_lungcls.stereology.estimate import EstimationMethod, StereologyEstimate, undefined
-from napari_lungcls.stereology.jackknife import propagated_ce
 from napari_lungcls.stereology.material import Material, MeasuredPlane, section_of, together
 from napari_lungcls.stereology.parameters import Parameters, symbol_of
 from napari_lungcls.stereology.section_info import SectionInfo
@@ -78,7 +78,8 @@ def _products(
             continue
         value = share.estimate * volume.estimate
         known = [each.ce for each in (share, volume) if each.ce is not None]
-        ce = propagated_ce(*known) if share.ce is not None else None
+        # Of a product of independent factors.
+        ce = math.hypot(*known) if share.ce is not None else None
         found[method] = undefined(method, share.n_clusters, unit).model_copy(
             update={"estimate": value, "ce": ce, "se": None if ce is None else ce * abs(value)}
         )
