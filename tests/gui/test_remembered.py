@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_lungcls.gui import remembered
 from napari_lungcls.gui.paint.choices import DEFAULT_STRIDE
-from napari_lungcls.gui.remembered import Choices, choices
+from napari_lungcls.gui.remembered import RememberedChoices, choices
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -24,22 +24,22 @@ JSON = st.recursive(
 def test_whatever_stands_in_the_file_it_can_be_read(tmp_path_factory, found):
     path = tmp_path_factory.mktemp("choices") / "choices.json"
     path.write_text(json.dumps(found), encoding="utf-8")
-    known = Choices(path)
+    known = RememberedChoices(path)
     assert isinstance(known.get("paint"), dict)
     known.put("paint", {"stride": 2})
-    assert Choices(path).get("paint") == {"stride": 2}
+    assert RememberedChoices(path).get("paint") == {"stride": 2}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"paint": 3}', "x" * (remembered.LARGEST + 1)])
 def test_a_damaged_file_is_none(tmp_path, text):
     path = tmp_path / "choices.json"
     path.write_text(text, encoding="utf-8")
-    assert Choices(path).get("paint") == {}
+    assert RememberedChoices(path).get("paint") == {}
 
 
 def test_where_nothing_can_be_written_choices_last_as_long_as_the_program(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    known = Choices(tmp_path / "file" / "choices.json")
+    known = RememberedChoices(tmp_path / "file" / "choices.json")
     known.put("paint", {"stride": 2})
     assert known.get("paint") == {"stride": 2}
 

@@ -23,7 +23,7 @@ LARGEST = 2**16
 """Bytes; a larger file is not ours."""
 
 
-class Choices:
+class RememberedChoices:
     """What was chosen in each form, in a file that is read once.
 
     When it cannot be written, the choices last as long as the program.
@@ -68,14 +68,14 @@ class Choices:
                 aside.write_text(json.dumps(self._forms, indent=1, sort_keys=True), "utf-8")
 
 
-_known: dict[Path, Choices] = {}
+_known: dict[Path, RememberedChoices] = {}
 
 
-def choices() -> Choices:
+def choices() -> RememberedChoices:
     """Give the user's choices: in the configuration folder, or in `$LUNGCLS_CHOICES`."""
     given = os.environ.get(FILE_VARIABLE)
     folder = Path(platformdirs.user_config_dir("napari-lungcls"))
     path = Path(given) if given else folder / "choices.json"
     if path not in _known:
-        _known[path] = Choices(path)
+        _known[path] = RememberedChoices(path)
     return _known[path]
