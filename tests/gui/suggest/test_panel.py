@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 
 import napari_lungcls as lc
 from driving import Hands
+from napari_lungcls.annotation.autosave import FOLDER_VARIABLE
 from napari_lungcls.gui.label.controller import labeller_of
 from napari_lungcls.gui.measure.stage import MARK
 from napari_lungcls.gui.session import session
@@ -40,7 +41,7 @@ asked: list[dict[str, Any]] = []
 def viewer(make_napari_viewer, monkeypatch, tmp_path):
     asked.clear()
     monkeypatch.setattr("napari_lungcls.active_learning.suggest.suggesting", looking)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     made = make_napari_viewer(show=True)
     made.window.resize(900, 700)
     yield made

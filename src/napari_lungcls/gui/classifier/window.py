@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_lungcls.gui.classifier.body import Body
 
 SLOTS: dict[Step, list[tuple[str, str]]] = {
-    Step.LABEL: [],
+    Step.LABEL: [("Suggest points", "napari_lungcls.gui.suggest:SuggestionPanel")],
     Step.TRAIN: [("Compare two models", "napari_lungcls.gui.compare:ComparePanel")],
     Step.PAINT: [],
     Step.MEASURE: [],

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import napari
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt
 from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import QComboBox, QProgressBar, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QComboBox, QProgressBar, QPushButton, QScrollArea, QSpinBox, QWidget
 
 from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
@@ -112,6 +112,22 @@ class SuggestionPanel(QWidget):
         # A field that was typed in before must not keep the keys.
         self.setFocus()
         self.queue.begin(points)
+        self._come_into_view()
+
+    def _resume(self) -> None:
+        self.queue.resume()
+        self._come_into_view()
+
+    def _come_into_view(self) -> None:
+        """Scroll what this panel is in, such as a step of a window, until it can be seen."""
+        above = self.parentWidget()
+        while above is not None and not isinstance(above, QScrollArea):
+            above = above.parentWidget()
+        if isinstance(above, QScrollArea):
+            # At once, although the layout would follow later.
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+            above.ensureWidgetVisible(self.bar)
+            above.ensureWidgetVisible(self.question)
 
     def _on_end(self) -> None:
         self._job = None
@@ -230,7 +246,7 @@ class SuggestionPanel(QWidget):
         self.skip_button.clicked.connect(self.queue.skip)
         self.back_button.clicked.connect(lambda: self._try(self.queue.back))
         self.stop_button.clicked.connect(self.queue.stop)
-        self.resume_button.clicked.connect(self.queue.resume)
+        self.resume_button.clicked.connect(self._resume)
         self.buttons.chosen.connect(self.label)
 
     def _lay_out(self) -> None:
