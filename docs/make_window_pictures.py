@@ -2,8 +2,8 @@
 
 Run `python docs/make_window_pictures.py` where a display is, or
 `xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_window_pictures.py`. It runs the
-demonstration of `lungcls demo --gui` and takes each step in the dark and the light theme. With
-names of pictures, such as `measure audit`, it takes these alone.
+demonstration of `lungcls demo --gui` in the window *Lung classifier* and takes each step in the
+dark and the light theme. With names of pictures, such as `measure audit`, it takes these alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from driving import Hands
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui.demo import Demonstration
-from napari_lungcls.gui.docks import open_dock
+from napari_lungcls.gui.docks import CLASSIFIER, open_dock
 from napari_lungcls.gui.workers import cancel_all
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -146,6 +146,9 @@ def main(folder: Path) -> None:
     """Go through the demonstration and take each step."""
     viewer = napari.Viewer(title="napari")
     viewer.window.resize(*SIZE)
+    # While it is open, the demonstration works in its steps.
+    open_dock(viewer, CLASSIFIER)
+    take(viewer, "start")
     shown = Demonstration(viewer)
     until(lambda: hasattr(shown, "train"))
     show(viewer, "Label points")

@@ -201,7 +201,7 @@ def go(hands: Hands, folder: Path) -> None:
     viewer, pulse = hands.viewer, Pulse()
     hands.menu("Plugins", PLUGIN, "Lung classifier")
     hands.click("try_sample")
-    hands.until(lambda: STACK in viewer.layers, 60, "the sample")
+    hands.until(lambda: STACK in viewer.layers, 120, "the sample")
     image = layer(viewer, STACK)
     hands.until(lambda: "Press A" in hands.find("next_step").text(), 30, "the first hint")
     points = label(hands, image, layer(viewer, f"{STACK}, truth"))

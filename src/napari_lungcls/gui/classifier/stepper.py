@@ -17,11 +17,9 @@ from napari_lungcls.gui.parts import column
 
 TICK = "✓"
 _SHAPE = "QPushButton { padding: 5px 2px; border-radius: 3px; font-size: 12px; } "
-_STYLES = {
-    "usable": _SHAPE,
-    # Grey that can be read on the buttons of both themes.
-    "waiting": _SHAPE + "QPushButton:!checked { color: #8a8f98; }",
-}
+WAITING = {"dark": "#a6acb6", "light": "#55595f"}
+"""Colours of steps that wait for something, readable on the buttons of each theme."""
+
 LINKS = {"dark": "#7db8ff", "light": "#1a56b0"}
 """Colours of words that can be clicked; Qt's own blue is unreadable on dark."""
 
@@ -31,8 +29,9 @@ class Stepper(QWidget):
 
     chosen = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._theme, self._states = theme, dict.fromkeys(ORDER, StepState())
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(3)
@@ -47,21 +46,29 @@ class Stepper(QWidget):
             made.clicked.connect(lambda _=False, step=step: self.chosen.emit(step))
             group.addButton(made)
             row.addWidget(made, 1)
-        self.show_states(dict.fromkeys(ORDER, StepState()))
+        self.show_states(self._states)
 
     def show_step(self, step: Step) -> None:
         """Mark the step that is shown."""
         self.buttons[step].setChecked(True)
 
+    def use_theme(self, theme: str) -> None:
+        """Take the colours of a theme."""
+        self._theme = theme
+        self.show_states(self._states)
+
     def show_states(self, states: Mapping[Step, StepState]) -> None:
         """Show which steps are done, at work, or wait for something."""
+        self._states = dict(states)
+        dim = WAITING.get(self._theme, WAITING["dark"])
+        waiting = f"{_SHAPE} QPushButton:!checked {{ color: {dim}; }}"
         for number, (step, made) in enumerate(self.buttons.items(), 1):
             found = states[step]
             mark = "…" if found.running else TICK if found.done else str(number)
             made.setText(f"{mark} {step.value}")
             made.setToolTip(found.missing or _tip(step, found))
             made.setAccessibleName(f"Step {number}, {step.value}: {_tip(step, found)}")
-            style = _STYLES["usable" if found.usable else "waiting"]
+            style = _SHAPE if found.usable else waiting
             if made.styleSheet() != style:
                 made.setStyleSheet(style)
 

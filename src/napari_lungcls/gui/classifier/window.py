@@ -67,7 +67,7 @@ class LungClassifier(QWidget):
         viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._viewer, self.step = viewer, Step.LABEL
         self.body: Body | None = None
-        self.stepper, self.line = Stepper(), AdviceLine(viewer.theme)
+        self.stepper, self.line = Stepper(viewer.theme), AdviceLine(viewer.theme)
         self.empty, self.stack = EmptyPage(viewer), QStackedWidget()
         self.blank = QWidget()
         self._imported = False
@@ -168,6 +168,7 @@ class LungClassifier(QWidget):
         self._soon.start()
 
     def _use_theme(self, event: Any) -> None:
+        self.stepper.use_theme(event.value)
         self.line.use_theme(event.value)
 
     def _lay_out(self) -> None:
