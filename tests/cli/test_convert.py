@@ -29,7 +29,7 @@ def test_what_is_missing_is_asked_for_by_option(run_cli, tmp_path):
     assert "use cell-counter, cellfinder or asap" in found.err
     found = run_cli("convert", table, out, "--format", "cell-counter")
     assert found.code == 0
-    assert "1 points were rounded" in found.err
+    assert "1 point was rounded" in found.err
     assert "use --image" in found.err
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 30, 30), np.uint8), metadata={"axes": "ZYX"})
     words = ("--format", "cell-counter", "--image", tmp_path / "a.tif", "--overwrite")

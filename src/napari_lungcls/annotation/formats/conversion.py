@@ -129,7 +129,8 @@ def _positions(points: Points, form: PointsFormat, lost: list[str]) -> list[tupl
     if form.whole:
         rounded = nearest(where)
         if count := int((rounded != where).any(axis=1).sum()):
-            lost.append(f"fractions of pixels ({count} points were rounded)")
+            rounded_points = "1 point was" if count == 1 else f"{count} points were"
+            lost.append(f"fractions of pixels ({rounded_points} rounded)")
         where = rounded
     elif form.name == "imagej" and not imagej.in_single_precision(where):
         lost.append("digits beyond single precision")
