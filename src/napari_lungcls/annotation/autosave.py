@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -125,6 +126,7 @@ class Autosave:
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}{SUFFIX}"
         self.path = (where or folder()) / name
         self._claim: Claim | None = None
+        self._places = _Places()
 
     def write(self, header: AutosaveHeader, points: Points) -> None:
         """Replace the file; the points are on the disk when this returns.
@@ -147,10 +149,10 @@ class Autosave:
             "version": 1,
             "header": header.model_dump(mode="json"),
             "ndim": points.ndim,
-            "coordinates": points.coordinates.tolist(),
             "columns": {name: list(cells) for name, cells in columns.items() if cells is not None},
         }
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+        text = f'{text[:-1]}, "coordinates": {self._places.text(points.coordinates)}}}'
         aside = _beside(self.path, _NEW)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,6 +181,25 @@ class Autosave:
             _beside(self.path, _NEW).unlink(missing_ok=True)
             self._claim.release()
             self._claim = None
+
+
+class _Places:
+    """Positions as JSON; most changes add a point or leave all where they are."""
+
+    def __init__(self) -> None:
+        self._written, self._text = np.empty((0, 0)), "[]"
+
+    def text(self, coordinates: NDArray[np.float64]) -> str:
+        """Give the text of `(n, ndim)` positions, made anew only for those after the known ones."""
+        old = len(self._written)
+        known = 0 < old <= len(coordinates) and np.array_equal(coordinates[:old], self._written)
+        rest = json.dumps(coordinates[old if known else 0 :].tolist(), allow_nan=False)
+        if not known:
+            self._text = rest
+        elif len(coordinates) > old:
+            self._text = f"{self._text[:-1]}, {rest[1:]}"
+        self._written = coordinates
+        return self._text
 
 
 @dataclass(frozen=True)
