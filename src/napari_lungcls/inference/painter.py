@@ -158,6 +158,21 @@ class Painter:
                 terms[i] += [Term(each) for each in sums[i : i + 1]]
         return [self.painting.logits(each, self.temperature) for each in terms]
 
+    def terms(
+        self, plane: Plane, y: NDArray[np.float64], x: NDArray[np.float64], margin: int
+    ) -> dict[tuple[int, int], Term]:
+        """Give what each zoom and stage contributes at a grid of positions; see `lattices`."""
+        self._turn_to(plane)
+        span, found = (_extent([y]), _extent([x])), {}
+        averaged = self.spec.tile if self.spec.pooling == "mean" else None
+        stages = {stride: stage for stage, stride in STAGE_STRIDES.items()}
+        for zoom, effective in zip(self.spec.zooms, self.zooms, strict=True):
+            area = self._area(plane, span, effective, margin=margin)
+            at = to_zoomed(y, effective), to_zoomed(x, effective)
+            for cells in self._region(plane, zoom, effective, area, None)[0]:
+                found[zoom, stages[cells.stride]] = cells.term(*at, averaged)
+        return found
+
     def block(
         self, grid: MapGrid, block: Block, *, probabilities: bool = True, alone: bool = False
     ) -> Answers:

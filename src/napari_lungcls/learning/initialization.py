@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from napari_lungcls.annotation.schemes import ClassScheme
@@ -251,7 +252,11 @@ def normalisation_of(
     Pretrained weights expect intensities from 0 to 1. What 0 and 1 are is known for uint8;
     for other types it is the range of the training points, without the outermost thousandth.
     """
-    values = examples.sample(train, SAMPLE_PIXELS)
+    return normalisation_from(examples.sample(train, SAMPLE_PIXELS), dtype, imagenet=imagenet)
+
+
+def normalisation_from(values: NDArray[np.float32], dtype: str, *, imagenet: bool) -> Normalisation:
+    """Do as `normalisation_of` from pixels `(n, 3)`, which are overwritten."""
     if imagenet:
         low, high = (0.0, 255.0) if dtype == "uint8" else np.percentile(values, (0.1, 99.9))
         span = float(high - low) or 1.0

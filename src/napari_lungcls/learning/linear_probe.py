@@ -112,8 +112,8 @@ def fit_linear_probe(
     start, truth = engine.state(), examples.codes[part.validation.rows]
     best: tuple[float, State, Logits | None, float, float] | None = None
     for strength in STRENGTHS if len(truth) else (USUAL_STRENGTH,):
-        linear, loss, accuracy = _regression(features, codes, weights, strength, may_read)
-        heads = _as_heads(*linear, features, start, engine.spec)
+        linear, loss, accuracy = regression(features, codes, weights, strength, may_read)
+        heads = as_heads(*linear, features, start, engine.spec)
         engine.load(heads, partial=True)
         logits = logits_of(engine, examples, part.validation) if len(truth) else None
         judged = loss if logits is None else _loss(logits, truth)
@@ -158,14 +158,28 @@ Linear = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Weights `(classes, features)` and bias `(classes,)`."""
 
 
-def _regression(
+def regression(
     features: NDArray[np.float32],
     codes: NDArray[np.int64],
     weights: NDArray[np.float32],
     strength: float,
     may_read: NDArray[np.bool_],
 ) -> tuple[Linear, float, float]:
-    """Fit a linear map; return it with the training loss and accuracy."""
+    """Fit a linear map; return it with the training loss and accuracy.
+
+    Parameters
+    ----------
+    features
+        `(n, features)`; they are standardised here, and the map is one of them as they are.
+    codes
+        `(n,)` classes, each of which occurs.
+    weights
+        `(n,)` of the points in the loss.
+    strength
+        Inverse strength of the regularisation, `C` of scikit-learn.
+    may_read
+        `(features,)` which of them the map may use.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -186,7 +200,7 @@ def _regression(
     return (slopes / spread, bias - (slopes / spread) @ mean), loss, accuracy
 
 
-def _as_heads(
+def as_heads(
     slopes: NDArray[np.float64],
     bias: NDArray[np.float64],
     features: NDArray[np.float32],
@@ -195,6 +209,19 @@ def _as_heads(
 ) -> State:
     """Write a linear map as the heads of a network.
 
+    Parameters
+    ----------
+    slopes, bias
+        `(classes, features)` in the order of `spec.reads`, and `(classes,)`.
+    features
+        `(n, features)` to which it was fitted.
+    start
+        First parameters of the heads, for a hidden layer.
+    spec
+        The network.
+
+    Notes
+    -----
     With a hidden layer each class takes two units; what is left of the layer keeps its first
     parameters and has no say until training gives it one.
     """

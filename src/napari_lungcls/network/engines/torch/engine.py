@@ -194,6 +194,35 @@ class TorchEngine:
     def head_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
         """Project every cell of a tile: stage to `(summed, rows, columns)`, without bias."""
         check_tile(self._spec, tile, zoom)
+        cells, heads = self._folded_cells(tile)
+        with torch.inference_mode():
+            return {
+                stage: _numpy(F.conv2d(cells[stage], self._tensor(weight)[..., None, None])[0])
+                for (at, stage), weight in heads.weights.items()
+                if at == zoom
+            }
+
+    def feature_maps(self, tile: NDArray[Any], zoom: int) -> dict[int, NDArray[np.float32]]:
+        """Compute what the heads read of every cell: stage to `(rows, columns, channels)`.
+
+        Parameters
+        ----------
+        tile
+            `(y, x, 3)` zoomed pixels; cell `i` of a stage with stride `s` is centred on the
+            tile's pixel `s·i`, and zeros lie past its edges.
+        zoom
+            One of the network's; detail is there at the finest only.
+        """
+        check_tile(self._spec, tile, zoom)
+        cells, heads = self._folded_cells(tile)
+        return {
+            stage: _numpy(cells[stage][0].permute(1, 2, 0))
+            for at, stage in heads.weights
+            if at == zoom
+        }
+
+    def _folded_cells(self, tile: NDArray[Any]) -> tuple[dict[int, Tensor], Heads]:
+        """Compute all cells of a tile with the network made for painting; and give its heads."""
         if self._painter is None:
             detail = self._network.detail
             self._painter = (
@@ -207,11 +236,7 @@ class TorchEngine:
             cells = backbone(image)
             if detail is not None:
                 cells[DETAIL] = detail(image)
-            return {
-                stage: _numpy(F.conv2d(cells[stage], self._tensor(weight)[..., None, None])[0])
-                for (at, stage), weight in heads.weights.items()
-                if at == zoom
-            }
+        return cells, heads
 
     def painting(self, precision: Precision = "fp32") -> Painting:
         """Return the network as it is now, made for painting."""
