@@ -26,6 +26,7 @@ from napari_lungcls.cli import (
     paint,
     patches,
     suggest,
+    serve,
     train,
     tune,
 )
@@ -90,6 +91,7 @@ app.command("paint")(paint.paint)
 app.command("measure")(measure.measure)
 app.command("convert")(convert.convert)
 app.add_typer(patches.app, name="patches")
+app.command("serve")(serve.serve)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.stack import ImageStack, check_inside, plane_indices
 from napari_lungcls.inference.grid import MapGrid
 from napari_lungcls.inference.painter import Painter
-from napari_lungcls.network.compatibility import check_image
+from napari_lungcls.network.compatibility import check_image, fitting_zooms
 from napari_lungcls.network.decision import predicted_class
+from napari_lungcls.network.engines import Painting
 from napari_lungcls.network.predictor import Predictor
 
 
@@ -97,12 +99,96 @@ def predictions_at(
     with painter:
         for rows in _squares(planes, coordinates[:, -2:]):
             logits = _logits(painter, stack, planes[rows[0]], coordinates[rows, -2:])
-            if (blind := np.flatnonzero(~np.isfinite(logits).all(axis=1))).size:
-                raise InputError(
-                    f"{points}: point {rows[blind[0]] + 1} sees NaN or infinite values of "
-                    f"{stack.source}; fill them, or remove the point"
-                )
-            yield rows, softmax(logits, axis=1)
+            yield rows, _probabilities(logits, rows, stack, points)
+
+
+def _probabilities(
+    logits: NDArray[np.float32], rows: NDArray[np.intp], stack: ImageStack, points: str
+) -> NDArray[np.float32]:
+    if (blind := np.flatnonzero(~np.isfinite(logits).all(axis=1))).size:
+        raise InputError(
+            f"{points}: point {rows[blind[0]] + 1} sees NaN or infinite values of "
+            f"{stack.source}; fill them, or remove the point"
+        )
+    found: NDArray[np.float32] = softmax(logits, axis=1)
+    return found
+
+
+def _nobody() -> bool:
+    return False
+
+
+@dataclass(frozen=True, eq=False)
+class PointBatch:
+    """Points of one image, of several that are predicted together.
+
+    Attributes
+    ----------
+    stack
+        The image.
+    coordinates
+        `(n, ndim)` positions `(…, y, x)` in pixels.
+    cancelled
+        Asked before every square of points.
+    """
+
+    stack: ImageStack
+    coordinates: NDArray[np.float64]
+    cancelled: Callable[[], bool] = _nobody
+
+
+def predict_together(
+    predictor: Predictor, painting: Painting, batches: Sequence[PointBatch]
+) -> list[NDArray[np.float32] | InputError | None]:
+    """Predict points of several images at once: on a CPU their squares are shared out to cores.
+
+    Parameters
+    ----------
+    predictor
+        The network and what its model file says about it.
+    painting
+        Its network, made for painting.
+    batches
+        The points.
+
+    Returns
+    -------
+    list
+        For each batch the probabilities `(n, classes)` as `predictions_at` gives them, the error
+        that it would raise, or None if it was cancelled. Differences of the image from those that
+        the model was trained on are no warnings here; `remarks` names them.
+    """
+    found: list[NDArray[np.float32] | InputError | None] = []
+    tasks: list[tuple[int, tuple[float, ...], NDArray[np.int64], NDArray[np.intp]]] = []
+    for i, batch in enumerate(batches):
+        where = batch.coordinates
+        try:
+            check_inside(batch.stack, where)
+            zooms = fitting_zooms(batch.stack, predictor.document)
+        except InputError as error:
+            found.append(error)
+            continue
+        found.append(np.empty((len(where), predictor.engine.spec.classes), np.float32))
+        planes = plane_indices(batch.stack, where)
+        tasks += [(i, zooms, planes[r[0]], r) for r in _squares(planes, where[:, -2:])]
+
+    def predict(task: tuple[int, tuple[float, ...], NDArray[np.int64], NDArray[np.intp]]) -> None:
+        i, zooms, plane, rows = task
+        batch, own = batches[i], found[i]
+        if not isinstance(own, np.ndarray):
+            return
+        if batch.cancelled():
+            found[i] = None
+            return
+        try:
+            with Painter.of(predictor, zooms, painting) as painter:
+                logits = _logits(painter, batch.stack, plane, batch.coordinates[rows, -2:])
+            own[rows] = _probabilities(logits, rows, batch.stack, "the points")
+        except InputError as error:
+            found[i] = error
+
+    painting.each(predict, tasks)
+    return found
 
 
 def painted_at_points(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_lungcls.images.geometry import STAGE_STRIDES
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.network.engines.interpolation import Floats, Taps, Weights, part_of
-from napari_lungcls.network.engines.protocol import FINE, HALO, Engine, ReadGrid, Term
+from napari_lungcls.network.engines.protocol import FINE, HALO, Engine, ReadGrid, T, Term
 from napari_lungcls.network.state import Heads
 
 STRIP = 2**18
@@ -87,6 +87,11 @@ class HostPainting:
     def to_numpy(self, logits: Floats) -> Floats:
         """Give them as they are."""
         return logits
+
+    def each(self, do: Callable[[T], None], tasks: Sequence[T]) -> None:
+        """Call a function for one task after the other: this engine has all cores at work."""
+        for task in tasks:
+            do(task)
 
     def answer(
         self, logits: Floats, *, probabilities: bool, threshold: float | None = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from napari_lungcls.network.parameters import PARTS
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
 from napari_lungcls.network.tiles import Tiles
+
+T = TypeVar("T")
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """The numbers that a backbone computes with; `auto` is the fastest that the device is good at."""
@@ -183,6 +185,9 @@ class Painting(Protocol):
 
     def to_numpy(self, logits: Any) -> Floats:
         """Bring logits to numpy."""
+
+    def each(self, do: Callable[[T], None], tasks: Sequence[T]) -> None:
+        """Call a function that uses this painting for each task, at once where that is faster."""
 
     def answer(
         self, logits: Any, *, probabilities: bool, threshold: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_lungcls.images.geometry import STAGE_STRIDES
 from napari_lungcls.network.engines.glass import FINE, GRANULE, Foreground, find_glass, find_seen
 from napari_lungcls.network.engines.host_painting import classes_and_probabilities, strips_of
 from napari_lungcls.network.engines.interpolation import Floats, Taps
-from napari_lungcls.network.engines.protocol import HALO, ReadGrid, Term
+from napari_lungcls.network.engines.protocol import HALO, ReadGrid, T, Term
 from napari_lungcls.network.engines.receptive_field import STEM_RADIUS, block_radius
 from napari_lungcls.network.engines.rectangles import Bools, Box, Edges, area, parts
 from napari_lungcls.network.engines.torch.execution import Memory, share_out, side_by_side
@@ -92,6 +93,7 @@ class TorchPainting:
         self._std = np.asarray(self._spec.normalisation.std)
         self._blanks: FIFOCache[tuple[float, ...] | None, Blank] = FIFOCache(COLOURS)
         self._spare: list[Memory] = []
+        self._lock = Lock()
 
     def head_maps(
         self, pixels: NDArray[Any], zoom: int, lattices: Sequence[ReadGrid] = ()
@@ -138,6 +140,10 @@ class TorchPainting:
         """Bring logits to numpy."""
         return np.asarray(logits.cpu().numpy(), np.float32)
 
+    def each(self, do: Callable[[T], None], tasks: Sequence[T]) -> None:
+        """Call a function for each task, with a core each on a CPU; see `Painting`."""
+        side_by_side(do, tasks, self._device)
+
     def answer(
         self, logits: Tensor, *, probabilities: bool, threshold: float | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
@@ -159,20 +165,22 @@ class TorchPainting:
     @contextmanager
     def _memory(self) -> Iterator[Memory]:
         """Lend memory to one tile at a time."""
-        memory = self._spare.pop() if self._spare else Memory(self._dtype, self._device)
+        with self._lock:
+            memory = self._spare.pop() if self._spare else Memory(self._dtype, self._device)
         yield memory
         self._spare.append(memory)
 
     def _blank(self, colour: NDArray[np.float64] | None) -> Blank:
         """Give what glass of a colour looks like, or what stands for it where there is none."""
         key = None if colour is None else tuple(colour.tolist())
-        if key not in self._blanks:
-            if colour is None:
-                self._blanks[key] = self._backbone.plain()
-            else:
-                normalised = torch.from_numpy((colour - self._mean) / self._std)
-                self._blanks[key] = self._backbone.blank(normalised)
-        return self._blanks[key]
+        with self._lock:
+            if key not in self._blanks:
+                if colour is None:
+                    self._blanks[key] = self._backbone.plain()
+                else:
+                    normalised = torch.from_numpy((colour - self._mean) / self._std)
+                    self._blanks[key] = self._backbone.blank(normalised)
+            return self._blanks[key]
 
     def _all(
         self,

@@ -1,0 +1,1 @@
+"""Models over HTTP: points classified at once, maps painted as jobs."""

@@ -1,0 +1,107 @@
+"""Images of requests: sent along, or named below a folder that the server may read."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from napari_lungcls.errors import InputError
+from napari_lungcls.images.opening import open_image
+from napari_lungcls.images.readers.picture import describe, told_by_content
+from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.serving.budget import Budget
+from napari_lungcls.serving.errors import Refusal
+from napari_lungcls.serving.options import ServerOptions
+
+NAME = "the image"
+
+
+@contextmanager
+def sent_image(
+    data: bytes,
+    options: ServerOptions,
+    pixels: Budget,
+    pixel_size: float | None,
+    channels: str | None,
+) -> Iterator[ImageStack]:
+    """Open an image that was sent: a picture or TIFF, recognised by its first bytes.
+
+    Its size is read from the header first, so that nothing absurd is decoded.
+
+    Raises
+    ------
+    Refusal
+        If it is empty or too large.
+    Busy
+        If other images take up the memory.
+    InputError
+        If it is no image that can be read.
+    """
+    if not data:
+        raise Refusal(400, "the request has no image", "send a PNG, JPEG or TIFF")
+    with tempfile.TemporaryDirectory(prefix="lungcls-") as folder:
+        path = Path(folder) / "image"
+        path.write_bytes(data)
+        kind = told_by_content(path)
+        path = path.rename(path.with_suffix(".tif" if kind == "tiff" else ".png"))
+        try:
+            if kind == "tiff":
+                size = math.prod(open_image(path, channels).shape)
+            else:
+                size = math.prod(describe(path, NAME).size)
+            _check_size(size, options)
+            with pixels.take(size):
+                stack = open_image(path, channels)
+                stack.source = stack.name = NAME
+                yield stack.with_pixel_size(pixel_size)
+        except InputError as error:
+            raise InputError(str(error).replace(str(path), NAME)) from error
+
+
+def named_image(
+    name: str, options: ServerOptions, pixel_size: float | None, channels: str | None
+) -> ImageStack:
+    """Open an image by its path below one of the folders that the server may read.
+
+    Raises
+    ------
+    Refusal
+        If there is no such folder, or the path or a link leads out of it.
+    """
+    if not options.roots:
+        raise Refusal(
+            403, "this server opens no images by path", "send the image, or start it with --root"
+        )
+    plain = name.replace("\\", "/")
+    if PurePosixPath(plain).is_absolute() or ".." in PurePosixPath(plain).parts or "\0" in name:
+        raise Refusal(403, f"{name}: is no path below the server's folder", "give a relative path")
+    for root in options.roots:
+        top = root.resolve()
+        # A choice behind the file's name, such as file.h5:/dataset, is no part of the path.
+        file = top / plain.partition(":")[0].partition("#")[0]
+        found = file.resolve()
+        if not found.is_relative_to(top):
+            raise Refusal(403, f"{name}: a link leads out of the server's folder")
+        if found.exists():
+            inside = plain[len(plain.partition(":")[0].partition("#")[0]) :]
+            try:
+                stack = open_image(f"{found}{inside}", channels).with_pixel_size(pixel_size)
+            except InputError as error:
+                raise InputError(str(error).replace(str(found), name)) from error
+            # Clients need not know where the folder lies.
+            stack.source = name
+            return stack
+    raise Refusal(404, f"{name}: there is no such image", "give its path below the server's folder")
+
+
+def _check_size(pixels: int, options: ServerOptions) -> None:
+    if pixels > options.max_megapixels * 1e6:
+        raise Refusal(
+            413,
+            f"the image has {pixels / 1e6:.0f} megapixels, and {options.max_megapixels:g} are "
+            "taken at most",
+            "send a part of it, or name it below the server's folder",
+        )
