@@ -40,7 +40,7 @@ class Guard:
         headers, path = Headers(scope=scope), scope["path"]
         if not self._may(headers):
             answer = error_response(
-                403, "a web page of another address called", "start the server with --allow-origin"
+                403, "a web page of another address called", "who runs the server may allow its address"
             )
             await answer(scope, receive, send)
             return
@@ -108,5 +108,5 @@ class BodyLimit:
     def _words(self) -> tuple[str, str]:
         return (
             f"the request has more than {self._most / 1e6:g} MB",
-            "send a smaller image, or start the server with --max-image-mb",
+            "send a smaller image; who runs the server may allow larger ones",
         )

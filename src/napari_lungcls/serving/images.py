@@ -73,7 +73,7 @@ def named_image(
     """
     if not options.roots:
         raise Refusal(
-            403, "this server opens no images by path", "send the image, or start it with --root"
+            403, "this server opens no images by path", "send the image; who runs it may open a folder for this"
         )
     plain = name.replace("\\", "/")
     if PurePosixPath(plain).is_absolute() or ".." in PurePosixPath(plain).parts or "\0" in name:
