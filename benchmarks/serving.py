@@ -1,9 +1,9 @@
-"""A server under load: are answers right, how long do they take, and is memory flat?
+"""A server under load: whether answers are right, how long they take, whether memory is flat.
 
     python benchmarks/serving.py [--clients 64] [--seconds 120] [--model MODEL] [--points 8]
 
-starts `lungcls serve` in a process of its own, and clients that ask without pause and do not repeat what was
-refused. Each sends a picture of 512² with some random points, and compares the answer with what the
+starts a server in a process of its own, and clients that ask without pause and do not repeat
+what was refused. Each sends a picture of 512² with some random points, and compares the answer with what the
 model says in this process. Prints JSON:
 
 - `statuses`: how many answers of each status; only 200 and 503 are intended;
