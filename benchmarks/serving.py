@@ -3,8 +3,8 @@
     python benchmarks/serving.py [--clients 64] [--seconds 120] [--model MODEL] [--points 8]
 
 starts a server in a process of its own, and clients that ask without pause and do not repeat
-what was refused. Each sends a picture of 512² with some random points, and compares the answer with what the
-model says in this process. Prints JSON:
+what was refused. Each sends a picture of 512² with some random points, and compares the answer with
+what the model says in this process. Prints JSON:
 
 - `statuses`: how many answers of each status; only 200 and 503 are intended;
 - `largest_difference`: of probabilities from the model's own;
