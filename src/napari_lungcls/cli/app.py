@@ -20,6 +20,7 @@ from napari_lungcls.cli import (
     convert,
     demo,
     evaluate,
+    export,
     grid,
     info,
     measure,
@@ -92,6 +93,7 @@ app.command("measure")(measure.measure)
 app.command("convert")(convert.convert)
 app.add_typer(patches.app, name="patches")
 app.command("serve")(serve.serve)
+app.command("export")(export.export)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 

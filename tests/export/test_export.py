@@ -1,0 +1,119 @@
+"""Models for other programs say what the model says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import napari_lungcls as lc
+from known_network import make_document, make_spec, random_engine, random_state
+from napari_lungcls.export import export_model
+from napari_lungcls.export.networks import DenseNetwork, PatchNetwork
+from napari_lungcls.model import Model
+from napari_lungcls.network.engines.protocol import HALO
+
+
+def model_of(**fields):
+    spec = make_spec(stages=(-1, 0, 1, 2), hidden=8, **fields)
+    document = make_document(spec, pixel_size=0.5, temperature=1.3)
+    return Model(document, random_state(spec), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return model_of(tile=64)
+
+
+@pytest.fixture(scope="module")
+def patches():
+    return np.random.default_rng(1).integers(0, 256, (40, 64, 64, 3)).astype(np.uint8)
+
+
+def as_tensor(patches):
+    return torch.from_numpy(patches.transpose(0, 3, 1, 2).astype(np.float32))
+
+
+def test_the_network_of_a_patch_is_what_classifies_patches(model, patches):
+    with torch.inference_mode():
+        found = PatchNetwork(model)(as_tensor(patches)).softmax(1).numpy()
+    np.testing.assert_allclose(found, model.classify_patches(patches), atol=1e-5)
+
+
+@pytest.mark.parametrize("zoom", [1, 2])
+def test_the_network_of_a_picture_is_what_paints(zoom):
+    """At every pixel of a tile, its halo included, the same sums as painting's."""
+    model = model_of(zooms=(1, 2))
+    spec, size = model.document.network, 2 * HALO + 64
+    pixels = np.random.default_rng(2).integers(0, 256, (size, size, 3)).astype(np.float32)
+    with torch.inference_mode():
+        told = DenseNetwork(model, zoom)(as_tensor(pixels[None])).numpy()[0]
+    maps = random_engine(spec).head_maps(pixels, zoom)
+    stride = {-1: 1, 0: 2, 1: 4, 2: 8}
+    expected = np.zeros_like(told)
+    from scipy.ndimage import map_coordinates
+
+    places = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
+    for stage, cells in maps.items():
+        at = [each / stride[stage] for each in places]
+        for i, channel in enumerate(cells):
+            expected[i] += map_coordinates(channel, at, order=1, mode="nearest")
+    inside = np.s_[:, HALO:-HALO, HALO:-HALO]
+    np.testing.assert_allclose(told[inside], expected[inside], atol=1e-3)
+
+
+def test_onnx_runtime_says_it_too(model, patches, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    patch, dense = export_model(model, tmp_path / "lung.onnx", "onnx")
+    session = onnxruntime.InferenceSession(patch)
+    (logits,) = session.run(None, {"pixels": as_tensor(patches).numpy()})
+    told = torch.from_numpy(logits).softmax(1).numpy()
+    np.testing.assert_allclose(told, model.classify_patches(patches), atol=1e-4)
+    about = json.loads(session.get_modelmeta().custom_metadata_map["napari-lungcls"])
+    assert about["classes"] == list(model.scheme.names)
+    assert about["pixel_size"] == 0.5
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([patch.name, dense.name])
+    with pytest.raises(lc.InputError, match="exists"):
+        export_model(model, tmp_path / "lung.onnx", "onnx")
+
+
+def test_wsinfer_runs_it_as_qupath_would(model, patches, tmp_path):
+    (folder,) = export_model(model, tmp_path / "lung", "wsinfer")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["patch_size_pixels"] == 64
+    assert config["spacing_um_px"] == 0.5
+    network = torch.jit.load(folder / "torchscript_model.pt")
+    with torch.inference_mode():
+        found = network(as_tensor(patches) / 255).softmax(1).numpy()
+    np.testing.assert_allclose(found, model.classify_patches(patches), atol=1e-4)
+
+
+def test_bioimageio_validates_the_package(model, tmp_path):
+    spec = pytest.importorskip("bioimageio.spec")
+    pytest.importorskip("onnxruntime")
+    (path,) = export_model(model, tmp_path / "lung.zip", "bioimageio")
+    assert spec.load_description(path).type == "model"
+
+
+def test_torchvision_takes_the_plain_form_only(model, tmp_path):
+    plain = make_spec(stages=(4,), pooling="mean", tile=64)
+    state = random_state(plain)
+    exported = Model(make_document(plain), state, device="cpu")
+    (path,) = export_model(exported, tmp_path / "plain.pth", "torchvision")
+    found = torch.load(path, weights_only=True)
+    assert set(found) == set(state)
+    assert found["fc.weight"].shape == (3, 512)
+    with pytest.raises(lc.InputError, match="onnx"):
+        export_model(model, tmp_path / "other.pth", "torchvision")
+
+
+def test_refuses_what_has_no_such_form(model, tmp_path):
+    with pytest.raises(lc.InputError, match="end in"):
+        export_model(model, tmp_path / "lung.zip", "onnx")
+    other = Model(make_document(model.document.network), model.state, device="cpu")
+    with pytest.raises(lc.InputError, match="pixel size"):
+        export_model(other, tmp_path / "lung", "wsinfer")
+    assert list(tmp_path.iterdir()) == []
