@@ -18,9 +18,7 @@ def export(
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out", metavar="FILE", help=".onnx, .pth or .zip file; a folder for wsinfer"
-        ),
+        typer.Option("--out", metavar="FILE", help=".onnx, .pth or .zip file, or folder"),
     ],
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace the output if it exists")
