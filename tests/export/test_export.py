@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -85,7 +86,9 @@ def test_wsinfer_runs_it_as_qupath_would(model, patches, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     assert config["patch_size_pixels"] == 64
     assert config["spacing_um_px"] == 0.5
-    network = torch.jit.load(folder / "torchscript_model.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what QuPath's library does is deprecated in Python's
+        network = torch.jit.load(folder / "torchscript_model.pt")
     with torch.inference_mode():
         found = network(as_tensor(patches) / 255).softmax(1).numpy()
     np.testing.assert_allclose(found, model.classify_patches(patches), atol=1e-4)

@@ -115,8 +115,8 @@ def check_onnx(path: Path, module: nn.Module, pixels: np.ndarray[Any, Any]) -> N
         expected = module(torch.from_numpy(pixels)).numpy()
     if not (difference := float(np.abs(found - expected).max())) <= AGREE:
         raise InputError(
-            f"{path.name}: ONNX Runtime differs by {difference:.2g} from the model; this is a defect "
-            "of a library: try other versions of torch, onnxscript and onnxruntime"
+            f"{path.name}: ONNX Runtime differs by {difference:.2g} from the model; a library is "
+            "at fault: try other versions of torch, onnxscript and onnxruntime"
         )
 
 
