@@ -151,8 +151,8 @@ def _readme(model: Model) -> str:
 
 Classes {", ".join(document.scheme.names)}, in this order. Trained with napari-lungcls on images of
 {document.network.normalisation.dtype}, {size}; give intensities as they are. The network sees zeros
-past the edge: give 64 pixels more on each side and cut them off. Edges are multiples of 32 pixels. The
-softmax of the output gives probabilities.
+past the edge: give 64 pixels more on each side and cut them off. Edges are multiples of 32 pixels.
+The softmax of the output gives probabilities.
 
 ## Validation
 
