@@ -53,10 +53,11 @@ def test_there_are_commands_to_check():
     assert {page for page, _ in COMMANDS} == {
         "README.md", "quickstart.md", "command-line.md", "engines.md", "evaluation.md",
         "agreement.md", "tuning.md", "patches.md", "cluster.md", "stereology.md", "serving.md",
+        "exporting.md",
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
         "train", "augment", "tune", "classify", "evaluate", "agree", "grid", "measure", "paint",
-        "suggest", "info", "demo", "patches", "serve", "convert",
+        "suggest", "info", "demo", "patches", "serve", "convert", "export",
     }  # fmt: skip
 
 
