@@ -36,6 +36,8 @@ class _Normalised(nn.Module):
         self.spec = model.document.network
         self.temperature = model.document.temperature
         shape = (1, 3, 1, 1)
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(normalisation.mean).view(shape) / scale)
         self.register_buffer("std", torch.tensor(normalisation.std).view(shape) / scale)
 
@@ -85,7 +87,8 @@ class PatchNetwork(_Normalised):
     def forward(self, pixels: Tensor) -> Tensor:
         """Map `(n, 3, edge, edge)` to logits `(n, classes)`."""
         pixels = self.normalised(pixels)
-        tile, summed = self.spec.tile, self.network.bias
+        tile = self.spec.tile
+        summed: Tensor = self.network.bias
         for zoom in self.spec.zooms:
             first = (self.edge - tile * zoom) // 2
             seen = pixels[:, :, first : first + tile * zoom, first : first + tile * zoom]

@@ -40,7 +40,9 @@ class Guard:
         headers, path = Headers(scope=scope), scope["path"]
         if not self._may(headers):
             answer = error_response(
-                403, "a web page of another address called", "who runs the server may allow its address"
+                403,
+                "a web page of another address called",
+                "who runs the server may allow its address",
             )
             await answer(scope, receive, send)
             return

@@ -73,7 +73,9 @@ def named_image(
     """
     if not options.roots:
         raise Refusal(
-            403, "this server opens no images by path", "send the image; who runs it may open a folder for this"
+            403,
+            "this server opens no images by path",
+            "send the image; who runs the server may open a folder for this",
         )
     plain = name.replace("\\", "/")
     if PurePosixPath(plain).is_absolute() or ".." in PurePosixPath(plain).parts or "\0" in name:
