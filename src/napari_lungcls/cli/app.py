@@ -26,8 +26,8 @@ from napari_lungcls.cli import (
     measure,
     paint,
     patches,
-    suggest,
     serve,
+    suggest,
     train,
     tune,
 )

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_lungcls.gui.classifier.steps import FEW, ORDER, Facts, Step, advice, few_points, state
+from napari_lungcls.gui.classifier.steps import (
+    FEW,
+    ORDER,
+    DockStep,
+    Facts,
+    advice,
+    few_points,
+    state,
+)
 
 LABEL, TRAIN, PAINT, MEASURE = ORDER
 LUNG = {"alveoli": 22, "septa": 21, "duct": 20}
@@ -80,4 +88,4 @@ def test_there_is_always_a_way_on(found, step):
     if found.image and min(found.counts.values()) >= FEW:
         assert state(TRAIN, found).usable
     assert state(LABEL, found).usable == found.image
-    assert Step(step.value) is step
+    assert DockStep(step.value) is step

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QWidget
 from napari_lungcls.annotation.autosave import Unfinished
 from napari_lungcls.gui.classifier.pages import LabelPage, Slots, StepPage
 from napari_lungcls.gui.classifier.same_image import SameImage
-from napari_lungcls.gui.classifier.steps import Facts, Step, StepState
+from napari_lungcls.gui.classifier.steps import DockStep, Facts, StepState
 from napari_lungcls.gui.classifier.watch import StepWatch
 from napari_lungcls.gui.label.strips import unsaved_words
 
@@ -35,25 +35,28 @@ class Body(QObject):
     """A step to go to; None for an image."""
 
     def __init__(
-        self, viewer: "napari.Viewer", slots: Mapping[Step, Slots], parent: QObject | None = None
+        self,
+        viewer: "napari.Viewer",
+        slots: Mapping[DockStep, Slots],
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer, self._slots = viewer, slots
         self._scheme_chosen = False
         self.watch = StepWatch(viewer)
         self.images = SameImage(viewer, self.watch)
-        self.label = LabelPage(Step.LABEL, self._make_label)
-        self.pages: dict[Step, StepPage] = {
-            Step.LABEL: self.label,
-            Step.TRAIN: StepPage(Step.TRAIN, self._make_train),
-            Step.PAINT: StepPage(Step.PAINT, self._make_paint),
-            Step.MEASURE: StepPage(Step.MEASURE, self._make_measure),
+        self.label = LabelPage(DockStep.LABEL, self._make_label)
+        self.pages: dict[DockStep, StepPage] = {
+            DockStep.LABEL: self.label,
+            DockStep.TRAIN: StepPage(DockStep.TRAIN, self._make_train),
+            DockStep.PAINT: StepPage(DockStep.PAINT, self._make_paint),
+            DockStep.MEASURE: StepPage(DockStep.MEASURE, self._make_measure),
         }
         self.label.cards.chosen.connect(self._on_scheme)
         for page in self.pages.values():
             page.asked.connect(self.asked)
 
-    def build(self, step: Step) -> Any:
+    def build(self, step: DockStep) -> Any:
         """Give the panel of a step, with the folds that belong to it."""
         page = self.pages[step]
         if page.panel is None:
@@ -62,7 +65,7 @@ class Body(QObject):
             self.watch.look()
         return page.panel
 
-    def show_state(self, step: Step, state: StepState, facts: Facts) -> StepPage:
+    def show_state(self, step: DockStep, state: StepState, facts: Facts) -> StepPage:
         """Show how a step stands, on its page, and give the page."""
         self.build(step)
         self.pages[step].show_state(state, facts)

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_lungcls.gui.classifier.cards import ClassCards
 from napari_lungcls.gui.classifier.slots import LazyFold
-from napari_lungcls.gui.classifier.steps import Facts, Step, StepState, few_points
+from napari_lungcls.gui.classifier.steps import DockStep, Facts, StepState, few_points
 from napari_lungcls.gui.parts import (
     AMBER,
     MARGIN,
@@ -41,12 +41,12 @@ class StepPage(QWidget):
     """The step that gives what is missing; None for an image."""
 
     def __init__(
-        self, step: Step, make: Callable[[], QWidget], parent: QWidget | None = None
+        self, step: DockStep, make: Callable[[], QWidget], parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self.step, self._make = step, make
         self.panel: Any = None
-        self._helps: Step | None = None
+        self._helps: DockStep | None = None
         self.words, self.help_button = note(name=f"missing_{step.value.lower()}"), QPushButton()
         self.help_button.setObjectName(f"help_{step.value.lower()}")
         self.help_button.clicked.connect(lambda: self.asked.emit(self._helps))
@@ -100,14 +100,14 @@ class LabelPage(StepPage):
     """
 
     def __init__(
-        self, step: Step, make: Callable[[], QWidget], parent: QWidget | None = None
+        self, step: DockStep, make: Callable[[], QWidget], parent: QWidget | None = None
     ) -> None:
         super().__init__(step, make, parent)
         self.cards = ClassCards()
         self.cards.hide()
         self._within, self._folds = self.body, QVBoxLayout()
         self.go_button = primary(button("Go on to Train", "go_to_train"))
-        self.go_button.clicked.connect(lambda: self.asked.emit(Step.TRAIN))
+        self.go_button.clicked.connect(lambda: self.asked.emit(DockStep.TRAIN))
 
     def show_state(self, state: StepState, facts: Facts) -> None:
         """Allow to go on once there are points enough."""

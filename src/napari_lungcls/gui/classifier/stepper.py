@@ -12,7 +12,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_lungcls.gui.classifier.steps import ORDER, Advice, Step, StepState
+from napari_lungcls.gui.classifier.steps import ORDER, Advice, DockStep, StepState
 from napari_lungcls.gui.parts import column
 
 TICK = "✓"
@@ -35,7 +35,7 @@ class Stepper(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(3)
-        self.buttons: dict[Step, QPushButton] = {}
+        self.buttons: dict[DockStep, QPushButton] = {}
         group = QButtonGroup(self)
         for step in ORDER:
             made = self.buttons[step] = QPushButton()
@@ -48,7 +48,7 @@ class Stepper(QWidget):
             row.addWidget(made, 1)
         self.show_states(self._states)
 
-    def show_step(self, step: Step) -> None:
+    def show_step(self, step: DockStep) -> None:
         """Mark the step that is shown."""
         self.buttons[step].setChecked(True)
 
@@ -57,7 +57,7 @@ class Stepper(QWidget):
         self._theme = theme
         self.show_states(self._states)
 
-    def show_states(self, states: Mapping[Step, StepState]) -> None:
+    def show_states(self, states: Mapping[DockStep, StepState]) -> None:
         """Show which steps are done, at work, or wait for something."""
         self._states = dict(states)
         dim = WAITING.get(self._theme, WAITING["dark"])
@@ -67,7 +67,7 @@ class Stepper(QWidget):
             mark = "…" if found.running else TICK if found.done else str(number)
             made.setText(f"{mark} {step.value}")
             made.setToolTip(found.missing or _tip(step, found))
-            made.setAccessibleName(f"Step {number}, {step.value}: {_tip(step, found)}")
+            made.setAccessibleName(f"DockStep {number}, {step.value}: {_tip(step, found)}")
             style = _SHAPE if found.usable else waiting
             if made.styleSheet() != style:
                 made.setStyleSheet(style)
@@ -90,7 +90,7 @@ class AdviceLine(QWidget):
             | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
         )
         self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.words.linkActivated.connect(lambda name: self.chosen.emit(Step(name)))
+        self.words.linkActivated.connect(lambda name: self.chosen.emit(DockStep(name)))
         column(self).addWidget(self.words)
 
     def show_advice(self, advice: Advice) -> None:
@@ -113,14 +113,14 @@ class AdviceLine(QWidget):
         self.words.setText(" &nbsp;".join([self._advice.text, *links]))
 
 
-def _tip(step: Step, found: StepState) -> str:
+def _tip(step: DockStep, found: StepState) -> str:
     if found.running:
         return "at work"
     if found.done:
         return "done"
     return {
-        Step.LABEL: "click into tissue and say what it is",
-        Step.TRAIN: "let a network learn from your points",
-        Step.PAINT: "let the network classify every pixel",
-        Step.MEASURE: "shares, volumes and surfaces, with their uncertainty",
+        DockStep.LABEL: "click into tissue and say what it is",
+        DockStep.TRAIN: "let a network learn from your points",
+        DockStep.PAINT: "let the network classify every pixel",
+        DockStep.MEASURE: "shares, volumes and surfaces, with their uncertainty",
     }[step]

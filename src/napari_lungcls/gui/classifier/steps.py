@@ -21,7 +21,7 @@ SINGULAR = {
 """How one says where to click first."""
 
 
-class Step(Enum):
+class DockStep(Enum):
     """A step, by the name that its button shows."""
 
     LABEL = "Label"
@@ -30,7 +30,7 @@ class Step(Enum):
     MEASURE = "Measure"
 
 
-ORDER = tuple(Step)
+ORDER = tuple(DockStep)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Facts:
     learned: int | None = None
     painted: bool = False
     measured: bool = False
-    running: frozenset[Step] = frozenset()
+    running: frozenset[DockStep] = frozenset()
 
     @property
     def enough(self) -> bool:
@@ -95,7 +95,7 @@ class StepState:
     done: bool = False
     running: bool = False
     missing: str = ""
-    helps: Step | None = None
+    helps: DockStep | None = None
 
     @property
     def usable(self) -> bool:
@@ -116,22 +116,22 @@ class Advice:
     """
 
     text: str
-    actions: tuple[tuple[str, Step], ...] = ()
+    actions: tuple[tuple[str, DockStep], ...] = ()
 
 
-def state(step: Step, facts: Facts) -> StepState:
+def state(step: DockStep, facts: Facts) -> StepState:
     """Say how a step stands."""
     done = {
-        Step.LABEL: facts.enough,
-        Step.TRAIN: bool(facts.model),
-        Step.PAINT: facts.painted,
-        Step.MEASURE: facts.measured,
+        DockStep.LABEL: facts.enough,
+        DockStep.TRAIN: bool(facts.model),
+        DockStep.PAINT: facts.painted,
+        DockStep.MEASURE: facts.measured,
     }[step]
     missing, helps = _missing(step, facts)
     return StepState(done, step in facts.running, missing, helps)
 
 
-def advice(step: Step, facts: Facts) -> Advice:
+def advice(step: DockStep, facts: Facts) -> Advice:
     """Say what to do next to somebody who looks at a step."""
     told = _advice(facts)
     return Advice(told.text, tuple(action for action in told.actions if action[1] is not step))
@@ -163,17 +163,17 @@ def few_points(counts: Mapping[str, int]) -> str:
     return f"{said}; label at least {FEW} of each class."
 
 
-def _missing(step: Step, facts: Facts) -> tuple[str, Step | None]:
+def _missing(step: DockStep, facts: Facts) -> tuple[str, DockStep | None]:
     """Say what a step needs first, and which step gives it."""
-    if step is Step.MEASURE:
+    if step is DockStep.MEASURE:
         needed = "" if facts.painted else "Paint a map first, or add one from a file below."
-        return needed, Step.PAINT if needed else None
+        return needed, DockStep.PAINT if needed else None
     if not facts.image:
         return "Open an image first.", None
-    if step is Step.TRAIN and not facts.enough:
-        return few_points(facts.counts) or "Label some points first.", Step.LABEL
-    if step is Step.PAINT and not facts.model:
-        return "Train or load a model first.", Step.TRAIN
+    if step is DockStep.TRAIN and not facts.enough:
+        return few_points(facts.counts) or "Label some points first.", DockStep.LABEL
+    if step is DockStep.PAINT and not facts.model:
+        return "Train or load a model first.", DockStep.TRAIN
     return "", None
 
 

@@ -9,12 +9,16 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_lungcls.evaluation.metrics import validation_of
-from napari_lungcls.gui.classifier.steps import Facts, Step
+from napari_lungcls.gui.classifier.steps import DockStep, Facts
 from napari_lungcls.gui.label.controller import labeller_of
 from napari_lungcls.gui.layers import KEY, pictures
 from napari_lungcls.gui.session import BackgroundRun, NamedModel, session
 
-RUNS = {"TrainingRun": Step.TRAIN, "PaintingRun": Step.PAINT, "MeasuringRun": Step.MEASURE}
+RUNS = {
+    "TrainingRun": DockStep.TRAIN,
+    "PaintingRun": DockStep.PAINT,
+    "MeasuringRun": DockStep.MEASURE,
+}
 """Runs by the names of their classes: importing these takes longer than the window may."""
 
 
@@ -35,7 +39,7 @@ class StepWatch:
     def __init__(self, viewer: "napari.Viewer") -> None:
         real: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
         self._viewer = weakref.ref(real)
-        self._runs: dict[Step, Any] = {}
+        self._runs: dict[DockStep, Any] = {}
         self.labeller = labeller_of(real)
         self.labeller.changed.connect(self._tell)
         session(real).changed.connect(self._tell)
@@ -73,7 +77,7 @@ class StepWatch:
         labeller, current = self.labeller, session(self.viewer).current
         scheme, annotation = labeller.scheme, labeller.annotation
         found: Mapping[str, int] = {} if annotation is None else annotation.counts()
-        measuring = self._runs.get(Step.MEASURE)
+        measuring = self._runs.get(DockStep.MEASURE)
         return Facts(
             image=self.image is not None,
             counts={name: int(found.get(name, 0)) for name in scheme.names},
@@ -88,7 +92,7 @@ class StepWatch:
 
     def _learned(self, named: NamedModel) -> int | None:
         """Count the points that the model was made of, if it was trained in this session."""
-        run = self._runs.get(Step.TRAIN)
+        run = self._runs.get(DockStep.TRAIN)
         document = named.model.document
         if run is None or run.ended is None or run.ended.document is not document:
             return None

@@ -13,7 +13,7 @@ from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QSizePolicy, QStackedWidget, QWidget
 
 from napari_lungcls.gui.classifier.stepper import AdviceLine, Stepper
-from napari_lungcls.gui.classifier.steps import ORDER, Facts, Step, advice, state
+from napari_lungcls.gui.classifier.steps import ORDER, DockStep, Facts, advice, state
 from napari_lungcls.gui.classifier.welcome import EmptyPage
 from napari_lungcls.gui.docks import CLASSIFIER, keep_tidy
 from napari_lungcls.gui.lifetime import listen
@@ -22,11 +22,11 @@ from napari_lungcls.gui.parts import MARGIN, SPACING, column, show_text
 if TYPE_CHECKING:
     from napari_lungcls.gui.classifier.body import Body
 
-SLOTS: dict[Step, list[tuple[str, str]]] = {
-    Step.LABEL: [("Suggest points", "napari_lungcls.gui.suggest:SuggestionPanel")],
-    Step.TRAIN: [("Compare two models", "napari_lungcls.gui.compare:ComparePanel")],
-    Step.PAINT: [],
-    Step.MEASURE: [],
+SLOTS: dict[DockStep, list[tuple[str, str]]] = {
+    DockStep.LABEL: [("Suggest points", "napari_lungcls.gui.suggest:SuggestionPanel")],
+    DockStep.TRAIN: [("Compare two models", "napari_lungcls.gui.compare:ComparePanel")],
+    DockStep.PAINT: [],
+    DockStep.MEASURE: [],
 }
 """Folded panels below the panel of a step, as `("Title", "package.module:Class")`; the class
 takes the viewer, and is imported when the fold is first opened."""
@@ -65,7 +65,7 @@ class LungClassifier(QWidget):
         super().__init__(parent)
         # Plugins are handed a proxy, whose layers are not the layers that events bring.
         viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._viewer, self.step = viewer, Step.LABEL
+        self._viewer, self.step = viewer, DockStep.LABEL
         self.body: Body | None = None
         self.stepper, self.line = Stepper(viewer.theme), AdviceLine(viewer.theme)
         self.empty, self.stack = EmptyPage(viewer), QStackedWidget()
@@ -85,7 +85,7 @@ class LungClassifier(QWidget):
         self._begin.timeout.connect(self._import_ahead)
         self._begin.start()
 
-    def go_to(self, step: Step | str) -> Any:
+    def go_to(self, step: DockStep | str) -> Any:
         """Show a step and give its panel.
 
         Parameters
@@ -93,7 +93,7 @@ class LungClassifier(QWidget):
         step
             A step, or its name such as `Train`.
         """
-        self.step = Step(step)
+        self.step = DockStep(step)
         panel = self.whole().build(self.step)
         self.refresh()
         self.step_changed.emit(self.step)
@@ -129,7 +129,7 @@ class LungClassifier(QWidget):
         self.stepper.show_states(states)
         self.stepper.show_step(self.step)
         self.line.show_advice(advice(self.step, facts))
-        if self.step is Step.LABEL and not facts.image:
+        if self.step is DockStep.LABEL and not facts.image:
             shown = self.blank if self._has_image() else self.empty
             show_text(self.empty.left_behind, "" if self.body is None else self.body.left_behind())
         else:
@@ -158,7 +158,7 @@ class LungClassifier(QWidget):
 
         start(work, owner=self, progressed=imported)
 
-    def _on_help(self, step: Step | None) -> None:
+    def _on_help(self, step: DockStep | None) -> None:
         if step is None:
             self.empty.ask_image()
         else:
