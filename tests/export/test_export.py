@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import warnings
 
@@ -18,7 +19,7 @@ from napari_lungcls.network.engines.protocol import HALO
 
 
 def model_of(**fields):
-    spec = make_spec(stages=(-1, 0, 1, 2), hidden=8, **fields)
+    spec = make_spec(**{"stages": (-1, 0, 1, 2), "hidden": 8} | fields)
     document = make_document(spec, pixel_size=0.5, temperature=1.3)
     return Model(document, random_state(spec), device="cpu")
 
@@ -26,6 +27,12 @@ def model_of(**fields):
 @pytest.fixture(scope="module")
 def model():
     return model_of(tile=64)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A network that is exported in seconds."""
+    return model_of(tile=64, stages=(-1, 0, 1))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,8 @@ def test_the_network_of_a_picture_is_what_paints(zoom):
     np.testing.assert_allclose(told[inside], expected[inside], atol=1e-3)
 
 
-def test_onnx_runtime_says_it_too(model, patches, tmp_path):
+def test_onnx_runtime_says_it_too(small, patches, tmp_path):
+    model = small
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     patch, dense = export_model(model, tmp_path / "lung.onnx", "onnx")
@@ -94,11 +102,15 @@ def test_wsinfer_runs_it_as_qupath_would(model, patches, tmp_path):
     np.testing.assert_allclose(found, model.classify_patches(patches), atol=1e-4)
 
 
-def test_bioimageio_validates_the_package(model, tmp_path):
+# The library leaves the files open that it packs.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_bioimageio_validates_the_package(small, tmp_path):
     spec = pytest.importorskip("bioimageio.spec")
     pytest.importorskip("onnxruntime")
-    (path,) = export_model(model, tmp_path / "lung.zip", "bioimageio")
+    (path,) = export_model(small, tmp_path / "lung.zip", "bioimageio")
     assert spec.load_description(path).type == "model"
+    gc.collect()
 
 
 def test_torchvision_takes_the_plain_form_only(model, tmp_path):
