@@ -75,6 +75,8 @@ class AutosaveHeader(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False
         File or sample of the image, or empty.
     shape
         Pixels of the image along each axis; empty if it was not open.
+    pixels
+        Fingerprint of the image's pixels, or empty.
     layer
         Name of the points layer.
     scheme
@@ -84,6 +86,7 @@ class AutosaveHeader(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False
     image: Text
     source: Text = ""
     shape: tuple[NonNegativeInt, ...] = ()
+    pixels: Text = ""
     layer: Text = ""
     scheme: ClassScheme
 

@@ -12,6 +12,9 @@ CLASS_COLUMN = "class"
 IMAGE_COLUMN = "image"
 """The image that a point lies in: the name of a layer, or the path of a file."""
 
+PIXELS_COLUMN = "image_pixels"
+"""Fingerprint of the pixels of that image, by which the windows know it under another name."""
+
 GROUP_COLUMN = "group"
 """The animal or slide that a point comes from."""
 

@@ -236,3 +236,9 @@ def to_world(layer: Layer) -> NDArray[np.float64]:
     for axis, unit in enumerate(np.eye(n)):
         matrix[:n, axis] = np.asarray(layer.data_to_world(unit)) - matrix[:n, n]
     return matrix
+
+
+def pixel_edge(layer: Layer) -> float:
+    """Give the edge of a pixel in world units: that of a square of the same area."""
+    sides = to_world(layer)[: layer.ndim, layer.ndim - 2 : layer.ndim]
+    return float(np.sqrt(np.prod(np.linalg.norm(sides, axis=0))))

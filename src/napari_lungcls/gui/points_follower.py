@@ -8,6 +8,7 @@ from napari.layers import Image, Layer, Points
 from psygnal import Signal
 
 from napari_lungcls.gui.layers import image_id_of, image_of, link, put_on
+from napari_lungcls.gui.point_sizes import PointSizes
 
 
 class PointsFollower:
@@ -28,6 +29,7 @@ class PointsFollower:
     def __init__(self, viewer: "napari.Viewer") -> None:
         self._viewer = weakref.ref(viewer)
         self._placing = False
+        self.sizes = PointSizes(viewer)
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
         for layer in viewer.layers:
@@ -63,6 +65,7 @@ class PointsFollower:
     def _on_inserted(self, event: Any) -> None:
         self._watch(event.value)
         self._place()
+        self.sizes.fit_layer(event.value)
         self.changed.emit()
 
     def _on_removed(self, event: Any) -> None:

@@ -6,6 +6,7 @@ wherever the layer lies.
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,13 +23,15 @@ from napari_lungcls.annotation.columns import (
     CLASS_COLUMN,
     IMAGE_COLUMN,
     INDEX_COLUMN,
+    PIXELS_COLUMN,
     SOURCE_COLUMN,
 )
 from napari_lungcls.annotation.points import points_of_features
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import LayerData
-from napari_lungcls.gui.image_id import ImageId, find, identify
+from napari_lungcls.gui.image_id import ImageId, find, identify, is_other
 from napari_lungcls.gui.layers import KEY, image_id_of, pictures, place, positions
+from napari_lungcls.gui.point_sizes import POINT_SIZE
 from napari_lungcls.gui.session import session
 from napari_lungcls.utils.names import Folder, KnownNames, comparable
 
@@ -38,7 +41,14 @@ SUFFIX = ".lungcls.csv"
 ADDED = " points"
 """What annotation layers are called after their image, and so the files of them."""
 
-POINT_SIZE = 10.0
+RINGS: dict[str, Any] = {
+    "symbol": "ring",
+    "border_color": "#000000",
+    "border_width": 0.04,
+    "antialiasing": 0.6,
+    "size": POINT_SIZE,
+}
+"""How labelled points look: the tissue under a point is seen, and the colour on any tissue."""
 
 
 def read_points_layers(path: str) -> list[LayerData]:
@@ -56,9 +66,15 @@ def read_points_layers(path: str) -> list[LayerData]:
     if viewer is not None:
         session(viewer)  # It keeps the points on their image.
         if find(known, images) is None:
+            another = suggested(known, images)
+            why = (
+                f" The image {another.name!r} has other pixels than the one they were set on."
+                if another is not None and is_other(another, known)
+                else ""
+            )
             show_info(
                 f"Choose the image of these {len(points)} points in Plugins > Lung "
-                "classification > Label points"
+                f"classification > Label points.{why}"
             )
     return [layer_data(points, layer_name(path), belongs=known, images=images)]
 
@@ -103,6 +119,8 @@ def layer_data(
         known["image"] = identify(image, images)
     seen = image or suggested(belongs, images)
     options = {} if seen is None else place(seen)
+    if belongs.pixels:
+        points = _without_pixels(points)
     features = _features(points, scheme)
     defaults = {str(name): _shared(features[name]) for name in features}
     if labels is not None:
@@ -111,7 +129,7 @@ def layer_data(
         options |= class_colors(scheme)
         defaults[CLASS_COLUMN] = scheme.names[0]
     options |= {"features": features, "feature_defaults": defaults}
-    options |= {"name": name, "ndim": points.ndim, "size": POINT_SIZE, "metadata": {KEY: known}}
+    options |= {"name": name, "ndim": points.ndim, "metadata": {KEY: known}, **RINGS}
     return points.coordinates, options, "points"
 
 
@@ -161,7 +179,14 @@ def points_to_save(data: Any, attributes: Mapping[str, Any]) -> Points:
                 "Label window, then save it"
             )
         data = found[0] if found else data
-    return points_of_features(data, attributes.get("features"), name)
+    points = points_of_features(data, attributes.get("features"), name)
+    known = None if layer is None else image_id_of(layer)
+    return points if known is None else with_pixels(points, known)
+
+
+def with_pixels(points: Points, image: ImageId) -> Points:
+    """Add the fingerprint of their image to points, for their file, if it is known."""
+    return points.with_columns(**{PIXELS_COLUMN: image.pixels}) if image.pixels else points
 
 
 def annotation_layer(
@@ -285,15 +310,18 @@ def set_next_class(layer: PointsLayer, name: str) -> None:
 def belonging(points: Points, path: str) -> ImageId:
     """Say which image the points of a file belong to.
 
-    The column `image` tells; without it the file's name is a suggestion and no more.
+    The columns `image` and `image_pixels` tell; without them the file's name is a suggestion
+    and no more.
     """
+    prints = points.column(PIXELS_COLUMN)
+    pixels = str(prints[0]) if prints is not None and len(set(prints)) == 1 else ""
     named = points.column(IMAGE_COLUMN)
     if named is not None and any(named):
         folder = Path(path).parent
         if len(set(map(Folder(folder).key, set(named)))) == 1:
             file = PurePosixPath(comparable(named[0])).name
-            return ImageId(file, called=str(named[0]), folder=str(folder))
-    return ImageId(layer_name(path).removesuffix(ADDED))
+            return ImageId(file, called=str(named[0]), folder=str(folder), pixels=pixels)
+    return ImageId(layer_name(path).removesuffix(ADDED), pixels=pixels)
 
 
 def suggested(known: ImageId, images: Sequence[Image]) -> Image | None:
@@ -314,6 +342,13 @@ def _features(points: Points, scheme: ClassScheme) -> pd.DataFrame:
     if points.labels is not None:
         features[CLASS_COLUMN] = categories(list(points.labels), scheme)
     return features
+
+
+def _without_pixels(points: Points) -> Points:
+    """Leave the fingerprint out: the layer knows its image, and saving adds it again."""
+    columns = tuple(name for name in points.columns if name != PIXELS_COLUMN)
+    table = points.table.drop(columns=PIXELS_COLUMN, errors="ignore")
+    return replace(points, table=table, columns=columns)
 
 
 def _shared(values: "pd.Series[Any]") -> str:

@@ -19,7 +19,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import ImageId
 from napari_lungcls.gui.label.layer_events import LayerEvents
-from napari_lungcls.gui.points_layer import appended, set_scheme, to_points
+from napari_lungcls.gui.points_layer import appended, set_scheme, to_points, with_pixels
 from napari_lungcls.images.geometry import is_inside
 
 
@@ -177,7 +177,7 @@ class AnnotationLayer:
         """
         if not len(self.points):
             raise InputError("there is no point to save; label some first")
-        self.file = write_points(path, to_points(self.layer))
+        self.file = write_points(path, with_pixels(to_points(self.layer), self.image))
         self.unsaved = False
         self._autosave.remove()
         return self.file
@@ -196,6 +196,7 @@ class AnnotationLayer:
             image=image.name,
             source=image.source,
             shape=image.shape,
+            pixels=image.pixels,
             layer=self.layer.name,
             scheme=self.scheme,
         )

@@ -18,10 +18,12 @@ from napari_lungcls.annotation.columns import IMAGE_COLUMN, MODEL
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
-from napari_lungcls.gui.image_id import ImageId, find, identify, image_shape
+from napari_lungcls.gui.image_id import ImageId, find, identify, image_shape, is_other
 from napari_lungcls.gui.label.annotation_layer import AnnotationLayer
-from napari_lungcls.gui.label.keys import Keyboard
+from napari_lungcls.gui.label.keys import NEXT, PREVIOUS, REDO, UNDO, Keyboard
 from napari_lungcls.gui.label.recovery import Recovery
+from napari_lungcls.gui.label.right_click import RightClick
+from napari_lungcls.gui.label.tour import Tour
 from napari_lungcls.gui.points_layer import (
     add_points_layer,
     annotation_layer,
@@ -51,6 +53,12 @@ class Labeller:
         The layer that is labelled, with its undo and autosave; None before the first point.
     recovery
         Points that earlier windows did not save.
+    tour
+        Goes from point to point, to planes without any, and to random fields.
+    right_click
+        What a click with the right button adds.
+    is_typing
+        Tells whether the keyboard is in a text field: keys then do nothing here.
     """
 
     changed = Signal()
@@ -66,13 +74,21 @@ class Labeller:
         self._viewer = weakref.ref(real)
         self._autosaves = autosaves
         self._known: dict[Points, AnnotationLayer] = {}
-        self._keys = Keyboard(real, self._on_key, self._on_undo, self._on_redo)
+        others = {
+            UNDO: self._on_undo,
+            REDO: self._on_redo,
+            PREVIOUS: self._on_previous,
+            NEXT: self._on_next,
+        }
+        self._keys = Keyboard(real, self._on_key, others)
         self._scheme = ClassScheme.preset("lung")
         self._views = 0
         self.image: Image | None = None
         self.annotation: AnnotationLayer | None = None
         self.current = self._scheme.names[0]
         self.said = ""
+        self.tour, self.right_click = Tour(self), RightClick(self)
+        self.is_typing: Callable[[], bool] = lambda: False
         self.recovery = Recovery(autosaves)
         self.recovery.changed.connect(self._on_change)
         shared, dims = session(real), real.dims.events
@@ -143,18 +159,21 @@ class Labeller:
                 f"the column {IMAGE_COLUMN!r} of {layer.name!r} names several images; open a file "
                 "with the points of one"
             )
+        before = layers.image_id_of(layer)
         layers.link(self.viewer, layer, image)
         self.choose_layer(layer)
         annotation = self.annotation_of(layer)
         if annotation.unsaved:
             # What is on disk names another image.
             annotation.autosave()
-        inside = np.all(is_inside(layer.data, image_shape(image)), axis=1)
-        if outside := int(np.count_nonzero(~inside)):
+        if before is not None and is_other(image, before):
             self.problem.emit(
-                f"{outside} of {len(layer.data)} points lie outside the image {image.name!r}; if "
-                "it is not theirs, remove the layer and open the points again"
+                f"the points of {layer.name!r} were set on another image: the pixels of "
+                f"{image.name!r} are not the same. If it is not theirs, remove the layer and open "
+                "the points again"
             )
+        else:
+            self._check_inside(layer, image)
 
     def choose_image(self, image: Image | None) -> None:
         """Label another image, in its first annotation layer if it has one."""
@@ -235,18 +254,20 @@ class Labeller:
         if selection.active is layer and str(layer.mode) == "select" and chosen:
             count = self.annotation.relabel(chosen, name)
             points = "1 point is" if count == 1 else f"{count:,} points are"
-            self._tell(f"{points} {name} now; Ctrl-Z takes that back")
+            self.tell(f"{points} {name} now; Ctrl-Z takes that back")
             if count > 1:
                 # Some of them may be in planes out of view, and so may be the window.
                 show_info(self.said)
             return
+        if self.tour.only not in (None, name):
+            self.tour.show_only(None)  # Or the points that are added now would not be seen.
         other = selection.active
         selection.active = layer
         layer.visible = layer.editable = True
         layer.selected_data = set()
         layer.mode = "add"
         if other is not None and other is not layer:
-            self._tell(f"{layer.name!r} is selected now; click on the image to add {name}")
+            self.tell(f"{layer.name!r} is selected now; click on the image to add {name}")
 
     def choose_class(self, name: str) -> None:
         """Make a class that of the next points."""
@@ -254,6 +275,14 @@ class Labeller:
         self.current = name
         self._set_next_class()
         self.changed.emit()
+
+    def place(self, position: Sequence[float], name: str) -> None:
+        """Add a point of a class at a position in the world, as a click does."""
+        annotation = self.annotation
+        if annotation is not None:
+            annotation.next_class(name)
+            annotation.layer.add(annotation.layer.world_to_data(position))
+            self._set_next_class()
 
     def undo(self) -> None:
         """Take back what was done last, to points or to classes."""
@@ -304,9 +333,15 @@ class Labeller:
         image = self.open_image
         points = read_points(path, image=identify(image, layers.pictures(self.viewer)))
         known, images = belonging(points, str(path)), layers.pictures(self.viewer)
-        if not known.called:
+        theirs = find(known, images)
+        if theirs is None and is_other(image, known):
+            self.problem.emit(
+                f"{path.name}: these points were set on another image than {image.name!r}, whose "
+                "pixels are not the same; open their image, or choose one above"
+            )
+        elif theirs is None and not known.called:
             known = identify(image, images)
-        image = find(known, images) or image
+        image = theirs or image
         if points.ndim != image.ndim:
             raise InputError(
                 f"{path}: points of {points.ndim} axes, but the image has {image.ndim}; choose "
@@ -317,6 +352,7 @@ class Labeller:
         self._label_new(layer)
         if self.annotation is not None and self.layer is layer:
             self.annotation.file = path
+            self._check_inside(layer, image)
             self.changed.emit()
         return layer
 
@@ -339,7 +375,7 @@ class Labeller:
             When another window was faster.
         """
         header = entry.header
-        known = ImageId(header.image, header.source, header.shape)
+        known = ImageId(header.image, header.source, header.shape, pixels=header.pixels)
         try:
             with autosave.claimed(entry):
                 name = header.layer or "restored points"
@@ -354,11 +390,14 @@ class Labeller:
         """Bind the keys: a window has been opened."""
         self._views += 1
         self._keys.switch(True)
+        self.right_click.switch(self.viewer, True)
 
     def hide(self) -> None:
         """Give the keys back if that was the last window."""
         self._views -= 1
         self._keys.switch(self._views > 0)
+        if self._views == 0 and (viewer := self._viewer()) is not None:
+            self.right_click.switch(viewer, False)
 
     def close(self) -> None:
         """End with the viewer; unsaved points stay on disk."""
@@ -371,6 +410,7 @@ class Labeller:
         self._known = {}
         viewer = self._viewer()
         if viewer is not None:
+            self.right_click.switch(viewer, False)
             shared = session(viewer)
             if self.layer is not None and shared.target is self.layer:
                 shared.target = None
@@ -394,6 +434,15 @@ class Labeller:
             made.problem.connect(self._on_problem)
         return self._known[layer]
 
+    def _check_inside(self, layer: Points, image: Image) -> None:
+        """Say so if points lie outside their image, as those of another image often do."""
+        inside = np.all(is_inside(layer.data, image_shape(image)), axis=1)
+        if outside := int(np.count_nonzero(~inside)):
+            self.problem.emit(
+                f"{outside} of {len(layer.data)} points lie outside the image {image.name!r}; if "
+                "it is not theirs, remove the layer and open the points again"
+            )
+
     def _label_new(self, layer: Points) -> None:
         """Label in a layer that was just added, if its image is open."""
         if layers.waits(self.viewer, layer):
@@ -401,7 +450,8 @@ class Labeller:
         else:
             self.choose_layer(layer)
 
-    def _tell(self, line: str) -> None:
+    def tell(self, line: str) -> None:
+        """Say what was done, in the window and in napari's status line."""
         self.said = line
         self.viewer.status = line
         self.changed.emit()
@@ -411,6 +461,8 @@ class Labeller:
             self._scheme = self.annotation.scheme
         if self.current not in self.scheme.names:
             self.current = self.scheme.names[0]
+        self.right_click.follow_scheme()
+        self.tour.show_points()
         self._set_next_class()
         self._keys.bind(self.layer, self.scheme)
         self.scheme_changed.emit()
@@ -429,7 +481,15 @@ class Labeller:
     def _on_redo(self) -> None:
         self._try(self.redo)
 
+    def _on_previous(self) -> None:
+        self._try(lambda: self.tour.step(-1))
+
+    def _on_next(self) -> None:
+        self._try(lambda: self.tour.step(1))
+
     def _try(self, action: Callable[[], None]) -> None:
+        if self.is_typing():
+            return
         try:
             action()
         except InputError as error:
@@ -437,6 +497,7 @@ class Labeller:
 
     def _on_points(self) -> None:
         self.said = ""
+        self.tour.show_points()
         self.changed.emit()
 
     def _on_change(self, event: Any = None) -> None:
@@ -449,7 +510,10 @@ class Labeller:
         """Follow when another window or a script names the layer to label."""
         target = session(self.viewer).target
         if target is not None and target is not self.layer:
-            self._try(lambda: self.choose_layer(target))
+            try:
+                self.choose_layer(target)
+            except InputError as error:
+                self.problem.emit(str(error))
 
     def _on_dims(self, event: Any = None) -> None:
         if self.annotation is not None and self.annotation.layer.ndim > 2:

@@ -1,7 +1,7 @@
 """Keys on layers: bound over napari's own, and given back. No Qt."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.gui.layers import KEY
 
 UNDO, REDO = "Control-Z", "Control-Shift-Z"
+PREVIOUS, NEXT = ",", "."
 BLOCKED = ("1", "5")
 """Keys of napari that would destroy work: 1 deletes the selected points, 5 moves the layer.
 
@@ -21,11 +22,11 @@ Actions = dict[str, Callable[..., None]]
 
 
 class Keyboard:
-    """The keys of classes, undo and redo, wherever in the viewer the keyboard is.
+    """The keys of classes and some others, wherever in the viewer the keyboard is.
 
     They are bound to the viewer, and to the selected layer as well where that is an image or
     a layer of this plugin: napari's own keys of a layer come before those of the viewer.
-    Undo and redo are bound to images and points only, as painting on labels has its own.
+    Only keys of classes are bound to the other layers, as painting on labels has its own undo.
 
     Parameters
     ----------
@@ -33,20 +34,19 @@ class Keyboard:
         The viewer; its status line tells what a blocked key would have done.
     press
         Called with the name of the class whose key is pressed.
-    undo, redo
-        Called for theirs. All are methods, held weakly: layers outlive windows.
+    others
+        Methods by their keys, such as `UNDO`; like `press` held weakly: layers outlive windows.
     """
 
     def __init__(
         self,
         viewer: "napari.Viewer",
         press: Callable[[str], None],
-        undo: Callable[[], None],
-        redo: Callable[[], None],
+        others: Mapping[str, Callable[[], None]],
     ) -> None:
         self._viewer = weakref.ref(viewer)
         self._press, self._say = _weak(press), _weak(self._tell)
-        self._history: Actions = {UNDO: _weak(undo), REDO: _weak(redo)}
+        self._others: Actions = {key: _weak(method) for key, method in others.items()}
         self._classes: Actions = {}
         self._points: Layer | None = None
         self._on = False
@@ -76,12 +76,12 @@ class Keyboard:
         viewer = self._viewer()
         if viewer is None or not self._on:
             return
-        self._take(viewer, self._history | self._classes)
+        self._take(viewer, self._others | self._classes)
         active = viewer.layers.selection.active
         if active is not None and active is self._points:
-            self._take(active, dict.fromkeys(BLOCKED, self._say) | self._history | self._classes)
+            self._take(active, dict.fromkeys(BLOCKED, self._say) | self._others | self._classes)
         elif isinstance(active, Image):
-            self._take(active, self._history | self._classes)
+            self._take(active, self._others | self._classes)
         elif active is not None and KEY in active.metadata:
             self._take(active, self._classes)
 

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QMainWindow,
     QPushButton,
     QSizePolicy,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -27,13 +28,29 @@ from napari_lungcls.gui.dialogs import ask_open, ask_save
 from napari_lungcls.gui.docks import keep_tidy
 from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.label import summary
+from napari_lungcls.gui.label.balance import BalanceBar
 from napari_lungcls.gui.label.class_buttons import ClassButtons
 from napari_lungcls.gui.label.controller import labeller_of
+from napari_lungcls.gui.label.key_note import KeyNote
+from napari_lungcls.gui.label.letters import Letters
 from napari_lungcls.gui.label.scheme_editor import SchemeEditor
 from napari_lungcls.gui.label.strips import RecoveryStrip, WaitingStrip
+from napari_lungcls.gui.label.tools import LabelTools
+from napari_lungcls.gui.label.typing_focus import is_typing
 from napari_lungcls.gui.layers import KEY, pictures
 from napari_lungcls.gui.lifetime import at_end, listen, when_destroyed
-from napari_lungcls.gui.parts import Fold, LayerBox, heading, note, panel_layout
+from napari_lungcls.gui.parts import (
+    Caution,
+    Fold,
+    LayerBox,
+    VerticalScroll,
+    heading,
+    note,
+    panel_layout,
+)
+
+WIDTH = 300
+"""Least width of the window in pixels."""
 
 _NEW = "a new layer"
 _FILES = "Points (*.lungcls.csv *.csv)"
@@ -64,6 +81,8 @@ class LabelPoints(QWidget):
         self.details = ImageDetails(viewer, self.images)
         self.points, self.editor = QComboBox(), SchemeEditor(self._set_scheme)
         self.total, self.hint = note(), note()
+        self.keys, self.balance, self.few = KeyNote(), BalanceBar(), Caution("few_points")
+        self.tools = LabelTools(self.labeller)
         self._make_controls()
         self._lay_out()
         self.strip.restore.connect(self.restore)
@@ -71,10 +90,12 @@ class LabelPoints(QWidget):
         self.strip.take_back.connect(self._on_take_back)
         self.waiting.chosen.connect(self._on_waiting)
         self.buttons.chosen.connect(self._on_class)
+        self.tools.wanted.connect(self._try)
         self.images.layer_changed.connect(self._on_image)
         self.points.activated.connect(self._on_points)
         events = viewer.layers.events
         listen(self, events.inserted, events.removed, events.reordered, slot=self._refresh)
+        self.letters = Letters(self.labeller, self)
         at_end(self, self._let_go)
         self._hold()
         keep_tidy(self, viewer, "Label points")
@@ -96,6 +117,7 @@ class LabelPoints(QWidget):
         labeller.changed.connect(self._refresh)
         labeller.scheme_changed.connect(self._on_scheme)
         labeller.problem.connect(self._on_problem)
+        labeller.is_typing = is_typing
         labeller.show()
         if labeller.image is None:
             labeller.choose_image(self.images.layer)
@@ -109,6 +131,7 @@ class LabelPoints(QWidget):
         labeller.changed.disconnect(self._refresh)
         labeller.scheme_changed.disconnect(self._on_scheme)
         labeller.problem.disconnect(self._on_problem)
+        self.tools.edge.setChecked(False)
         labeller.hide()
 
     def _end_with_window(self) -> None:
@@ -175,12 +198,20 @@ class LabelPoints(QWidget):
         button = QPushButton(text)
         button.setObjectName(name)
         button.setToolTip(tip)
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        # Not by a click: that leaves the keyboard with the image.
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.clicked.connect(lambda: slot())
         return button
 
     def _lay_out(self) -> None:
-        column, choices = panel_layout(self), QGridLayout()
+        content, choices = QWidget(), QGridLayout()
+        column = panel_layout(content)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(VerticalScroll(content))
+        # As wide from the start as all that may be shown: the canvas shall not be resized while
+        # layers come and go, which software OpenGL does not always survive.
+        self.setMinimumWidth(WIDTH)
         column.addWidget(self.strip)
         column.addWidget(self.waiting)
         choices.addWidget(QLabel("Image"), 0, 0)
@@ -193,13 +224,18 @@ class LabelPoints(QWidget):
         column.addLayout(choices)
         column.addWidget(heading("Classes"))
         column.addWidget(self.buttons)
+        column.addWidget(self.balance)
+        column.addWidget(self.few)
         column.addWidget(self.hint)
         column.addWidget(self.total)
+        column.addWidget(self.keys)
         for pair in ((self.undo, self.redo), (self.open, self.save)):
             row = QHBoxLayout()
             for button in pair:
                 row.addWidget(button)
             column.addLayout(row)
+        column.addWidget(heading("Find places"))
+        column.addWidget(self.tools)
         column.addWidget(Fold("Edit classes", self.editor))
         column.addStretch(1)
 
@@ -215,6 +251,9 @@ class LabelPoints(QWidget):
         self.waiting.show_layers(labeller.waiting(), pictures(labeller.viewer))
         counts = summary.counts(labeller)
         self.buttons.show_state(labeller.current, counts)
+        self.balance.show_counts(labeller.scheme, counts)
+        self.few.show_lines([summary.imbalance(counts, labeller.scheme.names)])
+        self.tools.show_state()
         self._show_layers()
         annotation = labeller.annotation
         for button, verb, keys, done in (
@@ -251,6 +290,8 @@ class LabelPoints(QWidget):
     def _on_scheme(self) -> None:
         self.buttons.show_scheme(self.labeller.scheme)
         self.editor.show_scheme(self.labeller.scheme)
+        self.keys.show_scheme(self.labeller.scheme)
+        self.tools.show_scheme()
         self._refresh()
 
     def _set_scheme(self, scheme: Any, renamed: dict[str, str]) -> None:

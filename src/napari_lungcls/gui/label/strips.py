@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_lungcls.annotation.autosave import KEPT_DAYS, Unfinished
 from napari_lungcls.gui.layers import image_id_of
-from napari_lungcls.gui.parts import SPACING, button, note
+from napari_lungcls.gui.parts import SPACING, button, narrow, note
 from napari_lungcls.utils.humanize import count
 
 CHOOSE = "choose its image…"
@@ -128,6 +128,7 @@ class WaitingStrip(_Strip):
     def _frame(self, layer: Points, images: list[Image]) -> QFrame:
         frame, choice = QFrame(), QComboBox()
         choice.setObjectName("waiting_choice")
+        narrow(choice, 12)
         choice.setToolTip("The image that these points were set on; they count its pixels")
         choice.addItem(CHOOSE if images else NONE)
         choice.addItems([image.name for image in images])

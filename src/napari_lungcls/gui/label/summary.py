@@ -1,11 +1,13 @@
 """What the window says about a labeller: counts and words. No Qt."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import median
 
 import numpy as np
 
-from napari_lungcls.gui import layers
 from napari_lungcls.gui.label.controller import Labeller
+from napari_lungcls.gui.label.view import in_plane
 
 
 def counts(labeller: Labeller) -> Counter[str]:
@@ -18,11 +20,8 @@ def counts_here(labeller: Labeller) -> Counter[str] | None:
     annotation, dims = labeller.annotation, labeller.viewer.dims
     if annotation is None or dims.ndisplay == 3 or annotation.layer.ndim <= 2:
         return None
-    first = dims.ndim - annotation.layer.ndim
-    axes = [axis - first for axis in dims.not_displayed if axis >= first]
-    here = layers.from_world(annotation.layer, dims.point)
-    off = np.abs(annotation.points.coordinates[:, axes] - here[axes])
-    return annotation.counts(np.flatnonzero((off <= 0.5).all(axis=1)))
+    here = in_plane(labeller.viewer, annotation.layer, annotation.points.coordinates)
+    return annotation.counts(np.flatnonzero(here))
 
 
 def total(labeller: Labeller) -> str:
@@ -39,6 +38,41 @@ def total(labeller: Labeller) -> str:
     if not labeller.annotation.unsaved:
         return said
     return f"{said} \N{BULLET} unsaved changes"
+
+
+FEW = 0.25
+"""Share of the usual number of points below which a class has few."""
+
+ENOUGH = 20
+"""Points that are labelled before the balance of the classes says anything."""
+
+
+def imbalance(found: Mapping[str, int], names: Sequence[str]) -> str:
+    """Say which classes have much fewer points than the others; empty if none has.
+
+    Parameters
+    ----------
+    found
+        Number of points by class.
+    names
+        The classes.
+    """
+    numbers = {name: found.get(name, 0) for name in names}
+    if len(numbers) < 2 or sum(numbers.values()) < ENOUGH:
+        return ""
+    usual = median(numbers.values()) or max(numbers.values())
+    few = [name for name, n in numbers.items() if n < FEW * usual]
+    if not few:
+        return ""
+    said = [f"{name} ({numbers[name]})" for name in few[:3]]
+    more = f" and {len(few) - 3} more" if len(few) > 3 else ""
+    verb = "has" if len(few) == 1 else "have"
+    listed = (
+        ", ".join(said) + more
+        if more or len(said) < 2
+        else " and ".join([", ".join(said[:-1]), said[-1]])
+    )
+    return f"{listed} {verb} few points; the others have about {usual:.0f}. Label more there."
 
 
 def hint(labeller: Labeller) -> str:

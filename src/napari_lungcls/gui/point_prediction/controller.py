@@ -21,7 +21,8 @@ from napari_lungcls.gui.point_prediction.requests import (
     Requests,
     RequestState,
 )
-from napari_lungcls.gui.points_layer import POINT_SIZE, annotation_layer
+from napari_lungcls.gui.point_sizes import POINT_SIZE
+from napari_lungcls.gui.points_layer import annotation_layer
 from napari_lungcls.gui.session import session
 from napari_lungcls.images.geometry import is_inside
 from napari_lungcls.inference.at_points import by_squares

@@ -146,7 +146,7 @@ class _Hold:
         self._camera.mouse_pan = self._camera.mouse_zoom = False
         self._overlay: ZoomOverlay | None = None
         self._keys = _EscapeKey(escape)
-        _deafen(viewer.layers.selection.active)
+        deafen(viewer.layers.selection.active)
 
     def rectangle(self, ends: tuple[Floats, Floats] | None) -> None:
         """Draw a rectangle between two screen positions `(x, y)`, or remove it."""
@@ -167,7 +167,7 @@ class _Hold:
         self._camera.mouse_pan, self._camera.mouse_zoom = self._before
 
 
-def _deafen(layer: Any) -> None:
+def deafen(layer: Any) -> None:
     """Keep the current press from a layer's tool.
 
     napari calls the callbacks of the viewer first and then those of the selected layer, in

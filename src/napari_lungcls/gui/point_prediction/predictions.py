@@ -16,8 +16,8 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
 from napari_lungcls.gui.image_id import identify
 from napari_lungcls.gui.point_prediction.requests import PointRequest
+from napari_lungcls.gui.point_sizes import POINT_SIZE
 from napari_lungcls.gui.points_layer import (
-    POINT_SIZE,
     appended,
     categories,
     class_colors,
