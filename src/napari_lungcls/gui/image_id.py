@@ -1,5 +1,6 @@
 """Telling images apart: by their layer, pixels or file, never by the layer's name. No Qt."""
 
+import warnings
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -130,7 +131,7 @@ _fingerprints: WeakKeyDictionary[Image, tuple[Any, str]] = WeakKeyDictionary()
 
 
 def _fingerprint(image: Image, array: Any) -> str:
-    from napari_lungcls.errors import InputError
+    from napari_lungcls.errors import InputError, LungclsWarning
     from napari_lungcls.images.opening import as_stack
     from napari_lungcls.run_identity import diagonal_samples, digest
 
@@ -139,7 +140,10 @@ def _fingerprint(image: Image, array: Any) -> str:
     if not isinstance(array, np.ndarray) and np.prod(read) * array.dtype.itemsize > READABLE:
         return ""
     try:
-        places = diagonal_samples(as_stack(image))
+        with warnings.catch_warnings():
+            # What it warns of, such as pixels that are not square, is said where it matters.
+            warnings.simplefilter("ignore", LungclsWarning)
+            places = diagonal_samples(as_stack(image))
     except InputError:
         return ""
     if None in places or len(set(places)) < 2:
