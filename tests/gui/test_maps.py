@@ -156,6 +156,16 @@ def test_a_map_says_what_is_under_a_place_in_the_world():
     assert maps.cell_under(image, (0, 0, 0, 0)) is None
 
 
+def test_maps_come_below_the_points_for_labelling_and_above_the_rest():
+    viewer = ViewerModel()
+    image, below = viewer.add_image(np.zeros((16, 20))), viewer.add_points(ndim=2)
+    other = viewer.add_labels(np.zeros((4, 4), int))
+    first, second = viewer.add_points(ndim=2), viewer.add_points(ndim=2)
+    added = maps.add_layers(viewer, maps.map_layers(made(), "map", probabilities=True))
+    assert len(added) == 4
+    assert list(viewer.layers) == [image, below, other, *added, first, second]
+
+
 @pytest.mark.parametrize("name", ["m.ome.zarr", "m.ome.tif"])
 @pytest.mark.parametrize("resident", [2**29, 0])
 def test_a_saved_map_comes_back_with_place_colours_and_values(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui import LayerData
-from napari_lungcls.gui.layers import KEY, map_place
+from napari_lungcls.gui.layers import KEY, is_labels, map_place
 from napari_lungcls.images.geometry import map_cell
 from napari_lungcls.inference.map_data import BLOCK, blocks
 from napari_lungcls.inference.painted import PaintedMap, read_map
@@ -95,8 +95,17 @@ def map_layers(
 
 
 def add_layers(viewer: "napari.Viewer", layers: Sequence[LayerData]) -> list[Layer]:
-    """Add layers to a viewer from their data, keyword arguments and kinds."""
-    return [viewer.add_layer(Layer.create(*layer)) for layer in layers]
+    """Add layers to a viewer from their data, keyword arguments and kinds.
+
+    They come on top of all but the points for labelling that are there, which stay in sight.
+    """
+    made = [Layer.create(*layer) for layer in layers]
+    for layer in made:
+        first = len(viewer.layers)
+        while first and is_labels(viewer.layers[first - 1]):
+            first -= 1
+        viewer.layers.insert(first, layer)
+    return made
 
 
 def quieten() -> None:

@@ -21,6 +21,7 @@ from driving import NOTHING, Hands
 from napari_lungcls.gui.label import LabelPoints, summary
 from napari_lungcls.gui.label.key_note import KeyNote, key_words
 from napari_lungcls.gui.label.random_fields import RandomFields, has_tissue
+from napari_lungcls.gui.label.right_click import RightClick
 
 RIGHT = Qt.MouseButton.RightButton
 
@@ -104,6 +105,9 @@ def test_points_are_found_seen_and_relabelled(window):
     right_click(hands, (40, 20))
     assert len(layer.data) == 3
     hands.choose("right_click", "duct")
+    remembered = RightClick(labeller)
+    remembered.follow_scheme()
+    assert remembered.name == "duct"
     right_click(hands, (40, 20))
     hands.point((40, 40))
     assert classes(panel) == ["septa"] * 3 + ["duct", "septa"]

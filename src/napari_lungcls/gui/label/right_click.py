@@ -7,11 +7,15 @@ import napari
 import numpy as np
 
 from napari_lungcls.gui.point_prediction.pointer import LEAST_DRAG, deafen
+from napari_lungcls.gui.remembered import choices
 
 if TYPE_CHECKING:
     from napari_lungcls.gui.label.controller import Labeller
 
 RIGHT = 2
+
+FORM, FIELD = "label", "right_click"
+"""Where the class is remembered from one session to the next."""
 
 
 class RightClick:
@@ -33,19 +37,26 @@ class RightClick:
 
     def __init__(self, labeller: "Labeller") -> None:
         self._labeller = labeller
+        self._wanted = choices().get(FORM).get(FIELD)
         self.name: str | None = None
+        choices().forgotten.connect(self._on_forgotten)
 
     def choose(self, name: str | None) -> None:
         """Choose the class of points that the right button adds, or that it adds none."""
         if name is not None:
             self._labeller.scheme.code(name)
-        self.name = name
+        self.name = self._wanted = name
+        choices().put(FORM, {FIELD: name or ""})
         self._labeller.changed.emit()
 
     def follow_scheme(self) -> None:
-        """Forget a class that is no more."""
-        if self.name not in self._labeller.scheme.names:
-            self.name = None
+        """Have the class that was chosen last, if there is one of its name."""
+        known = self._wanted in self._labeller.scheme.names
+        self.name = self._wanted if known else None
+
+    def _on_forgotten(self) -> None:
+        self.name = self._wanted = None
+        self._labeller.changed.emit()
 
     def switch(self, viewer: "napari.Viewer", on: bool) -> None:
         """Watch the canvas, or no longer."""

@@ -225,8 +225,8 @@ class MapView(QWidget):
             and layer.ndim == len(painted.header.shape)
         ]
         image = image_for(painted.header, source, images)
-        add_layers(self._viewer, map_layers(painted, layer_name(source), image, True))
-        self.map_box.choose(self._viewer.layers[-1])
+        *_, added = add_layers(self._viewer, map_layers(painted, layer_name(source), image, True))
+        self.map_box.choose(added)
         self.saved.setText(f"Opened {Path(source).name}.")
 
     def _begin(self, words: str) -> None:
