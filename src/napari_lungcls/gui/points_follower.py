@@ -35,6 +35,7 @@ class PointsFollower:
         for layer in viewer.layers:
             self._watch(layer)
         self._place()
+        self.sizes.fit()
 
     def _watch(self, layer: Layer) -> None:
         if isinstance(layer, Image | Points):
