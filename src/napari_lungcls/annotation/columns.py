@@ -22,12 +22,15 @@ OBSERVER_COLUMN = "observer"
 """Who placed or labelled a point, when several people label the same images."""
 
 SOURCE_COLUMN = "source"
-"""What made a point: empty for the user, `MODEL`, `SUGGESTION` or `AUDIT`."""
+"""What made a point: empty for the user, `MODEL`, `SUGGESTION`, `CORRECTION` or `AUDIT`."""
 
 MODEL = "model"
 
 SUGGESTION = "suggestion"
 """Places that a model proposed and the user labelled; see `active_learning`."""
+
+CORRECTION = "correction"
+"""Points that the user placed where a map was wrong."""
 
 AUDIT = "audit"
 """Points that a design drew and an observer judges blind; nothing is trained on them."""

@@ -37,6 +37,12 @@ SHARES, HIDDEN, UNSAVED = "shares", "hidden", "unsaved"
 """What a class map's layer remembers: shares by class, codes that are not shown, and whether
 it was painted and not saved."""
 
+LIVE = "live"
+"""Under this name the layer of a live map remembers that it is one."""
+
+EDITED = "edited"
+"""Under this name a map's layer remembers that it was painted over by hand."""
+
 CLASS_FEATURE = "class"
 """Under this name napari's status bar tells the class of the cell under the cursor."""
 

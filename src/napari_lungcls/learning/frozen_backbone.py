@@ -96,7 +96,7 @@ def open_backbone(
             settings = settings.model_copy(update={"pretrained": "none"})
         origin = open_initialization(settings, _NOBODY)
     else:
-        origin = Initialization(model=start, said="the model's")
+        origin = Initialization(model=start, said="a trained model")
     dtype = str(stack.dtype)
     if origin.model is not None:
         document = origin.model[0]

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from napari_lungcls.gui.classifier.body import Body
 
 SLOTS: dict[DockStep, list[tuple[str, str]]] = {
-    DockStep.LABEL: [("Suggest points", "napari_lungcls.gui.suggest:SuggestionPanel")],
+    DockStep.LABEL: [
+        ("Suggest points", "napari_lungcls.gui.suggest:SuggestionPanel"),
+        ("Live map", "napari_lungcls.gui.live:LivePanel"),
+    ],
     DockStep.TRAIN: [("Compare two models", "napari_lungcls.gui.compare:ComparePanel")],
-    DockStep.PAINT: [],
+    DockStep.PAINT: [("Why", "napari_lungcls.gui.why:WhyPanel")],
     DockStep.MEASURE: [],
 }
 """Folded panels below the panel of a step, as `("Title", "package.module:Class")`; the class

@@ -7,8 +7,9 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu, QWidget
 
 from napari_lungcls.gui.dialogs import ask_folder, ask_open
+from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.lifetime import listen
-from napari_lungcls.gui.maps import is_map, map_of
+from napari_lungcls.gui.maps import LIVE, is_map, map_of
 from napari_lungcls.gui.paint.run import PaintingRun
 from napari_lungcls.gui.parts import button, column, note, redden, show_text
 from napari_lungcls.gui.session import session
@@ -87,6 +88,8 @@ class MapList(QWidget):
         found: list[tuple[object, str, PaintedMap]] = []
         for layer in self._viewer.layers:
             painted = map_of(layer) if is_map(layer) and layer is not unfinished else None
+            if painted is not None and layer.metadata[KEY].get(LIVE):
+                continue  # It covers what was in view, and changes with it.
             if painted is not None:
                 found.append((layer, layer.name, painted))
         found += [(path, path.name, painted) for path, painted in self._files.items()]

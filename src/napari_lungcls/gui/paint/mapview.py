@@ -26,6 +26,7 @@ from napari_lungcls.gui.maps import (
     open_map,
     quieten,
 )
+from napari_lungcls.gui.paint.corrections import CorrectionBar
 from napari_lungcls.gui.paint.legend import Legend
 from napari_lungcls.gui.parts import LayerBox, beside, button, column, note
 from napari_lungcls.gui.workers import BackgroundJob, start, start_call
@@ -73,11 +74,12 @@ class MapView(QWidget):
             assert action is not None
             action.triggered.connect(slot)
         self.open_button.setMenu(menu)
-        self.saved = note()
+        self.saved, self.corrections = note(), CorrectionBar(viewer)
         self._hover_timer = QTimer(self, singleShot=True, interval=HOVER_INTERVAL)
         layout = column(self)
         buttons = beside(self.save_button, self.open_button)
-        for widget in (self.map_box, self.legend, self.under, self.words, buttons, self.saved):
+        shown = (self.map_box, self.legend, self.under, self.words)
+        for widget in (*shown, self.corrections, buttons, self.saved):
             layout.addWidget(widget)
         self._hover_timer.timeout.connect(self._on_hover)
         moved, turned = viewer.cursor.events.position, viewer.dims.events.current_step
@@ -178,6 +180,7 @@ class MapView(QWidget):
         self.words.setText(EMPTY if painted is None else UNCORRECTED)
         self.under.setVisible(painted is not None)
         self.under.setText(OFF_MAP)
+        self.corrections.setVisible(painted is not None)
         self._allow()
         if layer is None or painted is None:
             return
@@ -241,7 +244,9 @@ class MapView(QWidget):
     def _allow(self) -> None:
         free = self._job is None
         self.open_button.setEnabled(free)
-        self.save_button.setEnabled(free and self.layer is not None and self.layer != self._busy)
+        done = self.layer is not None and self.layer != self._busy
+        self.save_button.setEnabled(free and done)
+        self.corrections.set_map(self.layer if done else None)
 
     def _choose_file(self) -> None:
         start = f"{'map' if self.layer is None else self.layer.name}.ome.zarr"
