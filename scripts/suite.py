@@ -1,4 +1,4 @@
-"""Run the tests: first those that time a window, alone, then all others side by side.
+"""Run the tests: first most of them side by side, then, alone, those that time a window.
 
     python scripts/suite.py [--coverage | arguments of pytest]
 
@@ -24,15 +24,15 @@ def main() -> int:
     measured = sys.argv[1:] == ["--coverage"]
     if len(sys.argv) > 1 and not measured:
         return _pytest(*sys.argv[1:])
-    first = _pytest(ALONE)
     processes = str(min(MOST, os.cpu_count() or 1))
     # Each process has a processor of its own; threads of several would only wait for each other.
-    others = _pytest(
+    most = _pytest(
         "--numprocesses", processes, "--dist", "worksteal", f"--ignore={ALONE}",
         *(["--cov"] if measured else []),
         OMP_NUM_THREADS="1",
     )  # fmt: skip
-    return first or others
+    # Last, when the tests of the other environment have ended as well.
+    return _pytest(ALONE) or most
 
 
 def _pytest(*arguments: str, **environment: str) -> int:
