@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QAbstractButton
 
 from driving import LEFT, Hands, Pulse
 
-PER_CLASS = 5
+PER_CLASS = 6
 PLANES = (3, 5)
 DRAWN = 0.3
 """Seconds in which a layer that was added has been drawn."""
@@ -42,7 +42,7 @@ def places(truth: Any, plane: int, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def label(hands: Hands, image: Any, truth: Any) -> Any:
-    """Label 30 points in two planes; relabel two, and take one of these back."""
+    """Label 36 points in two planes; relabel two, and take one of these back."""
     rng = np.random.default_rng(1)
     wanted = []
     for plane in PLANES:
@@ -103,7 +103,7 @@ def train(hands: Hands, pulse: Pulse) -> float:
     said = hands.find("result").text()
     assert "ancel" in said, said
     hands.click("field_epochs_automatic")
-    hands.type("field_epochs_value", "30")
+    hands.type("field_epochs_value", "6")
     pulse.restart()
     hands.click("train_start")
     hands.until(start.isEnabled, 200, "the end of training")
