@@ -15,9 +15,9 @@ from labelling_machine import Labelling
 from napari_lungcls.gui.label import LabelPoints
 from napari_lungcls.gui.label.keys import REDO, UNDO
 
-RUNS = int(os.environ.get("LUNGCLS_STATE_RUNS", "10"))
+RUNS = int(os.environ.get("LUNGCLS_STATE_RUNS", "6"))
 STEPS = 40
-WINDOW_RUNS, WINDOW_STEPS = 2, 20
+WINDOW_RUNS, WINDOW_STEPS = 1, 20
 
 
 def run(machine: Any, runs: int, steps: int, **options: Any) -> None:
