@@ -20,6 +20,7 @@ from napari_lungcls.annotation import Points
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 IMAGE = DATA / "mouse_lung_he.jpg"
 POINTS = DATA / "mouse_lung_points.csv"
+WEIGHTS = DATA / "resnet18_imagenet_to_layer3.safetensors"
 MICROMETRES_PER_PIXEL = 500 / 275
 TISSUE = slice(3000, 4600)
 GLASS = 110
