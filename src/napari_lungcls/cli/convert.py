@@ -56,7 +56,7 @@ def convert(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Convert points or a map from and to QuPath, Fiji, ImageJ, cellfinder and ASAP."""
+    """Convert points or maps for QuPath, Fiji and others."""
     from napari_lungcls.inference.formats import is_map
 
     check_new(out, overwrite=overwrite)

@@ -85,6 +85,10 @@ def test_points_are_found_seen_and_relabelled(window):
     viewer, panel, hands = window
     labeller, camera = panel.labeller, viewer.scene.camera
     image = viewer.layers["lung"]
+    # The canvas may have got another size since the image was opened.
+    hands.settle()
+    viewer.fit_to_view()
+    hands.settle()
     hands.key("s")
     for x in (20, 40, 60):
         hands.point((20, x))
