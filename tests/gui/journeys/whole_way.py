@@ -103,7 +103,7 @@ def train(hands: Hands, pulse: Pulse) -> float:
     said = hands.find("result").text()
     assert "ancel" in said, said
     hands.click("field_epochs_automatic")
-    hands.type("field_epochs_value", "6")
+    hands.type("field_epochs_value", "3")
     pulse.restart()
     hands.click("train_start")
     hands.until(start.isEnabled, 300, "the end of training")
@@ -188,6 +188,7 @@ def save_all(hands: Hands, folder: Path) -> None:
 def measure(hands: Hands, folder: Path) -> list[str]:
     """Measure the map as it is; give the first column of the table."""
     hands.click("step_measure")
+    folder.mkdir()  # a dialog for folders takes those that exist
     hands.file(folder, "measure_start")
     hands.until(lambda: (folder / "index.html").exists(), 60, "the page")
     hands.until(hands.find("measure_start").isEnabled, 30, "the end of measuring")
