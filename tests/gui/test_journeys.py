@@ -44,7 +44,6 @@ def travel(environment, script, *arguments, seconds=420):
     return done.stdout
 
 
-@pytest.mark.xfail(reason="not yet seen to its end since it goes through the dock", strict=False)
 def test_label_train_paint_classify_save_and_come_back(environment, tmp_path, capsys):
     folder = tmp_path / "seen"
     folder.mkdir()
