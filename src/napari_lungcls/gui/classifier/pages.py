@@ -14,7 +14,6 @@ from napari_lungcls.gui.parts import (
     AMBER,
     MARGIN,
     SPACING,
-    VerticalScroll,
     beside,
     button,
     column,
@@ -83,21 +82,14 @@ class StepPage(QWidget):
     def add_folds(self, slots: Slots, viewer: "napari.Viewer") -> None:
         """Add folded panels below the panel."""
         for title, path in slots:
-            self._fold_layout().addWidget(LazyFold(title, path, viewer))
+            self.panel.more.addWidget(LazyFold(title, path, viewer))
 
-    def _place(self, panel: QWidget) -> None:
+    def _place(self, panel: Any) -> None:
         self.body.addWidget(panel, 1)
-
-    def _fold_layout(self) -> QVBoxLayout:
-        layout: QVBoxLayout = self.panel.more
-        return layout
 
 
 class LabelPage(StepPage):
-    """The page of labelling: which classes, then their points, and below them the way on.
-
-    A panel with a layout `more` scrolls by itself; any other is put into a part that scrolls.
-    """
+    """The page of labelling: which classes, then their points, and below them the way on."""
 
     def __init__(
         self, step: DockStep, make: Callable[[], QWidget], parent: QWidget | None = None
@@ -105,7 +97,6 @@ class LabelPage(StepPage):
         super().__init__(step, make, parent)
         self.cards = ClassCards()
         self.cards.hide()
-        self._within, self._folds = self.body, QVBoxLayout()
         self.go_button = primary(button("Go on to Train", "go_to_train"))
         self.go_button.clicked.connect(lambda: self.asked.emit(DockStep.TRAIN))
 
@@ -118,34 +109,20 @@ class LabelPage(StepPage):
     def let_go(self) -> None:
         """Take the panel out, so that it gives the keys back."""
         if self.panel is not None:
-            self._within.removeWidget(self.panel)
+            self.body.removeWidget(self.panel)
             self.panel.setParent(None)
 
     def hold(self) -> None:
-        """Put the panel back below the cards."""
+        """Put the panel back."""
         if self.panel is not None and self.panel.parent() is None:
-            self._within.insertWidget(self._within.indexOf(self.cards) + 1, self.panel)
+            self.body.insertWidget(self.body.indexOf(self.top) + 1, self.panel, 1)
             self.panel.show()
 
-    def _place(self, panel: QWidget) -> None:
-        if hasattr(panel, "more"):
-            self._folds = panel.more
-            self.body.addWidget(self.cards)
-            self.body.addWidget(panel, 1)
-        else:
-            content = QWidget()
-            self._within = column(content)
-            self._within.addWidget(self.cards)
-            self._within.addWidget(panel)
-            self._folds.setContentsMargins(MARGIN, 0, MARGIN, MARGIN)
-            self._within.addLayout(self._folds)
-            self._within.addStretch(1)
-            self.body.addWidget(VerticalScroll(content), 1)
+    def _place(self, panel: Any) -> None:
+        panel.above.addWidget(self.cards)
+        super()._place(panel)
         below = QWidget()
         layout = column(below)
         layout.setContentsMargins(MARGIN, SPACING, MARGIN, MARGIN)
         layout.addWidget(self.go_button)
         self.body.addWidget(below)
-
-    def _fold_layout(self) -> QVBoxLayout:
-        return self._folds

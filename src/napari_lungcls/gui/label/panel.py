@@ -83,6 +83,7 @@ class LabelPoints(QWidget):
         self.total, self.hint = note(), note()
         self.keys, self.balance, self.few = KeyNote(), BalanceBar(), Caution("few_points")
         self.tools = LabelTools(self.labeller)
+        self.above, self.more = QVBoxLayout(), QVBoxLayout()  # for what the guided window adds
         self._make_controls()
         self._lay_out()
         self.strip.restore.connect(self.restore)
@@ -212,6 +213,7 @@ class LabelPoints(QWidget):
         # As wide from the start as all that may be shown: the canvas shall not be resized while
         # layers come and go, which software OpenGL does not always survive.
         self.setMinimumWidth(WIDTH)
+        column.addLayout(self.above)
         column.addWidget(self.strip)
         column.addWidget(self.waiting)
         choices.addWidget(QLabel("Image"), 0, 0)
@@ -237,6 +239,7 @@ class LabelPoints(QWidget):
         column.addWidget(heading("Find places"))
         column.addWidget(self.tools)
         column.addWidget(Fold("Edit classes", self.editor))
+        column.addLayout(self.more)
         column.addStretch(1)
 
     # What happens
