@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from napari_lungcls.annotation import ClassScheme
+from napari_lungcls.any_model import AnyModel, AtPoints
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.opening import as_stack
-from napari_lungcls.images.pairs import AnyPoints, PathLike, as_pairs
+from napari_lungcls.images.pairs import PathLike
+from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.network.engines import Engine, Precision, State, create_engine
 from napari_lungcls.network.model_file import ModelDocument, read_model, write_model
 from napari_lungcls.network.predictor import Predictor
-from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from napari_lungcls.evaluation.metrics import Metrics
-    from napari_lungcls.evaluation.predictions import PointPredictions
     from napari_lungcls.inference.grid import InView, Region
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
@@ -38,7 +37,7 @@ def never() -> bool:
     return False
 
 
-class Model:
+class Model(AnyModel):
     """A trained network with its classes.
 
     Parameters
@@ -80,11 +79,6 @@ class Model:
         self._engine: Engine | None = None
 
     @property
-    def scheme(self) -> ClassScheme:
-        """The classes, in the order of the probabilities."""
-        return self.document.scheme
-
-    @property
     def engine(self) -> Engine:
         """The network on its device; built when first asked for."""
         if self._engine is None:
@@ -106,41 +100,38 @@ class Model:
         logger.info("wrote the model %s", written)
         return written
 
-    def classify(self, image: Any, coordinates: ArrayLike) -> NDArray[np.float32]:
-        """Probabilities of the classes at points: what the painted map says exactly there.
+    def prepare(self) -> None:
+        """Build the network, which otherwise the first question does."""
+        _ = self.engine
 
-        Parameters
-        ----------
-        image
-            Anything that `as_stack` takes.
-        coordinates
-            `(n, ndim)` positions `(…, y, x)` in pixels of the image.
+    def predictions_at(
+        self, stack: ImageStack, coordinates: NDArray[np.float64], points: str = "the points"
+    ) -> AtPoints:
+        """Predict points of one image exactly where they lie, square by square.
 
-        Returns
-        -------
-        ndarray, (n, classes), float32
-            Rows add up to 1.
-
-        Raises
-        ------
-        InputError
-            When points lie outside the image, or the image does not suit the model.
+        See `inference.at_points.predictions_at`.
         """
         from napari_lungcls.inference.at_points import predictions_at
 
-        try:
-            where = np.asarray(coordinates, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"coordinates must be numbers, as many for each point: {error}"
-            ) from error
-        parts = list(predictions_at(self.predictor, as_stack(image), where))
-        found = np.empty((len(where), len(self.scheme)), np.float32)
-        for rows, probabilities in parts:
-            found[rows] = probabilities
-        return found
+        return predictions_at(self.predictor, stack, coordinates, points)
 
-    def painting(
+    def painted_at(
+        self,
+        stack: ImageStack,
+        coordinates: NDArray[np.float64],
+        points: str = "the points",
+        *,
+        stride: int,
+    ) -> AtPoints:
+        """Paint the blocks that hold points, and read the cells under them.
+
+        See `inference.at_points.painted_at_points`.
+        """
+        from napari_lungcls.inference.at_points import painted_at_points
+
+        return painted_at_points(self.predictor, stack, coordinates, stride=stride, points=points)
+
+    def painting(  # type: ignore[override]
         self,
         image: Any,
         stride: int = 4,
@@ -256,64 +247,6 @@ class Model:
             yield from run_painting(predictor, grid, store, blocks=left, **options)
         logger.info("wrote the map %s", out)
         return read_map(out)
-
-    def paint(
-        self,
-        image: Any,
-        stride: int = 4,
-        *,
-        progress: Callable[[PaintingProgress], None] | None = None,
-        **options: Any,
-    ) -> PaintedMap:
-        """Paint a map of the classes over an image; see `painting` for the options.
-
-        Returns
-        -------
-        PaintedMap
-            `classes` `(…, h, w)` uint8, 0 = not painted, else code + 1; `probabilities`
-            `(k, …, h, w)` float16; `scale` and `translate` place it in the world.
-        """
-        return exhaust(self.painting(image, stride, **options), progress)
-
-    def evaluate(self, image: Any, points: AnyPoints | None = None, **options: Any) -> Metrics:
-        """Compare the model with labelled points; see `predictions` for the options and errors."""
-        return self.predictions(image, points, **options).metrics()
-
-    def predictions(
-        self,
-        image: Any,
-        points: AnyPoints | None = None,
-        *,
-        painted: bool = False,
-        stride: int = 4,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> PointPredictions:
-        """Predict labelled points.
-
-        Parameters
-        ----------
-        image, points
-            An image and its points, or a list of such pairs as `image` alone.
-        painted
-            Read the cells of the painted map under the points, not what it says exactly there.
-        stride
-            Image pixels between the map's cells.
-        progress
-            Called with the points done and in all.
-
-        Raises
-        ------
-        InputError
-            When a point's class is unknown, or image, points and model do not fit.
-        """
-        from napari_lungcls.inference.at_points import predict_pairs
-
-        return predict_pairs(
-            self.predictor,
-            as_pairs(image, points),
-            stride=stride if painted else None,
-            progress=progress,
-        )
 
     def classify_patches(
         self, data: AnyPatches, *, progress: Callable[[int, int], None] | None = None

@@ -35,7 +35,7 @@ def classify(
     """Add the columns predicted and p_<class> to a points file."""
     from napari_lungcls.annotation import write_points
     from napari_lungcls.images.pairs import open_pairs
-    from napari_lungcls.inference.at_points import classified_table, predictions_at
+    from napari_lungcls.inference.at_points import classified_table
     from napari_lungcls.model import load
     from napari_lungcls.network.decision import predicted_counts
 
@@ -45,7 +45,7 @@ def classify(
     probabilities = np.empty((len(table), len(loaded.scheme)), np.float32)
     done = 0
     with console.progress("classifying") as show:
-        for rows, found in predictions_at(loaded.predictor, stack, table.coordinates, table.source):
+        for rows, found in loaded.predictions_at(stack, table.coordinates, table.source):
             probabilities[rows] = found
             done += len(rows)
             show(done, len(table), "")

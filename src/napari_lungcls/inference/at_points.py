@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,16 @@ from napari_lungcls.images.geometry import map_cell
 from napari_lungcls.images.pairs import Pair
 from napari_lungcls.images.stack import ImageStack, check_inside, plane_indices
 from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.map_data import Block
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.network.compatibility import check_image, fitting_zooms
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.network.engines import Painting
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.predictor import Predictor
+
+AtRows = tuple[NDArray[np.intp], NDArray[np.float32]]
+"""Which points, and their probabilities `(m, classes)`."""
 
 
 def classified_table(
@@ -225,34 +229,79 @@ def painted_at_points(
     grid = MapGrid.over(stack, stride)
     zooms = check_image(stack, predictor.document)
     painter = Painter.of(predictor, zooms)
-    planes = plane_indices(stack, coordinates)
-    cells = np.clip(map_cell(coordinates[:, -2:], stride), 0, np.asarray(grid.shape[-2:]) - 1)
+    under = CellsUnder(grid, coordinates)
     for block in grid.blocks():
-        inside = (
-            np.all(planes == np.asarray(block.index, np.int64), axis=1)
-            & (cells[:, 0] >= block.rows.start)
-            & (cells[:, 0] < block.rows.stop)
-            & (cells[:, 1] >= block.columns.start)
-            & (cells[:, 1] < block.columns.stop)
-        )
-        rows = np.flatnonzero(inside)
-        if not len(rows):
+        if not len(rows := under.rows(block)):
             continue
         classes, probabilities = painter.block(grid, block)
         assert probabilities is not None
-        y, x = cells[rows, 0] - block.rows.start, cells[rows, 1] - block.columns.start
+        yield rows, under.read(block, rows, classes, probabilities, points)
+
+
+class CellsUnder:
+    """The cells of a map in which points lie.
+
+    Parameters
+    ----------
+    grid
+        The map; all planes of its image.
+    coordinates
+        `(n, ndim)` positions `(…, y, x)` in pixels of the image.
+    """
+
+    def __init__(self, grid: MapGrid, coordinates: NDArray[np.float64]) -> None:
+        self._source = grid.stack.source
+        self._planes = plane_indices(grid.stack, coordinates)
+        last = np.asarray(grid.shape[-2:]) - 1
+        self._cells = np.clip(map_cell(coordinates[:, -2:], grid.stride), 0, last)
+
+    def rows(self, block: Block) -> NDArray[np.intp]:
+        """Find the points in a block."""
+        y, x = self._cells.T
+        inside = (
+            np.all(self._planes == np.asarray(block.index, np.int64), axis=1)
+            & (y >= block.rows.start)
+            & (y < block.rows.stop)
+            & (x >= block.columns.start)
+            & (x < block.columns.stop)
+        )
+        return np.flatnonzero(inside)
+
+    def read(
+        self,
+        block: Block,
+        rows: NDArray[np.intp],
+        classes: NDArray[np.uint8],
+        probabilities: NDArray[np.float16],
+        points: str,
+    ) -> NDArray[np.float32]:
+        """Read the probabilities `(m, classes)` of points in a block from its cells.
+
+        Raises
+        ------
+        InputError
+            When the cell of a point is not painted.
+        """
+        y, x = (self._cells[rows] - (block.rows.start, block.columns.start)).T
         if (blind := np.flatnonzero(classes[y, x] == 0)).size:
             raise InputError(
                 f"{points}: the cell of point {rows[blind[0]] + 1} sees NaN or infinite values "
-                f"of {stack.source}; fill them, or remove the point"
+                f"of {self._source}; fill them, or remove the point"
             )
-        yield rows, probabilities[:, y, x].T.astype(np.float32)
+        found: NDArray[np.float32] = probabilities[:, y, x].T.astype(np.float32)
+        return found
 
 
 def by_squares(where: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the order `(n,)` in which `predictions_at` takes points `(n, 2)` of one plane."""
     order: NDArray[np.intp] = np.lexsort(_squares_of(where).T[::-1])
     return order
+
+
+def in_squares(stack: ImageStack, coordinates: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the order `(n,)` in which `predictions_at` takes points `(n, ndim)`."""
+    parts = list(_squares(plane_indices(stack, coordinates), coordinates[:, -2:]))
+    return np.concatenate(parts) if parts else np.empty(0, np.intp)
 
 
 def _squares_of(where: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -287,23 +336,23 @@ def _logits(
 
 
 def predict_pairs(
-    predictor: Predictor,
+    document: ModelDocument,
     pairs: Sequence[Pair],
+    predict: Callable[[ImageStack, NDArray[np.float64], str], Iterator[AtRows]],
     *,
-    stride: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PointPredictions:
     """Predict the labelled points of images.
 
     Parameters
     ----------
-    predictor
-        The network and what its model file says about it.
+    document
+        What the model file says.
     pairs
         Images with their points.
-    stride
-        Image pixels between the cells of the map to sample; if not given, the network is
-        evaluated exactly at the points.
+    predict
+        Takes an image, coordinates `(n, ndim)` and what to call them in messages, and gives
+        predictions as `predictions_at` does.
     progress
         Called with the points done and the total.
 
@@ -312,13 +361,12 @@ def predict_pairs(
     InputError
         When a point's class is unknown, or image, points and model do not fit.
     """
-    document = predictor.document
     codes = np.concatenate([points.codes(document.scheme) for _, points in pairs])
     probabilities = np.empty((len(codes), len(document.scheme)), np.float32)
     first = done = 0
-    for pair in pairs:
-        own = probabilities[first : first + len(pair[1])]
-        for rows, found in _predictions(predictor, pair, stride):
+    for stack, points in pairs:
+        own = probabilities[first : first + len(points)]
+        for rows, found in predict(stack, points.coordinates, points.source):
             own[rows] = found
             done += len(found)
             if progress:
@@ -327,13 +375,3 @@ def predict_pairs(
     return PointPredictions(
         codes, probabilities, document.scheme, document.temperature, document.threshold, pairs
     )
-
-
-def _predictions(
-    predictor: Predictor, pair: Pair, stride: int | None
-) -> Iterator[tuple[Any, NDArray[np.float32]]]:
-    stack, points = pair
-    where, source = points.coordinates, points.source
-    if stride is None:
-        return predictions_at(predictor, stack, where, source)
-    return painted_at_points(predictor, stack, where, stride=stride, points=source)

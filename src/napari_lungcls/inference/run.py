@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ from napari_lungcls.inference.grid import InView, MapGrid, nearest_first, with_n
 from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.inference.painted import MemoryStore, PaintedMap
 from napari_lungcls.inference.painter import Painter
-from napari_lungcls.inference.store_base import BlockStore
 from napari_lungcls.network.compatibility import check_image
 from napari_lungcls.network.engines import Painting
 from napari_lungcls.network.model_file import ModelDocument
@@ -35,8 +34,25 @@ from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.utils.memory import give_back
 from napari_lungcls.utils.printable import printable
 
-MapStore = MemoryStore | BlockStore
-"""Takes the blocks of one map, in any order; see `BlockStore`."""
+
+class MapStore(Protocol):
+    """Takes the blocks of one map, in any order; see `BlockStore`."""
+
+    def write(
+        self,
+        block: Block,
+        classes: NDArray[np.uint8],
+        probabilities: NDArray[np.float16] | None = None,
+        *,
+        complete: bool = True,
+    ) -> None:
+        """Take one block."""
+
+    def finish(self) -> None:
+        """Make the map of what was written."""
+
+    def abandon(self, *, keep: bool = False) -> None:
+        """Finish the map as it is, with `keep`; else leave nothing, or what can be resumed."""
 
 
 class BackgroundWriter:

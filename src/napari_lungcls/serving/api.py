@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,13 +11,17 @@ import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse
 
+from napari_lungcls.inference.damage import as_json
 from napari_lungcls.network.decision import predicted_class
 from napari_lungcls.serving.dispatcher import Busy
 from napari_lungcls.serving.errors import Refusal
 from napari_lungcls.serving.jobs import PaintJob
+from napari_lungcls.serving.kept_images import save_body
 from napari_lungcls.serving.models import ServedModel
 from napari_lungcls.serving.requests import (
+    Asked,
     ClassifyFields,
+    KeepFields,
     PaintFields,
     checked,
     opener,
@@ -45,6 +50,7 @@ def _body(fields: type, example: dict[str, Any]) -> dict[str, Any]:
 
 _CLASSIFY = _body(ClassifyFields, {"path": "mouse1/a.ome.tif", "coordinates": [[20, 10], [64, 80]]})
 _PAINT = _body(PaintFields, {"path": "mouse1/a.ome.tif", "stride": 4, "format": "ome-zarr"})
+_KEEP = _body(KeepFields, {"path": "mouse1/a.ome.tif"})
 _PREDICTED = {
     "model": "lung",
     "classes": ["alveoli", "septa", "duct"],
@@ -65,8 +71,14 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/models")
     def models() -> dict[str, Any]:
-        """List the models."""
-        return {"models": [each.summary() for each in service.models]}
+        """List the models, and say what the server takes."""
+        options = service.options
+        limits = {
+            "megabytes": options.max_image_mb,
+            "megapixels": options.max_megapixels,
+            "points": options.max_points,
+        }
+        return {"models": [each.summary() for each in service.models], "limits": limits}
 
     @router.get("/models/{name}")
     def card(name: str) -> dict[str, Any]:
@@ -83,8 +95,8 @@ def routes(service: Service) -> APIRouter:
         with service.admitted():
             asked = await read_request(request)
             fields: ClassifyFields = checked(ClassifyFields, asked.fields)
-            model = service.models.find(fields.model)
-            image = opener(asked, fields, service.options, service.pixels)
+            model = service.models.find(fields.model, fields.sha256)
+            image = opener(asked, fields, service)
             found = await service.classify(request, model, image, fields.coordinates)
         return classified(model, found)
 
@@ -94,8 +106,8 @@ def routes(service: Service) -> APIRouter:
         with service.admitted():
             asked = await read_request(request)
             fields: PaintFields = checked(PaintFields, asked.fields)
-            model = service.models.find(fields.model)
-            image = opener(asked, fields, service.options, service.pixels)
+            model = service.models.find(fields.model, fields.sha256)
+            image = opener(asked, fields, service)
             y0, y1, x0, x1 = fields.region or (0, 0, 0, 0)
             try:
                 job = service.jobs.add(
@@ -104,6 +116,8 @@ def routes(service: Service) -> APIRouter:
                     image,
                     stride=fields.stride,
                     region=None if fields.region is None else (slice(y0, y1), slice(x0, x1)),
+                    planes=None if fields.planes is None else slice(*fields.planes),
+                    precision=fields.precision,
                     kind=fields.format,
                     probabilities=fields.probabilities,
                 )
@@ -123,6 +137,37 @@ def routes(service: Service) -> APIRouter:
         found = _job(service, key)
         service.jobs.remove(key)
         return described(found)
+
+    @router.post("/images", status_code=201, openapi_extra=_KEEP)
+    async def keep(request: Request) -> dict[str, Any]:
+        """Keep an image for further requests, which name it by the `id` of the answer."""
+        with service.admitted():
+            sent = not request.headers.get("content-type", "").startswith("application/json")
+            asked = Asked(dict(request.query_params), None) if sent else await read_request(request)
+            fields: KeepFields = checked(KeepFields, asked.fields)
+            if sent == (fields.path is not None):
+                raise Refusal(400, "send an image, or name one by its path")
+            image = service.images.add(fields.path, fields.channels)
+            try:
+                if sent:
+                    await save_body(request.stream(), image.file)
+                return await asyncio.to_thread(service.images.describe, image.key)
+            except BaseException:
+                service.images.remove(image.key)
+                raise
+
+    @router.delete("/images/{key}", status_code=204)
+    def forget(key: str) -> None:
+        """Forget an image."""
+        service.images.remove(key)
+
+    @router.get("/jobs/{key}/blocks/{number}")
+    def block(key: str, number: int) -> FileResponse:
+        """Give a block of a map that is still painted; `blocks` of the job are there."""
+        found = _job(service, key)
+        if found.blocks is None or not 0 <= number < found.blocks.count:
+            raise Refusal(404, f"block {number} is not painted", f"ask {_url(found)} first")
+        return FileResponse(found.path / str(number), media_type="application/gzip")
 
     @router.get("/jobs/{key}/{path:path}")
     def file(key: str, path: str) -> FileResponse:
@@ -168,7 +213,10 @@ def described(job: PaintJob) -> dict[str, Any]:
         "error": job.error or None,
         "notes": job.notes,
         "format": job.kind,
-        "map": f"{_url(job)}/{job.path.name}" if done else None,
+        "map": f"{_url(job)}/{job.path.name}" if done and job.blocks is None else None,
+        "blocks": 0 if job.blocks is None else job.blocks.count,
+        "precision": job.precision,
+        "damaged": as_json(job.damage),
         "fractions": job.fractions if done else None,
     }
 

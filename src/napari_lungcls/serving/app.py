@@ -16,6 +16,7 @@ from napari_lungcls.serving.budget import Budget
 from napari_lungcls.serving.dispatcher import Dispatcher
 from napari_lungcls.serving.guard import BodyLimit, Guard
 from napari_lungcls.serving.jobs import PaintJobs
+from napari_lungcls.serving.kept_images import KeptImages
 from napari_lungcls.serving.metrics import Counting, ServerMetrics
 from napari_lungcls.serving.models import ServedModels
 from napari_lungcls.serving.options import ServerOptions
@@ -45,15 +46,16 @@ def create_app(models: ServedModels, options: ServerOptions | None = None) -> Fa
     """
     options = options or ServerOptions()
     dispatcher = Dispatcher(options.max_waiting, options.together)
-    jobs = PaintJobs(options)
+    jobs, pixels = PaintJobs(options), Budget(2 * options.max_megapixels * 1e6)
     service = Service(
         models=models,
         options=options,
         dispatcher=dispatcher,
         jobs=jobs,
+        images=KeptImages(options, pixels),
         metrics=ServerMetrics(dispatcher, jobs),
         requests=Budget(options.max_waiting),
-        pixels=Budget(2 * options.max_megapixels * 1e6),
+        pixels=pixels,
     )
 
     @contextlib.asynccontextmanager
@@ -62,6 +64,7 @@ def create_app(models: ServedModels, options: ServerOptions | None = None) -> Fa
         service.ending = True
         await asyncio.to_thread(dispatcher.close)
         await asyncio.to_thread(jobs.close, options.grace)
+        service.images.close()
 
     app = FastAPI(
         title="napari-lungcls",

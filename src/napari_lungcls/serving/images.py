@@ -17,6 +17,8 @@ from napari_lungcls.serving.errors import Refusal
 from napari_lungcls.serving.options import ServerOptions
 
 NAME = "the image"
+FILE = "image.png"
+"""What any image that was sent is called on the disk: readers go by its first bytes."""
 
 
 @contextmanager
@@ -27,9 +29,34 @@ def sent_image(
     pixel_size: float | None,
     channels: str | None,
 ) -> Iterator[ImageStack]:
-    """Open an image that was sent: a picture or TIFF, recognised by its first bytes.
+    """Open an image that came with a request; see `stored_image`."""
+    with tempfile.TemporaryDirectory(prefix="lungcls-") as folder:
+        path = Path(folder) / FILE
+        path.write_bytes(data)
+        with stored_image(path, options, pixels, pixel_size, channels) as stack:
+            yield stack
+
+
+@contextmanager
+def stored_image(
+    path: Path,
+    options: ServerOptions,
+    pixels: Budget,
+    pixel_size: float | None,
+    channels: str | None,
+) -> Iterator[ImageStack]:
+    """Open an image that was sent and written: a picture or TIFF, told by its first bytes.
 
     Its size is read from the header first, so that nothing absurd is decoded.
+
+    Parameters
+    ----------
+    path
+        The image, called `FILE`.
+    options, pixels
+        Limits on its pixels, and on those of all images that are open.
+    pixel_size, channels
+        As for `open_image`.
 
     Raises
     ------
@@ -40,25 +67,20 @@ def sent_image(
     InputError
         If it is no image that can be read.
     """
-    if not data:
+    if not path.stat().st_size:
         raise Refusal(400, "the request has no image", "send a PNG, JPEG or TIFF")
-    with tempfile.TemporaryDirectory(prefix="lungcls-") as folder:
-        path = Path(folder) / "image"
-        path.write_bytes(data)
-        kind = told_by_content(path)
-        path = path.rename(path.with_suffix(".tif" if kind == "tiff" else ".png"))
-        try:
-            if kind == "tiff":
-                size = math.prod(open_image(path, channels).shape)
-            else:
-                size = math.prod(describe(path, NAME).size)
-            _check_size(size, options)
-            with pixels.take(size):
-                stack = open_image(path, channels)
-                stack.source = stack.name = NAME
-                yield stack.with_pixel_size(pixel_size)
-        except InputError as error:
-            raise InputError(str(error).replace(str(path), NAME)) from error
+    try:
+        if told_by_content(path) == "tiff":
+            size = math.prod(open_image(path, channels).shape)
+        else:
+            size = math.prod(describe(path, NAME).size)
+        _check_size(size, options)
+        with pixels.take(size):
+            stack = open_image(path, channels)
+            stack.source = stack.name = NAME
+            yield stack.with_pixel_size(pixel_size)
+    except InputError as error:
+        raise InputError(str(error).replace(str(path), NAME)) from error
 
 
 def named_image(

@@ -13,27 +13,32 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import imageio.v3 as iio
 import numpy as np
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.grid import Region
+from napari_lungcls.inference.damage import Damage
+from napari_lungcls.inference.grid import MapGrid, Region
 from napari_lungcls.inference.painted import PaintedMap
-from napari_lungcls.inference.run import PaintingProgress
+from napari_lungcls.inference.precision import choose_painting
+from napari_lungcls.inference.run import PaintingProgress, map_header, run_painting
 from napari_lungcls.model import Model
 from napari_lungcls.network.compatibility import remarks
+from napari_lungcls.network.engines import Precision
 from napari_lungcls.reporting.pictures import label_picture
+from napari_lungcls.serving.blocks import BlockFiles
 from napari_lungcls.serving.dispatcher import Busy
 from napari_lungcls.serving.errors import ApiWording
 from napari_lungcls.serving.options import ServerOptions
 from napari_lungcls.utils.progress import exhaust
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
-MapKind = Literal["ome-zarr", "ome-tiff", "png"]
+MapKind = Literal["ome-zarr", "ome-tiff", "png", "blocks"]
 FILES: dict[MapKind, str] = {
+    "blocks": "blocks",
     "ome-zarr": "map.ome.zarr",
     "ome-tiff": "map.ome.tif",
     "png": "map.png",
@@ -52,12 +57,14 @@ class PaintJob:
         What paints, and what it is called.
     image
         Gives the image, and lets go of it.
-    stride, region, kind, probabilities
+    stride, region, planes, precision, kind, probabilities
         What is painted, and how it is written.
     folder
         Holds the map.
-    state, done, total, remaining, error, fractions, notes
+    state, done, total, remaining, error, fractions, notes, damage
         How far it is, and how it ended.
+    blocks
+        The blocks that can be fetched, if they are asked for.
     """
 
     id: str
@@ -66,6 +73,8 @@ class PaintJob:
     image: Callable[[], AbstractContextManager[ImageStack]]
     stride: int
     region: Region | None
+    planes: slice | None
+    precision: Precision
     kind: MapKind
     probabilities: bool
     folder: Path
@@ -76,6 +85,8 @@ class PaintJob:
     error: str = ""
     fractions: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    damage: Damage = field(default_factory=dict)
+    blocks: BlockFiles | None = None
     ended: float | None = None
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -130,6 +141,8 @@ class PaintJobs:
         *,
         stride: int,
         region: Region | None,
+        planes: slice | None,
+        precision: Precision,
         kind: MapKind,
         probabilities: bool,
     ) -> PaintJob:
@@ -147,7 +160,8 @@ class PaintJobs:
             key = secrets.token_urlsafe(16)
             folder = self._folder / key
             folder.mkdir()
-            job = PaintJob(key, model, name, image, stride, region, kind, probabilities, folder)
+            how = (stride, region, planes, precision, kind, probabilities)
+            job = PaintJob(key, model, name, image, *how, folder)
             self._jobs[key] = job
             self._line.append(job)
             self._changed.notify_all()
@@ -201,7 +215,7 @@ class PaintJobs:
                 painted = self._map(job, stack)
                 if not job.cancelled:
                     job.fractions = painted.fractions()
-                    if job.kind == "png":
+                    if isinstance(painted, PaintedMap) and job.kind == "png":
                         write_png(painted, job.path)
                 job.state = "cancelled" if job.cancelled else "done"
         except InputError as error:
@@ -214,22 +228,49 @@ class PaintJobs:
         finally:
             job.ended = time.monotonic()
 
-    def _map(self, job: PaintJob, stack: ImageStack) -> PaintedMap:
+    def _map(self, job: PaintJob, stack: ImageStack) -> PaintedMap | BlockFiles:
         def show(progress: PaintingProgress) -> None:
             job.done, job.total = progress.done, progress.total
-            job.remaining = progress.remaining
+            job.remaining, job.damage = progress.remaining, progress.damage
 
+        if job.kind == "blocks":
+            return _paint_blocks(job, stack, show)
         return exhaust(
             job.model.painting(
                 stack,
                 job.stride,
                 out=None if job.kind == "png" else job.path,
                 region=job.region,
+                planes=job.planes,
+                precision=job.precision,
                 probabilities=job.probabilities and job.kind != "png",
                 cancelled=lambda: job.cancelled,
             ),
             show,
         )
+
+
+def _paint_blocks(
+    job: PaintJob, stack: ImageStack, show: Callable[[PaintingProgress], None]
+) -> BlockFiles:
+    """Paint into a file for each block; `job.precision` becomes the one that was chosen."""
+    predictor, wanted = job.model.predictor, job.probabilities
+    grid = MapGrid.over(stack, job.stride, job.region, job.planes)
+    painting = choose_painting(predictor, grid, job.precision)
+    job.precision = cast(Precision, painting.precision)
+    header = map_header(grid, job.model.document, probabilities=wanted, precision=job.precision)
+    job.path.mkdir()
+    job.blocks = BlockFiles(job.path, header)
+    run = run_painting(
+        predictor,
+        grid,
+        job.blocks,
+        painting=painting,
+        probabilities=wanted,
+        cancelled=lambda: job.cancelled,
+    )
+    exhaust(run, show)
+    return job.blocks
 
 
 def write_png(painted: PaintedMap, path: Path) -> None:

@@ -69,14 +69,24 @@ class ServedModels:
         """Give all of them."""
         return iter(self._models.values())
 
-    def find(self, name: str | None) -> ServedModel:
+    def find(self, name: str | None, sha256: str | None = None) -> ServedModel:
         """Find a model; without a name the only one.
 
         Raises
         ------
         Refusal
-            If there is none of the name, or several and no name.
+            If there is none of the name, or several and no name, or it has another checksum.
         """
+        found = self._find(name)
+        if sha256 is not None and sha256.lower() != found.sha256:
+            raise Refusal(
+                409,
+                f"the model {found.name!r} of this server is another file than the one meant",
+                "ask for its checksum anew, or serve the file that is meant",
+            )
+        return found
+
+    def _find(self, name: str | None) -> ServedModel:
         known = ", ".join(self._models)
         if name is None:
             if len(self._models) > 1:

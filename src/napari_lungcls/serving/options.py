@@ -20,6 +20,8 @@ class ServerOptions(BaseModel):
         Points of one request.
     max_waiting
         Requests that wait or run; one more is answered 503 with `Retry-After`.
+    max_images
+        Images that are kept for further requests.
     max_jobs
         Paintings that wait or run, and finished ones that are kept.
     timeout
@@ -27,7 +29,7 @@ class ServerOptions(BaseModel):
     grace
         Seconds that a shutdown waits for what was accepted.
     keep_jobs
-        Seconds that the map of a finished painting is kept.
+        Seconds that the map of a finished painting is kept, and an image nobody asks about.
     together
         Waiting requests that are predicted at once.
     roots
@@ -46,6 +48,7 @@ class ServerOptions(BaseModel):
     max_megapixels: float = Field(default=400, gt=0)
     max_points: int = Field(default=100_000, ge=1)
     max_waiting: int = Field(default=64, ge=1)
+    max_images: int = Field(default=16, ge=1)
     max_jobs: int = Field(default=8, ge=1)
     timeout: float = Field(default=60, gt=0)
     grace: float = Field(default=25, gt=0)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from fastapi import Request
@@ -16,10 +16,13 @@ from starlette.datastructures import UploadFile
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.serving.budget import Budget
+from napari_lungcls.network.engines.protocol import Precision
 from napari_lungcls.serving.errors import Refusal
 from napari_lungcls.serving.images import named_image, sent_image
 from napari_lungcls.serving.options import ServerOptions
+
+if TYPE_CHECKING:
+    from napari_lungcls.serving.service import Service
 
 ImageOpener = Callable[[], AbstractContextManager[ImageStack]]
 
@@ -33,8 +36,12 @@ class ImageFields(BaseModel):
     ----------
     model
         Name of the model; the only one if left out.
+    sha256
+        Checksum of the model's file; one of another is not used.
     path
         Image below the server's folder, in place of one that is sent.
+    image_id
+        An image that the server keeps, in place of one that is sent.
     pixel_size
         Micrometres per pixel, if the image does not say.
     channels
@@ -44,8 +51,27 @@ class ImageFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = None
+    sha256: str | None = None
     path: str | None = None
+    image_id: str | None = None
     pixel_size: float | None = Field(default=None, gt=0)
+    channels: str | None = None
+
+
+class KeepFields(BaseModel):
+    """What is said about an image that the server is to keep.
+
+    Attributes
+    ----------
+    path
+        Image below the server's folder, in place of one that is sent.
+    channels
+        Which channels to use, as on the command line.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str | None = None
     channels: str | None = None
 
 
@@ -70,16 +96,22 @@ class PaintFields(ImageFields):
         Image pixels between cells.
     region
         First and last row and column, `[y0, y1, x0, x1]`.
+    planes
+        First plane and the one after the last, along the axis before `(y, x)`.
     format
-        What is written.
+        What is written; `blocks` can be fetched while the rest is painted.
     probabilities
         Whether those of all classes are written too.
+    precision
+        What the network computes with.
     """
 
     stride: int = Field(default=4, ge=1, le=64)
     region: tuple[int, int, int, int] | None = None
-    format: Literal["ome-zarr", "ome-tiff", "png"] = "ome-zarr"
+    planes: tuple[int, int] | None = None
+    format: Literal["ome-zarr", "ome-tiff", "png", "blocks"] = "ome-zarr"
     probabilities: bool = False
+    precision: Precision = "auto"
 
 
 @dataclass(frozen=True)
@@ -140,9 +172,7 @@ def checked(model: type[BaseModel], fields: dict[str, Any]) -> Any:
         raise Refusal(400, f"{where}: {first['msg']}", "see /openapi.json") from error
 
 
-def opener(
-    asked: Asked, fields: ImageFields, options: ServerOptions, pixels: Budget
-) -> ImageOpener:
+def opener(asked: Asked, fields: ImageFields, service: Service) -> ImageOpener:
     """Give what opens the image of a request.
 
     Raises
@@ -150,16 +180,22 @@ def opener(
     Refusal
         If it has none, or two.
     """
-    data, path = asked.data, fields.path
-    if (data is None) == (path is None):
+    data, path, key = asked.data, fields.path, fields.image_id
+    if sum(each is not None for each in (data, path, key)) != 1:
         raise Refusal(
-            400, "a request has one image", "send a file 'image', or name one with 'path'"
+            400,
+            "a request has one image",
+            "send a file 'image', or name one with 'path' or 'image_id'",
         )
-    size, channels = fields.pixel_size, fields.channels
+    options, size, channels = service.options, fields.pixel_size, fields.channels
+    if key is not None:
+        if channels is not None:
+            raise Refusal(400, "channels are chosen when an image is sent", "leave channels out")
+        return lambda: service.images.open(key, size)
     if path is not None:
         return lambda: nullcontext(named_image(path, options, size, channels))
     assert data is not None
-    return lambda: sent_image(data, options, pixels, size, channels)
+    return lambda: sent_image(data, options, service.pixels, size, channels)
 
 
 def positions(
@@ -193,7 +229,7 @@ def positions(
 
 def _decoded(fields: dict[str, Any]) -> dict[str, Any]:
     """Read what a form can only send as text: JSON, if it is some."""
-    texts = ("model", "path", "channels", "format")
+    texts = ("model", "sha256", "path", "image_id", "channels", "format", "precision")
 
     def read(name: str, value: Any) -> Any:
         if name in texts or not isinstance(value, str):

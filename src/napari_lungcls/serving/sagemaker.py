@@ -67,7 +67,7 @@ async def _invoke(service: Service, request: Request, name: str | None) -> Respo
         fields: ClassifyFields = checked(ClassifyFields, values)
         model = _model(service, name or fields.model)
         places = _places(model, order)
-        image = opener(Asked(values, asked.data), fields, service.options, service.pixels)
+        image = opener(Asked(values, asked.data), fields, service)
         found = await service.classify(request, model, image, fields.coordinates)
     rows = [[float(row[i]) for i in places] for row in found.probabilities]
     if kind == LINES:

@@ -19,6 +19,7 @@ from napari_lungcls.serving.budget import Budget
 from napari_lungcls.serving.dispatcher import Busy, Dispatcher
 from napari_lungcls.serving.errors import Refusal
 from napari_lungcls.serving.jobs import PaintJobs
+from napari_lungcls.serving.kept_images import KeptImages
 from napari_lungcls.serving.metrics import ServerMetrics
 from napari_lungcls.serving.models import ServedModel, ServedModels
 from napari_lungcls.serving.options import ServerOptions
@@ -44,6 +45,7 @@ class Service:
     options: ServerOptions
     dispatcher: Dispatcher
     jobs: PaintJobs
+    images: KeptImages
     metrics: ServerMetrics
     requests: Budget
     pixels: Budget

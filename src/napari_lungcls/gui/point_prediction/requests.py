@@ -82,14 +82,13 @@ def predict(
         If the image does not fit the model.
     """
     from napari_lungcls.gui.image_layer import stack_of
-    from napari_lungcls.inference.at_points import predictions_at
 
     model, where = request.model, request.coordinates
     probabilities = np.empty((len(where), len(model.scheme)), np.float32)
     done = 0
-    predictor = model.predictor
+    model.prepare()
     yield probabilities[:done]
-    for rows, found in predictions_at(predictor, stack_of(request.image), where):
+    for rows, found in model.predictions_at(stack_of(request.image), where):
         probabilities[rows] = found
         # The points are in the order of their squares, see `Controller.rectangle`.
         done += len(rows)
