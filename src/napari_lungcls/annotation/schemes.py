@@ -62,6 +62,7 @@ COLORS = (
     "#56b4e9",
     "#7a0019",
 )
+_OUTSIDE = ("outside", "background", "glass", "slide", "bare glass")
 _GOLDEN_ANGLE = 0.381966
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
@@ -193,6 +194,11 @@ class ClassScheme(BaseModel):
     def colors(self) -> tuple[str, ...]:
         """Colours of the classes in the order of their codes, `#rrggbb`."""
         return tuple(spec.color for spec in self.classes)
+
+    @property
+    def knows_outside(self) -> bool:
+        """Whether a class is for what lies outside the lung, by its role or by its name."""
+        return any(c.role == "exclude" or c.name.casefold() in _OUTSIDE for c in self.classes)
 
     @property
     def phases(self) -> tuple[Phase, ...]:

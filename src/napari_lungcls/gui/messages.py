@@ -34,13 +34,26 @@ def remaining(seconds: float) -> str:
     return f"about {seconds / 3600:.1f} h left"
 
 
-def painting_result(last: "PaintingStep", seconds: float) -> str:
-    """Say how painting ended, given its last report and how long it took."""
+def painting_result(last: "PaintingStep", seconds: float, without: str = "") -> str:
+    """Say how painting ended.
+
+    Parameters
+    ----------
+    last
+        Its last report.
+    seconds
+        How long it took.
+    without
+        What was left out on request, such as `bare glass`.
+    """
     if last.done < last.total:
         return f"Cancelled: {percent(last.visited, 0)} painted; the layer keeps this part."
-    blind = int(last.counts[0])
-    left_out = f" {blind:,} cells without valid pixels were left empty." if blind else ""
-    return f"Painted {cells(last.map.header.shape)} in {seconds:.1f}\N{NO-BREAK SPACE}s.{left_out}"
+    said = f"Painted {cells(last.map.header.shape)} in {seconds:.1f}\N{NO-BREAK SPACE}s."
+    if last.left_out:
+        said += f" {percent(last.left_out / last.counts.sum(), 0)} left empty: {without}."
+    if blind := int(last.counts[0]) - last.left_out:
+        said += f" {blind:,} cells without valid pixels were left empty."
+    return said
 
 
 def one_prediction(

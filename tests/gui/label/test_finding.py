@@ -103,7 +103,7 @@ def test_points_are_found_seen_and_relabelled(window):
         assert (layer.size == layer.size[0]).all()
     viewer.fit_to_view()
     fitted = camera.zoom
-    hands.until(lambda: list(layer.text.values) == ["  S"] * 3, what="letters")
+    hands.until(lambda: np.atleast_1d(layer.text.values).tolist() == ["  S"] * 3, what="letters")
 
     # The right button: nothing at first, then a class; a drag zooms and adds nothing.
     right_click(hands, (40, 20))
@@ -251,4 +251,4 @@ def test_fields_have_tissue_and_every_plane_its_turn(inverted, rgb):
     assert (drawn[:, 1] < 800 + 200).all()
     assert (drawn[:, 2] < 1040 + 200).all()
     assert len(np.unique(drawn[:, 1:], axis=0)) == 12
-    assert has_tissue(np.zeros((9, 9)), np.array([3.0, 3.0])).all()
+    assert has_tissue(np.zeros((9, 9, 1)), np.array([3.0, 3.0])).all()

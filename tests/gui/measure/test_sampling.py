@@ -11,11 +11,11 @@ from napari.components import ViewerModel
 from known_sections import painted, truth
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.maps import add_layers, map_layers
+from napari_lungcls.gui.mask_box import may_mask
 from napari_lungcls.gui.measure.images import maps_for_table, name_in_table, short_name
 from napari_lungcls.gui.measure.sampling import (
     GridChoice,
     expectation,
-    may_mask,
     proposed_spacing,
     sampled_image,
 )

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
 from known_maps import bright_model, paint
+from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.paint import PaintMap
 from napari_lungcls.gui.session import session
@@ -403,3 +404,63 @@ def test_the_window_stays_alive_while_a_map_is_painted(window, viewer, qtbot, bl
     print(f"longest gap with the layers added after it: {1000 * max(gaps):.0f} ms")
     assert during.sum() > 20
     assert max(gaps) < 3
+
+
+def foam(edge=300, wide=800, high=400):
+    """Tissue with airspaces of 12 pixels, and bare glass beside it."""
+    y, x = np.mgrid[:high, :wide]
+    wall = ((y % 16 < 4) | (x % 16 < 4)) & (x < edge)
+    return np.where(wall, 100, 230).astype(np.float32)
+
+
+def test_bare_glass_is_left_empty_unless_the_model_knows_it(window, viewer, qtbot):
+    viewer.add_image(foam(), name="lung")
+    box = child(window, "paint_no_glass")
+    assert box.isChecked()
+    run(qtbot, window)
+    cells = viewer.layers["lung map"].data
+    assert cells[:, :70].all()
+    assert not cells[:, 80:].any()
+    assert not viewer.layers["lung map: class 0"].data[:, 80:].any()
+    assert window.run_bar.words.text().endswith("62 % left empty: bare glass.")
+    # The shares are those of the tissue.
+    shown = [float(label.text().rstrip(" %")) for label in window.maps.legend.shares]
+    assert sum(shown) == pytest.approx(100, abs=0.2)
+    box.click()
+    run(qtbot, window)
+    assert viewer.layers["lung map [1]"].data.all()
+    document = bright_model().document
+    scheme = ClassScheme.of_names(["tissue", "Glass"], "two")
+    known = document.model_copy(update={"scheme": scheme})
+    session(viewer).add(Model(known, bright_model().state, device="cpu"), "with glass")
+    assert not box.isChecked()
+
+
+def test_painting_inside_outlines_and_nowhere_else(window, viewer, qtbot, blocky):
+    viewer.add_image(blocky(2, 128, 160), name="lung", scale=(2, 0.5, 0.5))
+    assert child(window, "paint_within").isHidden()
+    shapes = viewer.add_shapes(name="region", scale=(2, 0.5, 0.5), ndim=3)
+    shapes.add_rectangles([[1, 31.5, 39.5], [1, 31.5, 79.5], [1, 63.5, 79.5], [1, 63.5, 39.5]])
+    assert not child(window, "paint_within").isHidden()
+    child(window, "paint_within").setCurrentText("region")
+    child(window, "paint_extent").setCurrentText("Whole stack")
+    run(qtbot, window)
+    layer = viewer.layers["lung map"]
+    assert layer.data.shape == (2, 8, 10)
+    assert not layer.data[0].any()
+    assert layer.data[1].all()
+    np.testing.assert_allclose(layer.translate, [0, 16.75, 20.75])
+    assert window.run_bar.words.text().endswith("50 % left empty: outside of region.")
+    # A triangle cuts its cells; what is drawn while it is chosen counts.
+    shapes.data = []
+    assert "has no outline" in window.choices.estimate.text()
+    shapes.add_polygons([[1, 0, 0], [1, 0, 120], [1, 120, 0]])
+    assert window.choices.estimate.text().startswith("31 × 31 cells")
+    run(qtbot, window)
+    painted = viewer.layers["lung map [1]"].data[1]
+    assert painted[0, :29].all()
+    assert not painted[29, 5:].any()
+    assert np.count_nonzero(painted) == 29 * 30 / 2
+    viewer.layers.remove("region")
+    assert child(window, "paint_within").isHidden()
+    assert window.choices.estimate.text().startswith("32 × 40 cells in 2 planes")

@@ -1,20 +1,17 @@
 """Drawing random fields of tissue from an image, spread over its planes. No Qt."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 
+from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_id import image_shape
 from napari_lungcls.gui.label.view import FIELD
+from napari_lungcls.images.opening import as_stack
+from napari_lungcls.images.tissue import coarse_picture, tissue_of
 
 COARSE = 512
 """Pixels along the longer side of the picture of a plane in which tissue is looked for."""
-
-READABLE = 2**26
-"""Pixels of a plane that are read at the most; of larger ones without a pyramid none is."""
 
 LEAST_TISSUE = 0.2
 """Share of a field that has to be tissue; in lung most of a field may be air."""
@@ -43,72 +40,51 @@ class RandomFields:
             planes = list(np.ndindex(*shape[:-2]))
             self._planes = [planes[i] for i in self._random.permutation(len(planes))]
         plane = self._planes.pop()
-        coarse = coarse_plane(self._image, plane)
-        if coarse is None:
+        field = self._field(plane)
+        if field is None:
             middle = self._random.uniform(0, np.array(shape[-2:]) - 1)
             return np.array([*plane, *middle])
-        step = np.array(shape[-2:]) / coarse.shape[:2]
-        candidates = np.argwhere(has_tissue(coarse, np.maximum(1, FIELD / step)))
+        step = np.array(shape[-2:]) / field.shape
+        candidates = np.argwhere(field)
         cell = candidates[self._random.integers(len(candidates))]
         middle = (cell + self._random.uniform(size=2)) * step - 0.5
         return np.array([*plane, *np.clip(middle, 0, np.array(shape[-2:]) - 1)])
 
-
-def coarse_plane(image: Image, plane: Sequence[int]) -> NDArray[Any] | None:
-    """Read a plane with few pixels, from the coarsest level that has enough of them.
-
-    Returns
-    -------
-    ndarray, (rows, columns) or (rows, columns, channel)
-        None where too much of the file would have to be read.
-    """
-    y = image.ndim - 2
-    levels = list(image.data) if image.multiscale else [image.data]
-    fine = [level for level in levels if max(level.shape[y : y + 2]) >= COARSE // 2]
-    level = fine[-1] if fine else levels[0]
-    if level.shape[y] * level.shape[y + 1] > READABLE and not isinstance(level, np.ndarray):
-        return None
-    # The leading axes of a level can be shorter than those of the image.
-    index = tuple(
-        min(int(i * n / full), n - 1)
-        for i, n, full in zip(plane, level.shape, image_shape(image), strict=False)
-    )
-    step = max(1, -(-max(level.shape[y : y + 2]) // COARSE))
-    return np.asarray(level[(*index, slice(None, None, step), slice(None, None, step))])
+    def _field(self, plane: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """Tell around which places of a plane a field has tissue; None if nobody knows."""
+        try:
+            picture = coarse_picture(as_stack(self._image).plane(plane), COARSE)
+        except InputError:
+            return None
+        if picture is None:
+            return None
+        step = np.array(image_shape(self._image)[-2:]) / picture.shape[:2]
+        return has_tissue(picture, np.maximum(1, FIELD / step))
 
 
-def has_tissue(picture: NDArray[Any], field: NDArray[np.float64]) -> NDArray[np.bool_]:
+def has_tissue(picture: NDArray[np.generic], field: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell around which pixels of a picture of a plane a field has tissue.
-
-    Otsu's threshold parts the intensities in two; tissue are those that vary more, whether it
-    is darker than the background or brighter. Where no field has tissue, all do.
 
     Parameters
     ----------
     picture
-        `(rows, columns)` or `(rows, columns, channel)`, any type.
+        `(rows, columns, channel)`, any type.
     field
         Height and width of a field in pixels of the picture.
 
     Returns
     -------
     ndarray, (rows, columns), bool
-        True somewhere.
+        True somewhere: where no field has tissue, all do.
     """
-    # Here, as both take their time and a window opens without them.
+    # Here, as it takes its time and a window opens without it.
     from scipy.ndimage import uniform_filter
-    from skimage.filters import threshold_otsu
 
-    grey = np.asarray(picture, np.float32)
-    grey = grey[..., :3].mean(axis=-1) if grey.ndim == 3 else grey
-    everywhere = np.ones(grey.shape, bool)
-    if not np.isfinite(grey).all() or np.ptp(grey) == 0:
+    tissue = tissue_of(picture)
+    everywhere = np.ones(picture.shape[:2], bool)
+    if tissue is None:
         return everywhere
-    dark = grey <= threshold_otsu(grey)  # type: ignore[no-untyped-call]
-    if dark.all() or not dark.any():
-        return everywhere
-    tissue = dark if grey[dark].std() >= grey[~dark].std() else ~dark
-    size = np.minimum(np.rint(field).astype(int), grey.shape).clip(1)
+    size = np.minimum(np.rint(field).astype(int), tissue.shape).clip(1)
     share = uniform_filter(tissue.astype(np.float32), size.tolist(), mode="nearest")
     enough = np.asarray(share >= LEAST_TISSUE)
     return enough if enough.any() else everywhere

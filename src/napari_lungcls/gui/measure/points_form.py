@@ -7,7 +7,7 @@ from pathlib import Path
 import napari
 from napari.layers import Image, Layer
 from qtpy.QtCore import QSignalBlocker, QTimer, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QSpinBox, QWidget
 
 from napari_lungcls.annotation import Points, read_points, write_points
 from napari_lungcls.errors import InputError
@@ -15,12 +15,11 @@ from napari_lungcls.gui.dialogs import ask_open, ask_save
 from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.image_id import image_shape
 from napari_lungcls.gui.image_layer import pixel_size
-from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.maps import map_of
+from napari_lungcls.gui.mask_box import MaskBox
 from napari_lungcls.gui.measure.sampling import (
     GridChoice,
     expectation,
-    may_mask,
     proposed_spacing,
     sampled_image,
 )
@@ -31,7 +30,6 @@ from napari_lungcls.gui.parts import (
     beside,
     button,
     column,
-    narrow,
     note,
     redden,
 )
@@ -41,7 +39,6 @@ from napari_lungcls.stereology.drawing import SampledImage
 from napari_lungcls.utils.humanize import count
 
 NO_IMAGE = "No image yet: open one, or drop it on the viewer."
-WHOLE = "the whole image"
 FILES = "Test points (*.csv)"
 WAIT = 150
 """Milliseconds without a change before a mask is measured."""
@@ -67,7 +64,7 @@ class TestPointsForm(QWidget):
         self.details = ImageDetails(viewer, self.image_box)
         self.spacing, self.spacing_words = QSpinBox(), QLabel()
         self.with_lines, self.line_length = QCheckBox("Test lines"), QSpinBox()
-        self.mask_box = QComboBox()
+        self.mask_box = MaskBox(viewer)
         self.with_fields, self.fields, self.field_size = QCheckBox("Fields"), QSpinBox(), QSpinBox()
         self.seed = QSpinBox()
         self.words = note(name="grid_words")
@@ -77,12 +74,10 @@ class TestPointsForm(QWidget):
         self.open_button = button(
             "Open…", "open_grid", "Go on with test points that were drawn before (.csv)"
         )
-        self._masks: list[Layer] = []
         self._timer = QTimer(self, singleShot=True, interval=WAIT)
         self._set_up()
         self._lay_out()
         self._connect()
-        self._list_masks()
         self._on_image()
 
     @property
@@ -93,8 +88,7 @@ class TestPointsForm(QWidget):
     @property
     def mask(self) -> Layer | None:
         """The layer in which test points have to lie, or None for anywhere."""
-        index = self.mask_box.currentIndex() - 1
-        return self._masks[index] if 0 <= index < len(self._masks) else None
+        return self.mask_box.layer
 
     @property
     def choice(self) -> GridChoice:
@@ -219,33 +213,11 @@ class TestPointsForm(QWidget):
             self._job is None and self.image is not None and not self._problem
         )
 
-    def _list_masks(self, event: object = None) -> None:
-        chosen = self.mask
-        found = [layer for layer in self._viewer.layers if may_mask(layer)]
-        for layer in {*self._masks, *found}:
-            events = layer.events
-            for emitter in (events.name, events.data):
-                emitter.disconnect(self._on_mask_event)
-                if layer in found:
-                    emitter.connect(self._on_mask_event)
-        with QSignalBlocker(self.mask_box):
-            self._masks = found
-            self.mask_box.clear()
-            self.mask_box.addItems([WHOLE, *(layer.name for layer in found)])
-            self.mask_box.setCurrentIndex(found.index(chosen) + 1 if chosen in found else 0)
-        if self.mask is not chosen:
-            self._measure()
-
-    def _on_mask_event(self, event: object = None) -> None:
-        for index, layer in enumerate(self._masks):
-            self.mask_box.setItemText(index + 1, layer.name)
-        if self.mask is not None:
-            self._timer.start()
-
     def _connect(self) -> None:
         self.image_box.layer_changed.connect(self._on_image)
         self.details.changed.connect(self._on_image)
-        self.mask_box.currentIndexChanged.connect(self._measure)
+        self.mask_box.changed.connect(self._measure)
+        self.mask_box.edited.connect(self._timer.start)
         self._timer.timeout.connect(self._measure)
         for box in (self.spacing, self.line_length, self.fields, self.field_size, self.seed):
             box.valueChanged.connect(self._show)
@@ -253,8 +225,6 @@ class TestPointsForm(QWidget):
             check.toggled.connect(self._show)
         self.make_button.clicked.connect(self.ask_and_make)
         self.open_button.clicked.connect(self.ask_and_open)
-        events = self._viewer.layers.events
-        listen(self, events.inserted, events.removed, events.reordered, slot=self._list_masks)
 
     def _set_up(self) -> None:
         for box, low, high, value, suffix in (
@@ -268,7 +238,6 @@ class TestPointsForm(QWidget):
             box.setValue(value)
             box.setSuffix(suffix)
         self.with_lines.setChecked(True)
-        narrow(self.mask_box, 6)
         for widget, name, tip in (
             (self.image_box, "grid_image", "The image in which test points are drawn"),
             (

@@ -4,24 +4,15 @@ import math
 from dataclasses import dataclass
 
 import napari
-import numpy as np
-import shapely
-from napari.layers import Image, Labels, Layer, Shapes
-from numpy.typing import NDArray
+from napari.layers import Image, Layer
 
 from napari_lungcls.annotation import Points
-from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_layer import stack_of
-from napari_lungcls.gui.layers import KEY
+from napari_lungcls.gui.masks import layer_mask
 from napari_lungcls.gui.measure.images import name_in_table
-from napari_lungcls.images.geometry import from_corner
-from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.stereology.design import expected_ce, make_grid
 from napari_lungcls.stereology.drawing import SampledImage
-from napari_lungcls.stereology.masks import ImageMask, Mask
-from napari_lungcls.stereology.polygon_masks import PolygonMask, ellipse
 from napari_lungcls.utils.humanize import count, percent
-from napari_lungcls.utils.printable import printable
 
 EXAMPLE = 0.2
 """Volume fraction for which the form says how well it will be known."""
@@ -31,8 +22,6 @@ REPEATED = 0.1
 
 WANTED = 200
 """Test points, about, that the first proposal for an image gives."""
-
-FILLED = ("polygon", "rectangle", "ellipse")
 
 
 @dataclass(frozen=True)
@@ -105,11 +94,6 @@ def expectation(choice: GridChoice, area: float, planes: int) -> str:
     )
 
 
-def may_mask(layer: Layer) -> bool:
-    """Tell whether a layer can say where test points may lie."""
-    return isinstance(layer, Labels | Shapes) and KEY not in layer.metadata
-
-
 def sampled_image(viewer: "napari.Viewer", image: Image, mask: Layer | None = None) -> SampledImage:
     """Describe an image for drawing test points in it.
 
@@ -124,60 +108,3 @@ def sampled_image(viewer: "napari.Viewer", image: Image, mask: Layer | None = No
         stack.shape,
         None if mask is None else layer_mask(mask, image, stack.shape),
     )
-
-
-def layer_mask(layer: Layer, image: Image, shape: tuple[int, ...]) -> Mask:
-    """Make a mask of outlines or of painted labels, all but 0.
-
-    Parameters
-    ----------
-    layer
-        Shapes, or labels of the size of the image or of one plane.
-    image
-        The image.
-    shape
-        `(…, y, x)` of the image in pixels.
-
-    Raises
-    ------
-    InputError
-        If the layer does not fit the image, or nothing is outlined.
-    """
-    name = printable(f"layer {layer.name!r}")
-    if isinstance(layer, Shapes):
-        return _polygons(layer, image, shape, name)
-    data = layer.data[0] if layer.multiscale else layer.data
-    if tuple(data.shape) not in (shape, shape[-2:]):
-        raise InputError(
-            f"{name} has {' × '.join(map(str, data.shape))} pixels and the image "
-            f"{' × '.join(map(str, shape))}; paint the mask on a layer of the image's size"
-        )
-    return ImageMask(ImageStack(data, rgb=False, source=name), name)
-
-
-def _polygons(layer: Shapes, image: Image, shape: tuple[int, ...], name: str) -> PolygonMask:
-    if layer.ndim not in (2, image.ndim):
-        raise InputError(f"{name} has {layer.ndim} axes and the image {image.ndim}")
-    found: list[tuple[tuple[int, ...] | None, shapely.Geometry]] = []
-    for kind, corners in zip(layer.shape_type, layer.data, strict=True):
-        if kind not in FILLED:
-            continue
-        pixels = _in_pixels(np.asarray(corners, np.float64), layer, image)
-        outline = from_corner(pixels[:, -2:])[:, ::-1]
-        outline = ellipse(outline) if kind == "ellipse" else outline
-        plane = tuple(np.rint(pixels[0, :-2]).astype(int).tolist()) or None
-        found.append((plane, shapely.make_valid(shapely.Polygon(outline))))
-    if not found:
-        raise InputError(f"{name} has no outline; draw a polygon, a rectangle or an ellipse")
-    height, width = shape[-2:]
-    return PolygonMask(found, (height, width), name)
-
-
-def _in_pixels(corners: NDArray[np.float64], layer: Shapes, image: Image) -> NDArray[np.float64]:
-    """Turn corners of a shape into data pixels of the image; 2-D ones hold for every plane."""
-    world = np.array([layer.data_to_world(corner) for corner in corners])
-    if layer.ndim < image.ndim:
-        lead = np.asarray(image.data_to_world(np.zeros(image.ndim)))[:-2]
-        world = np.column_stack([np.tile(lead, (len(world), 1)), world[:, -2:]])
-    pixels = np.array([image.world_to_data(at) for at in world], np.float64)
-    return pixels[:, -2:] if layer.ndim < image.ndim else pixels

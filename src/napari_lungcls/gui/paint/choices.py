@@ -1,5 +1,7 @@
 """What to paint: the model, the image, the cell size, the planes, and the layers to keep."""
 
+from typing import TYPE_CHECKING
+
 import napari
 from napari.layers import Image
 from qtpy.QtCore import Signal
@@ -9,11 +11,13 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.maps import map_of
+from napari_lungcls.gui.mask_box import MaskBox
 from napari_lungcls.gui.messages import cells
 from napari_lungcls.gui.model_choice import ModelChoice
 from napari_lungcls.gui.paint.extent import (
     Extent,
     PaintingPlan,
+    common,
     make_plan,
     position_in_view,
     region_in_view,
@@ -23,9 +27,13 @@ from napari_lungcls.gui.remembering import RememberedFields
 from napari_lungcls.gui.session import NamedModel
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.grid import MAX_STRIDE
+from napari_lungcls.inference.grid import MAX_STRIDE, Region
 from napari_lungcls.network.compatibility import fitting_zooms, remarks
+from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.utils.humanize import size
+
+if TYPE_CHECKING:
+    from napari_lungcls.stereology.masks import Mask
 
 DEFAULT_STRIDE = 4
 NO_MODEL = "No model yet: train one, or load one from a file."
@@ -42,6 +50,7 @@ class PaintChoices(QWidget):
         self._viewer = viewer
         self._stack: ImageStack | None = None
         self._problem = NO_IMAGE
+        self._glass_for: ModelDocument | None = None
         self.model_box = ModelChoice(viewer)
         self.load_button = button("Load…", "load_model", "Load a model from a .safetensors file")
         self.image_box = LayerBox(viewer, Image, accept=lambda layer: map_of(layer) is None)
@@ -50,6 +59,8 @@ class PaintChoices(QWidget):
         self.extent_box = QComboBox()
         self.first_box, self.last_box = QSpinBox(), QSpinBox()
         self.in_view = QCheckBox("Only the visible part")
+        self.within = MaskBox(viewer)
+        self.no_glass = QCheckBox("Leave bare glass empty")
         self.probabilities = QCheckBox("Probabilities")
         self.confidence = QCheckBox("Confidence")
         self.estimate = note()
@@ -113,14 +124,38 @@ class PaintChoices(QWidget):
 
     def _plan(self, image: Image, stack: ImageStack) -> PaintingPlan:
         region = region_in_view(self._viewer, image) if self.in_view.isChecked() else None
+        masks, around = self._masks(image, stack)
         return make_plan(
             stack,
             self.stride_box.value(),
             self.extent,
             position_in_view(self._viewer, image),
             planes=(self.first_box.value(), self.last_box.value()),
-            region=region,
+            region=common(region, around),
+            masks=masks,
         )
+
+    def _masks(self, image: Image, stack: ImageStack) -> "tuple[dict[str, Mask], Region | None]":
+        """Give what alone is painted, and the rows and columns around it.
+
+        Raises
+        ------
+        InputError
+            If nothing is outlined, or the outlines do not fit the image.
+        """
+        found: dict[str, Mask] = {}
+        around = None
+        if (layer := self.within.layer) is not None:
+            # Here, as the window opens without it.
+            from napari_lungcls.gui.masks import extent_of, layer_mask
+
+            mask = layer_mask(layer, image, stack.shape)
+            found[f"outside of {layer.name}"], around = mask, extent_of(mask, stack.plane_shape)
+        if self.no_glass.isChecked():
+            from napari_lungcls.images.tissue import WithoutGlass
+
+            found["bare glass"] = WithoutGlass(stack)
+        return found, around
 
     def update_estimate(self) -> None:
         """Show the number of cells and the memory they take, or what is wrong."""
@@ -170,6 +205,18 @@ class PaintChoices(QWidget):
             (self.last_box, "paint_last", "Last plane, included"),
             (self.in_view, "paint_in_view", "Paint only what the viewer shows now"),
             (
+                self.within,
+                "paint_within",
+                "Paint only inside the outlines of a shapes layer, or where a labels layer is\n"
+                "painted",
+            ),
+            (
+                self.no_glass,
+                "paint_no_glass",
+                "Leave bright glass around the tissue unpainted: a model that knows no class for\n"
+                "it paints it as one of its own, and counts it",
+            ),
+            (
                 self.probabilities,
                 "with_probabilities",
                 "Keep the probability of each class: shown at the cursor, as hidden layers,\n"
@@ -190,7 +237,7 @@ class PaintChoices(QWidget):
         form.setSpacing(SPACING)
         form.setColumnStretch(1, 1)
         self._range = beside((self.first_box, 1), QLabel("to"), (self.last_box, 1))
-        self._extent_label = QLabel("Planes")
+        self._extent_label, self._within_label = QLabel("Planes"), QLabel("Within")
         rows: list[tuple[QLabel | None, QWidget]] = [
             (QLabel("Model"), beside((self.model_box, 1), self.load_button)),
             (QLabel("Image"), self.image_box),
@@ -199,6 +246,8 @@ class PaintChoices(QWidget):
             (self._extent_label, self.extent_box),
             (None, self._range),
             (None, self.in_view),
+            (self._within_label, self.within),
+            (None, self.no_glass),
             (QLabel("Keep"), beside((self.probabilities, 1), (self.confidence, 1))),
         ]
         for i, (label, field) in enumerate(rows):
@@ -214,8 +263,14 @@ class PaintChoices(QWidget):
         self.extent_box.currentIndexChanged.connect(self._on_change)
         for box in (self.stride_box, self.first_box, self.last_box):
             box.valueChanged.connect(self._on_change)
-        for check in (self.in_view, self.probabilities, self.confidence):
+        for check in (self.in_view, self.no_glass, self.probabilities, self.confidence):
             check.toggled.connect(self._on_change)
+        self.within.changed.connect(self._on_change)
+        self.within.edited.connect(self._on_change)
+        self.within.listed.connect(self._show_within)
+        self.model_box.changed.connect(self._on_model)
+        self._show_within(self.within.offers)
+        self._on_model()
 
     def _on_image(self, layer: object = None) -> None:
         self._stack, self._problem = None, NO_IMAGE
@@ -231,6 +286,17 @@ class PaintChoices(QWidget):
             box.setRange(0, max(0, count - 1))
             box.setValue(max(0, value))
         self._on_change()
+
+    def _show_within(self, offers: bool) -> None:
+        for widget in (self._within_label, self.within):
+            widget.setVisible(offers)
+
+    def _on_model(self) -> None:
+        """Leave glass out unless the model has a class for what is outside."""
+        document = None if self.model is None else self.model.model.document
+        if document is not self._glass_for:
+            self._glass_for = document
+            self.no_glass.setChecked(document is not None and not document.scheme.knows_outside)
 
     def _on_change(self, value: object = None) -> None:
         self._range.setVisible(self.extent is Extent.RANGE)

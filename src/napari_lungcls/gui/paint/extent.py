@@ -1,8 +1,10 @@
 """Which planes and region to paint, and which part of the image is in view. No Qt."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
@@ -12,9 +14,13 @@ from numpy.typing import NDArray
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_id import image_shape
 from napari_lungcls.gui.layers import from_world
-from napari_lungcls.images.geometry import map_cell, map_offset
+from napari_lungcls.images.geometry import map_cell, map_offset, middle_pixels
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MapGrid, Region
+from napari_lungcls.inference.map_data import Block
+
+if TYPE_CHECKING:
+    from napari_lungcls.stereology.masks import Mask
 
 
 class Extent(Enum):
@@ -35,10 +41,38 @@ class PaintingPlan:
         The cells, over the image or the chosen part of it.
     first
         Image plane of the map's first plane, one number per axis before `(y, x)`.
+    masks
+        Parts of the image that alone are painted, by what lies outside of each.
+    left_out
+        Which of these left cells out so far, and how many.
     """
 
     grid: MapGrid
     first: tuple[int, ...]
+    masks: "Mapping[str, Mask]" = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def kept(self, block: Block) -> NDArray[np.bool_]:
+        """Tell which cells `(h, w)` of a block lie inside all masks, by their middle pixels."""
+        along = self.grid.image_plane(block.index)
+        # All but the last axis of the grid have length 1 unless the whole stack is painted.
+        plane = (*np.add(self.first[:-1], along[:-1]).astype(int).tolist(), *along[-1:])
+        y, x = (
+            part.start + middle_pixels(side.start, side.stop, self.grid.stride)
+            for part, side in (
+                (self.grid.rows, block.rows),
+                (self.grid.columns, block.columns),
+            )
+        )
+        height, width = self.grid.stack.plane_shape
+        y, x = np.minimum(y, height - 1), np.minimum(x, width - 1)
+        pixels = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
+        found = np.ones(len(pixels), bool)
+        for outside, mask in self.masks.items():
+            before = int(np.count_nonzero(found))
+            found &= mask.inside(plane, pixels)
+            self.left_out[outside] += before - int(np.count_nonzero(found))
+        return found.reshape(len(y), len(x))
 
     def cell(self, position: NDArray[np.float64]) -> tuple[float, ...]:
         """Give the map cell at a position `(…, y, x)` in data pixels of the image."""
@@ -61,6 +95,7 @@ def make_plan(
     *,
     planes: tuple[int, int] = (0, 0),
     region: Region | None = None,
+    masks: "Mapping[str, Mask] | None" = None,
 ) -> PaintingPlan:
     """Lay cells over an image or a part of it.
 
@@ -79,6 +114,8 @@ def make_plan(
         First and last plane of a range, both included.
     region
         Rows and columns of pixels; all by default.
+    masks
+        Parts of the image that alone are painted, by what lies outside of each.
 
     Raises
     ------
@@ -96,7 +133,26 @@ def make_plan(
         first = (*first[:-1], low)
         along = slice(low, high + 1)
         stack = at(stack, first[:-1])
-    return PaintingPlan(MapGrid.over(stack, stride, region, along), first)
+    return PaintingPlan(MapGrid.over(stack, stride, region, along), first, masks or {})
+
+
+def common(first: Region | None, second: Region | None) -> Region | None:
+    """Give the rows and columns that lie in both of two parts; None is all.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    if first is None or second is None:
+        return second if first is None else first
+    rows, columns = (
+        slice(max(a.start, b.start), min(a.stop, b.stop))
+        for a, b in zip(first, second, strict=True)
+    )
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        raise InputError("no outline is in view; move it into view, or paint the whole image")
+    return rows, columns
 
 
 def at(stack: ImageStack, index: tuple[int, ...]) -> ImageStack:

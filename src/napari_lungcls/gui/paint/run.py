@@ -132,7 +132,8 @@ class PaintingRun(BackgroundRun):
                 while not (shown.wait(0.02) or cancelled()):
                     pass
 
-            return painting_steps(run, confidence=confidence, shown=wait)
+            kept = plan.kept if plan.masks else None
+            return painting_steps(run, confidence=confidence, shown=wait, kept=kept)
 
         return work
 
@@ -195,7 +196,9 @@ class PaintingRun(BackgroundRun):
 
     def _on_return(self, last: PaintingStep) -> None:
         self.last = last
-        self.words = painting_result(last, time.perf_counter() - self._began)
+        seconds = time.perf_counter() - self._began
+        assert self._plan is not None
+        self.words = painting_result(last, seconds, " and ".join(+self._plan.left_out))
 
     def _on_failure(self, line: str) -> None:
         self.words, self.refused = line, True
