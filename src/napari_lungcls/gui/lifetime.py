@@ -1,9 +1,10 @@
-"""Disconnecting signals and running cleanup when a widget is destroyed."""
+"""What ends with what: signals and cleanup of widgets, and parts that outlive windows."""
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakMethod
+from weakref import WeakMethod, ref
 
+import napari
 from qtpy.QtCore import QObject
 
 _waiting: set[Callable[..., None]] = set()
@@ -75,3 +76,31 @@ def at_end(owner: QObject, method: Callable[[], None]) -> None:
             found()
 
     when_destroyed(owner, end)
+
+
+class ViewerPart:
+    """Something that a viewer has once, and that windows show: it lives as long as the viewer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer, or the proxy that napari hands to plugins; it is held weakly.
+    """
+
+    def __init__(self, viewer: "napari.Viewer") -> None:
+        # The layers of a proxy are not the layers that events bring.
+        self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
+
+    @property
+    def viewer(self) -> "napari.Viewer":
+        """The viewer.
+
+        Raises
+        ------
+        ReferenceError
+            If it is gone.
+        """
+        found: napari.Viewer | None = self._viewer()
+        if found is None:
+            raise ReferenceError("the viewer is gone")
+        return found

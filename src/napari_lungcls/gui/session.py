@@ -14,6 +14,7 @@ from psygnal import Signal
 
 from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.kept import Kept, left_behind
+from napari_lungcls.gui.lifetime import ViewerPart
 from napari_lungcls.gui.points_follower import PointsFollower
 from napari_lungcls.gui.workers import BackgroundJob, Work, start
 from napari_lungcls.utils.names import numbered
@@ -46,7 +47,7 @@ class NamedModel:
     kept: Kept | None = None
 
 
-class BackgroundRun(ABC):
+class BackgroundRun(ViewerPart, ABC):
     """Long work of a viewer that continues while no window shows it.
 
     Attributes
@@ -64,7 +65,7 @@ class BackgroundRun(ABC):
     """It has started, changed state, ended or received a warning."""
 
     def __init__(self, viewer: "napari.Viewer") -> None:
-        self._viewer = weakref.ref(viewer)
+        super().__init__(viewer)
         self.job: BackgroundJob | None = None
         self.warnings: list[str] = []
 
@@ -108,13 +109,6 @@ class BackgroundRun(ABC):
     def take_offered(self) -> NamedModel | None:
         """Add the model that a cancelled run offers to the session, if there is one."""
         return None
-
-    @property
-    def viewer(self) -> "napari.Viewer":
-        """The viewer, which outlives this object."""
-        found = self._viewer()
-        assert found is not None
-        return found
 
     def _on_warning(self, line: str) -> None:
         self.warnings.append(line)

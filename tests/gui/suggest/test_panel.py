@@ -15,7 +15,7 @@ import napari_lungcls as lc
 from driving import Hands
 from napari_lungcls.annotation.autosave import FOLDER_VARIABLE
 from napari_lungcls.gui.label.controller import labeller_of
-from napari_lungcls.gui.measure.stage import MARK
+from napari_lungcls.gui.questions.stage import MARK
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.suggest import SuggestionPanel
 from napari_lungcls.gui.workers import cancel_all

@@ -1,6 +1,5 @@
 """What there is in a viewer, as the steps see it: image, points, model, map, runs. No Qt."""
 
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from napari_lungcls.evaluation.metrics import validation_of
 from napari_lungcls.gui.classifier.steps import DockStep, Facts
 from napari_lungcls.gui.label.controller import labeller_of
 from napari_lungcls.gui.layers import KEY, pictures
+from napari_lungcls.gui.lifetime import ViewerPart
 from napari_lungcls.gui.session import BackgroundRun, NamedModel, session
 
 RUNS = {
@@ -22,7 +22,7 @@ RUNS = {
 """Runs by the names of their classes: importing these takes longer than the window may."""
 
 
-class StepWatch:
+class StepWatch(ViewerPart):
     """Follows a viewer and gives the facts that the steps depend on.
 
     The image that is labelled is the image of all steps.
@@ -37,8 +37,8 @@ class StepWatch:
     """Something may be different."""
 
     def __init__(self, viewer: "napari.Viewer") -> None:
-        real: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
-        self._viewer = weakref.ref(real)
+        super().__init__(viewer)
+        real = self.viewer
         self._runs: dict[DockStep, Any] = {}
         self.labeller = labeller_of(real)
         self.labeller.changed.connect(self._tell)
@@ -47,13 +47,6 @@ class StepWatch:
         for event in (events.inserted, events.removed):
             event.connect(self._on_layers)
         self.look()
-
-    @property
-    def viewer(self) -> "napari.Viewer":
-        """The viewer, which outlives this object."""
-        found = self._viewer()
-        assert found is not None
-        return found
 
     @property
     def image(self) -> Image | None:

@@ -1,6 +1,5 @@
 """What the window for labelling does: images, layers, classes, keys and files. No Qt."""
 
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from napari_lungcls.gui.label.keys import NEXT, PREVIOUS, REDO, UNDO, Keyboard
 from napari_lungcls.gui.label.recovery import Recovery
 from napari_lungcls.gui.label.right_click import RightClick
 from napari_lungcls.gui.label.tour import Tour
+from napari_lungcls.gui.lifetime import ViewerPart
 from napari_lungcls.gui.points_layer import (
     add_points_layer,
     annotation_layer,
@@ -35,7 +35,7 @@ from napari_lungcls.gui.session import session
 from napari_lungcls.images.geometry import is_inside
 
 
-class Labeller:
+class Labeller(ViewerPart):
     """Labels the points of one viewer; windows show it, and it outlives them.
 
     Parameters
@@ -69,9 +69,8 @@ class Labeller:
     """One line that the user should see."""
 
     def __init__(self, viewer: "napari.Viewer", autosaves: Path | None = None) -> None:
-        # Plugins are handed a proxy, whose layers are not the layers that events bring.
-        real: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
-        self._viewer = weakref.ref(real)
+        super().__init__(viewer)
+        real = self.viewer
         self._autosaves = autosaves
         self._known: dict[Points, AnnotationLayer] = {}
         others = {
@@ -105,14 +104,6 @@ class Labeller:
             emitter.connect(slot)
         for line in autosave.unreadable(autosaves):
             show_warning(line)
-
-    @property
-    def viewer(self) -> "napari.Viewer":
-        """The viewer."""
-        found = self._viewer()
-        if found is None:
-            raise ReferenceError("the viewer is gone")
-        return found
 
     @property
     def layer(self) -> Points | None:

@@ -1,32 +1,22 @@
 """Asking the questions of an audit, one at a time."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import napari
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import (
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QStackedWidget,
-    QWidget,
-)
+from qtpy.QtWidgets import QLabel, QProgressBar, QStackedWidget, QWidget
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.dialogs import ask_open
-from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.label.class_buttons import ClassButtons
 from napari_lungcls.gui.lifetime import at_end, listen
-from napari_lungcls.gui.measure.answer_keys import AnswerKeys
 from napari_lungcls.gui.measure.auditing import Auditing
 from napari_lungcls.gui.measure.crossings import Crossings
 from napari_lungcls.gui.measure.images import reader_of, short_name
 from napari_lungcls.gui.measure.scheme_choice import SchemeChoice
 from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.parts import beside, button, column, note, show_text
+from napari_lungcls.gui.questions.panel import QuestionPanel
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.utils.humanize import count
@@ -40,7 +30,7 @@ ASKED = {
 }
 
 
-class AnswerPanel(QWidget):
+class AnswerPanel(QuestionPanel):
     """Asks what lies at the test points, and how often their lines cross a surface.
 
     Parameters
@@ -50,11 +40,9 @@ class AnswerPanel(QWidget):
     """
 
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
+        super().__init__(viewer, parent)
         self.auditing = session(viewer).part(Auditing)
-        self._keys = AnswerKeys(self, main_window(viewer), self._on_key, self.auditing.stop)
-        self._taken, self._wanted = False, ""
+        self._wanted = ""
         self._offered: ClassScheme | None = None
         self.classes = SchemeChoice(viewer)
         self.words, self.question, self.missing = (
@@ -62,8 +50,8 @@ class AnswerPanel(QWidget):
             note(name="audit_question"),
             note(name="audit_missing"),
         )
-        self.start_button = button("Start", "audit_start")
-        self.stop_button = button(
+        self.start_button = self._button("Start", "audit_start", "")
+        self.stop_button = self._button(
             "Stop", "audit_stop", "Show maps and layers again; every answer is saved"
         )
         self.open_image_button = button("Open…", "audit_open_image", "Open this image")
@@ -98,12 +86,8 @@ class AnswerPanel(QWidget):
         """Answer the question, as a key or a button does."""
         self._try(lambda: self.auditing.answer(value))
 
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        """Stop asking with the dock, when it is closed or another one is in front."""
-        # With a window that is being destroyed there is nothing left to put back.
-        if event is not None and not event.spontaneous() and self._keys.has_window:
-            self.auditing.stop()
-        super().hideEvent(event)
+    def _stop(self) -> None:
+        self.auditing.stop()
 
     def _on_key(self, key: str) -> None:
         question = self.auditing.question
@@ -123,12 +107,11 @@ class AnswerPanel(QWidget):
         audit = self.auditing.audit
         return self.classes.scheme if audit is None else audit.scheme
 
-    def _show(self) -> None:
+    def _show(self, event: object = None) -> None:
         """Show the question, or what to do for there to be one."""
         auditing, audit = self.auditing, self.auditing.audit
         question, answering = auditing.question, auditing.answering
-        # A window that was taken out of its dock goes on listening, but not to keys.
-        self._take_keys(answering and self.isVisible())
+        self._take_keys(self._answer_keys() if answering else ())
         missing = auditing.not_open()
         done, total = (0, 0) if audit is None else (audit.done, audit.total)
         self.start_button.setVisible(not answering and not (total and done == total))
@@ -177,15 +160,9 @@ class AnswerPanel(QWidget):
         self.missing.setText(text)
         self.missing_row.setVisible(bool(missing))
 
-    def _take_keys(self, answering: bool) -> None:
-        if answering == self._taken:
-            return
-        self._taken = answering
-        if answering:
-            own = [spec.key for spec in self._asked().classes if spec.key is not None]
-            self._keys.take(dict.fromkeys([*own, *DIGITS, SKIP, *UNDO]))
-        else:
-            self._keys.release()
+    def _answer_keys(self) -> list[str]:
+        own = [spec.key for spec in self._asked().classes if spec.key is not None]
+        return [*own, *DIGITS, SKIP, *UNDO]
 
     def _on_scheme(self, index: int = 0) -> None:
         path, audit, chosen = self.auditing.path, self.auditing.audit, self.classes.scheme
@@ -202,22 +179,10 @@ class AnswerPanel(QWidget):
         if path := ask_open(self, f"Open {name}", "All files (*)"):
             self._viewer.open(str(path), plugin=reader_of(path))
 
-    def _try(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except InputError as error:
-            refuse(error)
-            self._show()
-
-    def _button(self, text: str, name: str, tip: str) -> QPushButton:
-        made = button(text, name, tip)
-        made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        return made
-
     def _connect(self) -> None:
         auditing = self.auditing
         listen(self, auditing.changed, slot=self._show)
-        at_end(self, self._end)
+        at_end(self, auditing.stop)
         self.start_button.clicked.connect(self._on_start)
         self.stop_button.clicked.connect(auditing.stop)
         self.skip_button.clicked.connect(auditing.skip)
@@ -227,16 +192,10 @@ class AnswerPanel(QWidget):
         self.buttons.chosen.connect(self.answer)
         self.crossings.chosen.connect(self.answer)
 
-    def _end(self) -> None:
-        self.auditing.stop()
-
     def _lay_out(self) -> None:
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.bar.setObjectName("audit_bar")
         self.answers.addWidget(self.buttons)
         self.answers.addWidget(self.crossings)
-        for made in (self.start_button, self.stop_button):
-            made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout = column(self)
         for widget in (
             self.choice,

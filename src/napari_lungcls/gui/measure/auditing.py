@@ -1,7 +1,6 @@
 """The audit of a viewer: which table is open, what is asked, and what is seen. No widgets."""
 
 import warnings
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,16 @@ from napari_lungcls.annotation.columns import (
 )
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import LungclsWarning
+from napari_lungcls.gui.lifetime import ViewerPart
 from napari_lungcls.gui.measure.images import open_image_of
-from napari_lungcls.gui.measure.stage import Stage
+from napari_lungcls.gui.questions.stage import Stage
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.stereology.audit import Audit, AuditQuestion
 from napari_lungcls.stereology.column_reading import pair_column
 from napari_lungcls.utils.names import comparable
 
 
-class Auditing:
+class Auditing(ViewerPart):
     """The one audit of a viewer; a window shows it and asks for answers.
 
     Parameters
@@ -49,7 +49,7 @@ class Auditing:
     """Table, question or progress have changed, or answering has begun or ended."""
 
     def __init__(self, viewer: "napari.Viewer") -> None:
-        self._viewer = weakref.ref(viewer)
+        super().__init__(viewer)
         self.audit: Audit | None = None
         self.has_lines = False
         self.remarks: list[str] = []
@@ -59,13 +59,6 @@ class Auditing:
         events = viewer.layers.events
         events.inserted.connect(self._on_layers)
         events.removed.connect(self._on_layers)
-
-    @property
-    def viewer(self) -> "napari.Viewer":
-        """The viewer, which outlives this object."""
-        found = self._viewer()
-        assert found is not None
-        return found
 
     @property
     def answering(self) -> bool:

@@ -1,22 +1,17 @@
 """Asking a model for places worth a label, and labelling them one after another."""
 
-from collections.abc import Callable
-
 import napari
-from napari.utils.notifications import show_error
-from qtpy.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt
-from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import QComboBox, QProgressBar, QPushButton, QScrollArea, QSpinBox, QWidget
+from qtpy.QtCore import QCoreApplication, QEvent, QSignalBlocker
+from qtpy.QtWidgets import QComboBox, QProgressBar, QScrollArea, QSpinBox, QWidget
 
 from napari_lungcls.annotation.points import Points
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.label.class_buttons import ClassButtons
 from napari_lungcls.gui.label.controller import labeller_of
 from napari_lungcls.gui.lifetime import at_end, listen
-from napari_lungcls.gui.measure.answer_keys import AnswerKeys
-from napari_lungcls.gui.parts import RunBar, beside, button, column, narrow, note, show_text
+from napari_lungcls.gui.parts import RunBar, beside, column, narrow, note, show_text
+from napari_lungcls.gui.questions.panel import QuestionPanel
 from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.gui.suggest.queue import SuggestionQueue
 from napari_lungcls.gui.titles import in_window
@@ -29,7 +24,7 @@ ACCEPT, SKIP, BACK = ("Return", "Enter"), "Space", ("Ctrl+Z", "Backspace")
 USUAL, MOST = 20, 200
 
 
-class SuggestionPanel(QWidget):
+class SuggestionPanel(QuestionPanel):
     """Suggests places, shows them one after another, and takes a class for each.
 
     Parameters
@@ -39,13 +34,10 @@ class SuggestionPanel(QWidget):
     """
 
     def __init__(self, viewer: "napari.Viewer", parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
+        super().__init__(viewer, parent)
         self.queue = session(viewer).part(SuggestionQueue)
-        self._keys = AnswerKeys(self, main_window(viewer), self._on_key, self.queue.stop)
         self._job: BackgroundJob | None = None
         self._offered: ClassScheme | None = None
-        self._taken: frozenset[str] = frozenset()
         self._seed = 0
         self.order, self.number = QComboBox(), QSpinBox()
         self.run = RunBar("Suggest points", "suggest")
@@ -98,12 +90,6 @@ class SuggestionPanel(QWidget):
         """Give the shown place a class, as a key or a button does."""
         self._try(lambda: self.queue.label(name))
 
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        """Stop showing places with the dock, when it is closed or another one is in front."""
-        if event is not None and not event.spontaneous() and self._keys.has_window:
-            self.queue.stop()
-        super().hideEvent(event)
-
     def _on_progress(self, step: Step) -> None:
         self.run.report(step.done, step.total, step.words, None)
 
@@ -139,6 +125,9 @@ class SuggestionPanel(QWidget):
         if self._job is not None:
             self._job.cancel()
 
+    def _stop(self) -> None:
+        self.queue.stop()
+
     def _on_key(self, key: str) -> None:
         if not self.queue.showing:
             return
@@ -167,7 +156,7 @@ class SuggestionPanel(QWidget):
         """Show the place, or what to do for there to be some."""
         queue = self.queue
         showing, missing = queue.showing, queue.missing()
-        self._take_keys(showing and self.isVisible())
+        self._take_keys(self._answers() if showing else ())
         self.choices.setVisible(not showing)
         self.run.setVisible(not showing)
         self.run.allow(missing)
@@ -202,29 +191,9 @@ class SuggestionPanel(QWidget):
             return said
         return f"{said} Train again, then ask for more."
 
-    def _take_keys(self, showing: bool) -> None:
+    def _answers(self) -> list[str]:
         own = [spec.key for spec in self.queue.scheme.classes if spec.key is not None]
-        wanted = frozenset([*own, *ACCEPT, SKIP, *BACK] if showing else [])
-        if wanted == self._taken:
-            return
-        self._taken = wanted
-        if wanted:
-            self._keys.take(wanted)
-        else:
-            self._keys.release()
-
-    def _try(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except InputError as error:
-            show_error(in_window(error))
-            self._show()
-
-    def _button(self, text: str, name: str, tip: str) -> QPushButton:
-        made = button(text, name, tip)
-        # The keys must go on reaching the window after a click.
-        made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        return made
+        return [*own, *ACCEPT, SKIP, *BACK]
 
     def _on_layers(self, event: object = None) -> None:
         self._show()
@@ -250,7 +219,6 @@ class SuggestionPanel(QWidget):
         self.buttons.chosen.connect(self.label)
 
     def _lay_out(self) -> None:
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for widget, name, tip in (
             (self.order, "suggest_order", "Which places come first"),
             (self.number, "suggest_number", "How many places to suggest"),

@@ -1,6 +1,5 @@
 """The suggestions of a viewer: which are left, which place is shown, and its label. No widgets."""
 
-import weakref
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,9 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.label.controller import labeller_of
 from napari_lungcls.gui.layers import pictures
-from napari_lungcls.gui.measure.stage import Stage
+from napari_lungcls.gui.lifetime import ViewerPart
 from napari_lungcls.gui.points_layer import to_points
+from napari_lungcls.gui.questions.stage import Stage
 from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.gui.workers import Work
 from napari_lungcls.stereology.audit import AuditQuestion
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PREDICTED, WHY = "predicted", "why"
 
 
-class SuggestionQueue:
+class SuggestionQueue(ViewerPart):
     """The one queue of suggestions of a viewer; a window shows it and asks for classes.
 
     Parameters
@@ -51,21 +51,13 @@ class SuggestionQueue:
     """The places, the shown one or the counts have changed, or showing has begun or ended."""
 
     def __init__(self, viewer: "napari.Viewer") -> None:
-        real: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
-        self._viewer = weakref.ref(real)
+        super().__init__(viewer)
         self.image: Image | None = None
         self.at, self.labelled = 0, 0
         self._points: Points | None = None
         self._stage: Stage | None = None
         self._steps: list[Snapshot | None] = []
-        real.layers.events.removed.connect(self._on_removed)
-
-    @property
-    def viewer(self) -> "napari.Viewer":
-        """The viewer, which outlives this object."""
-        found = self._viewer()
-        assert found is not None
-        return found
+        self.viewer.layers.events.removed.connect(self._on_removed)
 
     @property
     def total(self) -> int:

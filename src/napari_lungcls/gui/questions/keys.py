@@ -1,4 +1,4 @@
-"""Keys of an audit: they answer wherever the keyboard is in the window, but not in text fields."""
+"""Keys of questions: they answer wherever the keyboard is in the window, but not in text fields."""
 
 import weakref
 from collections.abc import Callable, Iterable

@@ -1,0 +1,1 @@
+"""Question after question about places of an image, answered by keys: audits and suggestions."""
