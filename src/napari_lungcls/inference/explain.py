@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.images.geometry import to_image
 from napari_lungcls.images.stack import ImageStack, Plane, check_inside, plane_indices
 from napari_lungcls.inference.at_points import MARGIN
 from napari_lungcls.inference.painter import Painter
@@ -270,6 +271,6 @@ def _shares(
 def _spread(stack: ImageStack, at: Floats) -> Floats:
     """Spread places evenly over the plane of a position."""
     count = int(MOST_REFERENCES**0.5)
-    sides = [(np.arange(count) + 0.5) / count * size - 0.5 for size in stack.plane_shape]
+    sides = [to_image(np.arange(count), size / count) for size in stack.plane_shape]
     grid = np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, 2)
     return np.column_stack([np.tile(at[:-2], (len(grid), 1)), grid])

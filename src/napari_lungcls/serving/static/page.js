@@ -139,14 +139,17 @@ viewer.addHandler("open", () => {
 viewer.addHandler("open-failed", () =>
   attempt(() => { throw new Error("This image cannot be shown. Export it as PNG or JPEG."); }));
 
+// The server counts from the centre of the first pixel, the viewer from its outer corner.
+const fromCorner = ({ x, y }) => [y - 0.5, x - 0.5];
+const toCorner = ([y, x]) => new OpenSeadragon.Point(x + 0.5, y + 0.5);
+
 function toImage(pixel) {
-  const at = viewer.world.getItemAt(0).viewerElementToImageCoordinates(pixel);
-  // The server counts from the centre of the first pixel.
-  return [at.y - 0.5, at.x - 0.5];
+  return fromCorner(viewer.world.getItemAt(0).viewerElementToImageCoordinates(pixel));
 }
 
-function inside([y, x]) {
-  return y >= -0.5 && x >= -0.5 && y <= state.size.height - 0.5 && x <= state.size.width - 0.5;
+function inside(place) {
+  const { x, y } = toCorner(place);
+  return y >= 0 && x >= 0 && y <= state.size.height && x <= state.size.width;
 }
 
 function held([y, x]) {
@@ -250,8 +253,7 @@ function draw() {
   const image = viewer.world.getItemAt(0);
   if (!image) return;
   for (const point of state.points) {
-    const at = image.imageToViewerElementCoordinates(
-      new OpenSeadragon.Point(point.at[1] + 0.5, point.at[0] + 0.5));
+    const at = image.imageToViewerElementCoordinates(toCorner(point.at));
     if (at.x < -12 || at.y < -12 || at.x > box.width + 12 || at.y > box.height + 12) continue;
     const { color, letter, ink } = look(point.class);
     pen.beginPath();
