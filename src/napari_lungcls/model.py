@@ -79,6 +79,11 @@ class Model(AnyModel):
         self._engine: Engine | None = None
 
     @property
+    def device(self) -> str:
+        """What was asked for: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
+        return self._device
+
+    @property
     def engine(self) -> Engine:
         """The network on its device; built when first asked for."""
         if self._engine is None:

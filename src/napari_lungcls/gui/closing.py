@@ -16,7 +16,7 @@ from napari_lungcls.gui import kept
 from napari_lungcls.gui.dialogs import Unsaved, ask_folder, ask_unsaved
 from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.layers import KEY
-from napari_lungcls.gui.maps import UNSAVED, is_map, map_of
+from napari_lungcls.gui.maps import UNSAVED, is_map, map_of, saved_as
 from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.network.model_file import SUFFIX
@@ -142,8 +142,9 @@ def _save_all(viewer: "napari.Viewer", folder: Path) -> None:
     for layer in _maps(viewer):
         painted = map_of(layer)
         assert painted is not None
-        painted.save(_free(folder, layer.name, ".ome.zarr"))
-        layer.metadata[KEY][UNSAVED] = False
+        path = _free(folder, layer.name, ".ome.zarr")
+        painted.save(path)
+        saved_as(layer, path)
 
 
 def _models(viewer: "napari.Viewer") -> list[NamedModel]:

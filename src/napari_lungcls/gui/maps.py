@@ -6,6 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -20,6 +21,7 @@ from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.gui import LayerData
 from napari_lungcls.gui.layers import KEY, is_labels, map_place
 from napari_lungcls.images.geometry import map_cell
+from napari_lungcls.inference.formats import is_map as is_map_file
 from napari_lungcls.inference.map_data import BLOCK, blocks
 from napari_lungcls.inference.painted import PaintedMap, read_map
 from napari_lungcls.utils.memory import scratch
@@ -36,6 +38,9 @@ LARGE = 4096
 SHARES, HIDDEN, UNSAVED = "shares", "hidden", "unsaved"
 """What a class map's layer remembers: shares by class, codes that are not shown, and whether
 it was painted and not saved."""
+
+FILE = "file"
+"""Under this name a map's layer remembers where it was saved or opened."""
 
 LIVE = "live"
 """Under this name the layer of a live map remembers that it is one."""
@@ -151,6 +156,19 @@ def map_of(layer: Layer | None) -> PaintedMap | None:
     """Give the painted map that a layer belongs to, or None."""
     found = None if layer is None else layer.metadata.get(KEY, {}).get("map")
     return found if isinstance(found, PaintedMap) else None
+
+
+def saved_as(layer: Layer, path: str | os.PathLike[str]) -> None:
+    """Remember where the map of a layer was saved or opened."""
+    layer.metadata[KEY][UNSAVED] = False
+    if is_map_file(Path(path)):  # Polygons are none that could be opened again.
+        layer.metadata[KEY][FILE] = Path(path).resolve()
+
+
+def map_file(layer: Layer) -> Path | None:
+    """Give the file in which the map of a layer was last saved or opened, or None."""
+    known: Path | None = layer.metadata[KEY].get(FILE)
+    return known or (Path(layer.source.path) if layer.source.path else None)
 
 
 def map_colors(scheme: ClassScheme, hidden: Collection[int] = ()) -> DirectLabelColormap:

@@ -281,7 +281,8 @@ class RunBar(QWidget):
         row += [(self.other_button, 1)] * bool(other) + [(self.pause_button, 1)] * pausable
         layout = column(self)
         layout.setContentsMargins(0, SPACING, 0, 0)
-        for widget in (beside(*row, (self.cancel_button, 1)), self.bar, self.words):
+        self._buttons = beside(*row, (self.cancel_button, 1))
+        for widget in (self._buttons, self.bar, self.words):
             layout.addWidget(widget)
         self.start_button.clicked.connect(self.start_clicked)
         self.other_button.clicked.connect(self.other_clicked)
@@ -289,6 +290,12 @@ class RunBar(QWidget):
         self.pause_button.toggled.connect(self._on_pause)
         self._show_running(False)
         show_text(self.words, "")
+
+    def add(self, widget: QWidget) -> None:
+        """Put a small button behind the others."""
+        row = self._buttons.layout()
+        assert row is not None
+        row.addWidget(widget)
 
     def begin(self, words: str) -> None:
         """Show that the work has started; its extent is not known yet."""

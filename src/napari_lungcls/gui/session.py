@@ -12,6 +12,7 @@ import napari
 from napari.layers import Points
 from psygnal import Signal
 
+from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.kept import Kept, left_behind
 from napari_lungcls.gui.lifetime import ViewerPart
@@ -122,6 +123,8 @@ class Session:
     ----------
     follower
         Keeps points layers aligned with their images.
+    scheme_files
+        Files in which class schemes were saved, or from which they were read.
     """
 
     changed = Signal()
@@ -133,6 +136,7 @@ class Session:
     def __init__(self, viewer: "napari.Viewer") -> None:
         self.follower = PointsFollower(viewer)
         # The viewer is the weak key of this session, so the session must not keep it alive.
+        self.scheme_files: dict[ClassScheme, Path] = {}
         self._viewer = weakref.ref(viewer)
         self._parts: dict[Callable[..., Any], Any] = {}
         self._models: dict[str, NamedModel] = {}

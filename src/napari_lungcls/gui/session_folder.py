@@ -16,8 +16,8 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.docks import PLUGIN, main_window
 from napari_lungcls.gui.image_id import ImageId, find, identify
 from napari_lungcls.gui.label.controller import labeller_of
-from napari_lungcls.gui.layers import KEY, image_id_of, image_of, is_labels, pictures
-from napari_lungcls.gui.maps import UNSAVED, add_layers, is_map, map_layers, map_of, open_map
+from napari_lungcls.gui.layers import image_id_of, image_of, is_labels, pictures
+from napari_lungcls.gui.maps import add_layers, is_map, map_layers, map_of, open_map, saved_as
 from napari_lungcls.gui.points_layer import SUFFIX as POINTS_SUFFIX
 from napari_lungcls.gui.points_layer import add_points_layer
 from napari_lungcls.gui.preferences import preferences
@@ -87,8 +87,8 @@ def save_session(
             return
         for named, path in plan.models:
             session(viewer).saved(named, path)
-        for layer, _, _ in plan.maps:
-            layer.metadata[KEY][UNSAVED] = False
+        for layer, _, path in plan.maps:
+            saved_as(layer, path)
         show_info(f"Session saved. Drop the folder {folder} on napari to go on.")
 
     return start(
@@ -242,7 +242,8 @@ def _load_map(viewer: "napari.Viewer", path: Path, saved: SavedMap, owner: QObje
     def show(painted: PaintedMap) -> None:
         known = ImageId(saved.image, saved.source, saved.shape)
         image = find(known, pictures(viewer, len(painted.header.shape)))
-        add_layers(viewer, map_layers(painted, saved.name, image, probabilities=True))
+        layers = add_layers(viewer, map_layers(painted, saved.name, image, probabilities=True))
+        saved_as(layers[-1], path)
 
     start_call(lambda: open_map(path), owner=owner, title=f"Opening {path.name}", returned=show)
 

@@ -425,6 +425,13 @@ class Labeller(ViewerPart):
             made.problem.connect(self._on_problem)
         return self._known[layer]
 
+    def file_of(self, layer: Points) -> Path | None:
+        """Give the file in which the points of a layer were last saved or opened, or None."""
+        known = self._known.get(layer)
+        if known is not None and known.file is not None:
+            return known.file
+        return Path(layer.source.path) if layer.source.path else None
+
     def _check_inside(self, layer: Points, image: Image) -> None:
         """Say so if points lie outside their image, as those of another image often do."""
         inside = np.all(is_inside(layer.data, image_shape(image)), axis=1)

@@ -48,6 +48,7 @@ from napari_lungcls.gui.parts import (
     note,
     panel_layout,
 )
+from napari_lungcls.gui.session import session
 
 WIDTH = 300
 """Least width of the window in pixels."""
@@ -86,6 +87,7 @@ class LabelPoints(QWidget):
         self.above, self.more = QVBoxLayout(), QVBoxLayout()  # for what the guided window adds
         self._make_controls()
         self._lay_out()
+        self.editor.filed.connect(session(viewer).scheme_files.__setitem__)
         self.strip.restore.connect(self.restore)
         self.strip.discard.connect(self.discard)
         self.strip.take_back.connect(self._on_take_back)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-from qtpy.QtCore import QAbstractItemModel, QModelIndex, Qt
+from qtpy.QtCore import QAbstractItemModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -83,6 +83,9 @@ class SchemeEditor(QWidget):
         InputError when points stand against it.
     """
 
+    filed = Signal(object, object)
+    """A scheme, and the file that it was saved in or read from."""
+
     def __init__(
         self, apply: Callable[[ClassScheme, dict[str, str]], None], parent: QWidget | None = None
     ) -> None:
@@ -131,9 +134,12 @@ class SchemeEditor(QWidget):
     def load(self, path: Path) -> None:
         """Use the classes of a file."""
         try:
-            self._apply(ClassScheme.from_file(path), {})
+            scheme = ClassScheme.from_file(path)
+            self._apply(scheme, {})
         except InputError as error:
             self._say(str(error))
+        else:
+            self.filed.emit(scheme, path)
 
     def save(self, path: Path) -> None:
         """Write the classes in use to a file."""
@@ -143,6 +149,7 @@ class SchemeEditor(QWidget):
             self._say(str(error))
         else:
             self._say(f"saved as {path.name}")
+            self.filed.emit(self._draft.scheme, path)
 
     def add(self) -> None:
         """Add a class."""

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import napari
+from napari.layers import Layer
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu, QWidget
 
 from napari_lungcls.gui.dialogs import ask_folder, ask_open
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.lifetime import listen
-from napari_lungcls.gui.maps import LIVE, is_map, map_of
+from napari_lungcls.gui.maps import LIVE, is_map, map_file, map_of
 from napari_lungcls.gui.paint.run import PaintingRun
 from napari_lungcls.gui.parts import button, column, note, redden, show_text
 from napari_lungcls.gui.session import session
@@ -31,7 +32,7 @@ class MapList(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._files: dict[Path, PaintedMap] = {}
-        self._listed: list[tuple[object, PaintedMap]] = []
+        self._listed: list[tuple[Path | Layer, PaintedMap]] = []
         self._ticks: dict[object, bool] = {}
         self.list, self.words = QListWidget(), note(name="maps_words")
         self.add_button = button("Add maps…", "add_maps", "Add maps that were saved to files")
@@ -63,9 +64,21 @@ class MapList(QWidget):
     @property
     def maps(self) -> list[MapData]:
         """The maps with a tick."""
+        return [painted for _, painted in self._ticked]
+
+    @property
+    def files(self) -> list[tuple[str, PaintedMap, Path | None]]:
+        """Name, map and file of each map with a tick; no file where it was not saved."""
         return [
-            painted
-            for row, (_, painted) in enumerate(self._listed)
+            (key.name, painted, key if isinstance(key, Path) else map_file(key))
+            for key, painted in self._ticked
+        ]
+
+    @property
+    def _ticked(self) -> list[tuple[Path | Layer, PaintedMap]]:
+        return [
+            (key, painted)
+            for row, (key, painted) in enumerate(self._listed)
             if (item := self.list.item(row)) is not None
             and item.checkState() == Qt.CheckState.Checked
         ]
@@ -85,7 +98,7 @@ class MapList(QWidget):
         """List the maps again; of several of one image only the last has a tick at first."""
         painting = session(self._viewer).part(PaintingRun)
         unfinished = painting.class_layer if painting.job is not None else None
-        found: list[tuple[object, str, PaintedMap]] = []
+        found: list[tuple[Path | Layer, str, PaintedMap]] = []
         for layer in self._viewer.layers:
             painted = map_of(layer) if is_map(layer) and layer is not unfinished else None
             if painted is not None and layer.metadata[KEY].get(LIVE):

@@ -7,13 +7,17 @@ from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
+from napari_lungcls.annotation import Points
 from napari_lungcls.gui.dialogs import ask_folder, ask_open
 from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.measure.auditing import Auditing
 from napari_lungcls.gui.measure.figures_table import FiguresTable
 from napari_lungcls.gui.measure.map_list import MapList
 from napari_lungcls.gui.measure.measuring import MeasuringEnd, MeasuringRun
+from napari_lungcls.gui.measure.recipe import measuring_recipe
 from napari_lungcls.gui.parts import SPACING, Caution, RunBar, beside, button, column, note
+from napari_lungcls.gui.recipes.button import CopyButton
+from napari_lungcls.gui.recipes.lines import MakeRecipe
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 
@@ -52,6 +56,8 @@ class Results(QWidget):
         self.forget_button.setText("✕")
         self.forget_button.setToolTip("Measure without a table of sections")
         self.run_bar = RunBar("Measure…", "measure")
+        self.copy_button = CopyButton("measure", self._recipe)
+        self.run_bar.add(self.copy_button)
         self.run_bar.cancel_button.setToolTip("Stop; nothing is written")
         self.caution, self.table = Caution("measure_caution"), FiguresTable()
         self.page_button = button("Open page", "open_page", "Show the page in the web browser")
@@ -62,11 +68,20 @@ class Results(QWidget):
 
     def start(self, folder: Path) -> None:
         """Measure, and write into a folder."""
-        audit = self.auditing.audit
         # What is measured must not be seen by somebody who answers.
         self.auditing.stop()
-        points = audit.points if audit is not None and audit.done else None
-        self.measuring.start(self.maps.maps, points, self.sections, folder)
+        self.measuring.start(self.maps.maps, self._answered, self.sections, folder)
+
+    @property
+    def _answered(self) -> Points | None:
+        audit = self.auditing.audit
+        return audit.points if audit is not None and audit.done else None
+
+    def _recipe(self) -> MakeRecipe:
+        """Note what `start` would measure."""
+        points, sections = self._answered, self.sections
+        table = None if points is None else self.auditing.path
+        return measuring_recipe(self.maps.files, table, points, sections)
 
     def choose_sections(self, path: Path | None) -> None:
         """Choose a table of sections; None for none."""

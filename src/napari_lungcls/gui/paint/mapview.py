@@ -16,7 +16,6 @@ from napari_lungcls.gui.map_files import image_for, layer_name
 from napari_lungcls.gui.maps import (
     HIDDEN,
     SHARES,
-    UNSAVED,
     add_layers,
     cell_under,
     is_map,
@@ -25,6 +24,7 @@ from napari_lungcls.gui.maps import (
     map_of,
     open_map,
     quieten,
+    saved_as,
 )
 from napari_lungcls.gui.paint.corrections import CorrectionBar
 from napari_lungcls.gui.paint.legend import Legend
@@ -134,7 +134,7 @@ class MapView(QWidget):
 
         def saved(written: Path | None) -> None:
             if written is not None:
-                layer.metadata[KEY][UNSAVED] = False
+                saved_as(layer, written)
                 self.saved.setText(f"Saved as {name}.")
 
         self._begin(f"Saving {name}…")
@@ -229,6 +229,7 @@ class MapView(QWidget):
         ]
         image = image_for(painted.header, source, images)
         *_, added = add_layers(self._viewer, map_layers(painted, layer_name(source), image, True))
+        saved_as(added, source)
         self.map_box.choose(added)
         self.saved.setText(f"Opened {Path(source).name}.")
 

@@ -9,9 +9,12 @@ from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.paint.choices import PaintChoices
 from napari_lungcls.gui.paint.mapview import MapView
+from napari_lungcls.gui.paint.recipe import painting_recipe
 from napari_lungcls.gui.paint.run import PaintingRun
 from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout, scrolled
 from napari_lungcls.gui.point_prediction import PointPredictionPanel
+from napari_lungcls.gui.recipes.button import CopyButton
+from napari_lungcls.gui.recipes.lines import MakeRecipe
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.inference.watching import PaintingStep
@@ -36,6 +39,8 @@ class PaintMap(QWidget):
         self.run_bar = RunBar("Paint", "paint", pausable=True)
         self.run_bar.pause_button.setToolTip("Pause or resume painting")
         self.run_bar.cancel_button.setToolTip("Stop, and keep what is painted")
+        self.copy_button = CopyButton("paint", self._recipe)
+        self.run_bar.add(self.copy_button)
         self.point_prediction = PointPredictionPanel(napari_viewer)
         self.more = QVBoxLayout()  # for what the guided window adds below
         self._lay_out()
@@ -64,6 +69,18 @@ class PaintMap(QWidget):
             image,
             probabilities=self.choices.probabilities.isChecked(),
             confidence=self.choices.confidence.isChecked(),
+        )
+
+    def _recipe(self) -> MakeRecipe:
+        """Note what `start` would paint, and with which model."""
+        named, image = self.choices.model, self.choices.image
+        if named is None or image is None:
+            raise InputError(self.choices.refusal())
+        return painting_recipe(
+            named,
+            image,
+            self.choices.plan(),
+            probabilities=self.choices.probabilities.isChecked(),
         )
 
     def _show_run(self) -> None:

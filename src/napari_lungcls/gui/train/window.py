@@ -13,6 +13,8 @@ from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout, scrolled, show_text
 from napari_lungcls.gui.preferences import preferences
+from napari_lungcls.gui.recipes.button import CopyButton
+from napari_lungcls.gui.recipes.lines import MakeRecipe
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.gui.train.augmentation import AugmentationPreview
@@ -23,6 +25,7 @@ from napari_lungcls.gui.train.looks import looks
 from napari_lungcls.gui.train.models import ModelBox
 from napari_lungcls.gui.train.outcome import Outcome
 from napari_lungcls.gui.train.pairs import PairList, count_classes, gather, obstacle, remarks
+from napari_lungcls.gui.train.recipe import training_recipe
 from napari_lungcls.gui.train.run import TrainingHistory, TrainingRun
 from napari_lungcls.gui.train.words import Remedy
 from napari_lungcls.gui.workers import start_call
@@ -62,6 +65,8 @@ class TrainModel(QWidget):
         self.run = RunBar("Train", "train", other="Preview")
         self.run.other_button.setToolTip(PREVIEW)
         self.run.cancel_button.setToolTip("Stop training; you may keep the best network so far.")
+        self.copy_button = CopyButton("train", self._recipe)
+        self.run.add(self.copy_button)
         self.curves, self.outcome = Curves(theme), Outcome(napari_viewer)
         self.caution = Caution("train_caution")
         self.models = ModelBox(napari_viewer)
@@ -79,6 +84,12 @@ class TrainModel(QWidget):
     def start_preview(self) -> None:
         """Fit heads on an unchanged backbone: a first model in seconds."""
         self._start(lambda: preview_settings(self.form.settings()))
+
+    def _recipe(self) -> MakeRecipe:
+        """Note what `start` would train on, and how."""
+        if self.form.problem:
+            raise InputError(self.form.problem)
+        return training_recipe(self._viewer, self.pairs.pairs, self.form.settings())
 
     def _start(self, settings: Callable[[], TrainingSettings]) -> None:
         if self.training.job is not None:
