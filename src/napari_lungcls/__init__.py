@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_lungcls.annotation import ClassScheme, ClassSpec, Points, read_points, write_points
     from napari_lungcls.errors import InputError, LungclsWarning
     from napari_lungcls.evaluation.metrics import Metrics
+    from napari_lungcls.evaluation.model_card import ModelCard
     from napari_lungcls.images.opening import as_stack, open_image
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import ImageStack
@@ -45,6 +46,7 @@ _HOMES = {
     "images.stack": ("ImageStack",),
     "learning.checkpoint": ("Checkpoint",),
     "evaluation.metrics": ("Metrics",),
+    "evaluation.model_card": ("ModelCard",),
     "learning.progress": ("TrainingProgress",),
     "learning.settings": ("TrainingSettings",),
     "model": ("Model", "load"),
@@ -74,6 +76,7 @@ __all__ = [
     "Measures",
     "Metrics",
     "Model",
+    "ModelCard",
     "PaintedMap",
     "PaintingProgress",
     "PatchData",

@@ -20,6 +20,7 @@ from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
     from napari_lungcls.evaluation.metrics import Metrics
+    from napari_lungcls.evaluation.model_card import ModelCard
     from napari_lungcls.evaluation.predictions import PointPredictions
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
@@ -70,6 +71,12 @@ class AnyModel(ABC):
     def scheme(self) -> ClassScheme:
         """The classes, in the order of the probabilities."""
         return self.document.scheme
+
+    def card(self, name: str = "model") -> ModelCard:
+        """Say what is known about the model; of a file, `ModelCard.of_file` has the checksum."""
+        from napari_lungcls.evaluation.model_card import ModelCard
+
+        return ModelCard(self.document, name)
 
     def classify(self, image: Any, coordinates: ArrayLike) -> NDArray[np.float32]:
         """Probabilities of the classes at points: what the painted map says exactly there.

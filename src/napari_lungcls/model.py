@@ -18,6 +18,7 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.network.engines import Engine, Precision, State, create_engine
 from napari_lungcls.network.model_file import ModelDocument, read_model, write_model
 from napari_lungcls.network.predictor import Predictor
+from napari_lungcls.network.training_data import ModelNotes
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -108,6 +109,23 @@ class Model(AnyModel):
     def prepare(self) -> None:
         """Build the network, which otherwise the first question does."""
         _ = self.engine
+
+    def describe(self, **notes: str) -> None:
+        """Write down in the user's own words what the model is for; it is saved with the model.
+
+        Parameters
+        ----------
+        **notes
+            Any of the texts of `ModelNotes`, such as `intended_use` and `limitations`; the
+            others stay as they are.
+
+        Raises
+        ------
+        InputError
+            When a text is too long, or of another name.
+        """
+        found = ModelNotes.check(**self.document.notes.model_dump() | notes)
+        self.document = self.document.model_copy(update={"notes": found})
 
     def predictions_at(
         self, stack: ImageStack, coordinates: NDArray[np.float64], points: str = "the points"

@@ -53,7 +53,7 @@ def test_there_are_commands_to_check():
     assert {page for page, _ in COMMANDS} == {
         "README.md", "quickstart.md", "command-line.md", "engines.md", "evaluation.md",
         "agreement.md", "tuning.md", "patches.md", "cluster.md", "stereology.md", "serving.md",
-        "exporting.md",
+        "exporting.md", "model-card.md",
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
         "train", "augment", "tune", "classify", "evaluate", "agree", "grid", "measure", "paint",

@@ -145,11 +145,13 @@ def test_a_missing_pixel_size_is_said_aloud(lab, run_cli, tmp_path):
 def test_info_of_a_model_tells_all_that_it_holds(lab, run_cli):
     found = run_cli("info", lab.model, "--json").json
     document = lc.load(lab.model).document
+    card = found.pop("card")
     assert found == {"model": str(lab.model)} | json.loads(document.model_dump_json())
+    assert card["metrics"]["validation"]["accuracy"]["value"] == document.validation["accuracy"]
     text = run_cli("info", lab.model)
     assert (text.code, text.err) == (0, "")
-    assert "history: 4 entries (--json shows them)" in text.out
-    assert "  stages: 1, 2" in text.out.splitlines()
+    assert text.out.startswith("Model card: model\n")
+    assert "  classes: alveoli, septa, duct" in text.out.splitlines()
 
 
 def test_info_alone_tells_engines_devices_versions(run_cli):

@@ -313,3 +313,12 @@ def test_metrics_and_description_are_there(client):
     described = client.get("/openapi.json").json()
     assert described["paths"]["/v1/classify"]["post"]["requestBody"]["content"]
     assert client.get("/v1/models/lung").json()["sha256"]
+
+
+def test_models_have_cards(client):
+    found = client.get("/v1/models/lung").json()
+    assert found["sha256"] == found["card"]["sha256"]
+    assert found["card"]["split"]["by"] is None
+    (listed,) = client.get("/v1/models").json()["models"]
+    assert listed["notes"] == found["notes"]
+    assert listed["accuracy"] == {}

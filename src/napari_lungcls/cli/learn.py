@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import check_file
 from napari_lungcls.learning.checkpoint import Checkpoint, checkpoint_path
+from napari_lungcls.network.training_data import ModelNotes
 from napari_lungcls.utils.progress import exhaust
 
 if TYPE_CHECKING:
@@ -73,10 +74,23 @@ class Places:
         return cls(model, report, Checkpoint(checkpoint_path(model), resume=resume, every=every))
 
 
+def take_notes(settings: dict[str, Any]) -> ModelNotes:
+    """Take the user's own words out of what `with_settings` gave.
+
+    Raises
+    ------
+    InputError
+        When one of the texts is too long.
+    """
+    given = settings.keys() & ModelNotes.model_fields.keys()
+    return ModelNotes.check(**{name: settings.pop(name) for name in given})
+
+
 def learn(
     start: Callable[[Callable[[], bool]], Generator[TrainingProgress, None, Trained]],
     kind: Kind,
     places: Places,
+    notes: ModelNotes,
     *,
     as_json: bool,
 ) -> None:
@@ -88,6 +102,8 @@ def learn(
         Begins the run; is given what to ask whether the user wants it to end.
     kind, places
         What is said of it, and where it goes.
+    notes
+        What the user says of it.
     as_json
         Whether to print the document in place of words.
 
@@ -103,7 +119,7 @@ def learn(
     with console.progress("training") as show, console.interruptible() as cancelled:
         trained = exhaust(start(cancelled), lambda p: show(p.done, p.total, p.words))
         stopped = cancelled()
-    document = trained.document
+    document = trained.document.model_copy(update={"notes": notes})
     write_model(places.model, document, trained.state)
     if not stopped:
         places.checkpoint.remove()

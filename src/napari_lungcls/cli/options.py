@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.network.training_data import ModelNotes
 from napari_lungcls.utils.atomic_write import check_writable
 from napari_lungcls.utils.renamed import RENAMED, current_names
 
@@ -96,12 +97,13 @@ Command = Callable[..., None]
 
 
 def with_settings(
-    model: type[BaseModel], only: Collection[str] | None = None
+    model: type[BaseModel], only: Collection[str] | None = None, panel: str = "Settings"
 ) -> Callable[[Command], Command]:
     """Give a command one option for each field of a settings model, or for some of them.
 
     The command receives them in its keyword arguments `**settings`; options that the user
-    did not give are not among them, so that the model's own defaults hold.
+    did not give are not among them, so that the model's own defaults hold. Help lists them under
+    the title `panel`.
     """
 
     def decorate(command: Command) -> Command:
@@ -110,7 +112,9 @@ def with_settings(
         hints = typing.get_type_hints(command, include_extras=True)
         own = [p.replace(annotation=hints[p.name]) for p in own]
         fields = model.model_fields.items()
-        made = [_option(name, field) for name, field in fields if only is None or name in only]
+        made = [
+            _option(name, field, panel) for name, field in fields if only is None or name in only
+        ]
         made += [_former(old, p) for p in made for old, new in RENAMED.items() if new == p.name]
         names = {p.name for p in made}
 
@@ -127,7 +131,7 @@ def with_settings(
     return decorate
 
 
-def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+def _option(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     """Make the option of one field; its default is shown but left to the model."""
     kind = _plain(field.annotation)
     flag = "--" + name.replace("_", "-")
@@ -138,7 +142,7 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
         help=_help(field, choices),
         show_default=False,
         metavar=None if kind is bool else _metavar(name, field.annotation),
-        rich_help_panel="Settings",
+        rich_help_panel=panel,
     )
     return inspect.Parameter(
         name,
@@ -168,7 +172,7 @@ def _help(field: FieldInfo, choices: tuple[Any, ...]) -> str:
     if choices:
         text = f"{text}: {', '.join(map(str, choices))}"
     default = field.default
-    if default is None:
+    if default in (None, ""):
         return text
     if isinstance(default, tuple):
         default = ",".join(map(str, default)) or "auto"
@@ -179,6 +183,7 @@ def _help(field: FieldInfo, choices: tuple[Any, ...]) -> str:
 
 def _metavar(name: str, annotation: Any) -> str:
     named = {"pretrained": "NAME|FILE", "prior": "NAME|LIST"}
+    named |= dict.fromkeys(ModelNotes.model_fields, "TEXT")
     if name in named:
         return named[name]
     if get_origin(annotation) is tuple:

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from napari_lungcls.cli import console, patches_data
-from napari_lungcls.cli.learn import Kind, Places, learn
+from napari_lungcls.cli.learn import Kind, Places, learn, take_notes
 from napari_lungcls.cli.options import (
     CheckpointEvery,
     Classes,
@@ -28,6 +28,7 @@ from napari_lungcls.cli.options import (
 from napari_lungcls.cli.patches_data import Attribute, Data, opened
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.checkpoint import SECONDS
+from napari_lungcls.network.training_data import ModelNotes
 from napari_lungcls.patch_datasets.settings import PatchSettings
 from napari_lungcls.utils.humanize import percent
 
@@ -75,6 +76,7 @@ app.command("export")(patches_data.export)
 
 
 @app.command("train")
+@with_settings(ModelNotes, panel="Model card")
 @with_settings(PatchSettings)
 def train(
     data: Data,
@@ -89,8 +91,9 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a network on labelled patches."""
+    notes = take_notes(settings)
     train_on(
-        data, out, classes, pixel_size, report, settings,
+        data, out, classes, pixel_size, report, settings, notes=notes,
         attribute=attribute, resume=resume, every=checkpoint_every, as_json=json,
     )  # fmt: skip
 
@@ -178,6 +181,7 @@ def train_on(
     report: Path | None,
     settings: dict[str, Any],
     *,
+    notes: ModelNotes,
     attribute: str | None = None,
     resume: bool = False,
     every: float = SECONDS,
@@ -198,7 +202,7 @@ def train_on(
             checkpoint=places.checkpoint,
         )  # fmt: skip
 
-    learn(start, Kind("patches", SPLIT, _words), places, as_json=as_json)
+    learn(start, Kind("patches", SPLIT, _words), places, notes, as_json=as_json)
 
 
 def evaluate_on(

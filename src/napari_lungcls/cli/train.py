@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from napari_lungcls.cli import patches
-from napari_lungcls.cli.learn import Kind, Places, learn
+from napari_lungcls.cli.learn import Kind, Places, learn, take_notes
 from napari_lungcls.cli.options import (
     Channels,
     CheckpointEvery,
@@ -23,6 +23,7 @@ from napari_lungcls.cli.options import (
 )
 from napari_lungcls.learning.checkpoint import SECONDS
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.network.training_data import ModelNotes
 from napari_lungcls.utils.humanize import percent
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ SPLIT = {
 }
 
 
+@with_settings(ModelNotes, panel="Model card")
 @with_settings(TrainingSettings)
 def train(
     images: Images,
@@ -59,12 +61,13 @@ def train(
     from napari_lungcls.learning.run import run_training
     from napari_lungcls.learning.settings_file import chosen_settings, read_settings
 
+    notes = take_notes(settings)
     if not points:
         patches.check_patch_data(images, "train", channels)
         patches.train_on(
             images, out, classes, pixel_size, report,
             {**(read_settings(settings_file) if settings_file else {}), **settings},
-            resume=resume, every=checkpoint_every, as_json=json,
+            notes=notes, resume=resume, every=checkpoint_every, as_json=json,
         )  # fmt: skip
         return
     chosen = chosen_settings(settings_file, settings)
@@ -77,7 +80,7 @@ def train(
             pairs, chosen, scheme, cancelled=cancelled, checkpoint=places.checkpoint
         )
 
-    learn(start, Kind("points", SPLIT, _words), places, as_json=json)
+    learn(start, Kind("points", SPLIT, _words), places, notes, as_json=json)
 
 
 def _words(result: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_lungcls.annotation.columns import GROUP_COLUMN
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.predictions import PointPredictions, Predictions
@@ -32,6 +33,14 @@ from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
 from napari_lungcls.network.engines import State
 from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.network.training_data import (
+    MOST,
+    DataSummary,
+    ImageSummary,
+    count_classes,
+    count_groups,
+)
+from napari_lungcls.utils.printable import printable
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,27 @@ def run_training(
         document,
         None if origin.model is None else origin.model[0],
     )
-    document = document.model_copy(update={"points": known})
+    data = summarize_points(pairs, document.scheme)
+    document = document.model_copy(update={"points": known, "data": data})
     predictions = PointPredictions.of_rows(pairs, *held, document) if held else None
     return Trained(document, run.state, predictions)
+
+
+def summarize_points(pairs: Sequence[Pair], scheme: ClassScheme) -> DataSummary:
+    """Describe labelled images for the model file; only the first `MOST` are listed."""
+    codes = [points.codes(scheme) for _, points in pairs]
+    images = [
+        ImageSummary(
+            name=printable(stack.name),
+            shape=stack.shape,
+            pixel_size=stack.pixel_size,
+            dtype=str(stack.dtype),
+            rgb=stack.rgb,
+            counts=count_classes(each, len(scheme)),
+        )
+        for (stack, _), each in zip(pairs[:MOST], codes, strict=False)
+    ]
+    named = [points.column(GROUP_COLUMN) for _, points in pairs]
+    return DataSummary(
+        images=images, groups=count_groups(zip(named, codes, strict=True), len(scheme))
+    )

@@ -22,6 +22,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.network.known_points import KnownPoints
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
+from napari_lungcls.network.training_data import DataSummary, ModelNotes
 from napari_lungcls.utils.atomic_write import atomic_write, writing
 from napari_lungcls.utils.renamed import current_names
 
@@ -69,6 +70,10 @@ class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False)
     points
         Where it learned, and what it predicted at points held out; None in models of patches
         and of earlier versions.
+    data
+        The labelled data it was given; None in files of earlier versions.
+    notes
+        The user's own words about it.
     pretrained
         What the backbone started from.
     temperature
@@ -99,6 +104,8 @@ class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False)
     test: dict[str, Any] | None = None
     history: list[dict[str, Any]] = Field(default_factory=list)
     points: KnownPoints | None = None
+    data: DataSummary | None = None
+    notes: ModelNotes = ModelNotes()
     pretrained: str = "none"
     temperature: float = Field(default=1.0, gt=0)
     calibration: dict[str, Any] | None = None
@@ -119,6 +126,8 @@ class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False)
             raise ValueError(f"a threshold parts two classes, the scheme has {len(self.scheme)}")
         if self.points is not None and not self.points.fits(len(self.scheme)):
             raise ValueError(f"points have classes that are not among the {len(self.scheme)}")
+        if self.data is not None and not self.data.fits(len(self.scheme)):
+            raise ValueError(f"data are not counted in {len(self.scheme)} classes")
         return self
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.learning.checkpoint import Checkpoint
@@ -15,11 +17,19 @@ from napari_lungcls.learning.point_index import check_codes
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.run import Trained
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.network.training_data import (
+    MOST,
+    DataSummary,
+    ImageSummary,
+    count_classes,
+    count_groups,
+)
 from napari_lungcls.patch_datasets.dataset import PatchData, PatchSet
 from napari_lungcls.patch_datasets.predictions import PatchPredictions
 from napari_lungcls.patch_datasets.settings import for_patches
 from napari_lungcls.patch_datasets.splits import cautions, split_patches
 from napari_lungcls.run_identity import PIXELS, SAMPLES, digest
+from napari_lungcls.utils.printable import printable
 
 
 def run_patches(
@@ -56,7 +66,8 @@ def run_patches(
     yield from run.go(clock, cancelled)
     found, held = run.document(), run.held_out()
     split = found.split | {"cautions": cautions(splits[0].by)}
-    document = found.model_copy(update={"split": split, "rgb": common_colours(images)})
+    update = {"split": split, "rgb": common_colours(images)}
+    document = found.model_copy(update=update | {"data": _summary(data, codes, pixel_size, scheme)})
     predictions = PatchPredictions.of_logits(data, *held, document) if held else None
     return Trained(document, run.state, predictions)
 
@@ -70,3 +81,26 @@ def _identity(data: PatchData, examples: PatchSet) -> dict[str, Any]:
         "size of patches": [*data.size, data.dtype],
         PIXELS: [digest(patch) for patch in examples.patches(rows)],
     }
+
+
+def _summary(
+    data: PatchData, codes: NDArray[np.int64], pixel_size: float | None, scheme: ClassScheme
+) -> DataSummary:
+    """Describe patches for the model file."""
+    ends = np.cumsum([len(part) for part in data.parts])
+    own = np.split(codes, ends[:-1])
+    parts = [
+        ImageSummary(
+            name=printable(Path(part.source).name),
+            shape=part.pixels.shape,
+            pixel_size=pixel_size,
+            dtype=data.dtype,
+            rgb=part.pixels.rgb,
+            counts=count_classes(each, len(scheme)),
+        )
+        for part, each in zip(data.parts[:MOST], own, strict=False)
+    ]
+    groups = count_groups(
+        ((part.groups, each) for part, each in zip(data.parts, own, strict=True)), len(scheme)
+    )
+    return DataSummary(images=parts, groups=groups)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.evaluation.model_card import ModelCard
 from napari_lungcls.model import Model, load
 from napari_lungcls.serving.errors import Refusal
 
@@ -32,13 +33,15 @@ class ServedModel:
     sha256: str
 
     def card(self) -> dict[str, Any]:
-        """Say what is known: data, split, metrics, calibration, versions, checksum."""
+        """Say what is known: the model card, and the document of the model file."""
         document = self.model.document.model_dump(mode="json", exclude={"history"})
-        return {"name": self.name, "sha256": self.sha256, **document}
+        found = ModelCard(self.model.document, self.name, self.sha256)
+        return {"name": self.name, "sha256": self.sha256, "card": found.to_json(), **document}
 
     def summary(self) -> dict[str, Any]:
         """Say what a client needs to use it."""
         document = self.model.document
+        found = ModelCard(document, self.name, self.sha256)
         return {
             "name": self.name,
             "classes": [
@@ -50,6 +53,8 @@ class ServedModel:
             "zooms": list(document.network.zooms),
             "created": document.created,
             "sha256": self.sha256,
+            "notes": document.notes.model_dump(),
+            "accuracy": {part: found.figures(part)["accuracy"].to_json() for part in found.metrics},
         }
 
 
@@ -105,7 +110,7 @@ def read_models(
     Raises
     ------
     InputError
-        If one cannot be read, or two have the same name.
+        If one cannot be read or its card is damaged, or two have the same name.
     """
     found: dict[str, ServedModel] = {}
     for path in paths:
@@ -116,4 +121,6 @@ def read_models(
         _ = model.engine
         checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         found[path.stem] = ServedModel(path.stem, model, checksum)
+        # What is damaged is refused now, not when a client asks.
+        found[path.stem].summary()
     return ServedModels(found.values())

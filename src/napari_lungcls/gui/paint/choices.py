@@ -13,6 +13,7 @@ from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.maps import map_of
 from napari_lungcls.gui.mask_box import MaskBox
 from napari_lungcls.gui.messages import cells
+from napari_lungcls.gui.model_card import ModelCardButton
 from napari_lungcls.gui.model_choice import ModelChoice
 from napari_lungcls.gui.paint.extent import (
     Extent,
@@ -53,6 +54,7 @@ class PaintChoices(QWidget):
         self._glass_for: ModelDocument | None = None
         self.model_box = ModelChoice(viewer)
         self.load_button = button("Load…", "load_model", "Load a model from a .safetensors file")
+        self.card_button = ModelCardButton(viewer)
         self.image_box = LayerBox(viewer, Image, accept=lambda layer: map_of(layer) is None)
         self.details = ImageDetails(viewer, self.image_box)
         self.stride_box, self.stride_words = QSpinBox(), QLabel()
@@ -240,6 +242,7 @@ class PaintChoices(QWidget):
         self._extent_label, self._within_label = QLabel("Planes"), QLabel("Within")
         rows: list[tuple[QLabel | None, QWidget]] = [
             (QLabel("Model"), beside((self.model_box, 1), self.load_button)),
+            (None, self.card_button),
             (QLabel("Image"), self.image_box),
             (None, self.details),
             (QLabel("Stride"), beside((self.stride_box, 1), (self.stride_words, 1))),

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_lungcls.gui.dialogs import ask_discard, ask_save
 from napari_lungcls.gui.lifetime import listen
+from napari_lungcls.gui.model_card import ModelCardButton
 from napari_lungcls.gui.model_choice import FILTER, ModelChoice
 from napari_lungcls.gui.parts import beside, button, column, note
 from napari_lungcls.gui.session import session
@@ -43,6 +44,8 @@ class ModelBox(QWidget):
         layout.addWidget(self.choice)
         layout.addWidget(self.current)
         layout.addWidget(beside(self.save_button, self.load_button, self.discard_button))
+        self.card_button = ModelCardButton(viewer)
+        layout.addWidget(self.card_button)
         listen(self, self._session.changed, slot=self._show)
         self._show()
 
