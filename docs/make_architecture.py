@@ -21,7 +21,9 @@ PICTURE = Path(__file__).parent / "pictures" / "architecture.svg"
 
 LAYERS = (
     ("gui", "cli"),
+    ("serving", "remote", "export"),
     ("demo", "train_model", "model", "active_learning"),
+    ("any_model",),
     ("reporting", "hyperparameter_search", "patch_datasets"),
     ("stereology",),
     ("inference", "learning"),

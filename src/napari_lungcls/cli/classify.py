@@ -9,20 +9,28 @@ import numpy as np
 import typer
 
 from napari_lungcls.cli import console
+from napari_lungcls.cli.console import progress
 from napari_lungcls.cli.options import (
     Channels,
     Device,
     EngineName,
     Image,
     Json,
-    ModelFile,
     PixelSize,
     check_file,
+)
+from napari_lungcls.cli.remote import (
+    Server,
+    ServerModel,
+    Shared,
+    TokenFile,
+    TokenInClear,
+    opened_model,
 )
 
 
 def classify(
-    model: ModelFile,
+    model: ServerModel,
     image: Image,
     points: Annotated[Path, typer.Option("--points", metavar="CSV", help="points to classify")],
     out: Annotated[Path, typer.Option("--out", metavar="CSV", help="points file to write")],
@@ -30,21 +38,24 @@ def classify(
     channels: Channels = None,
     engine: EngineName = None,
     device: Device = "auto",
+    server: Server = None,
+    token_file: TokenFile = None,
+    token_in_clear: TokenInClear = False,
+    shared: Shared = None,
     json: Json = False,
 ) -> None:
     """Add the columns predicted and p_<class> to a points file."""
     from napari_lungcls.annotation import write_points
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.inference.at_points import classified_table
-    from napari_lungcls.model import load
     from napari_lungcls.network.decision import predicted_counts
 
     check_file(out)
     ((stack, table),) = open_pairs([image], [points], pixel_size, channels)
-    loaded = load(model, engine=engine, device=device)
-    probabilities = np.empty((len(table), len(loaded.scheme)), np.float32)
-    done = 0
-    with console.progress("classifying") as show:
+    place = (server, token_file, token_in_clear, shared)
+    with opened_model(model, engine, device, *place) as loaded, progress("classifying") as show:
+        probabilities = np.empty((len(table), len(loaded.scheme)), np.float32)
+        done = 0
         for rows, found in loaded.predictions_at(stack, table.coordinates, table.source):
             probabilities[rows] = found
             done += len(rows)

@@ -14,17 +14,25 @@ from napari_lungcls.cli.options import (
     EngineName,
     Images,
     Json,
-    ModelFile,
     PixelSize,
     ReportFolder,
     Stride,
     TablesUnlessPatches,
     check_file,
 )
+from napari_lungcls.cli.remote import (
+    Server,
+    ServerModel,
+    Shared,
+    TokenFile,
+    TokenInClear,
+    opened_model,
+)
+from napari_lungcls.errors import InputError
 
 
 def evaluate(
-    model: ModelFile,
+    model: ServerModel,
     images: Images,
     points: TablesUnlessPatches = None,
     painted: Annotated[
@@ -44,6 +52,10 @@ def evaluate(
     ] = None,
     engine: EngineName = None,
     device: Device = "auto",
+    server: Server = None,
+    token_file: TokenFile = None,
+    token_in_clear: TokenInClear = False,
+    shared: Shared = None,
     json: Json = False,
 ) -> None:
     """Compare a model with labelled points, or patches, that it has not seen."""
@@ -57,6 +69,8 @@ def evaluate(
 
     if not points:
         patches.check_patch_data(images, "evaluate", channels)
+        if server is not None:
+            raise InputError("patches are evaluated on this computer; leave --server out")
         patches.evaluate_on(
             load(model, engine=engine, device=device), model, images, report,
             predictions=predictions, as_json=json,
@@ -69,8 +83,11 @@ def evaluate(
     pairs = open_pairs(images, points, pixel_size, channels)
     for stack, table in pairs:
         check_inside(stack, table.coordinates, table.source)
-    loaded = load(model, engine=engine, device=device)
-    with console.progress("evaluating") as show:
+    place = (server, token_file, token_in_clear, shared)
+    with (
+        opened_model(model, engine, device, *place) as loaded,
+        console.progress("evaluating") as show,
+    ):
         found = loaded.predictions(
             pairs,
             painted=painted,
@@ -91,6 +108,7 @@ def evaluate(
                 "images": ", ".join(images),
                 "points": ", ".join(map(str, points)),
                 "predictions read": how,
+                "computed by": server or "this computer",
             },
             found,
         )

@@ -16,11 +16,18 @@ from napari_lungcls.cli.options import (
     EngineName,
     Image,
     Json,
-    ModelFile,
     PixelSize,
     Stride,
     check_file,
     check_new,
+)
+from napari_lungcls.cli.remote import (
+    Server,
+    ServerModel,
+    Shared,
+    TokenFile,
+    TokenInClear,
+    opened_model,
 )
 from napari_lungcls.errors import InputError
 from napari_lungcls.network.engines.protocol import Precision
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def paint(
-    model: ModelFile,
+    model: ServerModel,
     image: Image,
     out: Annotated[
         Path, typer.Option("--out", metavar="MAP", help="MAP.ome.zarr or MAP.ome.tif to write")
@@ -85,6 +92,10 @@ def paint(
     ] = "auto",
     engine: EngineName = None,
     device: Device = "auto",
+    server: Server = None,
+    token_file: TokenFile = None,
+    token_in_clear: TokenInClear = False,
+    shared: Shared = None,
     json: Json = False,
 ) -> None:
     """Paint a map of the classes over an image or a stack."""
@@ -92,7 +103,6 @@ def paint(
     from napari_lungcls.inference.damage import as_json
     from napari_lungcls.inference.geojson import check_geojson
     from napari_lungcls.inference.grid import MapGrid
-    from napari_lungcls.model import load
     from napari_lungcls.utils.memory import peak_memory_mb
     from napari_lungcls.utils.progress import exhaust
 
@@ -105,9 +115,13 @@ def paint(
         check_geojson(check_file(geojson), overwrite=overwrite or resume)
     stack = open_image(image, channels).with_pixel_size(pixel_size)
     grid = MapGrid.over(stack, stride, area, part)
-    loaded = load(model, engine=engine, device=device)
-    began = time.perf_counter()
-    with console.progress("painting") as show, console.interruptible() as cancelled:
+    place = (server, token_file, token_in_clear, shared)
+    with (
+        console.interruptible() as cancelled,
+        opened_model(model, engine, device, *place) as loaded,
+        console.progress("painting") as show,
+    ):
+        began = time.perf_counter()
         run = loaded.painting(
             stack,
             stride,
@@ -150,9 +164,9 @@ def paint(
         as_json=json,
     )
     if stopped:
+        further = "" if server else ", and --resume continues it"
         raise console.Interrupted(
-            f"painting was interrupted; {out} holds what was painted until then, and --resume "
-            "continues it"
+            f"painting was interrupted; {out} holds what was painted until then{further}"
         )
     if steps.damage:
         raise console.Incomplete(f"{out} is not painted where {image} cannot be read, see above")

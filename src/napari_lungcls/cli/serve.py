@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from napari_lungcls.cli.options import Device, EngineName
 from napari_lungcls.errors import InputError
+from napari_lungcls.utils.addresses import is_loopback
 
 
 def serve(
@@ -72,7 +72,7 @@ def serve(
             f"a server needs {error.name}; pip install 'napari-lungcls[serve]'"
         ) from error
     token = None if token_file is None else _token(token_file)
-    if token is None and not no_token and not _is_loopback(host):
+    if token is None and not no_token and not is_loopback(host):
         raise InputError(
             f"--host {host}: others could use the server; give --token-file, or --no-token if "
             "that is what you want"
@@ -116,12 +116,3 @@ def _token(path: Path) -> str:
             "python -c 'import secrets; print(secrets.token_urlsafe())' makes"
         )
     return token
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

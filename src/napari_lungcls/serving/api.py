@@ -156,6 +156,12 @@ def routes(service: Service) -> APIRouter:
                 service.images.remove(image.key)
                 raise
 
+    @router.get("/images/{key}")
+    def has(key: str) -> dict[str, str]:
+        """Say whether an image is still kept, and keep it on."""
+        service.images.touch(key)
+        return {"id": key}
+
     @router.delete("/images/{key}", status_code=204)
     def forget(key: str) -> None:
         """Forget an image."""

@@ -102,14 +102,25 @@ class KeptImages:
         Refusal
             If it is not there any more.
         """
+        image = self.touch(key)
+        if image.name is not None:
+            return nullcontext(named_image(image.name, self._options, pixel_size, image.channels))
+        return stored_image(image.file, self._options, self._pixels, pixel_size, image.channels)
+
+    def touch(self, key: str) -> KeptImage:
+        """Find an image, and note that it is used.
+
+        Raises
+        ------
+        Refusal
+            If it is not there any more.
+        """
         with self._lock:
             image = self._images.get(key)
             if image is None:
                 raise Refusal(404, "there is no such image any more", "send it again")
             image.used = time.monotonic()
-        if image.name is not None:
-            return nullcontext(named_image(image.name, self._options, pixel_size, image.channels))
-        return stored_image(image.file, self._options, self._pixels, pixel_size, image.channels)
+        return image
 
     def describe(self, key: str) -> dict[str, Any]:
         """Say what an image is, so that a client can tell whether it is the one it means."""
