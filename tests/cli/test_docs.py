@@ -57,7 +57,7 @@ def test_there_are_commands_to_check():
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
         "train", "augment", "tune", "classify", "evaluate", "agree", "grid", "measure", "paint",
-        "suggest", "info", "demo", "patches", "serve", "convert", "export", "compare",
+        "suggest", "gui", "info", "demo", "patches", "serve", "convert", "export", "compare",
     }  # fmt: skip
 
 

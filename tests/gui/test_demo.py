@@ -40,7 +40,7 @@ def test_the_stack_its_points_a_model_and_a_map(make_napari_viewer, qtbot):
 
 
 def test_without_napari_it_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setattr("napari_lungcls.cli.demo.find_spec", lambda name: None)
+    monkeypatch.setattr("napari_lungcls.cli.gui.find_spec", lambda name: None)
     monkeypatch.setattr("sys.argv", ["lungcls", "demo", "--gui"])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -22,6 +22,7 @@ from napari_lungcls.cli import (
     evaluate,
     export,
     grid,
+    gui,
     info,
     measure,
     paint,
@@ -94,6 +95,7 @@ app.command("convert")(convert.convert)
 app.add_typer(patches.app, name="patches")
 app.command("serve")(serve.serve)
 app.command("export")(export.export)
+app.command("gui")(gui.gui)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from napari_lungcls.cli import console
+from napari_lungcls.cli.gui import check_napari
 from napari_lungcls.cli.options import Json
-from napari_lungcls.errors import InputError
 from napari_lungcls.utils.humanize import percent
+from napari_lungcls.utils.library_order import load_before_qt
 
 
 def demo(
@@ -48,8 +48,8 @@ def demo(
 
 
 def _in_napari() -> None:
-    if find_spec("napari") is None:
-        raise InputError("napari is not installed; install it with: pip install 'napari[pyqt6]'")
+    check_napari()
+    load_before_qt()
     from napari_lungcls.gui.demo import open_demo
 
     typer.echo(

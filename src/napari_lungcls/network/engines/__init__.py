@@ -16,6 +16,7 @@ from napari_lungcls.network.engines.protocol import (
 )
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
+from napari_lungcls.utils.library_order import is_wrong_order
 
 ENGINES = {"torch": "torch.engine", "mxnet": "mxnet.engine"}
 """Engine names and the modules in this folder that hold them as `create` and `status`.
@@ -84,3 +85,11 @@ def _module(name: str) -> Any:
         if error.name != name:
             raise
         raise EngineUnavailableError(f"{name} is not installed; pip install {name}") from error
+    except OSError as error:
+        if not is_wrong_order(error):
+            raise
+        raise EngineUnavailableError(
+            f"{name} cannot be loaded after Qt here ({error})",
+            suggestion="start napari anew so that it is loaded first, see 'The program' in "
+            "docs/faq.md",
+        ) from error
