@@ -158,7 +158,7 @@ def test_a_loss_that_is_no_number_ends_the_run() -> None:
         ({"engine": "jax"}, "no engine 'jax'"),
         ({"device": "cuda:99"}, "device: there is no 'cuda:99'"),
         ({"zooms": (1, 100)}, "zoom 100 is larger than the image"),
-        ({"zooms": (8,), "window": 64}, r"no split keeps every class.*use val_fraction=0"),
+        ({"zooms": (8,), "window": 64}, r"out to test on.*use val_fraction=0"),
         ({"pretrained": "/no/such/file"}, "/no/such/file"),
     ],
 )

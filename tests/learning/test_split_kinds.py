@@ -106,7 +106,7 @@ def test_animals_on_one_slide_get_rectangles_of_it(seed: int, kind: Any) -> None
 
 def test_animals_whose_points_are_mixed_are_refused() -> None:
     layout = scattered(3, groups=np.random.default_rng(1).integers(0, 3, 300))
-    with pytest.raises(InputError, match=r"no split keeps .*; use split_by='blocks' or "):
+    with pytest.raises(InputError, match=r"out to test on.*; use split_by='blocks' or "):
         splits_of(layout)
     assert splits_of(layout, split_by="blocks")[0].n_buffered == 0
 
@@ -119,7 +119,7 @@ def test_images_that_lack_a_class_are_cut_into_blocks() -> None:
     (split,) = splits_of(layout)
     assert (split.by, split.n_buffered) == ("blocks", 0)
     check_apart(layout, split)
-    with pytest.raises(InputError, match=r"no split keeps .*; use split_by='blocks' or "):
+    with pytest.raises(InputError, match=r"out to test on.*; use split_by='blocks' or "):
         splits_of(layout, split_by="image")
 
 

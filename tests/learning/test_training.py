@@ -24,6 +24,7 @@ from napari_lungcls.inference.at_points import predictions_at
 from napari_lungcls.learning.dataset import PointSet, read_point_set
 from napari_lungcls.learning.examples import Side
 from napari_lungcls.learning.point_index import place_points
+from napari_lungcls.learning.progress import Clock
 from napari_lungcls.learning.run import Trained, TrainingProgress, run_training
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import make_splits
@@ -459,3 +460,14 @@ def test_a_cancelled_finish_leaves_the_network_of_the_split() -> None:
     assert trained.document.split["final"] == 0
     for name, array in trained.state.items():
         np.testing.assert_array_equal(array, split_only.state[name])
+
+
+def test_the_time_left_is_told_after_twenty_steps():
+    clock = Clock()
+    clock.start(120, done=20)
+    assert clock.remaining(20) is None
+    assert clock.remaining(39) is None
+    assert clock.remaining(40) > 0
+    clock.start(3)
+    assert clock.remaining(2) is None
+    assert clock.remaining(3) == 0

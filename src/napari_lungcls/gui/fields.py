@@ -85,6 +85,8 @@ def problem(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     title = model.model_fields[name].title if name in model.model_fields else name
+    if first["type"].startswith("int_") and len(first["loc"]) > 1:
+        return f"{title}: whole numbers such as 1, 2, 4, or auto"
     reason = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{title}: {reason}"
 

@@ -16,6 +16,10 @@ ALL_POINTS = "all points"
 """Part of a run that trains on every point, after the splits have been judged."""
 
 
+SETTLED = 20
+"""Steps after which the time that is left can be told; the first are the slowest."""
+
+
 @dataclass(frozen=True)
 class EpochRecord:
     """One epoch.
@@ -60,7 +64,7 @@ class TrainingProgress:
     record
         Figures of the epoch that has just ended, else None.
     seconds, remaining
-        Time spent, and an estimate of what is left.
+        Time spent, and an estimate of what is left, None during the first steps.
     part
         Which of several trainings this is, such as `fold 2 of 5`; empty when there is one.
     share_of_epoch
@@ -148,7 +152,9 @@ class Clock:
         """Seconds since the very start."""
         return time.perf_counter() - self._began
 
-    def remaining(self, done: int) -> float:
-        """Estimate the seconds left after `done` steps."""
-        taken = max(1, done - self._first)
-        return (time.perf_counter() - self._steps_began) / taken * (self.total - done)
+    def remaining(self, done: int) -> float | None:
+        """Estimate the seconds left after `done` steps; None while too few tell it."""
+        taken = done - self._first
+        if taken < min(SETTLED, self.total - self._first):
+            return None
+        return (time.perf_counter() - self._steps_began) / max(1, taken) * (self.total - done)

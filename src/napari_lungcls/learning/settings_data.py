@@ -111,12 +111,16 @@ class SplitSettings(BaseModel):
     )
     final: Literal["finish", "anew", "none"] = setting(
         "finish",
-        "Then all points",
+        "After validation",
         "after the split has given its figures: go on for a while with every point, train anew "
         "on every point, or keep the network of the split",
         SPLIT,
         in_sight=True,
-        words={"finish": "go on with them", "anew": "train anew on them", "none": "leave it"},
+        words={
+            "finish": "keep training on all points",
+            "anew": "train anew on all points",
+            "none": "keep the network",
+        },
     )
 
     use_audit: bool = setting(

@@ -16,6 +16,7 @@ from napari_lungcls.learning.point_index import PointIndex
 from napari_lungcls.learning.regions import Region
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.split_search import LEAST_SIDE, SplitSearch
+from napari_lungcls.utils.humanize import count
 
 Rows = NDArray[np.intp]
 
@@ -152,16 +153,16 @@ def _refusal(
     rare = int(counts.argmin())
     on_all = {"val_fraction": 0.0}
     if counts[rare] < parts:
-        sides = "both" if parts == 2 else f"all {parts}"
         return InputError(
-            f"no split keeps every class on {sides} sides: {scheme.names[rare]!r} has "
-            f"{counts[rare]} of the points",
-            suggestion=("label more of it, or", on_all, "to train on all points"),
-        )
+            f"{count(int(counts[rare]), 'point')} of {scheme.names[rare]!r} cannot be learned from "
+            f"and held out to test on: every class needs {parts}, far from each other",
+            suggestion=("label 10 or more, some in another part, or", on_all,
+                        "to train on all points"),
+        )  # fmt: skip
     zoom, pixels = max(settings.zooms), LEAST_SIDE * coarsest(layout, settings).max()
     return InputError(
-        f"no split keeps every class on both sides in regions of at least {pixels:.0f} pixels "
-        f"({LEAST_SIDE} at zoom {zoom})",
+        "the points lie too close together to hold some of every class out to test on: that takes "
+        f"regions of at least {pixels:.0f} pixels ({LEAST_SIDE} at zoom {zoom})",
         suggestion=(
             *_narrower(layout, settings, scheme, rng),
             "label points farther apart or in another image, or",
@@ -181,9 +182,9 @@ def _narrower(
         blocks = settings.model_copy(update={"split_by": "blocks"})
         options.append((blocks, full, {"split_by": "blocks"}))
     ordered = sorted(settings.zooms)
-    for count in range(len(ordered) - 1, 0, -1):
-        fewer = full * ordered[count - 1] / ordered[-1]
-        options.append((settings, fewer, {"zooms": tuple(ordered[:count])}))
+    for kept in range(len(ordered) - 1, 0, -1):
+        fewer = full * ordered[kept - 1] / ordered[-1]
+        options.append((settings, fewer, {"zooms": tuple(ordered[:kept])}))
     for chosen, zooms, values in options:
         if SplitSearch(layout, chosen, len(scheme), zooms, rng).find() is not None:
             return values, "or"

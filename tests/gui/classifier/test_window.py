@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from qtpy.QtCore import QPoint, QRect, Qt
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QScrollArea
 
 from driving import Hands
 from known_network import make_document, make_spec, random_state
+from napari_lungcls.gui.classifier.help_button import PAGES
 from napari_lungcls.gui.docks import CLASSIFIER, open_dock
 from napari_lungcls.gui.session import session
 from napari_lungcls.model import Model
@@ -147,3 +151,20 @@ def test_closed_it_gives_the_keys_back_and_a_new_one_goes_on(make_napari_viewer)
         hands.point(image.data_to_world((50, 20)))
         assert list(points.features["class"])[-1] == "septa"
         assert open_dock(viewer, "Train") is again.body.pages[again.step].panel
+
+
+def test_help_opens_the_page_of_the_step(make_napari_viewer, monkeypatch):
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toString()))
+    with plugin_registered():
+        viewer = make_napari_viewer(show=True)
+        hands = Hands(viewer)
+        open_window(hands)
+        hands.click("help")
+        viewer.add_image(np.zeros((60, 60), np.uint8))
+        hands.click("step_paint")
+        hands.click("help")
+    address = "https://napari-lungcls.github.io/napari-lungcls/"
+    assert opened == [f"{address}tutorial.html", f"{address}painting-window.html"]
+    for page in ("tutorial", *PAGES.values()):
+        assert (Path(__file__).parents[3] / "docs" / f"{page}.md").exists()

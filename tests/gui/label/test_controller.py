@@ -231,7 +231,7 @@ def test_nothing_is_put_outside_the_image(start, journals, place):
     said: list[str] = []
     labeller.problem.connect(said.append)
     layer = label(labeller, ("alveoli", [-0.5, 79.5]), ("duct", [63.6, 4]))
-    assert said == ["that is outside the image 'lung.tif'; nothing was changed, click on the image"]
+    assert said == ["that is outside the image 'lung.tif', nothing was changed; click on the image"]
     assert layer.data.tolist() == [[-0.5, 79.5]]
     assert layer.selected_data == set()
     layer.data = [[70, 0]]

@@ -68,10 +68,13 @@ def test_classes_move_as_far_as_there_is_room(index, step, target):
 def test_what_makes_no_sense_is_said_in_one_line():
     draft = Draft(LUNG)
     draft.rename(1, "")
-    with pytest.raises(
-        InputError, match=r"classes\[1\]\.name: '' is not a name.*correct the table"
-    ):
+    with pytest.raises(InputError, match="a name has visible characters"):
         draft.build()
+    draft.rename(1, "septa")
+    draft.rekey(1, "space")
+    with pytest.raises(InputError, match=r"^septa: a key is one letter or digit$"):
+        draft.build()
+    draft.rekey(1, "s")
     draft.rename(1, "duct")
     with pytest.raises(InputError, match="two classes have the name 'duct'"):
         draft.build()

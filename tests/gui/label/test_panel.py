@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit, QPushButton, QSpinBox
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QPushButton, QSpinBox
 
 from napari_lungcls.annotation import Points, read_points, write_points
 from napari_lungcls.annotation.autosave import SUFFIX
@@ -582,3 +582,51 @@ def test_many_selected_points_are_relabelled_loudly(shown):
     press(panel, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert (set(labels(panel)), len(layer.data)) == ({"septa"}, 2500)
     assert panel.editor.table.item(1, 1).text() == "septa"
+
+
+def test_many_unsaved_sets_are_one_list(make_napari_viewer_proxy, journals, qtbot):
+    for number in range(4):
+        viewer = make_napari_viewer_proxy()
+        add_image(viewer, (60, 80), {}, seed=number)
+        panel = LabelPoints(viewer)
+        viewer.window.add_dock_widget(panel)
+        panel.add_points([[1, 2]] * (number + 1), ["duct"] * (number + 1), source="")
+        viewer.close()
+        qtbot.wait(20)
+    viewer = make_napari_viewer_proxy(show=True)
+    panel = LabelPoints(viewer)
+    viewer.window.add_dock_widget(panel)
+    QApplication.processEvents()
+    box = panel.findChild(QComboBox, "unsaved_choice")
+    assert [box.itemText(i).split(" ")[0] for i in range(box.count())] == ["4", "3", "2", "1"]
+    assert panel.strip.height() < 120
+    box.setCurrentIndex(2)
+    qtbot.mouseClick(button(panel, "restore"), Qt.MouseButton.LeftButton)
+    assert [len(layer.data) for layer in viewer.layers] == [2]
+    qtbot.mouseClick(button(panel, "discard_all"), Qt.MouseButton.LeftButton)
+    assert panel.findChild(QPushButton, "restore") is None
+    qtbot.mouseClick(button(panel, "take_back"), Qt.MouseButton.LeftButton)
+    # One alone needs no list.
+    assert panel.findChild(QComboBox, "unsaved_choice") is None
+    assert "1 point on" in "".join(label.text() for label in panel.strip.findChildren(QLabel))
+
+
+def test_points_outside_are_shown_or_left_out(make_napari_viewer, journals, tmp_path, qtbot):
+    viewer = make_napari_viewer(show=True)
+    image = add_image(viewer, (60, 80), {})
+    panel = LabelPoints(viewer)
+    viewer.window.add_dock_widget(panel)
+    points = Points.build([[10, 10], [20, 300], [30, 30], [400, 5]], ["duct"] * 4)
+    panel.open_points(write_points(tmp_path / "p.csv", points))
+    QApplication.processEvents()
+    assert panel.outside.findChild(QLabel).text() == "2 points lie outside the image."
+    layer = panel.labeller.layer
+    assert obstacle([(image, layer)]).startswith("2 points lie outside the image")
+    qtbot.mouseClick(button(panel, "outside_show"), Qt.MouseButton.LeftButton)
+    assert set(layer.selected_data) == {1, 3}
+    assert viewer.scene.camera.center[-2:] == (20, 300)
+    qtbot.mouseClick(button(panel, "outside_leave"), Qt.MouseButton.LeftButton)
+    assert layer.data.tolist() == [[10, 10], [30, 30]]
+    assert panel.outside.isHidden()
+    panel.labeller.undo()
+    assert not panel.outside.isHidden()

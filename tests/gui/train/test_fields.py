@@ -49,6 +49,7 @@ def test_the_settings_that_matter_are_in_sight():
     ("values", "line"),
     [
         ({"zooms": "4,4"}, "Zooms: must be positive whole numbers, each once, such as 1,4,16"),
+        ({"zooms": "one, 4"}, "Zooms: whole numbers such as 1, 2, 4, or auto"),
         ({"learning_rate": 0}, "Learning rate: should be greater than 0"),
         ({"val_fraction": 1}, "Validation share: should be less than 1"),
         ({"colours": 1}, "colours: Extra inputs are not permitted"),

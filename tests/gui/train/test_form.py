@@ -98,12 +98,12 @@ def test_what_goes_in_comes_out(form):
 def test_choices_are_shown_in_plain_words(form):
     box = form.findChild(QComboBox, "field_final")
     assert [box.itemText(i) for i in range(box.count())] == [
-        "go on with them",
-        "train anew on them",
-        "leave it",
+        "keep training on all points",
+        "train anew on all points",
+        "keep the network",
     ]
-    assert box.toolTip().endswith("Default: go on with them.")
-    box.setCurrentText("leave it")
+    assert box.toolTip().endswith("Default: keep training on all points.")
+    box.setCurrentText("keep the network")
     assert form.settings().final == "none"
 
 

@@ -41,6 +41,7 @@ class ClassCards(QWidget):
         self.own.clicked.connect(self._ask_names)
         self.use_button.clicked.connect(self._use)
         self.names.returnPressed.connect(self._use)
+        self.names.textChanged.connect(self.problem.hide)
 
     def _ask_names(self) -> None:
         self.row.show()

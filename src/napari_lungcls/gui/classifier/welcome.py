@@ -3,7 +3,6 @@
 from typing import Any
 
 import napari
-from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QApplication, QLabel, QProgressBar, QVBoxLayout, QWidget
@@ -69,7 +68,7 @@ class EmptyPage(QWidget):
         # Imported here, as they reach into the core and the empty window needs none of it.
         from napari_lungcls.gui.dialogs import ask_open
         from napari_lungcls.gui.measure.images import reader_of
-        from napari_lungcls.gui.titles import in_window
+        from napari_lungcls.gui.notices import refuse
 
         path = ask_open(self, "Open an image", ANY)
         if path is None:
@@ -78,7 +77,7 @@ class EmptyPage(QWidget):
         try:
             self._viewer.open(str(path), plugin=reader_of(path))
         except InputError as error:
-            show_error(in_window(error))
+            refuse(error)
         finally:
             QApplication.restoreOverrideCursor()
 

@@ -12,12 +12,13 @@ from napari.layers import Image
 from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QSizePolicy, QStackedWidget, QWidget
 
+from napari_lungcls.gui.classifier.help_button import HelpButton
 from napari_lungcls.gui.classifier.stepper import AdviceLine, Stepper
 from napari_lungcls.gui.classifier.steps import ORDER, DockStep, Facts, advice, state
 from napari_lungcls.gui.classifier.welcome import EmptyPage
 from napari_lungcls.gui.docks import CLASSIFIER, keep_tidy
 from napari_lungcls.gui.lifetime import listen
-from napari_lungcls.gui.parts import MARGIN, SPACING, column, show_text
+from napari_lungcls.gui.parts import MARGIN, SPACING, beside, column, show_text
 
 if TYPE_CHECKING:
     from napari_lungcls.gui.classifier.body import Body
@@ -71,7 +72,7 @@ class LungClassifier(QWidget):
         self._viewer, self.step = viewer, DockStep.LABEL
         self.body: Body | None = None
         self.stepper, self.line = Stepper(viewer.theme), AdviceLine(viewer.theme)
-        self.empty, self.stack = EmptyPage(viewer), QStackedWidget()
+        self.empty, self.stack, self.help = EmptyPage(viewer), QStackedWidget(), HelpButton()
         self.blank = QWidget()
         self._imported = False
         self._soon = QTimer(self, singleShot=True, interval=SOON)
@@ -137,6 +138,7 @@ class LungClassifier(QWidget):
             show_text(self.empty.left_behind, "" if self.body is None else self.body.left_behind())
         else:
             shown = self.whole().show_state(self.step, states[self.step], facts)
+        self.help.show_step(None if shown is self.empty else self.step)
         if self.stack.currentWidget() is not shown:
             self.stack.setCurrentWidget(shown)
 
@@ -181,7 +183,7 @@ class LungClassifier(QWidget):
         inside = column(top)
         inside.setContentsMargins(MARGIN, MARGIN, MARGIN, 0)
         inside.addWidget(self.stepper)
-        inside.addWidget(self.line)
+        inside.addWidget(beside((self.line, 1), self.help))
         self.stack.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.stack.addWidget(self.empty)
         self.stack.addWidget(self.blank)

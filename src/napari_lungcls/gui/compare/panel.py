@@ -182,6 +182,8 @@ class ComparePanel(QWidget):
             made.clicked.connect(lambda _=False, which=number: self._visit(which))
         for box in self.models:
             box.activated.connect(self._allow)
+            box.activated.connect(self.comparison.forget_refusal)
+        self.points.layer_changed.connect(self.comparison.forget_refusal)
         listen(self, self._session.changed, slot=self._fill)
         listen(self, self.comparison.changed, slot=self._show)
 

@@ -14,6 +14,7 @@ from napari_lungcls.gui.maps import map_layers, quieten
 from napari_lungcls.gui.notices import tell_end
 from napari_lungcls.gui.paint.extent import Extent, make_plan, position_in_view, region_in_view
 from napari_lungcls.gui.session import BackgroundRun, NamedModel
+from napari_lungcls.gui.titles import in_window
 from napari_lungcls.gui.train.pairs import gather
 from napari_lungcls.inference.compare_maps import MapComparison, comparing_maps
 from napari_lungcls.utils.humanize import percent
@@ -63,7 +64,7 @@ class ComparisonRun(BackgroundRun):
         try:
             pairs, _ = gather([(image, labels)])
         except InputError as error:
-            self._refuse(str(error))
+            self._refuse(in_window(error))
             return
         self._reset(a, b)
         self.points = None
@@ -82,7 +83,7 @@ class ComparisonRun(BackgroundRun):
             region = region_around(region_in_view(self.viewer, image))
             plan = make_plan(stack_of(image), STRIDE, Extent.PLANE, where, region=region)
         except InputError as error:
-            self._refuse(str(error))
+            self._refuse(in_window(error))
             return
         self._reset(a, b)
         self.maps, self._image = None, image
@@ -105,6 +106,12 @@ class ComparisonRun(BackgroundRun):
         for number, layer in enumerate(self.layers):
             if layer in self.viewer.layers:
                 layer.visible = number == which
+
+    def forget_refusal(self) -> None:
+        """Clear an error whose cause may have gone."""
+        if self.refused and self.job is None:
+            self.words, self.refused = "", False
+            self.changed.emit()
 
     def unsaved(self) -> str:
         """Say that a comparison loses nothing: it is quickly made again."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from napari.layers import Points
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from psygnal import Signal
 
 from napari_lungcls.annotation.autosave import Autosave, AutosaveHeader
@@ -142,6 +142,19 @@ class AnnotationLayer:
         self._do(self.points.with_classes(classes))
         return others
 
+    def outside(self) -> NDArray[np.intp]:
+        """Give the rows of points that lie outside the image."""
+        size = self.image.shape
+        if not size:
+            return np.zeros(0, np.intp)
+        return np.flatnonzero(~is_inside(self.points.coordinates, size).all(axis=1))
+
+    def remove(self, rows: ArrayLike) -> None:
+        """Delete some points in one step."""
+        at, before = np.asarray(rows, dtype=np.intp), self.points
+        kept = np.delete(np.arange(len(before)), at)
+        self._do(Snapshot.build(before.coordinates[kept], before.features.iloc[kept], self.scheme))
+
     def set_scheme(self, scheme: ClassScheme, renamed: Mapping[str, str] | None = None) -> None:
         """Give the layer other classes, in one step.
 
@@ -220,7 +233,7 @@ class AnnotationLayer:
             self._events.put(before)
             self.problem.emit(
                 f"{'that is' if outside == 1 else f'{outside} points would be'} outside the "
-                f"image {self.image.name!r}; nothing was changed, click on the image"
+                f"image {self.image.name!r}, nothing was changed; click on the image"
             )
             return
         self._history.push(before)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import napari
-import numpy as np
 from napari.layers import Image, Points
 from napari.utils.notifications import show_info, show_warning
 from numpy.typing import ArrayLike
@@ -17,7 +16,7 @@ from napari_lungcls.annotation.columns import IMAGE_COLUMN, MODEL
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import layers
-from napari_lungcls.gui.image_id import ImageId, find, identify, image_shape, is_other
+from napari_lungcls.gui.image_id import ImageId, find, identify, is_other
 from napari_lungcls.gui.label.annotation_layer import AnnotationLayer
 from napari_lungcls.gui.label.keys import NEXT, PREVIOUS, REDO, UNDO, Keyboard
 from napari_lungcls.gui.label.recovery import Recovery
@@ -32,7 +31,6 @@ from napari_lungcls.gui.points_layer import (
     to_points,
 )
 from napari_lungcls.gui.session import session
-from napari_lungcls.images.geometry import is_inside
 
 
 class Labeller(ViewerPart):
@@ -434,11 +432,12 @@ class Labeller(ViewerPart):
 
     def _check_inside(self, layer: Points, image: Image) -> None:
         """Say so if points lie outside their image, as those of another image often do."""
-        inside = np.all(is_inside(layer.data, image_shape(image)), axis=1)
-        if outside := int(np.count_nonzero(~inside)):
+        annotation = self.annotation_of(layer)
+        if outside := len(annotation.outside()):
             self.problem.emit(
-                f"{outside} of {len(layer.data)} points lie outside the image {image.name!r}; if "
-                "it is not theirs, remove the layer and open the points again"
+                f"{outside} of {len(annotation.points)} points lie outside the image "
+                f"{image.name!r}; leave them out above, or remove the layer if the image is not "
+                "theirs"
             )
 
     def _label_new(self, layer: Points) -> None:

@@ -113,8 +113,19 @@ class Draft:
         try:
             scheme = ClassScheme.model_validate({"name": self.scheme.name, "classes": classes})
         except ValidationError as error:
-            raise InputError(f"{one_line(error)}; correct the table") from error
+            raise InputError(self._complaint(error)) from error
         if scheme.name in PRESETS and scheme != ClassScheme.preset(scheme.name):
             scheme = scheme.model_copy(update={"name": scheme.name + _EDITED})
         renamed = {r.origin: r.name for r in self.rows if r.origin not in (None, r.name)}
         return scheme, {old: new for old, new in renamed.items() if old is not None}
+
+    def _complaint(self, error: ValidationError) -> str:
+        """Say which class has what wrong: `septa: a key is one letter or digit`."""
+        first = error.errors(include_url=False, include_context=False)[0]
+        match first["loc"]:
+            case ("classes", int(index), "key"):
+                return f"{self.rows[index].name}: a key is one letter or digit"
+            case ("classes", int(index), "name"):
+                return "a name has visible characters, and no space at its ends"
+            case _:
+                return f"{one_line(error)}; correct the table"

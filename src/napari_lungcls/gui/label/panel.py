@@ -7,7 +7,6 @@ from typing import Any
 
 import napari
 from napari.layers import Image
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QComboBox,
@@ -34,11 +33,12 @@ from napari_lungcls.gui.label.controller import labeller_of
 from napari_lungcls.gui.label.key_note import KeyNote
 from napari_lungcls.gui.label.letters import Letters
 from napari_lungcls.gui.label.scheme_editor import SchemeEditor
-from napari_lungcls.gui.label.strips import RecoveryStrip, WaitingStrip
+from napari_lungcls.gui.label.strips import OutsideStrip, RecoveryStrip, WaitingStrip
 from napari_lungcls.gui.label.tools import LabelTools
 from napari_lungcls.gui.label.typing_focus import is_typing
 from napari_lungcls.gui.layers import KEY, pictures
 from napari_lungcls.gui.lifetime import at_end, listen, when_destroyed
+from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.parts import (
     Caution,
     Fold,
@@ -77,7 +77,8 @@ class LabelPoints(QWidget):
         viewer = self.labeller.viewer
         self._held = False
         self._ends_with_window = False
-        self.strip, self.waiting, self.buttons = RecoveryStrip(), WaitingStrip(), ClassButtons()
+        self.strip, self.waiting, self.outside = RecoveryStrip(), WaitingStrip(), OutsideStrip()
+        self.buttons = ClassButtons()
         self.images = LayerBox(viewer, Image, accept=_is_picture, empty="open an image first")
         self.details = ImageDetails(viewer, self.images)
         self.points, self.editor = QComboBox(), SchemeEditor(self._set_scheme)
@@ -92,6 +93,8 @@ class LabelPoints(QWidget):
         self.strip.discard.connect(self.discard)
         self.strip.take_back.connect(self._on_take_back)
         self.waiting.chosen.connect(self._on_waiting)
+        self.outside.shown.connect(self.labeller.tour.show_outside)
+        self.outside.left_out.connect(self._on_leave_out)
         self.buttons.chosen.connect(self._on_class)
         self.tools.wanted.connect(self._try)
         self.images.layer_changed.connect(self._on_image)
@@ -218,6 +221,7 @@ class LabelPoints(QWidget):
         column.addLayout(self.above)
         column.addWidget(self.strip)
         column.addWidget(self.waiting)
+        column.addWidget(self.outside)
         choices.addWidget(QLabel("Image"), 0, 0)
         choices.addWidget(self.images, 0, 1, 1, 2)
         choices.addWidget(self.details, 1, 1, 1, 2)
@@ -261,6 +265,7 @@ class LabelPoints(QWidget):
         self.tools.show_state()
         self._show_layers()
         annotation = labeller.annotation
+        self.outside.show_count(0 if annotation is None else len(annotation.outside()))
         for button, verb, keys, done in (
             (self.undo, "Undo", "Ctrl-Z", annotation and annotation.undo_text),
             (self.redo, "Redo", "Ctrl-Shift-Z", annotation and annotation.redo_text),
@@ -306,11 +311,15 @@ class LabelPoints(QWidget):
         self._try(lambda: self.labeller.press(name))
 
     def _on_problem(self, line: str) -> None:
-        show_error(line)
+        refuse(line)
         self._refresh()
 
     def _on_waiting(self, layer: Any, image: Any) -> None:
         self._try(lambda: self.labeller.attach(layer, image))
+
+    def _on_leave_out(self) -> None:
+        if self.labeller.annotation is not None:
+            self.labeller.annotation.remove(self.labeller.annotation.outside())
 
     def _on_take_back(self, aside: Path) -> None:
         self._try(lambda: self.labeller.recovery.take_back(aside))
@@ -338,7 +347,7 @@ class LabelPoints(QWidget):
         try:
             action()
         except InputError as error:
-            show_error(str(error))
+            refuse(error)
         self._refresh()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Points
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_lungcls.annotation.autosave import KEPT_DAYS, Unfinished
@@ -18,13 +18,16 @@ CHOOSE = "choose its image…"
 NONE = "open its image first"
 
 
+NOT_SAVED = " not saved."
+
+
 def unsaved_words(entry: Unfinished, now: datetime.datetime) -> str:
     """Say what was not saved, as `37 points on "lung.tif" from 14:02 were not saved`."""
     when = datetime.datetime.fromtimestamp(entry.when)
     day = "" if when.date() == now.date() else f"{when.day} {when:%B %Y}, "
     return (
         f"{count(len(entry.points), 'point')} on “{entry.header.image}” from "
-        f"{day}{when:%H:%M} {'was' if len(entry.points) == 1 else 'were'} not saved."
+        f"{day}{when:%H:%M} {'was' if len(entry.points) == 1 else 'were'}{NOT_SAVED}"
     )
 
 
@@ -57,7 +60,10 @@ class _Strip(QWidget):
 
 
 class RecoveryStrip(_Strip):
-    """One frame for all unfinished points, with Restore and Discard, and for discarded ones."""
+    """One frame for all unfinished points, with Restore and Discard, and one for discarded ones.
+
+    Of several one is chosen in a list, the latest at first.
+    """
 
     restore = Signal(object)
     discard = Signal(object)
@@ -68,36 +74,84 @@ class RecoveryStrip(_Strip):
     ) -> None:
         """Show these points in place of those before."""
         if self._is_new([*entries, *discarded]):
-            now = datetime.datetime.now()
-            self._show(self._frame(entry, now) for entry in entries)
-            self._show(self._discarded_frame(*item) for item in discarded.items())
+            frames = [self._frame(entries[::-1])] if entries else []
+            self._show([*frames, self._discarded_frame(discarded)] if discarded else frames)
 
-    def _discarded_frame(self, aside: Path, entry: Unfinished) -> QFrame:
+    def _discarded_frame(self, discarded: Mapping[Path, Unfinished]) -> QFrame:
+        aside, entry = list(discarded.items())[-1]
         tip = f"Offer these points again; they are kept for {KEPT_DAYS} days in {aside}"
         frame, undo = QFrame(), button("Undo", "take_back", tip)
         undo.clicked.connect(lambda: self.take_back.emit(aside))
+        before = f" ({len(discarded) - 1} more before)" if len(discarded) > 1 else ""
+        said = f"{count(len(entry.points), 'point')} on “{entry.header.image}” discarded{before}."
         row = QHBoxLayout(frame)
         row.setContentsMargins(0, 0, 0, SPACING)
-        row.addWidget(
-            note(f"{count(len(entry.points), 'point')} on “{entry.header.image}” discarded."), 1
-        )
+        row.addWidget(note(said), 1)
         row.addWidget(undo)
         return frame
 
-    def _frame(self, entry: Unfinished, now: datetime.datetime) -> QFrame:
-        tip = f"Bring these points back, on “{entry.header.image}” and no other image"
-        frame, restore = QFrame(), button("Restore", "restore", tip)
+    def _frame(self, latest: Sequence[Unfinished]) -> QFrame:
+        now, choice = datetime.datetime.now(), QComboBox()
+        words = [unsaved_words(entry, now) for entry in latest]
+        frame, said = QFrame(), note(words[0])
+        tip = "Bring these points back, on the image that is named and no other"
+        restore = button("Restore", "restore", tip)
         discard = button("Discard", "discard", "Put these points aside; Undo offers them again")
-        said = note(unsaved_words(entry, now))
-        said.setToolTip(f"kept in {entry.path}")
-        restore.clicked.connect(lambda: self.restore.emit(entry))
-        discard.clicked.connect(lambda: self.discard.emit(entry))
+        everything = button("Discard all", "discard_all", "Put all of them aside")
+        narrow(choice, 12)
+        choice.setObjectName("unsaved_choice")
+        choice.setAccessibleName("Points that were not saved")
+        choice.addItems([line.removesuffix(NOT_SAVED) for line in words])
+        for index, entry in enumerate(latest):
+            choice.setItemData(index, f"kept in {entry.path}", Qt.ItemDataRole.ToolTipRole)
+        said.setToolTip(f"kept in {latest[0].path}")
+
+        def chosen() -> Unfinished:
+            return latest[choice.currentIndex()]
+
+        def discard_all() -> None:
+            for entry in latest:
+                self.discard.emit(entry)
+
+        restore.clicked.connect(lambda: self.restore.emit(chosen()))
+        discard.clicked.connect(lambda: self.discard.emit(chosen()))
+        everything.clicked.connect(discard_all)
         column, row = QVBoxLayout(frame), QHBoxLayout()
         column.setContentsMargins(0, 0, 0, SPACING)
-        column.addWidget(said)
-        row.addWidget(restore)
-        row.addWidget(discard)
+        if len(latest) == 1:
+            column.addWidget(said)
+        else:
+            column.addWidget(note(f"{len(latest)} sets of points were not saved:"))
+            column.addWidget(choice)
+        for made in (restore, discard, *[everything] * (len(latest) > 1)):
+            row.addWidget(made)
         column.addLayout(row)
+        return frame
+
+
+class OutsideStrip(_Strip):
+    """Says that points lie outside the image, and shows them or leaves them out."""
+
+    shown = Signal()
+    left_out = Signal()
+
+    def show_count(self, number: int) -> None:
+        """Say how many; nothing for none."""
+        if self._is_new([number] * bool(number)):
+            self._show([self._frame(number)] if number else [])
+
+    def _frame(self, number: int) -> QFrame:
+        frame = QFrame()
+        verb = "lies" if number == 1 else "lie"
+        show = button("Show", "outside_show", "Select them and move the view to the first")
+        leave = button("Leave out", "outside_leave", "Delete them; Ctrl-Z brings them back")
+        show.clicked.connect(self.shown)
+        leave.clicked.connect(self.left_out)
+        row = QHBoxLayout(frame)
+        row.setContentsMargins(0, 0, 0, SPACING)
+        row.addWidget(note(f"{count(number, 'point')} {verb} outside the image."), 1)
+        row.addWidget(show)
+        row.addWidget(leave)
         return frame
 
 

@@ -93,6 +93,20 @@ class Tour:
         name = points.classes[row] or "no class"
         labeller.tell(f"Point {place + 1} of {len(rows)}: {name}. A class key relabels it.")
 
+    def show_outside(self) -> None:
+        """Select the points that lie outside the image, and move the view to the first."""
+        annotation = self._labeller.annotation
+        rows = [] if annotation is None else annotation.outside().tolist()
+        if annotation is None or not rows:
+            return
+        self.show_only(None)
+        layer, viewer = annotation.layer, self._labeller.viewer
+        go_to(viewer, layer, annotation.points.coordinates[rows[0]])
+        viewer.layers.selection.active = layer
+        layer.visible = layer.editable = True
+        layer.mode = "select"
+        layer.selected_data = set(rows)
+
     def _order(self) -> list[int]:
         annotation = self._labeller.annotation
         assert annotation is not None

@@ -195,6 +195,10 @@ class SuggestionPanel(QuestionPanel):
         own = [spec.key for spec in self.queue.scheme.classes if spec.key is not None]
         return [*own, *ACCEPT, SKIP, *BACK]
 
+    def _forget_refusal(self, _: object = None) -> None:
+        if self._job is None:
+            self.run.end("")
+
     def _on_layers(self, event: object = None) -> None:
         self._show()
 
@@ -210,6 +214,8 @@ class SuggestionPanel(QuestionPanel):
         )
         at_end(self, self.queue.stop)
         self.run.start_clicked.connect(self.suggest)
+        self.number.valueChanged.connect(self._forget_refusal)
+        self.order.activated.connect(self._forget_refusal)
         self.run.cancel_clicked.connect(self._cancel)
         self.accept_button.clicked.connect(lambda: self.label(self.queue.proposed))
         self.skip_button.clicked.connect(self.queue.skip)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import napari
+import numpy as np
 from napari.layers import Image
 from napari.layers import Points as PointsLayer
 from qtpy.QtCore import QTimer, Signal
@@ -14,6 +15,7 @@ from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.annotation.columns import CLASS_COLUMN
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_details import ImageDetails
+from napari_lungcls.gui.image_id import image_shape
 from napari_lungcls.gui.image_layer import refusal, stack_of
 from napari_lungcls.gui.layers import image_of, is_labels, mismatch, scheme_of
 from napari_lungcls.gui.lifetime import at_end, listen
@@ -21,6 +23,7 @@ from napari_lungcls.gui.parts import SPACING, LayerBox, beside, button, column, 
 from napari_lungcls.gui.points_layer import to_points
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
+from napari_lungcls.images.geometry import is_inside
 from napari_lungcls.images.pixel_size import common_pixel_size, size_remark
 from napari_lungcls.utils.humanize import count
 
@@ -81,6 +84,10 @@ def obstacle(pairs: Sequence[LayerPair]) -> str:
             )
         if problem := mismatch(layer, image):
             return f"{problem[:1].upper()}{problem[1:]}."
+        inside = is_inside(to_points(layer, image).coordinates, image_shape(image)).all(axis=1)
+        if outside := int(np.count_nonzero(~inside)):
+            lie = "lies" if outside == 1 else "lie"
+            return f"{count(outside, 'point')} {lie} outside the image; leave out under Label."
         if first is not None and not scheme.same_classes(first[1]):
             return (
                 f"Layer {first[0]!r} has the classes {', '.join(first[1].names)}, but layer "

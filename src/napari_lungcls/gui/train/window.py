@@ -125,7 +125,10 @@ class TrainModel(QWidget):
         self._allow()
 
     def _on_progress(self, progress: TrainingProgress) -> None:
-        self.run.report(progress.done, progress.total, progress.words, progress.remaining)
+        words = progress.words
+        if progress.phase == "training" and progress.remaining is None:
+            words += ", estimating…"
+        self.run.report(progress.done, progress.total, words, progress.remaining)
         self.curves.draw_soon()
 
     def _on_change(self) -> None:

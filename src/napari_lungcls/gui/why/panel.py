@@ -212,6 +212,8 @@ class WhyPanel(QWidget):
 
     def _on_switch(self, on: bool) -> None:
         self._clicks.switch(on)
+        if on and self.explanation is None:
+            self._say(HINT)
         if not on:
             self._outlines.hide()
             self.seen.clear()
