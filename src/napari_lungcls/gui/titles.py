@@ -13,6 +13,8 @@ _OTHERS = {
     "classes": "Edit classes",
     "pixel_size": "Pixel size",
     "stride": "Stride",
+    "server": "Compute on",
+    "token_file": "Token…",
     "spacing": "Distance",
     "fields": "Fields",
     "field_size": "the size of fields",
@@ -33,7 +35,7 @@ class Titles(Wording):
         """Ask for a value of a field."""
         title = self.name(setting) or setting.replace("_", " ")
         if value is None:
-            return f"leave {title} out"
+            return "compute on this computer" if setting == "server" else f"leave {title} out"
         if value is ...:
             return f"use {title}"
         return f"set {title} to {FIELDS[setting].shown(value) if setting in FIELDS else value}"

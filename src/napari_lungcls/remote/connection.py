@@ -255,7 +255,6 @@ class Connection:
             suggestion=(
                 "check the address, and that the server runs, or",
                 {"server": None},
-                "to compute on this computer",
             ),
         )
 

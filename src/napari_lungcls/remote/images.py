@@ -172,7 +172,7 @@ def _check_same(
         raise InputError(
             f"{stack.source}: {connection.address} cannot be used for it, {problem} "
             f"({', '.join(other)})",
-            suggestion=({"server": None}, "to compute on this computer"),
+            suggestion={"server": None},
         )
 
 
@@ -180,11 +180,8 @@ def _too_large(stack: ImageStack, size: str, limit: str) -> InputError:
     return InputError(
         f"{stack.source}: has {size}, and the server takes {limit} at most",
         suggestion=(
-            "ask who runs the server to allow larger images, or to read them from a folder that "
-            "both computers see, and",
-            {"shared": ...},
-            "for that; or",
+            "ask who runs the server to allow larger images; a command can name those in a "
+            "folder that both computers see; or",
             {"server": None},
-            "to compute on this computer",
         ),
     )

@@ -115,10 +115,11 @@ class RemoteModel(AnyModel):
         """Close it."""
         self.close()
 
-    def close(self) -> None:
-        """Let the server forget the image, and let go of the connection."""
+    def close(self, *, forget: bool = True) -> None:
+        """Let go of the connection, and before that let the server forget the image."""
         with contextlib.suppress(InputError):
-            self._forget()
+            if forget:
+                self._forget()
         self._connection.close()
 
     def prepare(self) -> None:
@@ -364,7 +365,6 @@ def _unknown(
         suggestion=(
             "serve that file there, give the name of a model of the server, or",
             {"server": None},
-            "to compute on this computer",
         ),
     )
 

@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSpinBox, QWidget
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.compute_on import ComputeOn
 from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.maps import map_of
@@ -23,7 +24,7 @@ from napari_lungcls.gui.paint.extent import (
     position_in_view,
     region_in_view,
 )
-from napari_lungcls.gui.parts import SPACING, LayerBox, beside, button, narrow, note, redden
+from napari_lungcls.gui.parts import SPACING, Fold, LayerBox, beside, button, narrow, note, redden
 from napari_lungcls.gui.remembering import RememberedFields
 from napari_lungcls.gui.session import NamedModel
 from napari_lungcls.gui.titles import in_window
@@ -31,6 +32,7 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MAX_STRIDE, Region
 from napari_lungcls.network.compatibility import fitting_zooms, remarks
 from napari_lungcls.network.model_file import ModelDocument
+from napari_lungcls.utils.addresses import web_address
 from napari_lungcls.utils.humanize import size
 
 if TYPE_CHECKING:
@@ -65,6 +67,11 @@ class PaintChoices(QWidget):
         self.no_glass = QCheckBox("Leave bare glass empty")
         self.probabilities = QCheckBox("Probabilities")
         self.confidence = QCheckBox("Confidence")
+        self.compute_on = ComputeOn()
+        self.fold = Fold("Expert settings", self.compute_on)
+        self.fold.button.setObjectName("paint_expert")
+        # What is not the default is in sight.
+        self.fold.button.setChecked(bool(self.compute_on.server))
         self.estimate = note()
         self._set_up()
         fields = {
@@ -103,7 +110,7 @@ class PaintChoices(QWidget):
                 fitting_zooms(self._stack, self.model.model.document)
             except InputError as error:
                 return in_window(error)
-        return self._problem
+        return self._problem or self.compute_on.refusal()
 
     def remarks(self) -> list[str]:
         """Say how the image differs from those the model was trained on."""
@@ -179,7 +186,9 @@ class PaintChoices(QWidget):
             probabilities=self.probabilities.isChecked(),
             confidence=self.confidence.isChecked(),
         )
-        return f"{cells(plan.grid.shape)}, {size(room)}"
+        server = self.compute_on.server
+        place = f", computed by {web_address(server).netloc}" if server else ""
+        return f"{cells(plan.grid.shape)}, {size(room)}{place}"
 
     def _set_up(self) -> None:
         self.stride_box.setRange(1, MAX_STRIDE)
@@ -257,10 +266,13 @@ class PaintChoices(QWidget):
             if label is not None:
                 form.addWidget(label, i, 0)
             form.addWidget(field, i, 1)
-        form.addWidget(self.estimate, len(rows), 0, 1, 2)
+        form.addWidget(self.fold, len(rows), 0, 1, 2)
+        form.addWidget(self.estimate, len(rows) + 1, 0, 1, 2)
 
     def _connect(self) -> None:
+        self.model_box.changed.connect(self._on_model)
         self.model_box.changed.connect(self._on_change)
+        self.compute_on.changed.connect(self._on_change)
         self.image_box.layer_changed.connect(self._on_image)
         self.details.changed.connect(self._on_image)
         self.extent_box.currentIndexChanged.connect(self._on_change)
@@ -271,7 +283,6 @@ class PaintChoices(QWidget):
         self.within.changed.connect(self._on_change)
         self.within.edited.connect(self._on_change)
         self.within.listed.connect(self._show_within)
-        self.model_box.changed.connect(self._on_model)
         self._show_within(self.within.offers)
         self._on_model()
 
@@ -296,6 +307,7 @@ class PaintChoices(QWidget):
 
     def _on_model(self) -> None:
         """Leave glass out unless the model has a class for what is outside."""
+        self.compute_on.set_model(self.model)
         document = None if self.model is None else self.model.model.document
         if document is not self._glass_for:
             self._glass_for = document

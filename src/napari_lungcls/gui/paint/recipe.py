@@ -25,7 +25,13 @@ STRIDE = 4
 
 
 def painting_recipe(
-    named: NamedModel, image: Image, plan: PaintingPlan, *, probabilities: bool
+    named: NamedModel,
+    image: Image,
+    plan: PaintingPlan,
+    *,
+    probabilities: bool,
+    server: str | None = None,
+    token_file: Path | None = None,
 ) -> MakeRecipe:
     """Say how to paint what is chosen in the window Paint, into a file.
 
@@ -39,6 +45,8 @@ def painting_recipe(
         Its part, and the stride.
     probabilities
         Whether they are kept.
+    server, token_file
+        What computes it, if it is not this computer.
 
     Raises
     ------
@@ -55,7 +63,8 @@ def painting_recipe(
     region = (grid.rows, grid.columns)
     whole = tuple(slice(0, size) for size in origin.stack.plane_shape)
     part = None if region == whole else region
-    device = None if named.model.device == "auto" else named.model.device
+    device = None if server or named.model.device == "auto" else named.model.device
+    token = token_file if server else None
     stride = None if grid.stride == STRIDE else grid.stride
 
     def make() -> Recipe:
@@ -65,6 +74,10 @@ def painting_recipe(
         opened = call("lc.open_image", file.path, channels=file.channels)
         if file.pixel_size is not None:
             opened += call(".with_pixel_size", file.pixel_size)
+        opening = [f"model = {call('lc.load', model, device=device)}"]
+        if server:
+            ask = call("connect", model, server, token_file=token)
+            opening = ["from napari_lungcls.remote.model import connect", "", f"model = {ask}"]
         return Recipe(
             command_line(
                 "paint",
@@ -78,9 +91,11 @@ def painting_recipe(
                 pixel_size=file.pixel_size,
                 channels=file.channels,
                 device=device,
+                server=server,
+                token_file=token,
             ),
             script(
-                f"model = {call('lc.load', model, device=device)}",
+                *opening,
                 f"image = {opened}",
                 call(
                     "model.paint",

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import closing, nullcontext
 from typing import Any
 
 import napari
@@ -10,6 +11,7 @@ from napari.layers import Image, Labels, Layer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
+from napari_lungcls.any_model import AnyModel
 from napari_lungcls.gui import LayerData
 from napari_lungcls.gui.closing import Closing
 from napari_lungcls.gui.docks import main_window
@@ -18,9 +20,10 @@ from napari_lungcls.gui.maps import SHARES, UNSAVED, add_layers, is_map, map_lay
 from napari_lungcls.gui.messages import painting_result
 from napari_lungcls.gui.notices import tell_end
 from napari_lungcls.gui.paint.extent import PaintingPlan, position_in_view
-from napari_lungcls.gui.session import BackgroundRun, NamedModel, session
+from napari_lungcls.gui.session import BackgroundRun, session
 from napari_lungcls.gui.workers import Work
 from napari_lungcls.inference.watching import PaintingStep, painting_steps
+from napari_lungcls.remote.deferred import DeferredModel
 
 REFRESH = 200
 """Milliseconds between two refreshes of the map; more often would slow the window down."""
@@ -85,7 +88,7 @@ class PaintingRun(BackgroundRun):
 
     def start(
         self,
-        named: NamedModel,
+        model: AnyModel,
         plan: PaintingPlan,
         image: Image,
         *,
@@ -101,7 +104,7 @@ class PaintingRun(BackgroundRun):
         self._cell, self._shown = self._cell_in_view(), threading.Event()
         self._began = time.perf_counter()
         quieten()
-        self._begin(self._work(named, plan, confidence))
+        self._begin(self._work(model, plan, confidence))
 
     def unsaved(self) -> str:
         """Name the painting in progress; its map is listed as a layer."""
@@ -113,12 +116,12 @@ class PaintingRun(BackgroundRun):
             (self.job.pause if held else self.job.resume)()
             self.changed.emit()
 
-    def _work(self, named: NamedModel, plan: PaintingPlan, confidence: bool) -> Work:
+    def _work(self, model: AnyModel, plan: PaintingPlan, confidence: bool) -> Work:
         grid, shown = plan.grid, self._shown
         wanted = self._wants_probabilities or confidence
 
         def work(cancelled: Callable[[], bool]) -> Generator[PaintingStep, None, PaintingStep]:
-            run = named.model.painting(
+            run = model.painting(
                 grid.stack,
                 grid.stride,
                 region=(grid.rows, grid.columns),
@@ -133,7 +136,10 @@ class PaintingRun(BackgroundRun):
                     pass
 
             kept = plan.kept if plan.masks else None
-            return painting_steps(run, confidence=confidence, shown=wait, kept=kept)
+            with closing(model) if isinstance(model, DeferredModel) else nullcontext():
+                return (
+                    yield from painting_steps(run, confidence=confidence, shown=wait, kept=kept)
+                )
 
         return work
 

@@ -69,5 +69,5 @@ def paint_view(viewer: Any, named: NamedModel, image: Image, stride: int) -> Non
         region=region_in_view(viewer, image),
     )
     session(viewer).part(PaintingRun).start(
-        named, plan, image, probabilities=True, confidence=False
+        named.model, plan, image, probabilities=True, confidence=False
     )

@@ -53,8 +53,8 @@ class PaintMap(QWidget):
 
     def start(self) -> None:
         """Paint what is chosen."""
-        named, image = self.choices.model, self.choices.image
-        if self.painting.job is not None or named is None or image is None:
+        model, image = self.choices.compute_on.model(), self.choices.image
+        if self.painting.job is not None or model is None or image is None:
             return
         try:
             plan = self.choices.plan()
@@ -64,7 +64,7 @@ class PaintMap(QWidget):
             return
         self.choices.update_estimate()
         self.painting.start(
-            named,
+            model,
             plan,
             image,
             probabilities=self.choices.probabilities.isChecked(),
@@ -81,6 +81,8 @@ class PaintMap(QWidget):
             image,
             self.choices.plan(),
             probabilities=self.choices.probabilities.isChecked(),
+            server=self.choices.compute_on.server or None,
+            token_file=self.choices.compute_on.token_file,
         )
 
     def _show_run(self) -> None:
@@ -114,8 +116,7 @@ class PaintMap(QWidget):
             self.painting.words, self.painting.refused = "", False
             self.run_bar.end("")
         self._show_cautions()
-        named = self.choices.model
-        self.point_prediction.set_model(None if named is None else named.model)
+        self.point_prediction.set_model(self.choices.compute_on.model_for_points())
         self.point_prediction.set_image(self.choices.image)
         self.run_bar.start_button.setToolTip(reason or START_TIP)
 
@@ -124,6 +125,7 @@ class PaintMap(QWidget):
         self.choices.load_button.clicked.connect(self.choices.model_box.ask_file)
         self.run_bar.start_clicked.connect(self.start)
         self.run_bar.start_clicked.connect(self.choices.remembered.keep)
+        self.run_bar.start_clicked.connect(self.choices.compute_on.keep)
         self.run_bar.cancel_clicked.connect(self.painting.cancel)
         self.run_bar.pause_toggled.connect(self.painting.hold)
         painting = self.painting

@@ -30,7 +30,7 @@ from napari_lungcls.inference.point_grid import PointGrid
 from napari_lungcls.utils.humanize import count
 
 if TYPE_CHECKING:
-    from napari_lungcls.model import Model
+    from napari_lungcls.any_model import AnyModel
 
 LIMIT = 10_000
 """Most points of one rectangle; beyond it, painting is faster."""
@@ -57,7 +57,7 @@ class Controller:
 
     def __init__(self, viewer: "napari.Viewer", changed: Callable[[], None] = lambda: None) -> None:
         self._viewer, self._changed = viewer, changed
-        self.model: Model | None = None
+        self.model: AnyModel | None = None
         self.image: Image | None = None
         self.spacing = SPACING
         self.requests = Requests()
@@ -235,7 +235,7 @@ class Controller:
             self.requests.remove(request)
         self._changed()
 
-    def _ready(self) -> tuple[Image, "Model"]:
+    def _ready(self) -> tuple[Image, "AnyModel"]:
         if self.image is None or self.model is None:
             raise InputError(self.missing())
         return self.image, self.model

@@ -23,7 +23,7 @@ from napari_lungcls.gui.workers import start
 from napari_lungcls.utils.humanize import count
 
 if TYPE_CHECKING:
-    from napari_lungcls.model import Model
+    from napari_lungcls.any_model import AnyModel
 
 HINT = "Click on the image, or drag a rectangle."
 
@@ -58,7 +58,7 @@ class PointPredictionPanel(QWidget):
             dragged=self._on_dragged,
             cancelled=partial(self._say, "cancelled"),
         )
-        self._loaded: WeakSet[Model] = WeakSet()
+        self._loaded: WeakSet[AnyModel] = WeakSet()
         self._pixel_size: float | None = None
         self._progress_shown = False
         self._build()
@@ -71,7 +71,7 @@ class PointPredictionPanel(QWidget):
         self._pointer.switch(False)
         self._controller.close()
 
-    def set_model(self, model: "Model | None") -> None:
+    def set_model(self, model: "AnyModel | None") -> None:
         """Choose the model to predict with, or None."""
         self._controller.model = model
         self._refresh()

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.remote.deferred import DeferredModel
+
 if TYPE_CHECKING:
-    from napari_lungcls.model import Model
+    from napari_lungcls.any_model import AnyModel
 
 _numbers = itertools.count(1)
 
@@ -50,7 +52,7 @@ class PointRequest:
     """
 
     image: Any
-    model: "Model"
+    model: "AnyModel"
     coordinates: NDArray[np.float64]
     size: float
     click: bool
@@ -87,6 +89,8 @@ def predict(
     probabilities = np.empty((len(where), len(model.scheme)), np.float32)
     done = 0
     model.prepare()
+    if isinstance(model, DeferredModel):
+        model.until(lambda: request.stopped or cancelled())
     yield probabilities[:done]
     for rows, found in model.predictions_at(stack_of(request.image), where):
         probabilities[rows] = found
