@@ -1,35 +1,40 @@
 """What is fuzzed: functions of bytes that may refuse them with `InputError`, and nothing else.
 
-`test_points.py` drives them a little with hypothesis, `benchmarks/fuzz.py` as often as asked.
+`test_damage.py` drives them a little with hypothesis, `benchmarks/fuzz.py` as often as asked.
 """
 
 from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from random import Random
 
+from fuzz.files import MAKERS, Target, file_target
+from fuzz.mutations import json_file
 from fuzz.seeds import Stack, seeds
 from napari_lungcls.annotation.formats.catalogue import POINTS_FORMATS, format_of, named_format
 from napari_lungcls.annotation.formats.conversion import read_marks, write_marks
 from napari_lungcls.errors import InputError
 
-Target = Callable[[bytes], bool]
-
-WORDS = (
-    b"<", b">", b"&", b"&amp;", b"&#0;", b"<!DOCTYPE a [", b"<!ENTITY b 'c'>", b"&b;", b"<![CDATA[",
-    b"<?xml version='1.0' encoding='utf-16'?>", b"-1", b"0", b"1e999", b"nan", b"NaN", b"9" * 400,
-    b"null", b"true", b'"', b"'", b"[", b"]", b"{", b"}", b"[[[[[[[[", b",", b":", b"\x00", b"\xff",
-    b"\xff\xfe", b"\xef\xbb\xbf", b"&a ", b"*a", b"<<: ", b"!!python/object:os.system ",
-    b"!!int ''", b"? ", b"- ", b"\xed\xa0\x80", b"\\ud800", b"None", b"Iout", b"\x7f\xff\xff\xff",
-    b'"plane": {"z": 1}', b'"type": "MultiPoint"', b"2024-13-45", b"0x", b"1_0", b"1:60:60",
-)  # fmt: skip
+HTTP = "http"
+POINTS = tuple(form.name for form in POINTS_FORMATS)
+NAMES = (*POINTS, *MAKERS, HTTP)
+"""Of all targets."""
 
 
+@cache
 def target(name: str) -> Target:
-    """Read bytes as a file of a format, and write what was read; True if they were read."""
+    """Give a target; what it needs is made when it is first asked for."""
+    if name == HTTP:
+        from fuzz.http import http_target
+
+        return http_target()
+    return _points_target(name) if name in POINTS else file_target(name)
+
+
+def _points_target(name: str) -> Target:
+    """Read bytes as a file of a format, and write what was read."""
     form = named_format(name)
 
     def read(data: bytes) -> bool:
@@ -45,33 +50,5 @@ def target(name: str) -> Target:
                 return False
         return True
 
-    return read
-
-
-TARGETS: dict[str, tuple[Target, list[bytes]]] = {
-    form.name: (target(form.name), seeds(form.name)) for form in POINTS_FORMATS
-}
-"""Each with its seeds."""
-
-
-def mutated(data: bytes, random: Random) -> bytes:
-    """Damage a file in one to four places: bits, bytes, words, lost and doubled parts."""
-    found = bytearray(data)
-    for _ in range(random.randint(1, 4)):
-        at = random.randint(0, len(found))
-        stop = min(len(found), at + random.choice((0, 1, 4, 16, 64)))
-        match random.randint(0, 5):
-            case 0 if found:
-                found[at % len(found)] ^= 1 << random.randint(0, 7)
-            case 1:
-                found[at:stop] = random.choice(WORDS)
-            case 2:
-                del found[at:stop]
-            case 3:
-                found[at:at] = found[at:stop] * random.choice((1, 2, 40))
-            case 4 if found:
-                found[at % len(found)] = random.randint(0, 255)
-            case _:
-                other = random.randint(0, len(found))
-                found[other:other] = found[at:stop]
-    return bytes(found)
+    made = Target(read, seeds(name))
+    return made._replace(mutate=json_file) if name == "qupath" else made

@@ -17,6 +17,15 @@ from napari_lungcls.utils.atomic_write import atomic_write
 
 _MAX_BYTES = 1_000_000
 
+DEEPEST = 16
+"""Lists and mappings inside each other."""
+
+MOST_VALUES = 200_000
+"""Values that a document may stand for, with all aliases written out."""
+
+PlainLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""What reads YAML of plain values, written in C where that is there."""
+
 
 def read_document(path: str | os.PathLike[str], what: str) -> object:
     """Read the one document of a `.yaml`, `.yml` or `.json` file.
@@ -58,7 +67,7 @@ def write_document(path: str | os.PathLike[str], data: object, what: str) -> Pat
     if _is_json(target, what):
         text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     else:
-        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     with atomic_write(target) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
     return target
@@ -81,13 +90,80 @@ def _once(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     return found
 
 
-class _Loader(yaml.SafeLoader):
+def check_yaml(text: str, source: object, *, deepest: int, remedy: str, plain: bool) -> None:
+    """Refuse YAML that stands for more than it is, before anything is made of it.
+
+    Parameters
+    ----------
+    text
+        The document.
+    source
+        Its name, for messages.
+    deepest
+        Lists and mappings that may stand inside each other.
+    remedy
+        What to do.
+    plain
+        Whether there may be no anchors, aliases and tags at all; else aliases may stand for
+        `MOST_VALUES` values together.
+
+    Raises
+    ------
+    InputError
+        When it is too deep, has what it may not have, or its aliases stand for too much.
+    YAMLError
+        When it is no YAML.
+    """
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, list[int]]] = []
+    for event in yaml.parse(text, PlainLoader):
+        anchor, tag, values = getattr(event, "anchor", None), getattr(event, "tag", None), 1
+        if plain and anchor is not None:
+            raise InputError(f"{source}: has anchors or aliases; {remedy}")
+        if plain and tag not in (None, "!"):
+            raise InputError(f"{source}: has the tag {shown(tag)}; {remedy}")
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append((anchor, [1]))
+            if len(opened) > deepest:
+                raise InputError(
+                    f"{source}: is too deep, with more than {deepest} lists and mappings inside "
+                    f"each other; {remedy}"
+                )
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, counts = opened.pop()
+            values = sum(counts)
+        elif isinstance(event, yaml.AliasEvent):
+            # What is not closed yet would hold itself.
+            values = sizes.get(str(anchor), MOST_VALUES + 1)
+        elif not isinstance(event, yaml.ScalarEvent):
+            continue
+        if values > MOST_VALUES:
+            raise InputError(
+                f"{source}: its aliases stand for more than {MOST_VALUES} values, or for "
+                f"themselves; {remedy}"
+            )
+        if anchor is not None:
+            sizes[anchor] = values
+        if opened:
+            opened[-1][1].append(values)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a list that stands twice twice, without the alias that readers refuse."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+class _Loader(PlainLoader):  # type: ignore[misc]
     """YAML of plain values, in which no key may stand twice in a mapping."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         _once([(key.value, None) for key in scalars if not key.tag.endswith(":merge")])
-        return super().construct_mapping(node, deep)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 def _parse_json(path: Path, text: str) -> object:
@@ -99,6 +175,7 @@ def _parse_json(path: Path, text: str) -> object:
 
 def _parse_yaml(path: Path, text: str) -> object:
     try:
+        check_yaml(text, path, deepest=DEEPEST, remedy="write it out plainly", plain=False)
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation.tables import column, read_table
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.damage import reading
-from napari_lungcls.images.readers.hdf5 import CACHE_BYTES
+from napari_lungcls.images.readers.hdf5 import CACHE_BYTES, check_own
 from napari_lungcls.patch_datasets.arrays import (
     ArrayPixels,
     as_groups,
@@ -33,6 +33,9 @@ _PAIRED = re.compile(r"(?P<stem>.*)_(?P<which>[xy])(?P<suffix>\.(h5|hdf5)(\.gz)?
 PIXEL_KEYS = ("x", "images")
 LABEL_KEYS = ("y", "labels")
 GROUP_KEYS = ("group", "groups")
+_SMALL, _MOST_PACKED = 2**20, 1100
+"""Bytes that are read whatever is stored, and how many one byte of a packed file may stand for at
+the most: 1032 by gzip."""
 GROUP_COLUMNS = ("group", "wsi")
 """Columns of a `_meta.csv` that name what belongs together; PatchCamelyon has `wsi`."""
 
@@ -64,16 +67,16 @@ def _read(path: Path, labelled: bool, opened: contextlib.ExitStack) -> Generator
     source = str(path)
     file = yield from _open(path, opened)
     files = [file]
-    x = _find([file], PIXEL_KEYS)
+    x = _find([file], PIXEL_KEYS, source)
     if x is None:
         raise InputError(
             f"{source}: has no dataset {' or '.join(PIXEL_KEYS)} with patches, but "
             f"{', '.join(file) or 'nothing'}; name it so"
         )
     other = _sibling(path, "y")
-    if other is not None and _find([file], LABEL_KEYS) is None:
+    if other is not None and _find([file], LABEL_KEYS, source) is None:
         files.append((yield from _open(other, opened)))
-    y, n = _find(files, LABEL_KEYS), x.shape[0] if x.ndim else 0
+    y, n = _find(files, LABEL_KEYS, source), x.shape[0] if x.ndim else 0
     if y is None and labelled:
         raise InputError(
             f"{source}: has no labels beside the patches; add a dataset y, or the file "
@@ -85,8 +88,11 @@ def _read(path: Path, labelled: bool, opened: contextlib.ExitStack) -> Generator
         stored = y.attrs.get("classes")
         names = None if stored is None else as_names(np.asarray(stored))
         _check_count(y, n, source)
+        _check_stored(y, source)
         labels, names = as_labels(y[()], n, names, source)
-    groups = _find(files, GROUP_KEYS)
+    groups = _find(files, GROUP_KEYS, source)
+    if groups is not None:
+        _check_stored(groups, source)
     named = _meta(path) if groups is None else groups[()]
     role = role_within(re.split(r"[^A-Za-z]+", SUFFIX.sub("", path.name)))
     return Part(source, role, pixels, labels, names, as_groups(named, n, source))
@@ -103,11 +109,12 @@ def _open(path: Path, opened: contextlib.ExitStack) -> Generator[Step, None, h5p
         return opened.enter_context(h5py.File(stream or path, "r", rdcc_nbytes=CACHE_BYTES))
 
 
-def _find(files: Iterable[h5py.File], keys: tuple[str, ...]) -> h5py.Dataset | None:
+def _find(files: Iterable[h5py.File], keys: tuple[str, ...], source: str) -> h5py.Dataset | None:
     for file in files:
         for key in file:
-            if key.lower() in keys and isinstance(file.get(key), h5py.Dataset):
-                return file[key]
+            if key.lower() in keys and isinstance(found := file.get(key), h5py.Dataset):
+                check_own(found, file, source)
+                return found
     return None
 
 
@@ -117,6 +124,16 @@ def _check_count(y: h5py.Dataset, n: int, source: str) -> None:
         raise InputError(
             f"{source}: has {n} patches and labels of the shape {y.shape}; there must be one "
             "label for each patch"
+        )
+
+
+def _check_stored(dataset: h5py.Dataset, source: str) -> None:
+    """Refuse numbers that are only announced, before memory is filled with what stands for them."""
+    announced = dataset.size * dataset.dtype.itemsize
+    if announced > max(_SMALL, _MOST_PACKED * dataset.id.get_storage_size()):
+        raise InputError(
+            f"{source}: {dataset.name} announces {announced} bytes and stores less than packing "
+            "explains; save it again"
         )
 
 

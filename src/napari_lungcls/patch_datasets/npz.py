@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import tokenize
 import zipfile
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -39,7 +40,7 @@ _NAME = re.compile(rf"(?:(?P<before>{_ROLES})_)?(?P<key>.+?)(?:_(?P<after>{_ROLE
 _LOCAL_HEADER = 30
 """Bytes of a zip member's own header before its name; PKWARE's APPNOTE, section 4.3.7."""
 
-ERRORS = (*DAMAGED, ValueError, KeyError, struct.error)
+ERRORS = (*DAMAGED, ValueError, KeyError, struct.error, SyntaxError, tokenize.TokenError)
 _BROKEN = (
     "is not an .npz archive that can be read ({}); copy it again, and save arrays of numbers only"
 )

@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
+from napari_lungcls.annotation.documents import PlainLoader, check_yaml
 from napari_lungcls.annotation.formats.markers import document, has_markers, read_markers
 from napari_lungcls.annotation.formats.marks import Context, Marks, number, plane_number, whole
 from napari_lungcls.annotation.formats.types import NO_CLASS, names_of_types
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.annotation.validation import shown
 from napari_lungcls.errors import InputError
 
 NAMES = {1: "no cell", 2: "cell"}
@@ -30,7 +30,6 @@ DEEPEST = 8
 _KEY = "CellCounter_Marker_File"
 _KEYS = rb"brainglobe_utils_version|CellCounter_Marker_File|num_candidates|candidate_cells"
 _BEGINS = re.compile(rb"""^[\s{]*["']?(""" + _KEYS + rb""")["']?\s*:""", re.MULTILINE)
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def recognise_xml(data: bytes) -> bool:
@@ -87,8 +86,8 @@ def _candidates(data: bytes, source: str) -> list[Any]:
         raise InputError(f"{source}: more than {LARGEST_YAML} bytes of YAML; export XML instead")
     try:
         text = data.decode("utf-8-sig")
-        _check(text, source)
-        found = yaml.load(text, _Loader)
+        check_yaml(text, source, deepest=DEEPEST, remedy="export the cells again", plain=True)
+        found = yaml.load(text, PlainLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -101,24 +100,6 @@ def _candidates(data: bytes, source: str) -> list[Any]:
     if not isinstance(cells, list):
         raise InputError(f"{source}: has no list candidate_cells; export the cells again")
     return cells
-
-
-def _check(text: str, source: str) -> None:
-    """Refuse what plain lists of cells do not need, before anything is made of it.
-
-    Aliases can stand for more than fits in any memory, and tags for what is no plain value.
-    """
-    deep = 0
-    for event in yaml.parse(text, _Loader):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise InputError(f"{source}: has anchors or aliases; export the cells again")
-        tag = getattr(event, "tag", None)
-        if tag not in (None, "!"):
-            raise InputError(f"{source}: has the tag {shown(tag)}; export the cells again")
-        deep += isinstance(event, yaml.CollectionStartEvent)
-        deep -= isinstance(event, yaml.CollectionEndEvent)
-        if deep > DEEPEST:
-            raise InputError(f"{source}: is too deep for a list of cells; check the name")
 
 
 def kinds(marks: Marks, scheme: ClassScheme) -> list[str]:

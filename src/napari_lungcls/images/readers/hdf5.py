@@ -139,6 +139,25 @@ def hdf5_stack(
     )
 
 
+def check_own(dataset: h5py.Dataset, file: h5py.File, source: str) -> None:
+    """Refuse a dataset whose numbers lie in other files: a stranger's file could name any.
+
+    Raises
+    ------
+    InputError
+        If it is reached through a link into another file, stored outside, or put together of
+        datasets of others.
+    """
+    with reading(source, _DAMAGED):
+        elsewhere = dataset.file.filename != file.filename or bool(dataset.external)
+        if not elsewhere and dataset.is_virtual:
+            elsewhere = any(part.file_name != "." for part in dataset.virtual_sources())
+    if elsewhere:
+        raise InputError(
+            f"{source}: the numbers of {dataset.name} are in another file; copy them into one file"
+        )
+
+
 def _file(path: Path, source: str) -> h5py.File:
     with reading(source, "is not an HDF5 file that can be read ({}); copy or export it again"):
         return h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
@@ -164,6 +183,7 @@ def _dataset(
         raise InputError(f"{source}: holds no dataset with two or more axes of numbers")
     if inside is None and len(found) > 1:
         raise InputError(f"{source}: holds several images; name one as {path.name}:PATH ({listed})")
+    check_own(node, file, source)
     return node
 
 

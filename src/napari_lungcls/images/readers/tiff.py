@@ -96,6 +96,7 @@ def _opened(
         raise InputError(f"{source}: holds no image; copy or export it again")
     candidates = [Candidate(one.name or "", *_plane(one)) for one in found]
     series = found[choose(candidates, chosen, source, silent=_is_slide(tif))]
+    _check_folder(tif, series, source)
     _check_whole(tif, series, source, heard)
     levels = [level for level in series.levels if level.axes == series.axes]
     page = series.keyframe
@@ -152,6 +153,17 @@ def _is_slide(tif: tifffile.TiffFile) -> bool:
 def _plane(series: tifffile.TiffPageSeries) -> tuple[int, int]:
     lengths = dict(zip(series.axes.lower(), series.shape, strict=True))
     return lengths.get("y", 1), lengths.get("x", 1)
+
+
+def _check_folder(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, source: str) -> None:
+    """Refuse an OME-TIFF set with files of other folders: a stranger's file could name any."""
+    own = tif.filehandle.dirname
+    pages = series.pages if series.is_multifile else ()
+    if any(page is not None and page.parent.filehandle.dirname != own for page in pages):
+        raise InputError(
+            f"{source}: some of its planes are in files of another folder; copy all files of the "
+            "set into one folder, and export it anew if it names them with their folders"
+        )
 
 
 def _check_whole(
