@@ -170,6 +170,7 @@ class Model(AnyModel):
         in_view: InView | None = None,
         scheduler: str | Client | None = None,
         workers: int | None = None,
+        no_glass: bool = False,
     ) -> Generator[PaintingProgress, None, PaintedMap]:
         """Paint, yielding progress; the map is the generator's return value.
 
@@ -207,6 +208,8 @@ class Model(AnyModel):
         workers
             Processes on this computer that paint; for several GPUs, or images that take
             longer to decode than to paint.
+        no_glass
+            Leave cells on bare glass around the tissue empty. Not on a cluster.
 
         Yields
         ------
@@ -220,6 +223,7 @@ class Model(AnyModel):
         """
         from napari_lungcls.inference.formats import open_store
         from napari_lungcls.inference.grid import MapGrid
+        from napari_lungcls.inference.leaving_out import without_glass
         from napari_lungcls.inference.painted import MemoryStore, read_map
         from napari_lungcls.inference.precision import choose_painting
         from napari_lungcls.inference.resume import describe_job
@@ -228,16 +232,25 @@ class Model(AnyModel):
         on_cluster = scheduler is not None or workers is not None
         if on_cluster and out is None:
             raise InputError("a cluster paints into files; say where with out")
+        if on_cluster and no_glass:
+            raise InputError(
+                "a cluster paints all cells", setting="no_glass", suggestion={"no_glass": None}
+            )
         grid = MapGrid.over(as_stack(image), stride, region, planes)
         predictor = self.predictor
         network = choose_painting(predictor, grid, precision)
-        how: dict[str, Any] = {"probabilities": probabilities, "precision": network.precision}
+        how: dict[str, Any] = {
+            "probabilities": probabilities,
+            "precision": network.precision,
+            "no_glass": no_glass,
+        }
         header = map_header(grid, self.document, **how)
         options: dict[str, Any] = {
             "painting": network,
             "probabilities": probabilities,
             "cancelled": cancelled,
             "in_view": in_view,
+            "kept": without_glass(grid) if no_glass else None,
         }
         if out is None:
             memory = MemoryStore(header)

@@ -92,6 +92,9 @@ def paint(
     ] = "auto",
     engine: EngineName = None,
     device: Device = "auto",
+    no_glass: Annotated[
+        bool, typer.Option("--no-glass", help="leave bare glass around the tissue empty")
+    ] = False,
     server: Server = None,
     token_file: TokenFile = None,
     token_in_clear: TokenInClear = False,
@@ -135,6 +138,7 @@ def paint(
             scheduler=scheduler,
             workers=workers,
             cancelled=cancelled,
+            no_glass=no_glass,
         )
         steps = _Steps(show)
         painted = exhaust(run, steps)

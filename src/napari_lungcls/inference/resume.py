@@ -93,6 +93,7 @@ def describe_job(
     *,
     probabilities: bool,
     precision: str = "fp32",
+    no_glass: bool = False,
 ) -> dict[str, Any]:
     """Describe what makes the cells of a map, as JSON; see `run_identity`.
 
@@ -100,7 +101,9 @@ def describe_job(
     much of a painting. A place that cannot be read is None and equals any other.
     """
     stack = grid.stack
-    return {
+    # Only where it is asked for, so that older paintings can be continued.
+    empty = {"setting no_glass": True} if no_glass else {}
+    return empty | {
         "model": _model_hash(predictor),
         "image": {
             "shapes": [list(level.shape) for level in stack.levels],

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.images.tissue import WithoutGlass
 from napari_lungcls.inference.damage import (
     BlockReport,
     Damage,
@@ -24,6 +25,7 @@ from napari_lungcls.inference.damage import (
     paint_readable,
 )
 from napari_lungcls.inference.grid import InView, MapGrid, nearest_first, with_next
+from napari_lungcls.inference.leaving_out import Kept, leave_out
 from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.inference.painted import MemoryStore, PaintedMap
 from napari_lungcls.inference.painter import Painter
@@ -231,7 +233,12 @@ def kept_or_abandoned(store: MapStore) -> Iterator[None]:
 
 
 def map_header(
-    grid: MapGrid, document: ModelDocument, *, probabilities: bool, precision: str = "fp32"
+    grid: MapGrid,
+    document: ModelDocument,
+    *,
+    probabilities: bool,
+    precision: str = "fp32",
+    no_glass: bool = False,
 ) -> MapHeader:
     """Describe the map that a model paints on a grid."""
     scheme: ClassScheme = document.scheme
@@ -245,6 +252,8 @@ def map_header(
         "precision": precision,
         "software": document.software.get("napari-lungcls", ""),
     }
+    if no_glass:
+        provenance["left_out"] = WithoutGlass.description
     if designs := document.split.get("audit_designs"):
         provenance["trained_on_designs"] = designs
     return grid.header(scheme, probabilities=probabilities, provenance=provenance)
@@ -260,6 +269,7 @@ def run_painting(
     cancelled: Callable[[], bool] = lambda: False,
     in_view: InView | None = None,
     blocks: Sequence[Block] | None = None,
+    kept: Kept | None = None,
 ) -> Generator[PaintingProgress, None, bool]:
     """Paint all blocks of a grid into a store.
 
@@ -283,6 +293,8 @@ def run_painting(
         it blocks are painted in their order.
     blocks
         Those that are still to be painted; all if not given.
+    kept
+        Tells which cells of a block are painted; all if not given.
 
     Yields
     ------
@@ -322,11 +334,14 @@ def run_painting(
                 if after is not None:
                     painter.expect(grid, after)
                 cells, found = paint_readable(paint, block, grid.stride)
+                report = BlockReport.of(cells[0], found)
+                if kept is not None:
+                    leave_out(cells, kept(block))
                 writer.write(block, *cells, complete=not found)
                 if tally.filled is not None:
                     # A viewer shows this map: report a block only when it is written.
                     writer.wait()
-                progress = tally.add(block, BlockReport.of(cells[0], found))
+                progress = tally.add(block, report)
                 if tally.done % TIDY == 1:
                     give_back()
                 yield progress

@@ -23,6 +23,7 @@ from napari_lungcls.inference.at_points import CellsUnder, in_squares
 from napari_lungcls.inference.damage import BlockReport
 from napari_lungcls.inference.formats import open_store
 from napari_lungcls.inference.grid import MapGrid, Region
+from napari_lungcls.inference.leaving_out import leave_out, without_glass
 from napari_lungcls.inference.painted import MemoryStore, PaintedMap, read_map
 from napari_lungcls.inference.run import (
     BlockTally,
@@ -187,6 +188,7 @@ class RemoteModel(AnyModel):
         overwrite: bool = False,
         precision: Precision = "auto",
         cancelled: Callable[[], bool] = never,
+        no_glass: bool = False,
         **elsewhere: Any,
     ) -> Generator[PaintingProgress, None, PaintedMap]:
         """Paint as `Model.painting` does, block by block as the server paints them.
@@ -213,7 +215,14 @@ class RemoteModel(AnyModel):
             if not job.begun(cancelled):
                 raise self._connection.cancelled()
             chosen = str(job.told["precision"])
-            header = map_header(grid, self.document, probabilities=probabilities, precision=chosen)
+            header = map_header(
+                grid,
+                self.document,
+                probabilities=probabilities,
+                precision=chosen,
+                no_glass=no_glass,
+            )
+            kept = without_glass(grid) if no_glass else None
             store: MapStore
             if out is None:
                 store = memory = MemoryStore(header)
@@ -223,8 +232,11 @@ class RemoteModel(AnyModel):
                 tally = BlockTally(grid, store, grid.block_count)
                 yield tally.start()
                 for found in job.blocks(cancelled):
+                    report = _report(found, job)
+                    if kept is not None:
+                        leave_out((found.classes, found.probabilities), kept(found.block))
                     store.write(found.block, found.classes, found.probabilities)
-                    yield tally.add(found.block, _report(found, job))
+                    yield tally.add(found.block, report)
                 tally.conclude()
         if out is None:
             return memory.map

@@ -19,6 +19,7 @@ from known_maps import bright_model
 from known_sections import SCHEME as LUNG
 from known_sections import UM, painted, truth
 from napari_lungcls.annotation import write_points
+from napari_lungcls.annotation.autosave import FOLDER_VARIABLE
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.docks import PLUGIN
 from napari_lungcls.gui.image_layer import choose_colours, set_pixel_size
@@ -40,6 +41,7 @@ TINY = QUICK.model_copy(update={"zooms": (1,), "epochs": 1})
 @pytest.fixture
 def viewer(make_napari_viewer: Any, tmp_path: Path, monkeypatch: Any) -> Any:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "journals"))
     made = make_napari_viewer()
     yield made
     cancel_all()
@@ -158,7 +160,8 @@ def test_what_is_not_in_a_file_is_named_with_what_to_do(viewer, training, tmp_pa
 
 
 def test_painting_is_repeated_by_both(viewer, tmp_path, qtbot, copied):
-    planes = np.random.default_rng(0).integers(90, 210, (4, 64, 96)).astype(np.float32)
+    planes = np.random.default_rng(0).integers(90, 180, (4, 640, 960)).astype(np.float32)
+    planes[:, :300] = 250  # glass
     imwrite(tmp_path / "stack.tif", planes, metadata={"axes": "ZYX"}, photometric="minisblack")
     viewer.open(str(tmp_path / "stack.tif"), plugin=PLUGIN)
     window = PaintMap(viewer)
@@ -173,7 +176,7 @@ def test_painting_is_repeated_by_both(viewer, tmp_path, qtbot, copied):
     window.choices.first_box.setValue(1)
     window.choices.last_box.setValue(2)
     line = copied(window, "command")
-    assert line.endswith("--stride 8 --planes 1:3 --probabilities --device cpu")
+    assert line.endswith("--stride 8 --planes 1:3 --probabilities --device cpu --no-glass")
     in_shell(line)
     (path,) = tmp_path.glob("*.ome.zarr")
     one = lc.read_map(path)
@@ -185,8 +188,10 @@ def test_painting_is_repeated_by_both(viewer, tmp_path, qtbot, copied):
     qtbot.waitUntil(lambda: not window.painting.busy, timeout=60_000)
     shown = map_of(window.painting.class_layer)
     for found in (one, two):
-        assert found.header.shape == shown.header.shape == (2, 8, 12)
-        assert np.array_equal(np.asarray(found.classes), np.asarray(shown.classes))
+        assert found.header.shape == shown.header.shape == (2, 80, 120)
+        cells = np.asarray(found.classes)
+        assert 0 < np.count_nonzero(cells == 0) < cells.size / 2
+        assert np.array_equal(cells, np.asarray(shown.classes))
         assert np.array_equal(np.asarray(found.probabilities), np.asarray(shown.probabilities))
 
 
@@ -200,12 +205,14 @@ def test_a_map_with_empty_cells_is_no_command(viewer, tmp_path, copied):
     window = PaintMap(viewer)
     viewer.window.add_dock_widget(window, name="Paint")
     assert window.choices.no_glass.isChecked()
-    assert copied(window, "command").startswith("lungcls paint")
+    assert copied(window, "command").endswith("--device cpu --no-glass")
+    assert "no_glass=True" in copied(window, "python")
     mask = np.zeros((64, 64), np.uint8)
     mask[:20] = 1
     viewer.add_labels(mask, name="part")
     window.choices.within.setCurrentIndex(1)
-    assert "does not leave cells empty, as here outside of part; clear" in copied(window, "python")
+    said = copied(window, "python")
+    assert "does not leave cells empty outside of part; choose the whole image in 'Within'" in said
 
 
 def test_a_painting_of_some_axes_is_no_command(viewer, tmp_path, copied):

@@ -17,6 +17,7 @@ from napari_lungcls.gui.messages import cells
 from napari_lungcls.gui.model_card import ModelCardButton
 from napari_lungcls.gui.model_choice import ModelChoice
 from napari_lungcls.gui.paint.extent import (
+    GLASS,
     Extent,
     PaintingPlan,
     common,
@@ -163,7 +164,7 @@ class PaintChoices(QWidget):
         if self.no_glass.isChecked():
             from napari_lungcls.images.tissue import WithoutGlass
 
-            found["bare glass"] = WithoutGlass(stack)
+            found[GLASS] = WithoutGlass(stack)
         return found, around
 
     def update_estimate(self) -> None:

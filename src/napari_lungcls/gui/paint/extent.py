@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.image_id import image_shape
 from napari_lungcls.gui.layers import from_world
-from napari_lungcls.images.geometry import map_cell, map_offset, middle_pixels
+from napari_lungcls.images.geometry import map_cell, map_offset
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MapGrid, Region
+from napari_lungcls.inference.leaving_out import cell_middles
 from napari_lungcls.inference.map_data import Block
 
 if TYPE_CHECKING:
     from napari_lungcls.stereology.masks import Mask
+
+
+GLASS = "bare glass"
+"""What cells lie on that are left out because there is no tissue."""
 
 
 class Extent(Enum):
@@ -57,22 +62,14 @@ class PaintingPlan:
         along = self.grid.image_plane(block.index)
         # All but the last axis of the grid have length 1 unless the whole stack is painted.
         plane = (*np.add(self.first[:-1], along[:-1]).astype(int).tolist(), *along[-1:])
-        y, x = (
-            part.start + middle_pixels(side.start, side.stop, self.grid.stride)
-            for part, side in (
-                (self.grid.rows, block.rows),
-                (self.grid.columns, block.columns),
-            )
-        )
-        height, width = self.grid.stack.plane_shape
-        y, x = np.minimum(y, height - 1), np.minimum(x, width - 1)
-        pixels = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
+        middles = cell_middles(self.grid, block)
+        pixels = middles.reshape(-1, 2)
         found = np.ones(len(pixels), bool)
         for outside, mask in self.masks.items():
             before = int(np.count_nonzero(found))
             found &= mask.inside(plane, pixels)
             self.left_out[outside] += before - int(np.count_nonzero(found))
-        return found.reshape(len(y), len(x))
+        return found.reshape(middles.shape[:2])
 
     def cell(self, position: NDArray[np.float64]) -> tuple[float, ...]:
         """Give the map cell at a position `(…, y, x)` in data pixels of the image."""

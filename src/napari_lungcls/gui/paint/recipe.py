@@ -7,7 +7,7 @@ from pathlib import Path
 from napari.layers import Image
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.paint.extent import PaintingPlan
+from napari_lungcls.gui.paint.extent import GLASS, PaintingPlan
 from napari_lungcls.gui.recipes.files import ImageFile, ImageOrigin
 from napari_lungcls.gui.recipes.lines import (
     MakeRecipe,
@@ -69,6 +69,7 @@ def painting_recipe(
 
     def make() -> Recipe:
         _check_masks(plan)
+        no_glass = GLASS in plan.masks or None
         file = ImageFile.find(origin)
         out = file_name(f"{image.name} map", ".ome.zarr")
         opened = call("lc.open_image", file.path, channels=file.channels)
@@ -91,6 +92,7 @@ def painting_recipe(
                 pixel_size=file.pixel_size,
                 channels=file.channels,
                 device=device,
+                no_glass=no_glass,
                 server=server,
                 token_file=token,
             ),
@@ -105,6 +107,7 @@ def painting_recipe(
                     region=part,
                     planes=grid.planes,
                     probabilities=None if probabilities else False,
+                    no_glass=no_glass,
                 ),
             ),
         )
@@ -129,12 +132,12 @@ def _check_masks(plan: PaintingPlan) -> None:
     InputError
         If there is such a cell; a mask that leaves none out is no obstacle.
     """
-    fresh = replace(plan, left_out=Counter())
+    others = {outside: mask for outside, mask in plan.masks.items() if outside != GLASS}
+    fresh = replace(plan, masks=others, left_out=Counter())
     if fresh.masks and not all(fresh.kept(block).all() for block in plan.grid.blocks()):
         raise InputError(
-            f"a command does not leave cells empty, as here {' and '.join(+fresh.left_out)}",
-            suggestion="clear 'Leave bare glass empty' and choose the whole image in 'Within', and "
-            "copy again",
+            f"a command does not leave cells empty {' and '.join(+fresh.left_out)}",
+            suggestion="choose the whole image in 'Within', and copy again",
         )
 
 
