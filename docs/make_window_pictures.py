@@ -146,7 +146,6 @@ def main(folder: Path) -> None:
     """Go through the demonstration and take each step."""
     viewer = napari.Viewer(title="napari")
     viewer.window.resize(*SIZE)
-    # While it is open, the demonstration works in its steps.
     open_dock(viewer, CLASSIFIER)
     take(viewer, "start")
     shown = Demonstration(viewer)

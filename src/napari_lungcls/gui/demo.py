@@ -1,4 +1,4 @@
-"""The demonstration in napari: sample stack, points, training and a painted map."""
+"""The demonstration in napari: sample stack, points, training and a map, in the guided window."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from qtpy.QtCore import QTimer
 
 from napari_lungcls.annotation import ClassScheme, Points
-from napari_lungcls.gui.docks import PLUGIN, open_dock
+from napari_lungcls.gui.docks import CLASSIFIER, PLUGIN, open_dock
 from napari_lungcls.gui.paint.extent import Extent
 from napari_lungcls.gui.points_layer import annotation_layer, fill, set_next_class
 from napari_lungcls.gui.session import session
@@ -28,7 +28,7 @@ MARGIN = {"alveoli": 3.0, "septa": 1.0, "duct": 3.0}
 
 
 class Demonstration:
-    """Opens the sample stack with points, trains and paints, all in the windows.
+    """Opens the sample stack with points, trains and paints, in the steps of the Lung classifier.
 
     Parameters
     ----------
@@ -47,6 +47,7 @@ class Demonstration:
         per_class: int = PER_CLASS,
     ) -> None:
         self.viewer, self.settings, self.per_class = viewer, settings, per_class
+        self.window = open_dock(viewer, CLASSIFIER)
         self.truth, self.image = viewer.open_sample(PLUGIN, "synthetic_stack")
         viewer.dims.set_current_step(0, self.image.data.shape[0] // 2)
         self.label = open_dock(viewer, "Label points")

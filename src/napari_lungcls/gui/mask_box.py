@@ -3,16 +3,16 @@
 import napari
 from napari.layers import Labels, Layer, Shapes
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.lifetime import listen
-from napari_lungcls.gui.parts import narrow
+from napari_lungcls.gui.parts import ElidingBox, narrow
 
 WHOLE = "the whole image"
 
 
-class MaskBox(QComboBox):
+class MaskBox(ElidingBox):
     """Chooses the layer inside which something is to happen, or the whole image.
 
     Parameters

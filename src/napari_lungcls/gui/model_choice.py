@@ -4,12 +4,12 @@ from pathlib import Path
 
 import napari
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_lungcls.gui.dialogs import ask_open
 from napari_lungcls.gui.kept import Kept
 from napari_lungcls.gui.lifetime import listen
-from napari_lungcls.gui.parts import narrow
+from napari_lungcls.gui.parts import ElidingBox, narrow
 from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.gui.workers import BackgroundJob, start_call
@@ -19,7 +19,7 @@ from napari_lungcls.network.model_file import SUFFIX
 FILTER = f"Models (*{SUFFIX})"
 
 
-class ModelChoice(QComboBox):
+class ModelChoice(ElidingBox):
     """Shows the current model of a viewer, and makes another one current."""
 
     changed = Signal()

@@ -6,7 +6,7 @@ from typing import Any
 import napari
 from napari.layers import Image, Layer
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPen, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -16,6 +16,9 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -164,7 +167,37 @@ def color_icon(color: str, size: int = 14) -> QIcon:
     return QIcon(picture)
 
 
-class LayerBox(QComboBox):
+def labelled(text: str, field: QWidget) -> QLabel:
+    """Make the label of a field, which names it to those who hear the window."""
+    label = QLabel(text)
+    label.setBuddy(field)
+    field.setAccessibleName(text)
+    return label
+
+
+class ElidingBox(QComboBox):
+    """A combo box that ends a long name with `…`, which style sheets do not."""
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the box and as much of the name as there is room for."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style = self.style()
+        assert style is not None
+        room = style.subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        ).width()
+        option.currentText = self.fontMetrics().elidedText(
+            self.currentText(), Qt.TextElideMode.ElideRight, room
+        )
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+class LayerBox(ElidingBox):
     """A combo box of the layers of one kind in a viewer.
 
     Parameters

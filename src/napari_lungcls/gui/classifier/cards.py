@@ -1,7 +1,7 @@
 """The first question about an image: which classes to label."""
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton, QSizePolicy, QWidget
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
@@ -21,7 +21,7 @@ class ClassCards(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.lung = _card("lung", "Lung (3 classes)", "alveoli, septa, ducts")
-        self.full = _card("lung-full", "Lung, full", "also airways and vessels, and outside")
+        self.full = _card("lung-full", "Lung, full", "airways, vessels and outside too")
         self.own = _card("own", "My own", "any tissue: you name the classes")
         self.names = QLineEdit()
         self.names.setObjectName("own_classes")
@@ -63,5 +63,6 @@ class ClassCards(QWidget):
 
 def _card(name: str, title: str, words: str) -> QPushButton:
     made = button(f"{title}\n{words}", f"card_{name}")
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     made.setStyleSheet("QPushButton { text-align: left; padding: 7px 10px; }")
     return made

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QMainWindow,
     QPushButton,
     QSizePolicy,
@@ -41,10 +40,12 @@ from napari_lungcls.gui.lifetime import at_end, listen, when_destroyed
 from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.parts import (
     Caution,
+    ElidingBox,
     Fold,
     LayerBox,
     VerticalScroll,
     heading,
+    labelled,
     note,
     panel_layout,
 )
@@ -81,7 +82,7 @@ class LabelPoints(QWidget):
         self.buttons = ClassButtons()
         self.images = LayerBox(viewer, Image, accept=_is_picture, empty="open an image first")
         self.details = ImageDetails(viewer, self.images)
-        self.points, self.editor = QComboBox(), SchemeEditor(self._set_scheme)
+        self.points, self.editor = ElidingBox(), SchemeEditor(self._set_scheme)
         self.total, self.hint = note(), note()
         self.keys, self.balance, self.few = KeyNote(), BalanceBar(), Caution("few_points")
         self.tools = LabelTools(self.labeller)
@@ -222,10 +223,10 @@ class LabelPoints(QWidget):
         column.addWidget(self.strip)
         column.addWidget(self.waiting)
         column.addWidget(self.outside)
-        choices.addWidget(QLabel("Image"), 0, 0)
+        choices.addWidget(labelled("Image", self.images), 0, 0)
         choices.addWidget(self.images, 0, 1, 1, 2)
         choices.addWidget(self.details, 1, 1, 1, 2)
-        choices.addWidget(QLabel("Points"), 2, 0)
+        choices.addWidget(labelled("Points", self.points), 2, 0)
         choices.addWidget(self.points, 2, 1)
         choices.addWidget(self.new, 2, 2)
         choices.setColumnStretch(1, 1)

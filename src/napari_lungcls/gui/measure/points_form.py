@@ -30,6 +30,7 @@ from napari_lungcls.gui.parts import (
     beside,
     button,
     column,
+    labelled,
     note,
     redden,
 )
@@ -237,6 +238,7 @@ class TestPointsForm(QWidget):
             box.setRange(low, high)
             box.setValue(value)
             box.setSuffix(suffix)
+        self.spacing.setMinimumWidth(105)
         self.with_lines.setChecked(True)
         for widget, name, tip in (
             (self.image_box, "grid_image", "The image in which test points are drawn"),
@@ -278,23 +280,24 @@ class TestPointsForm(QWidget):
             grid.setContentsMargins(0, 0, 0, 0)
             grid.setSpacing(SPACING)
             grid.setColumnStretch(1, 1)
+        distance = beside((self.spacing, 1), self.spacing_words)
         size = beside((self.fields, 2), QLabel("of"), (self.field_size, 3), QLabel("px"))
         for grid, rows in (
             (
                 form,
                 (
-                    (QLabel("Image"), self.image_box),
+                    (labelled("Image", self.image_box), self.image_box),
                     (None, self.details),
-                    (QLabel("Distance"), beside((self.spacing, 1), self.spacing_words)),
+                    (labelled("Distance", self.spacing), distance),
                     (self.with_lines, self.line_length),
                 ),
             ),
             (
                 more,
                 (
-                    (QLabel("Within"), self.mask_box),
+                    (labelled("Within", self.mask_box), self.mask_box),
                     (self.with_fields, size),
-                    (QLabel("Seed"), self.seed),
+                    (labelled("Seed", self.seed), self.seed),
                 ),
             ),
         ):

@@ -25,7 +25,17 @@ from napari_lungcls.gui.paint.extent import (
     position_in_view,
     region_in_view,
 )
-from napari_lungcls.gui.parts import SPACING, Fold, LayerBox, beside, button, narrow, note, redden
+from napari_lungcls.gui.parts import (
+    SPACING,
+    Fold,
+    LayerBox,
+    beside,
+    button,
+    labelled,
+    narrow,
+    note,
+    redden,
+)
 from napari_lungcls.gui.remembering import RememberedFields
 from napari_lungcls.gui.session import NamedModel
 from napari_lungcls.gui.titles import in_window
@@ -249,13 +259,15 @@ class PaintChoices(QWidget):
         form.setSpacing(SPACING)
         form.setColumnStretch(1, 1)
         self._range = beside((self.first_box, 1), QLabel("to"), (self.last_box, 1))
-        self._extent_label, self._within_label = QLabel("Planes"), QLabel("Within")
+        self._extent_label = labelled("Planes", self.extent_box)
+        self._within_label = labelled("Within", self.within)
+        stride = beside((self.stride_box, 1), (self.stride_words, 1))
         rows: list[tuple[QLabel | None, QWidget]] = [
-            (QLabel("Model"), beside((self.model_box, 1), self.load_button)),
+            (labelled("Model", self.model_box), beside((self.model_box, 1), self.load_button)),
             (None, self.card_button),
-            (QLabel("Image"), self.image_box),
+            (labelled("Image", self.image_box), self.image_box),
             (None, self.details),
-            (QLabel("Stride"), beside((self.stride_box, 1), (self.stride_words, 1))),
+            (labelled("Stride", self.stride_box), stride),
             (self._extent_label, self.extent_box),
             (None, self._range),
             (None, self.in_view),

@@ -92,6 +92,7 @@ class CorrectionBar(QWidget):
         self.points_button.clicked.connect(self._on_points)
         self.train_button.clicked.connect(self._on_train)
         at_end(self, self._close)
+        self._say("")
         self.set_map(None)
 
     def set_map(self, layer: Labels | None) -> None:

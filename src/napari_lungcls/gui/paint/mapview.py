@@ -28,7 +28,7 @@ from napari_lungcls.gui.maps import (
 )
 from napari_lungcls.gui.paint.corrections import CorrectionBar
 from napari_lungcls.gui.paint.legend import Legend
-from napari_lungcls.gui.parts import LayerBox, beside, button, column, note
+from napari_lungcls.gui.parts import LayerBox, beside, button, column, note, show_text
 from napari_lungcls.gui.workers import BackgroundJob, start, start_call
 from napari_lungcls.inference.formats import FORMATS
 from napari_lungcls.inference.painted import PaintedMap
@@ -87,6 +87,7 @@ class MapView(QWidget):
         self.legend.hidden_changed.connect(self._on_hidden)
         self.map_box.layer_changed.connect(self._on_map)
         self.save_button.clicked.connect(self._choose_file)
+        self._tell("")
         self._on_map(self.map_box.layer)
 
     @property
@@ -135,7 +136,7 @@ class MapView(QWidget):
         def saved(written: Path | None) -> None:
             if written is not None:
                 saved_as(layer, written)
-                self.saved.setText(f"Saved as {name}.")
+                self._tell(f"Saved as {name}.")
 
         self._begin(f"Saving {name}…")
         self._job = start(
@@ -146,11 +147,11 @@ class MapView(QWidget):
             ),
             owner=self,
             title=f"Saving {name}",
-            progressed=lambda step: self.saved.setText(
+            progressed=lambda step: self._tell(
                 f"Saving {name}… {100 * step[0] // max(1, step[1])} %"
             ),
             returned=saved,
-            failed=lambda line: self.saved.setText(f"Not saved: {line}"),
+            failed=lambda line: self._tell(f"Not saved: {line}"),
             ended=self._end,
         )
         return self._job
@@ -165,7 +166,7 @@ class MapView(QWidget):
             owner=self,
             title=f"Opening {Path(source).name}",
             returned=lambda painted: self._on_opened(painted, source),
-            failed=lambda line: self.saved.setText(f"Not opened: {line}"),
+            failed=lambda line: self._tell(f"Not opened: {line}"),
             ended=self._end,
         )
         return self._job
@@ -231,12 +232,15 @@ class MapView(QWidget):
         *_, added = add_layers(self._viewer, map_layers(painted, layer_name(source), image, True))
         saved_as(added, source)
         self.map_box.choose(added)
-        self.saved.setText(f"Opened {Path(source).name}.")
+        self._tell(f"Opened {Path(source).name}.")
 
     def _begin(self, words: str) -> None:
-        self.saved.setText(words)
+        self._tell(words)
         self.save_button.setEnabled(False)
         self.open_button.setEnabled(False)
+
+    def _tell(self, text: str) -> None:
+        show_text(self.saved, text)
 
     def _end(self) -> None:
         self._job = None

@@ -14,7 +14,7 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui import messages
 from napari_lungcls.gui.image_layer import pixel_size
 from napari_lungcls.gui.lifetime import at_end, listen
-from napari_lungcls.gui.parts import beside, button, column, note
+from napari_lungcls.gui.parts import beside, button, column, note, show_text
 from napari_lungcls.gui.point_prediction.controller import LIMIT, Controller, World
 from napari_lungcls.gui.point_prediction.pointer import Corners, Pointer
 from napari_lungcls.gui.point_prediction.requests import PointRequest, Predictions, predict
@@ -103,6 +103,7 @@ class PointPredictionPanel(QWidget):
         self.spacing_box, self._micrometres = QSpinBox(), QLabel()
         self.spacing_box.setObjectName("predict_spacing")
         self.spacing_box.setRange(1, 9999)
+        self.spacing_box.setMinimumWidth(100)
         self.spacing_box.setSuffix(" px")
         self.spacing_box.setValue(self._controller.spacing)
         spacing = QHBoxLayout()
@@ -119,7 +120,8 @@ class PointPredictionPanel(QWidget):
         layout.addWidget(
             beside((self.undo_button, 1), (self.clear_button, 1), (self.convert_button, 2))
         )
-        layout.addWidget(beside((self.bar, 1), self.cancel_button))
+        self._progress = beside((self.bar, 1), self.cancel_button)
+        layout.addWidget(self._progress)
         layout.addWidget(self.words)
         self.mode_button.toggled.connect(self._on_mode)
         self.spacing_box.valueChanged.connect(self._on_spacing)
@@ -239,7 +241,7 @@ class PointPredictionPanel(QWidget):
         return self._controller.requests.running is not None
 
     def _say(self, line: str) -> None:
-        self.words.setText(line[:1].upper() + line[1:])
+        show_text(self.words, line[:1].upper() + line[1:])
 
     def _show_spacing(self) -> None:
         known = self._pixel_size
@@ -267,7 +269,7 @@ class PointPredictionPanel(QWidget):
     def _show_progress(self) -> None:
         """Show the progress bar while a request is running."""
         self._progress_shown = self._busy()
-        for widget in (self.bar, self.cancel_button):
+        for widget in (self._progress, self.bar, self.cancel_button):
             widget.setVisible(self._progress_shown)
         if not self._progress_shown:
             self.bar.setRange(0, 0)

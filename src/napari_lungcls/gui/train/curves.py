@@ -158,7 +158,7 @@ class Curves(QWidget):
         super().__init__(parent)
         self.history = TrainingHistory()
         self.setObjectName("curves")
-        self.loss = Curve("Loss", "{:.3f}".format, axis=False, names=True)
+        self.loss = Curve("Loss", "{:.2f}".format, axis=False, names=True)
         self.accuracy = Curve("Accuracy", "{:.1f} %".format, axis=True, names=False)
         self.loss.setToolTip("Mean loss by epoch; lower is better.")
         self.accuracy.setToolTip("Percentage of points classified correctly, by epoch.")

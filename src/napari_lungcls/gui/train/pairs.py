@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Image
 from napari.layers import Points as PointsLayer
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
+from qtpy.QtWidgets import QGridLayout, QToolButton, QWidget
 
 from napari_lungcls.annotation import ClassScheme, Points
 from napari_lungcls.annotation.columns import CLASS_COLUMN
@@ -19,7 +19,16 @@ from napari_lungcls.gui.image_id import image_shape
 from napari_lungcls.gui.image_layer import refusal, stack_of
 from napari_lungcls.gui.layers import image_of, is_labels, mismatch, scheme_of
 from napari_lungcls.gui.lifetime import at_end, listen
-from napari_lungcls.gui.parts import SPACING, LayerBox, beside, button, column, note, show_text
+from napari_lungcls.gui.parts import (
+    SPACING,
+    LayerBox,
+    beside,
+    button,
+    column,
+    labelled,
+    note,
+    show_text,
+)
 from napari_lungcls.gui.points_layer import to_points
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
@@ -185,8 +194,8 @@ class PairRow(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(SPACING)
         grid.setColumnStretch(1, 1)
-        grid.addWidget(QLabel("Image"), 0, 0)
-        grid.addWidget(QLabel("Points"), 2, 0)
+        grid.addWidget(labelled("Image", self.image), 0, 0)
+        grid.addWidget(labelled("Points", self.points), 2, 0)
         right = (beside(self.image, self.remove), self.details, self.points, self.counts)
         for i, widget in enumerate(right):
             grid.addWidget(widget, i, 1)
