@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
+import sys
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -111,6 +114,26 @@ def test_bioimageio_validates_the_package(small, tmp_path):
     (path,) = export_model(small, tmp_path / "lung.zip", "bioimageio")
     assert spec.load_description(path).type == "model"
     gc.collect()
+
+
+# Not in the pins: it is large, and was run by hand.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.skipif(not find_spec("bioimageio.core"), reason="needs bioimageio.core")
+def test_bioimageio_runs_the_package(small, tmp_path):
+    (path,) = export_model(small, tmp_path / "lung.zip", "bioimageio")
+    # In a process of its own: it leaves files open, and warns of itself.
+    code = (
+        "import sys; from bioimageio.core import test_description as test;"
+        "said = test(sys.argv[1]); print(said.status, *(each.name for each in said.details))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    said = done.stdout.splitlines()[-1]
+    assert said.startswith("passed"), done.stdout
+    assert said.count("Run onnx inference") > 1, said
+    assert said.count("Run torchscript inference") > 1, said
 
 
 def test_torchvision_takes_the_plain_form_only(model, tmp_path):
