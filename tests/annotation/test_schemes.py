@@ -81,6 +81,13 @@ def test_preset_colors_can_be_told_apart(vision):
     assert min(deltaE_ciede2000(seen(color, vision), pink_of_the_stain) for color in colors) > 10
 
 
+@pytest.mark.parametrize("vision", VISION)
+def test_twelve_colors_can_be_told_apart(vision):
+    colors = ClassScheme.of_names(map(str, range(12))).colors
+    for one, other in itertools.combinations(colors, 2):
+        assert deltaE_ciede2000(seen(one, vision), seen(other, vision)) > 15, (one, other)
+
+
 @given(
     st.lists(NAMES, min_size=1, max_size=60, unique_by=lambda name: comparable(name).casefold()),
     st.sampled_from(["json", "yaml"]),

@@ -101,10 +101,16 @@ def test_a_photograph_with_five_classes_of_ones_own(make_napari_viewer, photogra
         assert hands.find("measure_start").isEnabled()
         # A second image, chosen in one step, is the image of all.
         second = viewer.add_image(np.zeros((80, 90), np.uint8), name="second")
+        viewer.layers.selection.active = viewer.layers["mine"]
+        assert labeller.image is viewer.layers["mine"]
         hands.choose("grid_image", "second")
         assert labeller.image is second
         hands.click("step_paint")
         assert window.body.pages[window.step].panel.choices.image is second
+        # So is one that is selected in napari's list.
+        viewer.layers.selection.active = second
+        viewer.layers.selection.active = viewer.layers["mine"]
+        assert window.body.pages[window.step].panel.choices.image is viewer.layers["mine"]
 
 
 def label_own_classes(hands: Hands, window, labeller) -> None:

@@ -17,6 +17,7 @@ from napari_lungcls.annotation.autosave import SUFFIX
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.label import LabelPoints
 from napari_lungcls.gui.layers import positions
+from napari_lungcls.gui.parts import Fold
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train.pairs import obstacle
 from napari_lungcls.stereology.design import SampledImage, make_grid
@@ -630,3 +631,19 @@ def test_points_outside_are_shown_or_left_out(make_napari_viewer, journals, tmp_
     assert panel.outside.isHidden()
     panel.labeller.undo()
     assert not panel.outside.isHidden()
+
+
+def test_a_new_class_is_named_at_once(shown, qtbot):
+    panel, _ = shown()
+    panel.findChild(Fold).button.click()
+    add = button(panel, "class_add")
+    for name in ("vessel", "airway"):
+        qtbot.mouseClick(add, Qt.MouseButton.LeftButton)
+        field = panel.editor.table.findChildren(QLineEdit)[-1]
+        qtbot.keyClicks(field, name)
+        qtbot.keyClick(field, Qt.Key.Key_Return)
+        QApplication.processEvents()
+    assert panel.labeller.scheme.names[3:] == ("vessel", "airway")
+    panel.labeller.new_points()
+    panel.labeller.layer.name = "mine"
+    assert panel.points.currentText() == "mine"

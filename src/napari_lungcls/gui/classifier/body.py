@@ -14,6 +14,7 @@ from napari_lungcls.gui.classifier.same_image import SameImage
 from napari_lungcls.gui.classifier.steps import DockStep, Facts, StepState
 from napari_lungcls.gui.classifier.watch import StepWatch
 from napari_lungcls.gui.label.strips import unsaved_words
+from napari_lungcls.gui.lifetime import listen
 
 
 class Body(QObject):
@@ -45,6 +46,8 @@ class Body(QObject):
         self._scheme_chosen = False
         self.watch = StepWatch(viewer)
         self.images = SameImage(viewer, self.watch)
+        active = viewer.layers.selection.events.active
+        listen(self, active, slot=self.images.follow_selection)
         self.label = LabelPage(DockStep.LABEL, self._make_label)
         self.pages: dict[DockStep, StepPage] = {
             DockStep.LABEL: self.label,
@@ -114,6 +117,8 @@ class Body(QObject):
 
 
 def _left_behind(entries: Sequence[Unfinished]) -> str:
-    now = datetime.datetime.now()
-    lines = [unsaved_words(entry, now) for entry in entries]
-    return "\n".join([*lines, "Open their image to restore them."]) if lines else ""
+    if not entries:
+        return ""
+    said = unsaved_words(entries[-1], datetime.datetime.now())
+    more = f" So were {len(entries) - 1} sets before." if len(entries) > 1 else ""
+    return f"{said}{more} Open the image to restore them."

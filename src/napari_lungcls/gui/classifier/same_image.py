@@ -1,9 +1,12 @@
 """One image for all steps: a choice in one is a choice in all."""
 
+from typing import Any
+
 import napari
-from napari.layers import Image
+from napari.layers import Layer
 
 from napari_lungcls.gui.classifier.watch import StepWatch
+from napari_lungcls.gui.image_layer import companions
 from napari_lungcls.gui.layers import pictures
 from napari_lungcls.gui.parts import LayerBox
 
@@ -36,7 +39,13 @@ class SameImage:
             if image is not None and box.layer is not image:
                 box.choose(image)
 
-    def _on_choice(self, layer: Image | None) -> None:
+    def follow_selection(self, event: Any) -> None:
+        """Follow an image that is selected in napari's list, unless it is a channel of this one."""
+        chosen, image = event.value, self._watch.image
+        if image is not None and chosen not in companions(self._viewer, image):
+            self._on_choice(chosen)
+
+    def _on_choice(self, layer: Layer | None) -> None:
         if layer is not None and layer in pictures(self._viewer):
             self._watch.labeller.choose_image(layer)
             self.follow()

@@ -101,7 +101,8 @@ class LabelPoints(QWidget):
         self.images.layer_changed.connect(self._on_image)
         self.points.activated.connect(self._on_points)
         events = viewer.layers.events
-        listen(self, events.inserted, events.removed, events.reordered, slot=self._refresh)
+        changes = (events.inserted, events.removed, events.reordered, events.renamed)
+        listen(self, *changes, slot=self._refresh)
         self.letters = Letters(self.labeller, self)
         at_end(self, self._let_go)
         self._hold()

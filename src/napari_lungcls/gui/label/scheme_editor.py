@@ -4,7 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-from qtpy.QtCore import QAbstractItemModel, QModelIndex, Qt, Signal
+from qtpy.QtCore import (
+    QAbstractItemModel,
+    QModelIndex,
+    Qt,
+    Signal,
+)
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -98,7 +103,7 @@ class SchemeEditor(QWidget):
         self.preset.activated.connect(self._on_preset)
         self.error.setObjectName("scheme_error")
         self._make_table()
-        column, top, below = QVBoxLayout(self), QHBoxLayout(), QHBoxLayout()
+        column, top, buttons = QVBoxLayout(self), QHBoxLayout(), QHBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
         top.addWidget(self.preset, 1)
         top.addWidget(_button("scheme_load", "Load…", "Read classes from a file", self._on_load))
@@ -114,10 +119,10 @@ class SchemeEditor(QWidget):
                 lambda: self.move_row(1),
             ),
         ):
-            below.addWidget(_button(name, text, tip, slot))
+            buttons.addWidget(_button(name, text, tip, slot))
         column.addLayout(top)
+        column.addLayout(buttons)
         column.addWidget(self.table)
-        column.addLayout(below)
         column.addWidget(self.error)
         self.show_scheme(self._draft.scheme)
 
@@ -152,8 +157,11 @@ class SchemeEditor(QWidget):
             self.filed.emit(self._draft.scheme, path)
 
     def add(self) -> None:
-        """Add a class."""
-        self._commit(self._draft.add())
+        """Add a class, and let its name be typed."""
+        row = self._draft.add()
+        self._commit(row)
+        if item := self.table.item(row, _NAME):
+            self.table.editItem(item)
 
     def remove(self) -> None:
         """Remove the class of the chosen row."""
