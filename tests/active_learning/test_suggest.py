@@ -41,9 +41,9 @@ def test_places_lie_on_tissue_off_the_points_where_the_model_is_unsure(taught):
     usual = model.classify(stack, np.column_stack([np.ones(200), other]))
     margins = [np.diff(np.sort(p, axis=1)[:, -2:], axis=1).mean() for p in (said, usual)]
     assert margins[0] < 0.7 * margins[1]
-    names = np.array(SCHEME.names, object)
-    agree = names[said.argmax(1)] == found.column("predicted")
-    assert agree.mean() > 0.7, "but for what lies beyond the field, the map says the same"
+    named = [SCHEME.code(name) for name in found.column("predicted")]
+    behind = said.max(1) - said[np.arange(len(said)), named]
+    assert np.median(behind) < 0.1, "but for what lies beyond the field, the map says the same"
     assert [steps[0].done, steps[-1].done] == [1, steps[-1].total]
     again = lc.suggest_points(model, stack, 15, labelled=points)
     assert np.array_equal(again.coordinates, found.coordinates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,14 @@ def hand(viewer) -> Hand:
     return Hand(viewer)
 
 
+def let_the_canvas_grow(viewer: Any) -> None:
+    """Wait until the canvas has had one size for a while: a busy machine lays docks out late."""
+    sizes: list[tuple[int, ...]] = []
+    while len(sizes) < 100 and (len(sizes) < 4 or len(set(sizes[-4:])) > 1):
+        QTest.qWait(50)
+        sizes.append(tuple(viewer.canvas.size))
+
+
 @pytest.fixture
 def open_box(viewer, qtbot, model) -> Callable[..., PointPredictionPanel]:
     """Open the panel for an image, switched on."""
@@ -91,8 +100,9 @@ def open_box(viewer, qtbot, model) -> Callable[..., PointPredictionPanel]:
         viewer.window.add_dock_widget(box, name="probe")
         box.set_image(image)
         box.set_model(model)
+        let_the_canvas_grow(viewer)
         viewer.reset_view()
-        QTest.qWait(200)
+        QTest.qWait(100)
         if on:
             button(box, "predict_mode").click()
         return box

@@ -35,7 +35,7 @@ def test_a_click_classifies_the_pixel_under_the_cursor(make, viewer, hand, open_
     assert len(layer.data) == 3
     # A screen pixel is what a hand can hit: half of one, in pixels of the image.
     reach = 0.51 / viewer.scene.camera.zoom / image.scale[-1]
-    assert reach < 0.25
+    assert reach < 0.4
     np.testing.assert_allclose(layer.data[:, -2:], wanted, atol=reach)
     assert list(layer.features["class"]) == ["bright", "dark", "bright"]
     if image.ndim == 3:
@@ -59,7 +59,8 @@ def test_a_drag_classifies_the_grid_between_its_corners(
     assert [layer.name for layer in viewer.layers] == names
     assert (tuple(camera.center), camera.zoom) == before
     assert not camera.mouse_pan
-    assert box.words.text() in ("16 points", "20 points", "25 points")
+    said = ("16 points", "20 points", "25 points")
+    qtbot.waitUntil(lambda: box.words.text() in said)
     hand.release(ends[1])
     assert "lungcls_rectangle" not in viewer.canvas.overlays
     assert camera.mouse_pan
