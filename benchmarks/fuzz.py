@@ -9,8 +9,9 @@ Prints JSON: for each format the number of inputs, how many were read and how ma
 crashes, the longest time that one took, and by how much the memory of the process grew. Input
 number n of a format depends on `--seed` and n alone. A crash is any other error than a refusal,
 more than `--seconds` of processor time, more than `--megabytes` of address space beside what the
-program had before, or the end of the process; it is given with its number and in base64. The exit
-code is 1 if there was one.
+program had before, or the end of the process; it is given with its number and in base64. Hangs are
+inputs over which a library in C loops, so that no handler of Python runs. The exit code is 1 if
+there was a crash.
 
 `--atheris` has the libFuzzer of atheris choose the inputs, where that is installed.
 """
@@ -39,6 +40,9 @@ from fuzz.targets import HTTP, NAMES, target
 MOST_CRASHES = 20
 """Kept of each format; all are counted."""
 
+HANGS = 2
+"""Times the allowed time after which a library is taken to loop for ever."""
+
 THREADS_MB = 4096
 """Address space that the threads of a server may reserve beside."""
 
@@ -63,7 +67,10 @@ def run(name: str, begin: int, end: int, words: argparse.Namespace) -> None:
     before = _peak_mb()
     found: dict[str, Any] = {"read": 0, "refused": 0, "slowest_s": 0.0, "crashes": []}
     state, count = Path(words.state), 0
+    skipped = set(map(int, filter(None, words.skip.split(","))))
     for number in range(begin, end):
+        if number in skipped:
+            continue
         data = made(name, number, words.seed)
         # The process may end here; whoever started it then knows the input.
         state.with_suffix(".at").write_text(str(number))
@@ -76,14 +83,22 @@ def run(name: str, begin: int, end: int, words: argparse.Namespace) -> None:
             count += 1
             if count <= MOST_CRASHES:
                 found["crashes"].append(_crash(number, error, data))
-        if number % 500 == 499 or number == end - 1 or error not in ("read", "refused"):
-            done = found | {"next": number + 1, "count": count, "grown_mb": _peak_mb() - before}
-            state.write_text(json.dumps(done))
+        if number % 500 == 499 or error not in ("read", "refused"):
+            _note(state, found, number + 1, count, before)
+    _note(state, found, end, count, before)
+
+
+def _note(state: Path, found: dict[str, Any], following: int, count: int, before: float) -> None:
+    """Write down what became of the inputs before the next one."""
+    done = found | {"next": following, "count": count, "grown_mb": _peak_mb() - before}
+    state.write_text(json.dumps(done))
 
 
 def _error(name: str, data: bytes, seconds: float) -> str:
     """Give `read`, `refused`, or what went wrong."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
+    # Python hears of no signal while a library loops: this one ends the process.
+    signal.setitimer(signal.ITIMER_VIRTUAL, HANGS * seconds)
     try:
         return "read" if target(name).read(data) else "refused"
     except TooSlow:
@@ -92,6 +107,7 @@ def _error(name: str, data: bytes, seconds: float) -> str:
         return traceback.format_exc(limit=-3)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def _crash(number: int, error: str, data: bytes) -> dict[str, Any]:
@@ -118,10 +134,10 @@ def _peak_mb() -> float:
 def campaign(name: str, words: argparse.Namespace) -> dict[str, Any]:
     """Try all inputs of a format in processes that may end, one after the other."""
     whole: dict[str, Any] = {
-        "inputs": 0, "read": 0, "refused": 0, "crashes": 0, "slowest_s": 0.0, "grown_mb": 0.0,
-        "seconds": 0.0, "examples": [],
+        "inputs": 0, "read": 0, "refused": 0, "crashes": 0, "hangs": 0, "slowest_s": 0.0,
+        "grown_mb": 0.0, "seconds": 0.0, "examples": [],
     }  # fmt: skip
-    begin, start = 0, time.perf_counter()
+    begin, start, ended = 0, time.perf_counter(), list[str]()
     with tempfile.TemporaryDirectory(prefix="lungcls-fuzz-") as folder:
         state = Path(folder) / "state.json"
         while begin < words.inputs and time.perf_counter() - start < words.minutes * 60:
@@ -129,7 +145,8 @@ def campaign(name: str, words: argparse.Namespace) -> dict[str, Any]:
             end = min(words.inputs, begin + words.batch)
             command = [sys.executable, "-W", "ignore", __file__, name, "--seed", str(words.seed),
                        "--seconds", str(words.seconds), "--megabytes", str(words.megabytes),
-                       "--state", str(state), "--range", f"{begin}:{end}"]  # fmt: skip
+                       "--state", str(state), "--range", f"{begin}:{end}",
+                       "--skip", ",".join(ended)]  # fmt: skip
             code = subprocess.run(command, check=False).returncode
             done = json.loads(state.read_text()) if state.exists() else {"next": begin}
             for key in ("read", "refused"):
@@ -138,13 +155,14 @@ def campaign(name: str, words: argparse.Namespace) -> dict[str, Any]:
             whole["examples"] += done.get("crashes", [])
             for key in ("slowest_s", "grown_mb"):
                 whole[key] = max(whole[key], done.get(key, 0.0))
-            begin = done["next"]
+            begin = done["next"] if code else end
             if code:
                 at = int(state.with_suffix(".at").read_text())
-                data, words_of = made(name, at, words.seed), f"the process ended with {code}"
-                whole["crashes"] += 1
+                data, hangs = made(name, at, words.seed), code == -signal.SIGVTALRM
+                words_of = "a library loops" if hangs else f"the process ended with {code}"
+                whole["hangs" if hangs else "crashes"] += 1
                 whole["examples"].append(_crash(at, words_of, data))
-                begin = at + 1
+                ended.append(str(at))
     whole["examples"] = whole["examples"][:MOST_CRASHES]
     return whole | {"inputs": begin, "seconds": round(time.perf_counter() - start, 1)}
 
@@ -179,6 +197,7 @@ def main() -> None:
     parser.add_argument("--replay", metavar="FORMAT:NUMBER", help="read one input, and show errors")
     parser.add_argument("--atheris", metavar="FORMAT", help="options for libFuzzer may follow")
     parser.add_argument("--range", help=argparse.SUPPRESS)
+    parser.add_argument("--skip", default="", help=argparse.SUPPRESS)
     parser.add_argument("--state", help=argparse.SUPPRESS)
     words, others = parser.parse_known_args()
     if words.atheris:

@@ -65,7 +65,10 @@ class RunningApp:
         if request is None:
             return False
         method, path, headers, body = request
-        found = self._loop.run_until_complete(self._send(method, path, headers, body))
+        try:
+            found = self._loop.run_until_complete(self._send(method, path, headers, body))
+        except httpx.InvalidURL:
+            return False
         if found.status_code >= 500 and found.status_code not in REFUSED_BY_LOAD:
             raise AppCrashed(f"{found.status_code} {found.text[:200]}")
         if found.status_code >= 400:

@@ -21,6 +21,7 @@ import pytest
 import tifffile
 
 import napari_lungcls as lc
+from fuzz.targets import target
 from napari_lungcls.errors import InputError
 from napari_lungcls.hyperparameter_search.space import read_space
 from napari_lungcls.learning.settings_file import read_settings
@@ -188,6 +189,22 @@ def test_absurd_shapes_in_a_model(tmp_path, header):
             lc.load(path)
 
 
+def test_half_characters_in_a_model(tmp_path):
+    """They could be read, and then neither saved nor answered by a server."""
+    data = target("model").seeds[0]
+    (size,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + size])
+    (key,) = header["__metadata__"]
+    document = json.loads(header["__metadata__"][key])
+    for place in ({"engine": "\ud800"}, {"settings": {"a": ["\udfff"]}}, {"split": {"\ud800": 1}}):
+        header["__metadata__"][key] = json.dumps(document | place)
+        text = json.dumps(header).encode()
+        path = tmp_path / "m.safetensors"
+        path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+        with pytest.raises(InputError, match="its description is damaged"):
+            lc.load(path)
+
+
 @pytest.mark.parametrize("count", [2**40, 2**27])
 def test_labels_that_are_only_announced(tmp_path, count):
     with h5py.File(tmp_path / "x.h5", "w") as file:
@@ -300,6 +317,36 @@ def test_an_ome_tiff_does_not_lead_into_other_folders(tmp_path):
     for name in ("../secret.tif", str(tmp_path / "secret.tif")):
         with pytest.raises(InputError, match="in files of another folder; copy all files"):
             lc.open_image(pair(name))
+
+
+def test_pages_of_a_tiff_that_never_end(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((3, 32, 32), np.uint8), photometric="minisblack", metadata=None)
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        offsets = [page.offset for page in tif.pages]
+    (count,) = struct.unpack_from("<H", data, offsets[2])
+    for back in offsets:
+        struct.pack_into("<I", data, offsets[2] + 2 + 12 * count, back)
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="its pages lead back to an earlier one"):
+            lc.open_image(path)
+
+
+def test_endless_names_in_a_list(tmp_path):
+    """Each part of a name was looked for: the square of their number."""
+    for name in ("s3://b/" + "a/" * 200_000, "s3://b/.", "a" * 300, "s3://b/" + "a" * 300, "a\0b"):
+        entry = {"source-ref": name, "t": 10**400, "t-metadata": {"class-name": "a"}}
+        (tmp_path / "x.manifest").write_text(json.dumps(entry))
+        with pytest.raises(InputError):
+            lc.open_patches(tmp_path / "x.manifest")
+    iio.imwrite(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    rows = [
+        {"source-ref": "a.png", "t": code, "t-metadata": {"class-name": str(number)}}
+        for number, code in enumerate((10**400, float("nan"), 1))
+    ]
+    (tmp_path / "x.manifest").write_text("\n".join(map(json.dumps, rows)))
+    assert lc.open_patches(tmp_path / "x.manifest").parts[0].names == ("2", "0", "1")
 
 
 def test_cells_are_text_and_not_formulas(tmp_path):

@@ -221,6 +221,8 @@ def parse_document(source: Path, text: str | None) -> ModelDocument:
         document = ModelDocument.model_validate(_upgraded(raw))
         # Fields with rules of their own have been named; in free ones it is refused here.
         json.loads(text, parse_constant=_refuse)
+        # Half a character, as "\ud800" is, can be written nowhere.
+        json.dumps(raw, ensure_ascii=False).encode("utf-8")
         return document
     except ValidationError as error:
         first = error.errors()[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import re
 from collections.abc import Generator
@@ -21,6 +22,7 @@ from napari_lungcls.patch_datasets.arrays import as_groups, as_numbers
 from napari_lungcls.patch_datasets.dataset import Part, role_within
 from napari_lungcls.patch_datasets.pictures import opened_pictures
 from napari_lungcls.utils.names import Folder
+from napari_lungcls.utils.printable import printable
 from napari_lungcls.utils.progress import Step
 
 MANIFEST_SUFFIXES = (".manifest", ".jsonl")
@@ -31,6 +33,8 @@ SOURCE, METADATA, GROUP = "source-ref", "-metadata", "group"
 _S3 = re.compile(r"s3://[^/]+/(?P<key>.+)")
 _LARGEST = 2**30
 """Bytes of the largest list that is read."""
+LONGEST = 1024
+"""Characters of a picture's name; S3 has no longer ones."""
 
 
 def read_manifest(
@@ -168,10 +172,10 @@ def _class(entry: dict[str, Any], attribute: str, where: str) -> tuple[str, Any]
     return str(metadata["class-name"]), entry.get(attribute)
 
 
-def _by_code(item: tuple[str, Any]) -> tuple[bool, float, str]:
+def _by_code(item: tuple[str, Any]) -> tuple[bool, int | float, str]:
     name, code = item
-    known = isinstance(code, int | float)
-    return not known, float(code) if known else 0.0, name
+    known = isinstance(code, int) or (isinstance(code, float) and math.isfinite(code))
+    return not known, code if known else 0, name
 
 
 def _below(folder: Folder, named: str, where: str) -> Path:
@@ -182,12 +186,19 @@ def _below(folder: Folder, named: str, where: str) -> Path:
     InputError
         When it leaves the folder.
     """
+    if len(named) > LONGEST:
+        raise InputError(f"{where}: a name of {len(named)} characters is too long for a picture")
     if remote := _S3.fullmatch(named):
         parts = PurePosixPath(remote["key"]).parts
-        tried = ["/".join(parts[first:]) for first in range(len(parts))]
+        tried = ["/".join(parts[first:]) for first in range(len(parts))] or [named]
+    else:
+        tried = [named]
+    try:
         named = next((name for name in tried if folder.find(name).is_file()), tried[-1])
+        path = os.path.abspath(folder.find(named))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{where}: {printable(named)} names no picture ({error})") from error
     root = os.path.abspath(folder.path)
-    path = os.path.abspath(folder.find(named))
     if "\0" in named or not Path(path).is_relative_to(root):
         raise InputError(
             f"{where}: {named} lies outside of the folder {folder.path}; put the pictures below it "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import struct
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ _BROKEN = "is not a TIFF image that can be read ({}); copy or export it again"
 
 Sizes = dict[str, float | None]
 """Micrometres per pixel along `x`, `y`, `z`; None or absent when unknown."""
+
+MOST_PAGES = 2**18
+"""Pages of a file."""
 
 _PRINTED = ("inch", "inches", "in", '"', "cm")
 """Units that programs write for printing, whatever the image shows."""
@@ -72,6 +76,7 @@ def list_tiff(path: Path, source: str) -> list[Listed]:
         When it is not a TIFF.
     """
     with hushed(), reading(source, _BROKEN), tifffile.TiffFile(path) as tif:
+        _check_chain(tif, source)
         images = _images(tif)
         candidates = [Candidate(one.name or "", *_plane(one)) for one in images]
         taken = choose(candidates, None, source, silent=True)
@@ -91,6 +96,7 @@ def _opened(
     opened: Opened,
     heard: Sequence[logging.LogRecord],
 ) -> ImageStack:
+    _check_chain(tif, source)
     found = _images(tif)
     if not found:
         raise InputError(f"{source}: holds no image; copy or export it again")
@@ -136,6 +142,29 @@ def _opened(
     )
     stack.turned = orientation != 1
     return stack
+
+
+def _check_chain(tif: tifffile.TiffFile, source: str) -> None:
+    """Refuse pages that lead back to an earlier one: tifffile would never come to their end."""
+    file, form, seen = tif.filehandle, tif.tiff, set[int]()
+    offset = int(tif.pages.first.offset)
+    try:
+        while offset and offset not in seen:
+            seen.add(offset)
+            if len(seen) > MOST_PAGES:
+                raise InputError(
+                    f"{source}: has more than {MOST_PAGES} pages; split it into several files"
+                )
+            file.seek(offset)
+            (count,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+            file.seek(offset + form.tagnosize + count * form.tagsize)
+            (offset,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
+    except struct.error:
+        return  # The file ends there; what is missing is found later.
+    if offset:
+        raise InputError(
+            f"{source}: is damaged, its pages lead back to an earlier one; copy or export it again"
+        )
 
 
 def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
