@@ -21,7 +21,7 @@ PICTURE = Path(__file__).parent / "pictures" / "architecture.svg"
 
 LAYERS = (
     ("gui", "cli"),
-    ("serving", "remote", "export"),
+    ("serving", "remote", "export", "sharing"),
     ("demo", "train_model", "model", "active_learning"),
     ("any_model",),
     ("reporting", "hyperparameter_search", "patch_datasets"),

@@ -53,11 +53,12 @@ def test_there_are_commands_to_check():
     assert {page for page, _ in COMMANDS} == {
         "README.md", "quickstart.md", "command-line.md", "engines.md", "evaluation.md",
         "agreement.md", "tuning.md", "patches.md", "cluster.md", "stereology.md", "serving.md",
-        "exporting.md", "model-card.md",
+        "exporting.md", "sharing.md", "model-card.md",
     }  # fmt: skip
     assert {line.split()[1] for _, line in COMMANDS} == {
         "train", "augment", "tune", "classify", "evaluate", "agree", "grid", "measure", "paint",
         "suggest", "gui", "info", "demo", "patches", "serve", "convert", "export", "compare",
+        "pull", "push",
     }  # fmt: skip
 
 

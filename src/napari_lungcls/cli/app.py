@@ -28,6 +28,7 @@ from napari_lungcls.cli import (
     paint,
     patches,
     serve,
+    share,
     suggest,
     train,
     tune,
@@ -95,6 +96,8 @@ app.command("convert")(convert.convert)
 app.add_typer(patches.app, name="patches")
 app.command("serve")(serve.serve)
 app.command("export")(export.export)
+app.command("pull")(share.pull)
+app.command("push")(share.push)
 app.command("gui")(gui.gui)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

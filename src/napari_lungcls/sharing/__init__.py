@@ -1,0 +1,1 @@
+"""Models from and to others: the Hugging Face hub, and addresses of the web."""
