@@ -95,3 +95,25 @@ def test_a_map_is_fetched_block_by_block(client, picture, image, model_file):
     )
     for number in (-1, 1):
         assert client.get(f"{job['url']}/blocks/{number}").status_code == 404
+
+
+def test_a_painting_that_nobody_asks_about_is_given_up(model_file, picture, monkeypatch):
+    from napari_lungcls.serving import jobs
+
+    run = jobs.run_painting
+
+    def held(*arguments: Any, cancelled: Any, **options: Any) -> Any:
+        for step in run(*arguments, cancelled=cancelled, **options):
+            yield step
+            while not cancelled():
+                time.sleep(0.01)
+
+    monkeypatch.setattr(jobs, "run_painting", held)
+    with serving(model_file, unattended=0.4) as client:
+        ask = {"image_id": kept(client, picture)["id"], "format": "blocks"}
+        job = client.post("/v1/paint", json=ask).json()
+        for _ in range(8):
+            time.sleep(0.1)
+            assert client.get(job["url"]).json()["state"] in ("waiting", "running")
+        time.sleep(0.6)
+        assert client.get(job["url"]).json()["state"] == "cancelled"

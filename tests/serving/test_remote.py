@@ -305,6 +305,17 @@ def test_blocks_that_are_none_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_not_understood_is_said(remote, image, monkeypatch):
+    from napari_lungcls.serving import api
+
+    described = api.described
+    plain = lc.as_stack(image, pixel_size=1.0)
+    for wrong in ({"state": "gone"}, {"blocks": -1}, {"id": "../x y"}, {"damaged": [1]}):
+        monkeypatch.setattr(api, "described", lambda job, wrong=wrong: described(job) | wrong)
+        with pytest.raises(lc.InputError, match="not understood"):
+            remote.paint(plain, 4)
+
+
 def test_a_slow_server_is_asked_for_fewer_points(client, image, local, monkeypatch):
     asked, classify = [], Service.classify
 

@@ -24,6 +24,9 @@ TOKEN_VARIABLE = "LUNGCLS_TOKEN"
 TIMES = httpx.Timeout(10, read=120, write=60)
 """Seconds to reach a server and to wait for it, which gives a request up after 60 itself."""
 
+KEPT = httpx.Limits(max_connections=4, keepalive_expiry=2)
+"""Connections are left before the server leaves them, which uvicorn does after 5 seconds."""
+
 TRIES = 6
 """Requests that are sent to a server that is busy or lost, the first included."""
 
@@ -108,7 +111,7 @@ class Connection:
         # A proxy of the system must not see what goes to this computer.
         trust = not is_loopback(parts.hostname or "")
         self._client = httpx.Client(
-            base_url=self.address, headers=headers, timeout=TIMES, trust_env=trust
+            base_url=self.address, headers=headers, timeout=TIMES, limits=KEPT, trust_env=trust
         )
 
     def ask(
@@ -204,7 +207,7 @@ class Connection:
         body = None if content is None else content()
         headers = {} if content is None else {"Content-Type": kind}
         with self._client.stream(method, path, content=body, headers=headers) as answer:
-            data = b""
+            data = bytearray()
             for part in answer.iter_bytes():
                 data += part
                 if len(data) > most:
@@ -214,7 +217,7 @@ class Connection:
                         setting="server",
                     )
             after = answer.headers.get("retry-after", "")
-            return answer.status_code, float(after) if after.isdigit() else 2.0, data
+            return answer.status_code, float(after) if after.isdigit() else 2.0, bytes(data)
 
     def _wait(self, seconds: float, cancelled: Callable[[], bool]) -> None:
         until = time.monotonic() + seconds

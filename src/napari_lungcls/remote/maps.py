@@ -8,11 +8,13 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
 
+from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.damage import DamagedRegion
 from napari_lungcls.inference.damage import Damage
@@ -23,6 +25,9 @@ from napari_lungcls.remote.images import RemoteImage
 
 LOOK_EVERY = 0.2
 """Seconds between two looks at a painting."""
+
+KEEP_EVERY = 20.0
+"""Seconds after which the server is told that a waiting painting still needs its image."""
 
 HEAD = 2**16
 """Bytes of the description of a block."""
@@ -46,6 +51,24 @@ class FetchedBlock:
     classes: NDArray[np.uint8]
     probabilities: NDArray[np.float16] | None
     complete: bool
+
+
+class _Damaged(BaseModel):
+    plane: tuple[int, ...]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    reason: str
+
+
+class PaintingState(BaseModel):
+    """What a server says about a painting; see its `GET /v1/jobs/ID`."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    precision: str
+    blocks: int = Field(ge=0)
+    error: str | None = None
+    damaged: list[_Damaged] = Field(default_factory=list)
 
 
 class RemotePainting:
@@ -82,8 +105,8 @@ class RemotePainting:
         }
         if image.planes is None and grid.planes is not None:
             request["planes"] = [grid.planes.start, grid.planes.stop]
-        self.told = self._connection.ask("POST", "/v1/paint", request)
-        self._url = f"/v1/jobs/{self.told['id']}"
+        self.told = self._understood(self._connection.ask("POST", "/v1/paint", request))
+        self._url, self._touched = f"/v1/jobs/{self.told.id}", time.monotonic()
 
     @property
     def _connection(self) -> Connection:
@@ -93,10 +116,8 @@ class RemotePainting:
     def damage(self) -> Damage:
         """What of the image the server could not read so far."""
         return {
-            DamagedRegion(
-                tuple(map(int, each["plane"])), _pair(each["rows"]), _pair(each["columns"])
-            ): str(each["reason"])
-            for each in self.told["damaged"]
+            DamagedRegion(each.plane, each.rows, each.columns): each.reason
+            for each in self.told.damaged
         }
 
     def look(self) -> None:
@@ -107,14 +128,18 @@ class RemotePainting:
         InputError
             When it has failed, or was cancelled there.
         """
-        self.told = self._connection.ask("GET", self._url, patient=True)
-        if self.told["state"] in ("failed", "cancelled"):
-            why = self.told["error"] or "the painting was cancelled there"
-            raise InputError(f"{self._connection.address}: {str(why)[:1000]}")
+        ask = self._connection.ask
+        if self.told.state == "waiting" and time.monotonic() > self._touched + KEEP_EVERY:
+            ask("GET", f"/v1/images/{self._image.key}", patient=True)
+            self._touched = time.monotonic()
+        self.told = self._understood(ask("GET", self._url, patient=True))
+        if self.told.state in ("failed", "cancelled"):
+            why = self.told.error or "the painting was cancelled there"
+            raise InputError(f"{self._connection.address}: {why[:1000]}")
 
     def begun(self, cancelled: Callable[[], bool]) -> bool:
         """Wait until it begins, and tell whether it does; not if it is cancelled before."""
-        while self.told["precision"] == "auto" or self.told["state"] == "waiting":
+        while self.told.precision == "auto" or self.told.state == "waiting":
             if cancelled():
                 return False
             time.sleep(LOOK_EVERY)
@@ -131,13 +156,13 @@ class RemotePainting:
         """
         fetched = 0
         while self._expected and not cancelled():
-            if fetched < self.told["blocks"]:
+            if fetched < self.told.blocks:
                 found = self._fetch(fetched)
                 fetched += 1
                 if not found.complete:
                     self.look()
                 yield found
-            elif self.told["state"] == "done":
+            elif self.told.state == "done":
                 raise self._other()
             else:
                 time.sleep(LOOK_EVERY)
@@ -182,6 +207,15 @@ class RemotePainting:
     def _index_in_map(self, there: tuple[int, ...]) -> tuple[int, ...]:
         here, planes = self._image.index_here(there), self._grid.planes
         return here if planes is None else (*here[:-1], here[-1] - planes.start)
+
+    def _understood(self, answer: dict[str, Any]) -> PaintingState:
+        try:
+            return PaintingState.model_validate(answer)
+        except ValidationError as error:
+            raise InputError(
+                f"{self._connection.address}: what it says about the painting is not understood "
+                f"({one_line(error)}); use the same version of this program on both computers"
+            ) from error
 
     def _other(self) -> InputError:
         return InputError(

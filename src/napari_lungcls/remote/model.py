@@ -214,7 +214,7 @@ class RemoteModel(AnyModel):
         with self._painting(remote, grid, precision, probabilities=probabilities) as job:
             if not job.begun(cancelled):
                 raise self._connection.cancelled()
-            chosen = str(job.told["precision"])
+            chosen = job.told.precision
             header = map_header(
                 grid,
                 self.document,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import shutil
 import tempfile
@@ -65,6 +66,8 @@ class PaintJob:
         How far it is, and how it ended.
     blocks
         The blocks that can be fetched, if they are asked for.
+    asked, unattended
+        When somebody asked about it last, and the seconds after which it is given up.
     """
 
     id: str
@@ -88,6 +91,8 @@ class PaintJob:
     damage: Damage = field(default_factory=dict)
     blocks: BlockFiles | None = None
     ended: float | None = None
+    asked: float = field(default_factory=time.monotonic)
+    unattended: float = math.inf
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -101,8 +106,8 @@ class PaintJob:
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
-        return self._cancelled.is_set()
+        """Whether it was cancelled, or nobody wants it any more."""
+        return self._cancelled.is_set() or time.monotonic() - self.asked > self.unattended
 
 
 class PaintJobs:
@@ -125,8 +130,10 @@ class PaintJobs:
         self._thread.start()
 
     def __getitem__(self, key: str) -> PaintJob:
-        """Find a job by its id; KeyError if there is none any more."""
-        return self._jobs[key]
+        """Find a job that somebody asks about; KeyError if there is none any more."""
+        job = self._jobs[key]
+        job.asked = time.monotonic()
+        return job
 
     @property
     def active(self) -> int:
@@ -162,6 +169,8 @@ class PaintJobs:
             folder.mkdir()
             how = (stride, region, planes, precision, kind, probabilities)
             job = PaintJob(key, model, name, image, *how, folder)
+            if kind == "blocks":
+                job.unattended = self._options.unattended
             self._jobs[key] = job
             self._line.append(job)
             self._changed.notify_all()

@@ -30,6 +30,8 @@ class ServerOptions(BaseModel):
         Seconds that a shutdown waits for what was accepted.
     keep_jobs
         Seconds that the map of a finished painting is kept, and an image nobody asks about.
+    unattended
+        Seconds after which a painting in blocks is cancelled if nobody asks about it.
     together
         Waiting requests that are predicted at once.
     roots
@@ -53,6 +55,7 @@ class ServerOptions(BaseModel):
     timeout: float = Field(default=60, gt=0)
     grace: float = Field(default=25, gt=0)
     keep_jobs: float = Field(default=3600, gt=0)
+    unattended: float = Field(default=600, gt=0)
     together: int = Field(default=16, ge=1)
     roots: tuple[Path, ...] = ()
     token: str | None = None
