@@ -88,7 +88,7 @@ def test_predictions_become_labels(viewer, hand, open_box, qtbot, halves):
 def test_a_long_grid_shows_a_bar_and_can_be_cancelled(viewer, hand, open_box, qtbot, halves):
     image = rgb_in_the_world(viewer, halves)
     box = open_box(image)
-    box.spacing_box.setValue(1)
+    box.spacing_box.setValue(2)
     box._bar_timer.setInterval(1)
     hand.drag(*[hand.screen(image.data_to_world(p)) for p in ((2, 2), (117, 157))])
     hand.click(hand.screen(image.data_to_world((60, 20))))
