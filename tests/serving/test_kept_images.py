@@ -117,3 +117,37 @@ def test_a_painting_that_nobody_asks_about_is_given_up(model_file, picture, monk
             assert client.get(job["url"]).json()["state"] in ("waiting", "running")
         time.sleep(0.6)
         assert client.get(job["url"]).json()["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("trouble", ["gone", "memory", "defect"])
+def test_a_painting_that_cannot_begin_does_not_end_the_others(
+    client, picture, monkeypatch, trouble
+):
+    service = client.app.state.service
+    image = kept(client, picture)
+    ask = {"image_id": image["id"], "format": "blocks", "pixel_size": 1.0}
+    with monkeypatch.context() as patch:
+        if trouble == "gone":
+            patch.setattr(service.images, "_images", {})
+        elif trouble == "memory":
+            patch.setattr(service.pixels, "_left", 10)
+        else:
+            patch.setattr(service.images, "open", None)
+        job = ended(client, client.post("/v1/paint", json=ask).json())
+    assert job["state"] == "failed"
+    words = {
+        "gone": "no such image any more; send it again",
+        "memory": "memory",
+        "defect": "defect",
+    }
+    assert words[trouble] in job["error"]
+    assert ended(client, client.post("/v1/paint", json=ask).json())["state"] == "done"
+
+
+def ended(client: Any, job: dict[str, Any]) -> dict[str, Any]:
+    for _ in range(500):
+        if job["state"] not in ("waiting", "running"):
+            return job
+        time.sleep(0.02)
+        job = client.get(job["url"]).json()
+    raise AssertionError(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import secrets
 import shutil
@@ -32,9 +33,11 @@ from napari_lungcls.network.engines import Precision
 from napari_lungcls.reporting.pictures import label_picture
 from napari_lungcls.serving.blocks import BlockFiles
 from napari_lungcls.serving.dispatcher import Busy
-from napari_lungcls.serving.errors import ApiWording
+from napari_lungcls.serving.errors import ApiWording, Refusal
 from napari_lungcls.serving.options import ServerOptions
 from napari_lungcls.utils.progress import exhaust
+
+logger = logging.getLogger(__name__)
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 MapKind = Literal["ome-zarr", "ome-tiff", "png", "blocks"]
@@ -231,9 +234,13 @@ class PaintJobs:
             cancelled = job.cancelled
             job.state = "cancelled" if cancelled else "failed"
             job.error = "" if cancelled else error.told(ApiWording())
-        except Exception:
+        except Refusal as error:
+            job.state, job.error = "failed", f"{error.detail}; {error.remedy}"
+        except Busy:
+            job.state, job.error = "failed", "other images take up the memory; try again later"
+        except Exception:  # a defect must not end the thread
             job.state, job.error = "failed", "a defect of the server; its log says more"
-            raise
+            logger.exception("a painting failed")
         finally:
             job.ended = time.monotonic()
 
