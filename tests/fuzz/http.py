@@ -69,6 +69,12 @@ class RunningApp:
             found = self._loop.run_until_complete(self._send(method, path, headers, body))
         except httpx.InvalidURL:
             return False
+        jobs = self._app.state.service.jobs
+        broken = [job for job in list(jobs._jobs.values()) if "a defect" in job.error]
+        for job in broken:
+            job.error = "seen"
+        if broken or not jobs._thread.is_alive():
+            raise AppCrashed("a painting ended in another way than by a refusal")
         if found.status_code >= 500 and found.status_code not in REFUSED_BY_LOAD:
             raise AppCrashed(f"{found.status_code} {found.text[:200]}")
         if found.status_code >= 400:

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -322,3 +323,21 @@ def test_models_have_cards(client):
     (listed,) = client.get("/v1/models").json()["models"]
     assert listed["notes"] == found["notes"]
     assert listed["accuracy"] == {}
+
+
+def test_a_painting_of_what_is_not_there_stops_no_other(client, picture):
+    def ended(asked: httpx.Response) -> dict[str, Any]:
+        url = asked.json()["url"]
+        until = time.monotonic() + 30
+        while (job := client.get(url).json())["state"] in ("waiting", "running"):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        return job
+
+    missing = ended(client.post("/v1/paint", json={"path": "nowhere.png"}))
+    assert (missing["state"], missing["error"].split(";")[0]) == (
+        "failed",
+        "nowhere.png: there is no such image",
+    )
+    painted = client.post("/v1/paint", files={"image": picture}, data={"stride": "16"})
+    assert ended(painted)["state"] == "done"
