@@ -33,6 +33,11 @@ def test_importing_loads_nothing_heavy(statement):
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_the_command_line_starts_at_once():
+    slow = {*HEAVY, "scipy", "sklearn", "skimage", "pandas", "dask", "zarr", "h5py"}
+    assert modules_after("import napari_lungcls.cli.app").isdisjoint(slow)
+
+
 def test_the_check_would_notice():
     assert "matplotlib" in modules_after("import napari_lungcls, matplotlib")
 

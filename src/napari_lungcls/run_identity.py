@@ -10,15 +10,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_lungcls.annotation import Points
 from napari_lungcls.errors import InputError
-from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.utils.renamed import current_name
+
+if TYPE_CHECKING:
+    from napari_lungcls.annotation import Points
+    from napari_lungcls.images.stack import ImageStack
 
 PIXELS = "pixels"
 """Key of the hashes of places; one that cannot be read is None and equals any other."""

@@ -147,7 +147,6 @@ BARE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 TERMINALS = [
     {"LC_ALL": "C"},
     BARE,
-    {"LANG": "C", "PYTHONIOENCODING": "ascii"},
     {"PYTHONIOENCODING": "cp437:strict"},
     {"PYTHONIOENCODING": "cp1252"},
 ]

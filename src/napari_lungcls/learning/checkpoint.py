@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ from safetensors.numpy import save_file
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.progress import EpochRecord, Tally
-from napari_lungcls.learning.trainer import Trainer, TrainerState
 from napari_lungcls.run_identity import difference
 from napari_lungcls.utils.atomic_write import replace_synced
+
+if TYPE_CHECKING:
+    from napari_lungcls.learning.trainer import Trainer, TrainerState
 
 SECONDS = 30.0
 """Time between two checkpoints; more than that is never lost."""
@@ -208,6 +210,9 @@ def _read(path: Path) -> tuple[CheckpointDocument, Arrays]:
 
 
 def _standing(found: Mapping[str, Any]) -> TrainerState:
+    # Only here: the command line asks this module for a constant, and shall start at once.
+    from napari_lungcls.learning.trainer import TrainerState
+
     try:
         return TrainerState(
             history=[EpochRecord(**record) for record in found["history"]],
