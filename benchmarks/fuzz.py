@@ -30,12 +30,29 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from fuzz.targets import HTTP, NAMES, target
+ATHERIS = "--atheris"
+
+
+def instrumented() -> AbstractContextManager[Any]:
+    """Have atheris watch what is imported of the program, where it is asked for."""
+    if not any(word.partition("=")[0] == ATHERIS for word in sys.argv):
+        return nullcontext()
+    try:
+        import atheris
+    except ModuleNotFoundError:
+        sys.exit("atheris is not installed; pip install atheris, or leave --atheris out")
+    watching: AbstractContextManager[Any] = atheris.instrument_imports(include=["napari_lungcls"])
+    return watching
+
+
+with instrumented():
+    from fuzz.targets import HTTP, NAMES, target
 
 MOST_CRASHES = 20
 """Kept of each format; all are counted."""
@@ -67,6 +84,7 @@ def run(name: str, begin: int, end: int, words: argparse.Namespace) -> None:
     before = _peak_mb()
     found: dict[str, Any] = {"read": 0, "refused": 0, "slowest_s": 0.0, "crashes": []}
     state, count = Path(words.state), 0
+    stop = time.monotonic() + 60 * words.minutes
     skipped = set(map(int, filter(None, words.skip.split(","))))
     for number in range(begin, end):
         if number in skipped:
@@ -85,6 +103,8 @@ def run(name: str, begin: int, end: int, words: argparse.Namespace) -> None:
                 found["crashes"].append(_crash(number, error, data))
         if number % 500 == 499 or error not in ("read", "refused"):
             _note(state, found, number + 1, count, before)
+            if time.monotonic() > stop:
+                return
     _note(state, found, end, count, before)
 
 
@@ -138,14 +158,16 @@ def campaign(name: str, words: argparse.Namespace) -> dict[str, Any]:
         "grown_mb": 0.0, "seconds": 0.0, "examples": [],
     }  # fmt: skip
     begin, start, ended = 0, time.perf_counter(), list[str]()
+    end_of_time = start + 60 * words.minutes
     with tempfile.TemporaryDirectory(prefix="lungcls-fuzz-") as folder:
         state = Path(folder) / "state.json"
-        while begin < words.inputs and time.perf_counter() - start < words.minutes * 60:
+        while begin < words.inputs and (left := end_of_time - time.perf_counter()) > 0:
             state.unlink(missing_ok=True)
             end = min(words.inputs, begin + words.batch)
             command = [sys.executable, "-W", "ignore", __file__, name, "--seed", str(words.seed),
                        "--seconds", str(words.seconds), "--megabytes", str(words.megabytes),
                        "--state", str(state), "--range", f"{begin}:{end}",
+                       "--minutes", str(left / 60),
                        "--skip", ",".join(ended)]  # fmt: skip
             code = subprocess.run(command, check=False).returncode
             done = json.loads(state.read_text()) if state.exists() else {"next": begin}
@@ -155,7 +177,7 @@ def campaign(name: str, words: argparse.Namespace) -> dict[str, Any]:
             whole["examples"] += done.get("crashes", [])
             for key in ("slowest_s", "grown_mb"):
                 whole[key] = max(whole[key], done.get(key, 0.0))
-            begin = done["next"] if code else end
+            begin = done["next"]
             if code:
                 at = int(state.with_suffix(".at").read_text())
                 data, hangs = made(name, at, words.seed), code == -signal.SIGVTALRM
@@ -169,16 +191,14 @@ def campaign(name: str, words: argparse.Namespace) -> dict[str, Any]:
 
 def with_atheris(name: str, options: list[str]) -> None:
     """Let atheris choose inputs until it is stopped."""
-    try:
-        import atheris
-    except ModuleNotFoundError:
-        sys.exit("atheris is not installed; pip install atheris, or leave --atheris out")
+    import atheris
+
     logging.disable()
-    found = target(name)
+    with instrumented():
+        found = target(name)
     corpus = Path(tempfile.mkdtemp(prefix=f"lungcls-{name}-"))
     for number, data in enumerate(found.seeds):
         (corpus / f"seed{number}").write_bytes(data)
-    atheris.instrument_all()
     atheris.Setup([sys.argv[0], str(corpus), *options], lambda data: found.read(data) and None)
     atheris.Fuzz()
 
@@ -195,7 +215,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=20_000, help="inputs of one process")
     parser.add_argument("--out", type=Path, help="file for the JSON, written after each format")
     parser.add_argument("--replay", metavar="FORMAT:NUMBER", help="read one input, and show errors")
-    parser.add_argument("--atheris", metavar="FORMAT", help="options for libFuzzer may follow")
+    parser.add_argument(ATHERIS, metavar="FORMAT", help="options for libFuzzer may follow")
     parser.add_argument("--range", help=argparse.SUPPRESS)
     parser.add_argument("--skip", default="", help=argparse.SUPPRESS)
     parser.add_argument("--state", help=argparse.SUPPRESS)
