@@ -24,6 +24,7 @@ from fuzz.targets import HTTP, NAMES, target
 
 FOUND = json.loads(Path(__file__).with_name("found.json").read_text(encoding="utf-8"))
 OWN = [name for name in NAMES if name != HTTP]
+UNIX = pytest.mark.skipif(sys.platform == "win32", reason="its limits are those of Unix")
 RANDOM = [name for name in OWN if name != "hdf5"]
 """Damaged HDF5 may let its library loop for ever; what is tried of it is always the same."""
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "fuzz.py"
@@ -79,6 +80,7 @@ def test_damaged_requests_are_answered(data, seed):
     found.read(found.mutate(data.draw(st.sampled_from(found.seeds)), Random(seed)))
 
 
+@UNIX
 def test_the_campaign_counts():
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "csv", "--inputs", "40", "--batch", "25"],
@@ -89,6 +91,7 @@ def test_the_campaign_counts():
     assert (found["inputs"], found["read"] + found["refused"], found["crashes"]) == (40, 40, 0)
 
 
+@UNIX
 def test_the_campaign_would_find_crashes_and_slow_inputs(monkeypatch):
     spec = importlib.util.spec_from_file_location("fuzz_campaign", SCRIPT)
     assert spec is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
 from napari_lungcls.gui.workers import cancel_all
 from three_tissues import QUICK, SCHEME, scene
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="lines for other shells")
 
 TINY = QUICK.model_copy(update={"zooms": (1,), "epochs": 1})
 

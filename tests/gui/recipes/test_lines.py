@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import napari_lungcls as lc
 from napari_lungcls.gui.recipes.lines import Variable, call, changed, command_line, file_name
 from napari_lungcls.learning import run
 
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="lines for other shells")
 DEFAULTS = lc.TrainingSettings().model_dump()
 OTHERS: dict[str, Any] = {
     "zooms": (1, 4), "stages": (-1, 1, 2), "tile": 64, "engine": "mxnet", "device": "cpu",
@@ -56,6 +58,7 @@ def taken(line: str, monkeypatch: Any, lab: Any) -> dict[str, Any]:
     return settings
 
 
+@POSIX
 def test_every_setting_arrives_as_it_was_set(monkeypatch, tmp_path):
     import imageio.v3 as iio
 
@@ -85,6 +88,7 @@ def test_every_setting_arrives_as_it_was_set(monkeypatch, tmp_path):
     assert eval(call("lc.TrainingSettings", **different), scope).model_dump() == wanted
 
 
+@POSIX
 @pytest.mark.parametrize("name", ["a b", "it's", "$HOME", "a;rm -rf b", "ä*?", 'say "x"', "-x"])
 def test_a_shell_reads_a_path_as_one_word(name):
     line = command_line("measure", Path("/data") / name, out="m")
@@ -104,3 +108,9 @@ def test_lines_are_short_and_say_only_what_differs():
     assert long.splitlines() == ["f(", f"    a='{'x' * 60}',", f"    b='{'y' * 60}',", ")"]
     assert file_name("lung 16:43", ".safetensors") == "lung 16-43.safetensors"
     assert file_name("..", ".csv") == "unnamed.csv"
+
+
+def test_lines_for_windows_are_quoted_as_it_reads_them(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    line = command_line("paint", r"C:\my models\a.safetensors", "b.tif", out="b map.ome.zarr")
+    assert line == r'lungcls paint "C:\my models\a.safetensors" b.tif --out "b map.ome.zarr"'
