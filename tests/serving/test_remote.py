@@ -193,6 +193,43 @@ def test_images_that_both_computers_see_are_named(model_file, image, local, tmp_
         remote.classify(lc.as_stack(image, pixel_size=1.0), [[5, 5]])
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_a_damaged_image_is_painted_around_as_here(model_file, image, local, tmp_path):
+    path = tmp_path / "a.tif"
+    large = np.tile(image, (7, 7, 1))
+    tifffile.imwrite(path, large, tile=(32, 32), compression="zlib", photometric="rgb")
+    with tifffile.TiffFile(path) as tif:
+        offset, size = tif.pages[0].dataoffsets[8], tif.pages[0].databytecounts[8]
+    data = bytearray(path.read_bytes())
+    data[offset : offset + size] = b"\xff" * size
+    path.write_bytes(data)
+    opened = lc.open_image(path).with_pixel_size(1.0)
+    seen = {}
+    with (
+        serving(model_file, roots=(tmp_path,)) as client,
+        connect(model_file, str(client.base_url), shared=tmp_path) as remote,
+    ):
+        for name, model in (("here", local), ("there", remote)):
+            out = tmp_path / f"{name}.ome.zarr"
+            with pytest.warns(LungclsWarning, match="cannot be read"):
+                steps = list(model.painting(opened, 4, out=out))
+            seen[name] = steps[-1].damage, np.asarray(lc.read_map(out).classes)
+        with pytest.raises(lc.InputError, match=r"a\.tif: .*cannot be read") as refused:
+            remote.classify(opened, [[16, 272]])
+        assert str(tmp_path) not in str(refused.value)
+        with (
+            connect(model_file, str(client.base_url)) as sender,
+            pytest.raises(lc.InputError, match="cannot be sent; leave server out"),
+        ):
+            sender.paint(opened, 4)
+    (ours, cells), (theirs, others) = seen["here"], seen["there"]
+    assert ours == theirs
+    assert ours
+    assert (cells == 0).any()
+    assert cells.any()
+    np.testing.assert_array_equal(cells, others)
+
+
 # Tokens
 
 

@@ -83,9 +83,10 @@ def stored_image(
         raise InputError(str(error).replace(str(path), NAME)) from error
 
 
+@contextmanager
 def named_image(
     name: str, options: ServerOptions, pixel_size: float | None, channels: str | None
-) -> ImageStack:
+) -> Iterator[ImageStack]:
     """Open an image by its path below one of the folders that the server may read.
 
     Raises
@@ -111,13 +112,15 @@ def named_image(
             raise Refusal(403, f"{name}: a link leads out of the server's folder")
         if found.exists():
             inside = plain[len(plain.partition(":")[0].partition("#")[0]) :]
+            # Clients need not know where the folder lies, whatever goes wrong until the end.
             try:
                 stack = open_image(f"{found}{inside}", channels).with_pixel_size(pixel_size)
+                stack.source = name
+                yield stack
             except InputError as error:
-                raise InputError(str(error).replace(str(found), name)) from error
-            # Clients need not know where the folder lies.
-            stack.source = name
-            return stack
+                told = str(error).replace(f"{found}{inside}", name).replace(str(found), name)
+                raise InputError(told) from error
+            return
     raise Refusal(404, f"{name}: there is no such image", "give its path below the server's folder")
 
 

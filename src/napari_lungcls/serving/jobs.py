@@ -247,7 +247,8 @@ class PaintJobs:
     def _map(self, job: PaintJob, stack: ImageStack) -> PaintedMap | BlockFiles:
         def show(progress: PaintingProgress) -> None:
             job.done, job.total = progress.done, progress.total
-            job.remaining, job.damage = progress.remaining, progress.damage
+            job.remaining, where = progress.remaining, f"{stack.path}: "
+            job.damage = {k: why.replace(where, "") for k, why in progress.damage.items()}
 
         if job.kind == "blocks":
             return _paint_blocks(job, stack, show)

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class KeptImages:
         """
         image = self.touch(key)
         if image.name is not None:
-            return nullcontext(named_image(image.name, self._options, pixel_size, image.channels))
+            return named_image(image.name, self._options, pixel_size, image.channels)
         return stored_image(image.file, self._options, self._pixels, pixel_size, image.channels)
 
     def touch(self, key: str) -> KeptImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -193,7 +193,7 @@ def opener(asked: Asked, fields: ImageFields, service: Service) -> ImageOpener:
             raise Refusal(400, "channels are chosen when an image is sent", "leave channels out")
         return lambda: service.images.open(key, size)
     if path is not None:
-        return lambda: nullcontext(named_image(path, options, size, channels))
+        return lambda: named_image(path, options, size, channels)
     assert data is not None
     return lambda: sent_image(data, options, service.pixels, size, channels)
 
