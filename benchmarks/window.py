@@ -152,8 +152,7 @@ def painting(viewer: Any, model: lc.Model, times: int = 10) -> dict[str, Any]:
         watch.stop()
         timer.stop()
         gaps.append(1e3 * max(b - a for a, b in pairwise(ticks)))
-        for layer in list(run.layers):
-            viewer.layers.remove(layer)
+        viewer.layers.remove(run.class_layer)
         _settle()
         memory.append(_resident())
     viewer.window.remove_dock_widget(panel)

@@ -305,7 +305,7 @@ def test_training_painting_and_clicks_see_the_chosen_channels(viewer, paint, qtb
     )
     qtbot.mouseClick(paint.run_bar.start_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not paint.painting.busy, timeout=30_000)
-    painted = map_of(paint.painting.layers[-1])
+    painted = map_of(paint.painting.class_layer)
     np.testing.assert_array_equal(painted.classes, known_map(mixed).classes)
     assert (painted.classes != known_map(ImageStack(planes[0])).classes).any()
     assert painted.header.provenance["channels"] == "c,b,a"

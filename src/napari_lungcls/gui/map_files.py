@@ -16,7 +16,7 @@ from napari_lungcls.inference.map_data import MapHeader
 
 
 def read_map_layers(path: str) -> list[LayerData]:
-    """Open a painted map as layers; probabilities are hidden, and stay on disk if large.
+    """Open a painted map as a layer; its probabilities stay on disk if large.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def read_map_layers(path: str) -> list[LayerData]:
     painted = open_map(path)
     images = pictures(current_viewer(), len(painted.header.shape))
     image = image_for(painted.header, path, images)
-    return map_layers(painted, layer_name(path), image, probabilities=True)
+    return map_layers(painted, layer_name(path), image)
 
 
 def image_for(header: MapHeader, path: str, images: Sequence[Image]) -> Image | None:

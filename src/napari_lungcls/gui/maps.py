@@ -42,6 +42,9 @@ it was painted and not saved."""
 FILE = "file"
 """Under this name a map's layer remembers where it was saved or opened."""
 
+TOP = "confidence"
+"""Under this name a map's layer keeps the top probability of its cells, where it was asked for."""
+
 LIVE = "live"
 """Under this name the layer of a live map remembers that it is one."""
 

@@ -242,7 +242,7 @@ def _load_map(viewer: "napari.Viewer", path: Path, saved: SavedMap, owner: QObje
     def show(painted: PaintedMap) -> None:
         known = ImageId(saved.image, saved.source, saved.shape)
         image = find(known, pictures(viewer, len(painted.header.shape)))
-        layers = add_layers(viewer, map_layers(painted, saved.name, image, probabilities=True))
+        layers = add_layers(viewer, map_layers(painted, saved.name, image))
         saved_as(layers[-1], path)
 
     start_call(lambda: open_map(path), owner=owner, title=f"Opening {path.name}", returned=show)

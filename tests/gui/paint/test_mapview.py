@@ -124,6 +124,8 @@ def test_a_saved_map_opens_with_the_same_place_colours_and_values(
     for value, color in colors.items():
         np.testing.assert_array_equal(again.colormap.color_dict[value], color)
     for k, spec in enumerate(painted.scheme.classes):
+        view.show_box.setCurrentText(f"probability of {spec.name}")
+        view.show_box.activated.emit(view.show_box.currentIndex())
         probabilities = viewer.layers[f"result: {spec.name}"]
         np.testing.assert_array_equal(probabilities.data, painted.probabilities[k])
 

@@ -4,13 +4,13 @@ import time
 
 import numpy as np
 import pytest
-from napari.layers import Labels
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
 from known_maps import bright_model, paint
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.gui.maps import map_of
 from napari_lungcls.gui.paint import PaintMap
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.workers import cancel_all
@@ -28,6 +28,11 @@ def child(window, name):
 
 def click(qtbot, window, name):
     qtbot.mouseClick(child(window, name), Qt.MouseButton.LeftButton)
+
+
+def choose(box, text):
+    box.setCurrentText(text)
+    box.activated.emit(box.currentIndex())
 
 
 def run(qtbot, window):
@@ -74,22 +79,26 @@ def test_the_map_that_is_painted_is_the_core_s_map_in_its_place(window, viewer, 
     child(window, "with_confidence").setChecked(True)
     run(qtbot, window)
     expected = paint(as_stack(image), stride=2)
-    names = [layer.name for layer in viewer.layers]
-    assert names == [
-        "lung",
-        "lung map: class 0",
-        "lung map: class 1",
-        "lung map: confidence",
-        "lung map",
-    ]
+    assert [layer.name for layer in viewer.layers] == ["lung", "lung map"]
     np.testing.assert_array_equal(viewer.layers["lung map"].data, expected.classes)
-    np.testing.assert_array_equal(
-        viewer.layers["lung map: class 1"].data, expected.probabilities[1]
-    )
-    np.testing.assert_array_equal(
-        viewer.layers["lung map: confidence"].data, expected.probabilities.max(axis=0)
-    )
-    assert [layer.visible for layer in viewer.layers] == [True, False, False, False, True]
+    # One more layer at the most, whatever of the map is shown.
+    box = child(window, "map_shows")
+    for what, name, values in (
+        ("probability of class 1", "class 1", expected.probabilities[1]),
+        ("confidence", "confidence", expected.probabilities.max(axis=0)),
+        ("probability of class 0", "class 0", expected.probabilities[0]),
+    ):
+        choose(box, what)
+        assert [layer.name for layer in viewer.layers] == ["lung", f"lung map: {name}", "lung map"]
+        np.testing.assert_array_equal(viewer.layers[1].data, values)
+        assert [layer.visible for layer in viewer.layers] == [True, True, False]
+        assert box.currentText() == what
+    choose(box, "classes")
+    assert [layer.visible for layer in viewer.layers] == [True, True]
+    choose(box, "confidence")
+    viewer.layers.remove("lung map: confidence")
+    assert box.currentText() == "classes"
+    choose(box, "classes")
     np.testing.assert_allclose(viewer.layers["lung map"].translate, [3, 11.25, 13.25])
     assert window.run_bar.words.text().startswith("Painted 32 × 40 cells in 3 planes in ")
     shares = expected.fractions()
@@ -152,7 +161,7 @@ def test_the_plane_in_view_is_painted_first_and_seen_at_once(
                 time.sleep(0.005)
 
     def viewer_map():
-        return [layer for layer in list(window.painting.layers) if isinstance(layer, Labels)]
+        return [window.painting.class_layer]
 
     monkeypatch.setattr("napari_lungcls.gui.workers.BETWEEN_REPORTS", 0)
     ready = []
@@ -161,8 +170,8 @@ def test_the_plane_in_view_is_painted_first_and_seen_at_once(
     viewer.dims.set_current_step(0, 3)
     child(window, "paint_extent").setCurrentText("Whole stack")
     click(qtbot, window, "paint_start")
-    qtbot.waitUntil(lambda: len(window.painting.layers) > 0)
-    layer = window.painting.layers[-1]
+    qtbot.waitUntil(lambda: window.painting.class_layer is not None)
+    layer = window.painting.class_layer
     assert not layer.data.any()
     assert layer.get_value((3, 8, 8)) in (0, None)
     assert not child(window, "save_map").isEnabled()
@@ -222,7 +231,7 @@ def test_removing_the_layer_ends_the_painting(window, viewer, qtbot, blocky, mon
     viewer.add_image(blocky(4, 64, 80), name="lung")
     child(window, "paint_extent").setCurrentText("Whole stack")
     click(qtbot, window, "paint_start")
-    qtbot.waitUntil(lambda: len(window.painting.layers) > 0)
+    qtbot.waitUntil(lambda: window.painting.class_layer is not None)
     viewer.layers.remove("lung map")
     go.append(True)
     finish(qtbot, window)
@@ -392,7 +401,7 @@ def test_the_window_stays_alive_while_a_map_is_painted(window, viewer, qtbot, bl
     beat.setInterval(10)
     beat.timeout.connect(lambda: beats.append(time.perf_counter()))
     click(qtbot, window, "paint_start")
-    qtbot.waitUntil(lambda: len(window.painting.layers) > 0)
+    qtbot.waitUntil(lambda: window.painting.class_layer is not None)
     painted = []
     window.painting.job.ended.connect(lambda: painted.append(time.perf_counter()))
     beat.start()
@@ -421,7 +430,7 @@ def test_bare_glass_is_left_empty_unless_the_model_knows_it(window, viewer, qtbo
     cells = viewer.layers["lung map"].data
     assert cells[:, :70].all()
     assert not cells[:, 80:].any()
-    assert not viewer.layers["lung map: class 0"].data[:, 80:].any()
+    assert not map_of(viewer.layers["lung map"]).probabilities[:, :, 80:].any()
     assert window.run_bar.words.text().endswith("62 % left empty: bare glass.")
     # The shares are those of the tissue.
     shown = [float(label.text().rstrip(" %")) for label in window.maps.legend.shares]

@@ -241,13 +241,13 @@ class PaintChoices(QWidget):
             (
                 self.probabilities,
                 "with_probabilities",
-                "Keep the probability of each class: shown at the cursor, as hidden layers,\n"
-                "and saved with the map. Takes 2 bytes per class and cell.",
+                "Keep the probability of each class: told at the cursor, shown on request, and\n"
+                "saved with the map. Takes 2 bytes per class and cell.",
             ),
             (
                 self.confidence,
                 "with_confidence",
-                "Add a hidden layer with the highest probability: dark where the model is unsure.",
+                "Keep the highest probability, to show where the model is unsure.",
             ),
         ):
             widget.setObjectName(name)

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import napari
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QMenu, QWidget
+from qtpy.QtWidgets import QComboBox, QMenu, QWidget
 
 from napari_lungcls.gui.dialogs import ask_folder, ask_open, ask_save
 from napari_lungcls.gui.layers import KEY
@@ -28,7 +29,17 @@ from napari_lungcls.gui.maps import (
 )
 from napari_lungcls.gui.paint.corrections import CorrectionBar
 from napari_lungcls.gui.paint.legend import Legend
-from napari_lungcls.gui.parts import LayerBox, beside, button, column, note, show_text
+from napari_lungcls.gui.paint.map_values import offered, show, shown, values_of
+from napari_lungcls.gui.parts import (
+    LayerBox,
+    beside,
+    button,
+    column,
+    labelled,
+    narrow,
+    note,
+    show_text,
+)
 from napari_lungcls.gui.workers import BackgroundJob, start, start_call
 from napari_lungcls.inference.formats import FORMATS
 from napari_lungcls.inference.painted import PaintedMap
@@ -56,6 +67,13 @@ class MapView(QWidget):
         self.map_box = LayerBox(viewer, Labels, accept=is_map, empty=NO_MAP)
         self.map_box.setObjectName("map_choice")
         self.map_box.setToolTip("The map to show in the legend, read at the cursor, and save")
+        self.show_box = QComboBox()
+        self.show_box.setObjectName("map_shows")
+        self.show_box.setToolTip(
+            "Show the classes, the probability of one of them, or how sure the model is"
+        )
+        narrow(self.show_box, 8)
+        self._shows = beside(labelled("Show", self.show_box), (self.show_box, 1))
         self.legend, self.under, self.words = Legend(), note(), note(UNCORRECTED)
         self.save_button = button(
             "Save map…",
@@ -78,14 +96,16 @@ class MapView(QWidget):
         self._hover_timer = QTimer(self, singleShot=True, interval=HOVER_INTERVAL)
         layout = column(self)
         buttons = beside(self.save_button, self.open_button)
-        shown = (self.map_box, self.legend, self.under, self.words)
-        for widget in (*shown, self.corrections, buttons, self.saved):
+        parts = (self.map_box, self._shows, self.legend, self.under, self.words)
+        for widget in (*parts, self.corrections, buttons, self.saved):
             layout.addWidget(widget)
         self._hover_timer.timeout.connect(self._on_hover)
         moved, turned = viewer.cursor.events.position, viewer.dims.events.current_step
         listen(self, moved, turned, slot=self._on_move)
         self.legend.hidden_changed.connect(self._on_hidden)
         self.map_box.layer_changed.connect(self._on_map)
+        self.show_box.activated.connect(self._on_show)
+        listen(self, viewer.layers.events.removed, slot=self._on_removed)
         self.save_button.clicked.connect(self._choose_file)
         self._tell("")
         self._on_map(self.map_box.layer)
@@ -182,6 +202,7 @@ class MapView(QWidget):
         self.under.setVisible(painted is not None)
         self.under.setText(OFF_MAP)
         self.corrections.setVisible(painted is not None)
+        self._list_shows()
         self._allow()
         if layer is None or painted is None:
             return
@@ -193,6 +214,25 @@ class MapView(QWidget):
                 owner=self,
                 returned=lambda shares: self.set_shares(layer, shares),
             )
+
+    def _list_shows(self) -> None:
+        """Offer what the map can show."""
+        choices = offered(self.layer)
+        self.show_box.clear()
+        self.show_box.addItems(choices)
+        self.show_box.setCurrentText(shown(self._viewer, self.layer))
+        self._shows.setVisible(len(choices) > 1)
+
+    def _on_show(self, _: int) -> None:
+        if self.layer is not None:
+            show(self._viewer, self.layer, self.show_box.currentText())
+            self.show_box.setCurrentText(shown(self._viewer, self.layer))
+
+    def _on_removed(self, event: Any) -> None:
+        """Take away the values of a map with the map, and show its classes without them."""
+        if is_map(event.value) and (values := values_of(self._viewer, event.value)) is not None:
+            self._viewer.layers.remove(values)
+        self.show_box.setCurrentText(shown(self._viewer, self.layer))
 
     def _on_move(self, event: object = None) -> None:
         if self.layer is not None and not self._hover_timer.isActive():
@@ -229,7 +269,7 @@ class MapView(QWidget):
             and layer.ndim == len(painted.header.shape)
         ]
         image = image_for(painted.header, source, images)
-        *_, added = add_layers(self._viewer, map_layers(painted, layer_name(source), image, True))
+        *_, added = add_layers(self._viewer, map_layers(painted, layer_name(source), image))
         saved_as(added, source)
         self.map_box.choose(added)
         self._tell(f"Opened {Path(source).name}.")

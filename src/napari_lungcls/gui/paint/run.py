@@ -7,16 +7,15 @@ from contextlib import closing, nullcontext
 from typing import Any
 
 import napari
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_lungcls.any_model import AnyModel
-from napari_lungcls.gui import LayerData
 from napari_lungcls.gui.closing import Closing
 from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.layers import KEY
-from napari_lungcls.gui.maps import SHARES, UNSAVED, add_layers, is_map, map_layers, quieten
+from napari_lungcls.gui.maps import SHARES, TOP, UNSAVED, add_layers, map_layers, map_of, quieten
 from napari_lungcls.gui.messages import painting_result
 from napari_lungcls.gui.notices import tell_end
 from napari_lungcls.gui.paint.extent import PaintingPlan, position_in_view
@@ -27,8 +26,6 @@ from napari_lungcls.remote.deferred import DeferredModel
 
 REFRESH = 200
 """Milliseconds between two refreshes of the map; more often would slow the window down."""
-BETWEEN_LAYERS = 50
-"""Milliseconds between adding two hidden layers; napari takes 100 ms to add one."""
 DRAWN = 150
 """Milliseconds for drawing a new layer before the network starts to compute."""
 
@@ -38,8 +35,8 @@ class PaintingRun(BackgroundRun):
 
     Attributes
     ----------
-    layers
-        Layers of the current or latest painting, the class map last.
+    class_layer
+        The class map of the current or latest painting, or None.
     last
         Its latest progress report.
     words, refused
@@ -58,10 +55,9 @@ class PaintingRun(BackgroundRun):
     def __init__(self, viewer: "napari.Viewer") -> None:
         super().__init__(viewer)
         session(viewer).part(Closing)
-        self.layers: list[Layer] = []
+        self.class_layer: Labels | None = None
         self.last: PaintingStep | None = None
         self.words, self.refused = "", False
-        self._waiting: list[LayerData] = []
         self._began = 0.0
         self._plan: PaintingPlan | None = None
         self._image: Image | None = None
@@ -69,22 +65,14 @@ class PaintingRun(BackgroundRun):
         self._shown = threading.Event()
         self._wants_probabilities = False
         window = main_window(viewer)
-        self._timer, self._adder = QTimer(window), QTimer(window)
+        self._timer = QTimer(window)
         self._timer.setInterval(REFRESH)
         self._timer.timeout.connect(self._on_tick)
-        self._adder.setInterval(BETWEEN_LAYERS)
-        self._adder.timeout.connect(self._add_next)
 
     @property
     def busy(self) -> bool:
-        """Whether painting is in progress, or some of its layers are still to be added."""
-        return self.job is not None or self._adder.isActive()
-
-    @property
-    def class_layer(self) -> Labels | None:
-        """The class map of the current or latest painting, or None."""
-        layer = self.layers[-1] if self.layers else None
-        return layer if isinstance(layer, Labels) else None
+        """Whether painting is in progress."""
+        return self.job is not None
 
     def start(
         self,
@@ -99,7 +87,7 @@ class PaintingRun(BackgroundRun):
         if self.job is not None:
             return
         self._plan, self._image, self._wants_probabilities = plan, image, probabilities
-        self.layers, self._waiting, self.last = [], [], None
+        self.class_layer = self.last = None
         self.words, self.refused = "", False
         self._cell, self._shown = self._cell_in_view(), threading.Event()
         self._began = time.perf_counter()
@@ -145,9 +133,9 @@ class PaintingRun(BackgroundRun):
 
     def _on_progress(self, step: PaintingStep) -> None:
         self.last = step
-        if not self.layers:
+        if self.class_layer is None:
             try:
-                self._add_layers(step)
+                self._add_layer(step)
             finally:
                 # Only once the new layer is drawn: a computing network takes the processors
                 # that the window needs for drawing.
@@ -155,37 +143,22 @@ class PaintingRun(BackgroundRun):
             return
         self.progressed.emit(step)
 
-    def _add_layers(self, step: PaintingStep) -> None:
+    def _add_layer(self, step: PaintingStep) -> None:
         image, layers = self._image, self.viewer.layers
         assert image is not None
         for layer in layers:
-            if is_map(layer) and layer.metadata[KEY].get("image") == image.name:
+            if map_of(layer) is not None and layer.metadata[KEY].get("image") == image.name:
                 layer.visible = False
-        *self._waiting, classes = map_layers(
-            step.map,
-            f"{image.name} map",
-            image if image in layers else None,
-            self._wants_probabilities,
-            False if step.confidence is None else step.confidence,
-        )
-        self.layers = add_layers(self.viewer, [classes])
-        self.layers[-1].metadata[KEY][UNSAVED] = True
-        self.appeared.emit(self.layers[-1])
+        place = image if image in layers else None
+        [made] = add_layers(self.viewer, map_layers(step.map, f"{image.name} map", place))
+        assert isinstance(made, Labels)
+        self.class_layer = made
+        made.metadata[KEY][UNSAVED] = True
+        if step.confidence is not None:
+            made.metadata[KEY][TOP] = step.confidence
+        self.appeared.emit(made)
         layers.events.removed.connect(self._on_removed)
         self._timer.start()
-
-    def _add_next(self) -> None:
-        """Add one hidden layer below the class map; all at once would block the window."""
-        layers = self.viewer.layers
-        if not self._waiting or self.class_layer not in layers:
-            self._adder.stop()
-            return
-        data, options, kind = self._waiting.pop(0)
-        layer = Layer.create(data, options, kind)
-        active = layers.selection.active
-        layers.insert(layers.index(self.class_layer), layer)
-        layers.selection.active = active
-        self.layers.insert(-1, layer)
 
     def _on_tick(self) -> None:
         """Redraw the map, and tell the painter which part is in view."""
@@ -193,8 +166,9 @@ class PaintingRun(BackgroundRun):
         self._refresh(thumbnail=False, extent=False, highlight=False)
 
     def _refresh(self, **parts: bool) -> None:
-        for layer in self.layers:
-            if layer.visible:
+        painted = map_of(self.class_layer)
+        for layer in self.viewer.layers:
+            if painted is not None and layer.visible and map_of(layer) is painted:
                 layer.refresh(**parts)
         if self.last is not None and self.class_layer is not None:
             self.class_layer.metadata[KEY][SHARES] = self.last.shares
@@ -212,8 +186,6 @@ class PaintingRun(BackgroundRun):
     def _on_end(self) -> None:
         self._timer.stop()
         self.job = None
-        if self._waiting:
-            self._adder.start()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self._refresh()
         self.changed.emit()
@@ -223,7 +195,7 @@ class PaintingRun(BackgroundRun):
 
     def _on_removed(self, event: Any) -> None:
         """Cancel painting when its class map is removed."""
-        if self.layers and event.value == self.layers[-1]:
+        if self.class_layer is not None and event.value == self.class_layer:
             self.cancel()
 
     def _cell_in_view(self) -> tuple[float, ...] | None:
