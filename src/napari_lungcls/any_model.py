@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_lungcls.evaluation.predictions import PointPredictions
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
+    from napari_lungcls.network.suitability import Suitability
 
 AtPoints = Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]
 """Rows of points, and their probabilities `(m, classes)`."""
@@ -67,6 +68,19 @@ class AnyModel(ABC):
     ) -> Generator[PaintingProgress, None, PaintedMap]:
         """Paint, yielding progress; the map is the generator's return value."""
 
+    def adapted(self, image: Any) -> AnyModel:
+        """Return a model that is adapted to an image, where that is possible; see `Model.adapted`.
+
+        Raises
+        ------
+        InputError
+            When it is not.
+        """
+        raise InputError(
+            "a model at a server is not adapted to images",
+            suggestion=({"adapt": None}, "or use the model on this computer"),
+        )
+
     @property
     def scheme(self) -> ClassScheme:
         """The classes, in the order of the probabilities."""
@@ -77,6 +91,23 @@ class AnyModel(ABC):
         from napari_lungcls.evaluation.model_card import ModelCard
 
         return ModelCard(self.document, name)
+
+    def suitability(self, image: Any) -> Suitability:
+        """Tell whether an image looks like those that the model was trained on.
+
+        Parameters
+        ----------
+        image
+            Anything that `as_stack` takes.
+
+        Raises
+        ------
+        InputError
+            When the pixel sizes differ so much that one must be wrong.
+        """
+        from napari_lungcls.network.suitability import assess_image
+
+        return assess_image(as_stack(image), self.document)
 
     def classify(self, image: Any, coordinates: ArrayLike) -> NDArray[np.float32]:
         """Probabilities of the classes at points: what the painted map says exactly there.

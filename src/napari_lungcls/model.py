@@ -18,7 +18,8 @@ from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.network.engines import Engine, Precision, State, create_engine
 from napari_lungcls.network.model_file import ModelDocument, read_model, write_model
 from napari_lungcls.network.predictor import Predictor
-from napari_lungcls.network.training_data import ModelNotes
+from napari_lungcls.network.training_data import AdaptedTo, ModelNotes
+from napari_lungcls.utils.printable import printable
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -127,6 +128,45 @@ class Model(AnyModel):
         found = ModelNotes.check(**self.document.notes.model_dump() | notes)
         self.document = self.document.model_copy(update={"notes": found})
 
+    def adapted(self, image: Any) -> Model:
+        """Return a model whose batch normalisation is estimated anew on an image, without labels.
+
+        Where an image has another stain or light than those trained on, that may help; where it
+        has other tissue, or looks the same, it may harm: see docs/model-card.md. This model and
+        its file stay as they are, and maps of the other one say that it was adapted.
+
+        Parameters
+        ----------
+        image
+            Anything that `as_stack` takes.
+
+        Raises
+        ------
+        InputError
+            When another library than PyTorch computes the model, when it was trained by an
+            earlier version on weights from a file, or when the image does not suit it.
+
+        Examples
+        --------
+        >>> model = lc.load("lung.safetensors", device="cpu")
+        >>> model.adapted("section.ome.tif").document.adapted.image
+        'section.ome'
+        """
+        from napari_lungcls.network.adaptation import adapted_state
+
+        if self._engine_name != "torch":
+            raise InputError(
+                f"adapting needs PyTorch, and {self._engine_name} computes this model",
+                setting="engine",
+                suggestion={"engine": "torch", "adapt": None},
+            )
+        stack = as_stack(image)
+        state, tiles = adapted_state(self.document, self.state, stack, self._device)
+        made = AdaptedTo(image=printable(stack.name), tiles=tiles)
+        document = self.document.model_copy(update={"adapted": made})
+        logger.info("adapted the model to %s on %d tiles", stack.source, tiles)
+        return Model(document, state, engine=self._engine_name, device=self._device)
+
     def predictions_at(
         self, stack: ImageStack, coordinates: NDArray[np.float64], points: str = "the points"
     ) -> AtPoints:
@@ -220,6 +260,12 @@ class Model(AnyModel):
         InputError
             When the image does not suit the model, the output cannot be written, or the
             unfinished painting had another model, image or other settings.
+
+        Warns
+        -----
+        LungclsWarning
+            When the image does not look like those that the model was trained on; see
+            `suitability`.
         """
         from napari_lungcls.inference.formats import open_store
         from napari_lungcls.inference.grid import MapGrid
@@ -228,6 +274,7 @@ class Model(AnyModel):
         from napari_lungcls.inference.precision import choose_painting
         from napari_lungcls.inference.resume import describe_job
         from napari_lungcls.inference.run import map_header, run_painting
+        from napari_lungcls.network.suitability import warn_of_misfits
 
         on_cluster = scheduler is not None or workers is not None
         if on_cluster and out is None:
@@ -237,6 +284,7 @@ class Model(AnyModel):
                 "a cluster paints all cells", setting="no_glass", suggestion={"no_glass": None}
             )
         grid = MapGrid.over(as_stack(image), stride, region, planes)
+        warn_of_misfits(grid.stack, self.document)
         predictor = self.predictor
         network = choose_painting(predictor, grid, precision)
         how: dict[str, Any] = {

@@ -11,6 +11,7 @@ import typer
 from napari_lungcls.cli import console
 from napari_lungcls.cli.console import progress
 from napari_lungcls.cli.options import (
+    Adapt,
     Channels,
     Device,
     EngineName,
@@ -34,6 +35,7 @@ def classify(
     image: Image,
     points: Annotated[Path, typer.Option("--points", metavar="CSV", help="points to classify")],
     out: Annotated[Path, typer.Option("--out", metavar="CSV", help="points file to write")],
+    adapt: Adapt = False,
     pixel_size: PixelSize = None,
     channels: Channels = None,
     engine: EngineName = None,
@@ -49,6 +51,7 @@ def classify(
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.inference.at_points import classified_table
     from napari_lungcls.network.decision import predicted_counts
+    from napari_lungcls.network.suitability import warn_of_misfits
 
     check_file(out)
     ((stack, table),) = open_pairs([image], [points], pixel_size, channels)
@@ -56,7 +59,9 @@ def classify(
     with opened_model(model, engine, device, *place) as loaded, progress("classifying") as show:
         probabilities = np.empty((len(table), len(loaded.scheme)), np.float32)
         done = 0
-        for rows, found in loaded.predictions_at(stack, table.coordinates, table.source):
+        warn_of_misfits(stack, loaded.document)
+        chosen = loaded.adapted(stack) if adapt else loaded
+        for rows, found in chosen.predictions_at(stack, table.coordinates, table.source):
             probabilities[rows] = found
             done += len(rows)
             show(done, len(table), "")

@@ -63,6 +63,7 @@ def evaluate(
     from napari_lungcls.images.pairs import open_pairs
     from napari_lungcls.images.stack import check_inside
     from napari_lungcls.model import load
+    from napari_lungcls.network.suitability import warn_of_misfits
     from napari_lungcls.reporting import check_report_folder
     from napari_lungcls.reporting.predictions import write_predictions
     from napari_lungcls.reporting.runs import evaluation_report
@@ -88,6 +89,8 @@ def evaluate(
         opened_model(model, engine, device, *place) as loaded,
         console.progress("evaluating") as show,
     ):
+        for stack, _ in pairs:
+            warn_of_misfits(stack, loaded.document)
         found = loaded.predictions(
             pairs,
             painted=painted,

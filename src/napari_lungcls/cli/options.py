@@ -91,6 +91,14 @@ SettingsFile = Annotated[
         help="YAML or JSON file of settings; options that are given as well win",
     ),
 ]
+Adapt = Annotated[
+    bool,
+    typer.Option(
+        "--adapt",
+        help="estimate the model's batch normalisation anew on the image, without labels: for "
+        "another stain or light; see docs/model-card.md",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
 
 Command = Callable[..., None]

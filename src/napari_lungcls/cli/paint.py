@@ -11,6 +11,7 @@ import typer
 
 from napari_lungcls.cli import console
 from napari_lungcls.cli.options import (
+    Adapt,
     Channels,
     Device,
     EngineName,
@@ -84,6 +85,7 @@ def paint(
         int | None,
         typer.Option("--workers", metavar="N", help="paint with N processes on this computer"),
     ] = None,
+    adapt: Adapt = False,
     pixel_size: PixelSize = None,
     channels: Channels = None,
     precision: Annotated[
@@ -125,7 +127,8 @@ def paint(
         console.progress("painting") as show,
     ):
         began = time.perf_counter()
-        run = loaded.painting(
+        chosen = loaded.adapted(stack) if adapt else loaded
+        run = chosen.painting(
             stack,
             stride,
             out=out,

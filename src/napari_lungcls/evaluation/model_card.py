@@ -240,6 +240,7 @@ class ModelCard:
                     include={"n", "ece_before", "ece_after", "ece_by_chance"}, mode="json"
                 )
             ),
+            "adapted": None if document.adapted is None else document.adapted.model_dump(),
             "created": document.created,
             "software": dict(document.software),
         }
@@ -286,6 +287,9 @@ class ModelCard:
             "staining": document.notes.staining or "not said",
             "pixel size": "unknown" if size is None else f"{size:g} µm",
             "intensities": f"{document.network.normalisation.dtype}, {colours}",
+            "looks of the images": UNSAID
+            if document.appearance is None
+            else f"known from {document.appearance.tiles} tiles",
             "images": UNSAID if data is None else f"{len(data.images):,}",
             "groups": UNSAID if data is None else f"{len(data.groups) or 'none named'}",
         }
@@ -341,7 +345,8 @@ class ModelCard:
 
     def _made(self) -> CardSection:
         document = self.document
-        facts = {
+        facts = {"adapted to": document.adapted.image} if document.adapted is not None else {}
+        facts |= {
             "created": document.created,
             "zooms": ", ".join(map(str, document.network.zooms)),
             "started from": document.pretrained,

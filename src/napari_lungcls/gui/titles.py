@@ -9,6 +9,7 @@ from napari_lungcls.learning.settings import TrainingSettings
 FIELDS: dict[str, FormField] = {field.name: field for field in form_fields(TrainingSettings)}
 
 _OTHERS = {
+    "adapt": "Adapt to this image",
     "channels": "Channels",
     "classes": "Edit classes",
     "pixel_size": "Pixel size",
@@ -36,7 +37,7 @@ class Titles(Wording):
         title = self.name(setting) or setting.replace("_", " ")
         if value is None:
             return "compute on this computer" if setting == "server" else f"leave {title} out"
-        if value is ...:
+        if value is ... or value is True:
             return f"use {title}"
         return f"set {title} to {FIELDS[setting].shown(value) if setting in FIELDS else value}"
 

@@ -254,6 +254,8 @@ def map_header(
     }
     if no_glass:
         provenance["left_out"] = WithoutGlass.description
+    if document.adapted is not None:
+        provenance["adapted"] = document.adapted.model_dump()
     if designs := document.split.get("audit_designs"):
         provenance["trained_on_designs"] = designs
     return grid.header(scheme, probabilities=probabilities, provenance=provenance)

@@ -31,6 +31,8 @@ from napari_lungcls.learning.point_index import place_points
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.learning.splits import Split, make_splits
+from napari_lungcls.network.adaptation import image_tiles, rebased_on
+from napari_lungcls.network.appearance import describe_images
 from napari_lungcls.network.engines import State
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.training_data import (
@@ -146,10 +148,20 @@ def run_training(
         document,
         None if origin.model is None else origin.model[0],
     )
-    data = summarize_points(pairs, document.scheme)
-    document = document.model_copy(update={"points": known, "data": data})
+    seen = [(stack, zooms) for (stack, _), zooms in zip(pairs, layout.effective, strict=True)]
+    spec = document.network
+    document = document.model_copy(
+        update={
+            "points": known,
+            "data": summarize_points(pairs, document.scheme),
+            "appearance": describe_images([(s, z[0]) for s, z in seen], spec.normalisation),
+        }
+    )
+    # A backbone that is left as it is stays so in the file, to the last bit.
+    tiles = () if settings.freezes else image_tiles(seen)
+    document, state = rebased_on(document, run.state, tiles)
     predictions = PointPredictions.of_rows(pairs, *held, document) if held else None
-    return Trained(document, run.state, predictions)
+    return Trained(document, state, predictions)
 
 
 def summarize_points(pairs: Sequence[Pair], scheme: ClassScheme) -> DataSummary:

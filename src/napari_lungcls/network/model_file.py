@@ -19,10 +19,11 @@ from safetensors.numpy import save_file
 
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError
+from napari_lungcls.network.appearance import Appearance
 from napari_lungcls.network.known_points import KnownPoints
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.state import State
-from napari_lungcls.network.training_data import DataSummary, ModelNotes
+from napari_lungcls.network.training_data import AdaptedTo, DataSummary, ModelNotes
 from napari_lungcls.utils.atomic_write import atomic_write, writing
 from napari_lungcls.utils.renamed import current_names
 
@@ -72,6 +73,13 @@ class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False)
         and of earlier versions.
     data
         The labelled data it was given; None in files of earlier versions.
+    appearance
+        What the images looked like, with which others are compared; None where that is not known.
+    measured_statistics
+        Whether the running statistics of batch normalisation are those of tiles of the training
+        images, so that those of another image can take their place.
+    adapted
+        The image that it was adapted to after training, without labels; None if it was not.
     notes
         The user's own words about it.
     pretrained
@@ -105,6 +113,9 @@ class ModelDocument(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False)
     history: list[dict[str, Any]] = Field(default_factory=list)
     points: KnownPoints | None = None
     data: DataSummary | None = None
+    appearance: Appearance | None = None
+    measured_statistics: bool = False
+    adapted: AdaptedTo | None = None
     notes: ModelNotes = ModelNotes()
     pretrained: str = "none"
     temperature: float = Field(default=1.0, gt=0)

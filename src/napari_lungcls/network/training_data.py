@@ -87,6 +87,21 @@ class ImageSummary(BaseModel, frozen=True, extra="ignore", allow_inf_nan=False):
     counts: list[Count]
 
 
+class AdaptedTo(BaseModel, frozen=True, extra="ignore"):
+    """An image on which batch normalisation was estimated anew; see `adaptation`.
+
+    Attributes
+    ----------
+    image
+        Its name.
+    tiles
+        How many of it were read.
+    """
+
+    image: str
+    tiles: int = Field(ge=1)
+
+
 class DataSummary(BaseModel, frozen=True, extra="ignore"):
     """All labelled data that a training was given.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,13 @@ from napari_lungcls.learning.point_index import check_codes
 from napari_lungcls.learning.progress import Clock, TrainingProgress
 from napari_lungcls.learning.run import Trained
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.network.adaptation import rebased_on
+from napari_lungcls.network.appearance import (
+    EDGE,
+    LEAST_EDGE,
+    TILES,
+    describe_tiles,
+)
 from napari_lungcls.network.training_data import (
     MOST,
     DataSummary,
@@ -66,10 +73,19 @@ def run_patches(
     yield from run.go(clock, cancelled)
     found, held = run.document(), run.held_out()
     split = found.split | {"cautions": cautions(splits[0].by)}
-    update = {"split": split, "rgb": common_colours(images)}
+    rgb = common_colours(images)
+    looks = (
+        None
+        if rgb is None
+        else describe_tiles(_middles(examples, data), found.network.normalisation, rgb=rgb)
+    )
+    update = {"split": split, "rgb": rgb, "appearance": looks}
     document = found.model_copy(update=update | {"data": _summary(data, codes, pixel_size, scheme)})
     predictions = PatchPredictions.of_logits(data, *held, document) if held else None
-    return Trained(document, run.state, predictions)
+    tiles = _middles(examples, data) if settings.zooms == (1,) and not settings.freezes else ()
+    return Trained(
+        *rebased_on(document, run.state, (tile[np.newaxis] for tile in tiles)), predictions
+    )
 
 
 def _identity(data: PatchData, examples: PatchSet) -> dict[str, Any]:
@@ -81,6 +97,15 @@ def _identity(data: PatchData, examples: PatchSet) -> dict[str, Any]:
         "size of patches": [*data.size, data.dtype],
         PIXELS: [digest(patch) for patch in examples.patches(rows)],
     }
+
+
+def _middles(examples: PatchSet, data: PatchData) -> Iterator[NDArray[Any]]:
+    """Give the middles of some patches, `(edge, edge, 3)`; none where they are too small."""
+    edge = min(*data.size, EDGE)
+    y, x = ((size - edge) // 2 for size in data.size)
+    rows = np.unique(np.linspace(0, len(data) - 1, TILES).astype(np.intp))
+    for row in rows if edge >= LEAST_EDGE else ():
+        yield examples.patches(row[np.newaxis])[0, y : y + edge, x : x + edge]
 
 
 def _summary(

@@ -28,8 +28,8 @@ from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.inference.precision import choose_painting
 from napari_lungcls.inference.run import PaintingProgress, map_header, run_painting
 from napari_lungcls.model import Model
-from napari_lungcls.network.compatibility import remarks
 from napari_lungcls.network.engines import Precision
+from napari_lungcls.network.suitability import assess_image
 from napari_lungcls.reporting.pictures import label_picture
 from napari_lungcls.serving.blocks import BlockFiles
 from napari_lungcls.serving.dispatcher import Busy
@@ -223,7 +223,8 @@ class PaintJobs:
             with job.image() as stack, warnings.catch_warnings():
                 # They are said in the job's own notes.
                 warnings.simplefilter("ignore", LungclsWarning)
-                job.notes = remarks(stack, job.model.document)
+                fit = assess_image(stack, job.model.document)
+                job.notes = [*fit.remarks, *(each.told(ApiWording()) for each in fit.misfits)]
                 painted = self._map(job, stack)
                 if not job.cancelled:
                     job.fractions = painted.fractions()

@@ -7,7 +7,7 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSpinBox, QWidget
 
-from napari_lungcls.errors import InputError
+from napari_lungcls.errors import InputError, Message
 from napari_lungcls.gui.compute_on import ComputeOn
 from napari_lungcls.gui.image_details import ImageDetails
 from napari_lungcls.gui.image_layer import stack_of
@@ -25,6 +25,7 @@ from napari_lungcls.gui.paint.extent import (
     position_in_view,
     region_in_view,
 )
+from napari_lungcls.gui.paint.looks import ImageLooks
 from napari_lungcls.gui.parts import (
     SPACING,
     Fold,
@@ -78,12 +79,15 @@ class PaintChoices(QWidget):
         self.no_glass = QCheckBox("Leave bare glass empty")
         self.probabilities = QCheckBox("Probabilities")
         self.confidence = QCheckBox("Confidence")
+        self.adapt = QCheckBox("Adapt to this image")
         self.compute_on = ComputeOn()
         self.fold = Fold("Expert settings", self.compute_on)
         self.fold.button.setObjectName("paint_expert")
         # What is not the default is in sight.
         self.fold.button.setChecked(bool(self.compute_on.server))
         self.estimate = note()
+        self._looks = ImageLooks(self)
+        self._looks.found.connect(self.changed)
         self._set_up()
         fields = {
             "stride": self.stride_box,
@@ -127,7 +131,9 @@ class PaintChoices(QWidget):
         """Say how the image differs from those the model was trained on."""
         if self.model is None or self._stack is None:
             return []
-        return [in_window(line) for line in remarks(self._stack, self.model.model.document)]
+        document = self.model.model.document
+        lines: list[Message | str] = [*remarks(self._stack, document)]
+        return [in_window(line) for line in (*lines, *self._looks.of(document, self._stack))]
 
     def plan(self) -> PaintingPlan:
         """Lay cells over the chosen part of the chosen image.
@@ -245,6 +251,13 @@ class PaintChoices(QWidget):
                 "saved with the map. Takes 2 bytes per class and cell.",
             ),
             (
+                self.adapt,
+                "paint_adapt",
+                "Estimate the model's batch normalisation anew on this image, without labels.\n"
+                "Helps where stain or light are other than in training; harms where the tissue\n"
+                "is other, such as in a part that is mostly duct.",
+            ),
+            (
                 self.confidence,
                 "with_confidence",
                 "Keep the highest probability, to show where the model is unsure.",
@@ -273,6 +286,7 @@ class PaintChoices(QWidget):
             (None, self.in_view),
             (self._within_label, self.within),
             (None, self.no_glass),
+            (None, self.adapt),
             (QLabel("Keep"), beside((self.probabilities, 1), (self.confidence, 1))),
         ]
         for i, (label, field) in enumerate(rows):

@@ -30,6 +30,7 @@ def painting_recipe(
     plan: PaintingPlan,
     *,
     probabilities: bool,
+    adapt: bool = False,
     server: str | None = None,
     token_file: Path | None = None,
 ) -> MakeRecipe:
@@ -45,6 +46,8 @@ def painting_recipe(
         Its part, and the stride.
     probabilities
         Whether they are kept.
+    adapt
+        Whether the model is adapted to the image.
     server, token_file
         What computes it, if it is not this computer.
 
@@ -89,6 +92,7 @@ def painting_recipe(
                 region=None if part is None else ",".join(map(_range, part)),
                 planes=None if grid.planes is None else _range(grid.planes),
                 probabilities=probabilities or None,
+                adapt=adapt or None,
                 pixel_size=file.pixel_size,
                 channels=file.channels,
                 device=device,
@@ -99,6 +103,7 @@ def painting_recipe(
             script(
                 *opening,
                 f"image = {opened}",
+                *(["model = model.adapted(image)"] if adapt else []),
                 call(
                     "model.paint",
                     Variable("image"),

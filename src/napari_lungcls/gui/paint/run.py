@@ -82,6 +82,7 @@ class PaintingRun(BackgroundRun):
         *,
         probabilities: bool,
         confidence: bool,
+        adapt: bool = False,
     ) -> None:
         """Start painting, unless a painting is in progress."""
         if self.job is not None:
@@ -92,7 +93,7 @@ class PaintingRun(BackgroundRun):
         self._cell, self._shown = self._cell_in_view(), threading.Event()
         self._began = time.perf_counter()
         quieten()
-        self._begin(self._work(model, plan, confidence))
+        self._begin(self._work(model, plan, confidence=confidence, adapt=adapt))
 
     def unsaved(self) -> str:
         """Name the painting in progress; its map is listed as a layer."""
@@ -104,12 +105,13 @@ class PaintingRun(BackgroundRun):
             (self.job.pause if held else self.job.resume)()
             self.changed.emit()
 
-    def _work(self, model: AnyModel, plan: PaintingPlan, confidence: bool) -> Work:
+    def _work(self, model: AnyModel, plan: PaintingPlan, *, confidence: bool, adapt: bool) -> Work:
         grid, shown = plan.grid, self._shown
         wanted = self._wants_probabilities or confidence
 
         def work(cancelled: Callable[[], bool]) -> Generator[PaintingStep, None, PaintingStep]:
-            run = model.painting(
+            chosen = model.adapted(grid.stack) if adapt else model
+            run = chosen.painting(
                 grid.stack,
                 grid.stride,
                 region=(grid.rows, grid.columns),

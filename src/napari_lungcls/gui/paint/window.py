@@ -69,6 +69,7 @@ class PaintMap(QWidget):
             image,
             probabilities=self.choices.probabilities.isChecked(),
             confidence=self.choices.confidence.isChecked(),
+            adapt=self.choices.adapt.isChecked(),
         )
 
     def _recipe(self) -> MakeRecipe:
@@ -81,6 +82,7 @@ class PaintMap(QWidget):
             image,
             self.choices.plan(),
             probabilities=self.choices.probabilities.isChecked(),
+            adapt=self.choices.adapt.isChecked(),
             server=self.choices.compute_on.server or None,
             token_file=self.choices.compute_on.token_file,
         )
