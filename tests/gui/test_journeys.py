@@ -47,7 +47,7 @@ def travel(environment, script, *arguments, seconds=420):
 def test_label_train_paint_classify_save_and_come_back(environment, tmp_path, capsys):
     folder = tmp_path / "seen"
     folder.mkdir()
-    travel(environment, "whole_way.py", folder, seconds=480)
+    travel(environment, "whole_way.py", folder, seconds=900)
     seen = json.loads((folder / "seen.json").read_text())
     # How long a window may stand still depends on the machine: benchmarks/window.py measures it.
     with capsys.disabled():

@@ -12,7 +12,7 @@ from plugin_in_napari import plugin_registered
 PLUGIN = "Lung classification"
 STACK = "synthetic lung stack"
 KEYS = {"alveoli": "a", "septa": "s", "duct": "d"}
-LONGEST = 450
+LONGEST = 880
 """Seconds after which a journey that hangs says where, and ends."""
 
 

@@ -106,7 +106,7 @@ def train(hands: Hands, pulse: Pulse) -> float:
     hands.type("field_epochs_value", "3")
     pulse.restart()
     hands.click("train_start")
-    hands.until(start.isEnabled, 300, "the end of training")
+    hands.until(start.isEnabled, 600, "the end of training")
     return pulse.restart()
 
 
