@@ -182,3 +182,7 @@ def _parse_yaml(path: Path, text: str) -> object:
         line = f", line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "this is no YAML"
         raise InputError(f"{path}{line}: {problem}; correct the YAML") from error
+    except (LookupError, AttributeError, TypeError) as error:  # as of !!int ''
+        raise InputError(
+            f"{path}: a value does not fit the tag before it; correct the YAML, or leave tags out"
+        ) from error
