@@ -1,11 +1,13 @@
 """Training settings that are not the defaults: said above the fold, remembered, restored."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_lungcls.gui.fields import FormField
 from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.parts import beside, button, column, note
 from napari_lungcls.gui.remembered import choices
@@ -74,7 +76,7 @@ class ChangedSettings(QWidget):
     def _show(self) -> None:
         fields = {name: self._form.controls[name].field for name in self._changed()}
         named = [
-            f"{field.title} {'auto' if value is None else field.shown(value)}"
+            f"{field.title} {_short(field, value)}"
             for name, field in fields.items()
             if (value := self._form.controls[name].get()) != ""
         ]
@@ -83,6 +85,14 @@ class ChangedSettings(QWidget):
 
     def _on_forgotten(self) -> None:
         self._form.reset()
+
+
+def _short(field: FormField, value: Any) -> str:
+    """Format a value; of a file its name, as there is no room for its folders."""
+    if value is None:
+        return "auto"
+    is_file = field.other == "file" and value not in field.choices
+    return Path(value).name if is_file else field.shown(value)
 
 
 def _is_valid(name: str, value: Any) -> bool:
