@@ -110,8 +110,8 @@ def main() -> None:
         use, seeds = DRAWS[name]
         model, size = prepared(name, args)
         for case in cases(name, seeds, args):
-            kinds = list(SHIFTS) if case.shifts else ["as it is"]
-            for kind in ("as it is", "very dim light") if args.quick else kinds:
+            kinds = ["as it is", "very dim light"] if args.quick else list(SHIFTS)
+            for kind in kinds if case.shifts else kinds[:1]:
                 pixels = SHIFTS[kind](case.image)
                 stack = lc.ImageStack(pixels, rgb=True, pixel_size=size, name=case.name)
                 row = {"model": name, "use": use, "image": case.name, "kind": kind}

@@ -155,7 +155,7 @@ def test_an_existing_model_learns_on(tmp_path: Path) -> None:
     assert later.document.network == first.document.network
     assert later.document.pretrained.startswith("the model first.safetensors")
     for name, array in first.state.items():
-        if name.endswith("weight"):
+        if name.endswith("weight") and array.ndim > 1:  # others follow the statistics of the image
             np.testing.assert_allclose(later.state[name], array, atol=1e-4)
     with pytest.raises(InputError, match="has tile 32, not 64; leave tile out"):
         run([scene(3)], TrainingSettings(tile=64, pretrained=str(path), device="cpu"))
