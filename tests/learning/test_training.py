@@ -281,6 +281,12 @@ def test_a_run_cancelled_while_reading_leaves_nothing() -> None:
         run([scene()], cancelled=lambda: True)
 
 
+@pytest.fixture(autouse=True)
+def _as_training_left_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays are compared as training leaves them, before they are written down for adapting."""
+    monkeypatch.setattr("napari_lungcls.learning.run.rebased_on", lambda d, state, _: (d, state))
+
+
 def test_an_epoch_is_kept_and_patience_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     # At a loss of 2 every point is wrong.
     losses = iter([1.0, 0.5, 0.7, 2.0, 2.0, 0.4])
