@@ -104,6 +104,8 @@ def test_the_whole_way(window, viewer, add_section, table, tmp_path, monkeypatch
     hands.until(lambda: window.results.measuring.job is None, what="the figures")
     assert not window.results.measuring.words
     assert (folder / "index.html").exists()
+    width = window.results.table.minimumSizeHint().width()
+    assert width <= 272, "a dock of 300 pixels cuts it off"
     symbols = [row[0] for row in window.results.table.rows]
     assert symbols[:3] == ["V_V(alvair/par)", "V_V(sep/par)", "V_V(ductair/par)"]
     assert "S_V(par)" in symbols

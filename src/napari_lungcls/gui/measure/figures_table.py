@@ -19,6 +19,8 @@ class FiguresTable(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("figures")
+        # At 300 pixels every one counts.
+        self.setStyleSheet("QLabel { padding: 0px; margin: 0px }")
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(SPACING)
@@ -61,7 +63,7 @@ def interval(value: StereologyEstimate | None) -> str:
     """Write a confidence interval with the digits of the figure; empty if there is none."""
     if value is None or value.ci is None:
         return ""
-    return " – ".join(shown(value.model_copy(update={"estimate": end})) for end in value.ci)
+    return "–".join(shown(value.model_copy(update={"estimate": end})) for end in value.ci)
 
 
 def _tip(symbol: str, value: StereologyEstimate | None) -> str:
