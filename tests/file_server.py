@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 
 class FileServer:
@@ -15,6 +17,11 @@ class FileServer:
         requests: list[str] = []
 
         class Handler(SimpleHTTPRequestHandler):
+            def copyfile(self, source: Any, outputfile: Any) -> None:
+                # A client that refuses what comes goes away in the middle.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    super().copyfile(source, outputfile)
+
             def log_message(self, format: str, *args: object) -> None:
                 requests.append(self.path)
 

@@ -281,12 +281,13 @@ def test_a_run_cancelled_while_reading_leaves_nothing() -> None:
         run([scene()], cancelled=lambda: True)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _as_training_left_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Arrays are compared as training leaves them, before they are written down for adapting."""
     monkeypatch.setattr("napari_lungcls.learning.run.rebased_on", lambda d, state, _: (d, state))
 
 
+@pytest.mark.usefixtures("_as_training_left_it")
 def test_an_epoch_is_kept_and_patience_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     # At a loss of 2 every point is wrong.
     losses = iter([1.0, 0.5, 0.7, 2.0, 2.0, 0.4])
@@ -318,6 +319,7 @@ def test_learning_rates_follow_the_schedule() -> None:
     assert [record["learning_rate"] for record in history] == [0.01, 0.005, 0.0025]
 
 
+@pytest.mark.usefixtures("_as_training_left_it")
 def test_a_backbone_that_stays_frozen_is_the_one_it_started_from() -> None:
     trained = run([scene()], QUICK.model_copy(update={"unfreeze_after": 9}))[1]
     fresh = create_engine("torch", trained.document.network, device="cpu", seed=1).state()

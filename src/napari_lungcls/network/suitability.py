@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from napari_lungcls.errors import LungclsWarning
-from napari_lungcls.images.pixel_size import effective_zooms
+from napari_lungcls.images.pixel_size import check_zooms, effective_zooms
 from napari_lungcls.images.sampling import sampled_tiles, tiles_enough
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.network.appearance import TILES, Appearance, describe_tiles
@@ -67,15 +67,17 @@ def assess_image(stack: ImageStack, document: ModelDocument) -> Suitability:
     Raises
     ------
     InputError
-        When the image is of another type, or the pixel sizes differ so much that one must be
-        wrong.
+        When the image is of another type or too small, or the pixel sizes differ so much that one
+        must be wrong.
     """
     document.network.normalisation.check(str(stack.dtype), stack.source)
     known, said = document.appearance, tuple(remarks(stack, document))
     if known is None:
         return Suitability(None, (), said)
     spec = document.network
-    zoom = effective_zooms(spec.zooms, document.pixel_size, stack)[0]
+    zooms = effective_zooms(spec.zooms, document.pixel_size, stack)
+    check_zooms(spec.zooms, zooms, stack)
+    zoom = zooms[0]
     count = tiles_enough(stack, zoom, known.edge, TILES)
     tiles = (tile[0] for tile in sampled_tiles(stack, (zoom,), known.edge, count))
     found = describe_tiles(tiles, spec.normalisation, rgb=stack.rgb)

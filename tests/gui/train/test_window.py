@@ -187,7 +187,7 @@ def test_a_refused_split_offers_its_remedy(window, viewer, add_scene, train):
     train()
     assert session(viewer).current is None
     said = window.outcome.words.text()
-    assert said.startswith("No split keeps every class on both sides")
+    assert said.startswith("The points lie too close together")
     assert "set Zooms to 1 or label points" in said
     assert "--" not in said
     button = window.findChild(QPushButton, "remedy_zooms")
@@ -325,7 +325,7 @@ def test_a_refusal_goes_when_a_field_changes(window, add_scene, train):
     add_scene()
     window.form.set("zooms", (1, 16))
     train()
-    assert window.outcome.words.text().startswith("No split keeps every class")
+    assert window.outcome.words.text().startswith("The points lie too close together")
     assert window.outcome.words.styleSheet()
     window.form.set("val_fraction", 0.1)
     assert window.outcome.words.text() == ""
