@@ -292,11 +292,11 @@ def shown(value: StereologyEstimate | None) -> str:
     """Write a figure for people: as many digits as its error allows."""
     if value is None or value.estimate is None:
         return "–"
-    if value.se:
-        digits = max(0, 1 - math.floor(math.log10(value.se)))
-    else:
-        size = abs(value.estimate)
-        digits = 4 if size < 1 else 2 if size < 100 else 1
+    # Two digits of the standard error; where there is none, an interval spans four of them, and
+    # without either the figure has three digits.
+    error = value.se or (0.0 if value.ci is None else (value.ci[1] - value.ci[0]) / 4)
+    last = math.log10(error) if error > 0 else math.log10(abs(value.estimate) or 1) - 1
+    digits = max(0, 1 - math.floor(last))
     return f"{value.estimate:.{min(digits, 6)}f}"
 
 
