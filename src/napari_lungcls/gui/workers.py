@@ -11,7 +11,7 @@ from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QCoreApplication, QObject, QThreadPool, Signal
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, Signal
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui.activity import JobActivity
@@ -343,4 +343,16 @@ def _wait_at_exit() -> None:
     if application is not None and not application.property("lungcls_waits"):
         application.setProperty("lungcls_waits", True)
         application.aboutToQuit.connect(cancel_all)
-        atexit.register(cancel_all)
+        atexit.register(_end_without_event_loop)
+
+
+def _end_without_event_loop() -> None:
+    """End the jobs, and delete what waits for an event loop to delete it.
+
+    A window closed while no event loop runs is still there when Python ends. PyQt then deletes
+    it while it walks through the list of its objects, and crashes when a part of the window is
+    next on the list.
+    """
+    cancel_all()
+    if QCoreApplication.instance() is not None:
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
