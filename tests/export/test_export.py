@@ -12,6 +12,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import map_coordinates
+from scipy.special import softmax
 
 import napari_lungcls as lc
 from known_network import make_document, make_spec, random_engine, random_state
@@ -53,6 +55,14 @@ def test_the_network_of_a_patch_is_what_classifies_patches(model, patches):
     np.testing.assert_allclose(found, model.classify_patches(patches), atol=1e-5)
 
 
+def test_intensities_of_0_to_1_are_averaged_like_others():
+    model = model_of(zooms=(1, 2))
+    pixels = as_tensor(np.random.default_rng(6).integers(0, 256, (8, 64, 64, 3)))
+    with torch.inference_mode():
+        told = PatchNetwork(model, scale=255.0)(pixels / 255)
+        assert torch.equal(told, PatchNetwork(model)(pixels))
+
+
 @pytest.mark.parametrize("zoom", [1, 2])
 def test_the_network_of_a_picture_is_what_paints(zoom):
     """At every pixel of a tile, its halo included, the same sums as painting's."""
@@ -64,8 +74,6 @@ def test_the_network_of_a_picture_is_what_paints(zoom):
     maps = random_engine(spec).head_maps(pixels, zoom)
     stride = {-1: 1, 0: 2, 1: 4, 2: 8}
     expected = np.zeros_like(told)
-    from scipy.ndimage import map_coordinates
-
     places = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
     for stage, cells in maps.items():
         at = [each / stride[stage] for each in places]
@@ -75,21 +83,67 @@ def test_the_network_of_a_picture_is_what_paints(zoom):
     np.testing.assert_allclose(told[inside], expected[inside], atol=1e-3)
 
 
-def test_onnx_runtime_says_it_too(small, patches, tmp_path):
-    model = small
+@pytest.fixture(scope="module")
+def onnx_networks(tmp_path_factory):
+    """A model that looks at two zooms, an image, and what ONNX Runtime makes of the model."""
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    patch, dense = export_model(model, tmp_path / "lung.onnx", "onnx")
-    session = onnxruntime.InferenceSession(patch)
-    (logits,) = session.run(None, {"pixels": as_tensor(patches).numpy()})
-    told = torch.from_numpy(logits).softmax(1).numpy()
-    np.testing.assert_allclose(told, model.classify_patches(patches), atol=1e-4)
-    about = json.loads(session.get_modelmeta().custom_metadata_map["napari-lungcls"])
-    assert about["classes"] == list(model.scheme.names)
-    assert about["pixel_size"] == 0.5
-    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([patch.name, dense.name])
-    with pytest.raises(lc.InputError, match="exists"):
-        export_model(model, tmp_path / "lung.onnx", "onnx")
+    # Nothing that the middle of such a tile sees lies outside it.
+    model = model_of(zooms=(1, 3), stages=(-1, 0, 1), tile=52)
+    path = tmp_path_factory.mktemp("onnx") / "lung.onnx"
+    written = export_model(model, path, "onnx")
+    assert sorted(path.parent.iterdir()) == sorted(written)
+    image = np.random.default_rng(3).integers(0, 256, (384, 384, 3)).astype(np.uint8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more would only wait, and keep a processor busy with it
+    return model, image, [onnxruntime.InferenceSession(each, options) for each in written]
+
+
+def told_of(session):
+    return json.loads(session.get_modelmeta().custom_metadata_map["napari-lungcls"])
+
+
+@pytest.mark.filterwarnings("ignore:image does not tell its pixel size")
+def test_the_onnx_network_of_a_patch_says_what_the_model_says(onnx_networks):
+    model, image, (session, *_) = onnx_networks
+    told = told_of(session)
+    assert told["classes"] == list(model.scheme.names)
+    assert told["pixel_size"] == 0.5
+    edge = told["edge"]
+    # From 12 to 12 pixels, so that the cells of both zooms lie where those of the image do.
+    corners = np.random.default_rng(4).integers(0, (384 - edge) // 12 + 1, (1000, 2)) * 12
+    expected = model.classify(image, corners + (edge - 1) / 2)
+    for first in range(0, 1000, 50):
+        rows = np.s_[first : first + 50]
+        patches = [image[y : y + edge, x : x + edge] for y, x in corners[rows]]
+        (logits,) = session.run(None, {"pixels": as_tensor(np.stack(patches)).numpy()})
+        np.testing.assert_allclose(softmax(logits, axis=1), expected[rows], rtol=0, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:image does not tell its pixel size")
+def test_the_onnx_networks_of_a_picture_say_what_the_model_says(onnx_networks):
+    """Put together as docs/exporting.md tells."""
+    model, image, (_, *sessions) = onnx_networks
+    points = np.random.default_rng(5).integers(0, 384, (1000, 2))
+    summed = 0.0
+    for session in sessions:
+        told = told_of(session)
+        zoom, halo, edge = told["zoom"], told["halo"], 384 // told["zoom"]
+        averages = np.rint(image.reshape(edge, zoom, edge, zoom, 3).mean((1, 3)))
+        picture = np.pad(averages, ((halo, halo), (halo, halo), (0, 0)), mode="reflect")
+        (maps,) = session.run(None, {"pixels": as_tensor(picture[None]).numpy()})
+        at = (points + 0.5) / zoom - 0.5 + halo
+        summed += np.stack([map_coordinates(each, at.T, order=1) for each in maps[0]], axis=1)
+    lit = np.maximum(summed + told["bias"], 0)
+    logits = lit @ np.transpose(told["out_weight"]) + told["out_bias"]
+    found = softmax(logits / told["temperature"], axis=1)
+    np.testing.assert_allclose(found, model.classify(image, points), rtol=0, atol=1e-4)
+
+
+def test_onnx_replaces_no_file(small, tmp_path):
+    (tmp_path / "lung.dense-zoom1.onnx").touch()
+    with pytest.raises(lc.InputError, match=r"zoom1\.onnx exists"):
+        export_model(small, tmp_path / "lung.onnx", "onnx")
 
 
 def test_wsinfer_runs_it_as_qupath_would(model, patches, tmp_path):

@@ -29,7 +29,7 @@ def network_of(model: Model) -> Network:
 class _Normalised(nn.Module):
     """What both networks begin with: intensities to what the backbone reads."""
 
-    def __init__(self, model: Model, scale: float) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
         normalisation = model.document.network.normalisation
         self.network = network_of(model)
@@ -38,8 +38,8 @@ class _Normalised(nn.Module):
         shape = (1, 3, 1, 1)
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(normalisation.mean).view(shape) / scale)
-        self.register_buffer("std", torch.tensor(normalisation.std).view(shape) / scale)
+        self.register_buffer("mean", torch.tensor(normalisation.mean).view(shape))
+        self.register_buffer("std", torch.tensor(normalisation.std).view(shape))
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """Scale `(n, 3, y, x)`."""
@@ -68,7 +68,7 @@ class PatchNetwork(_Normalised):
     model
         The model.
     scale
-        Intensities are divided by it before: 255 for programs that give 0 to 1.
+        Whole intensities were divided by it before: 255 for programs that give 0 to 1.
 
     Attributes
     ----------
@@ -81,19 +81,26 @@ class PatchNetwork(_Normalised):
     """
 
     def __init__(self, model: Model, scale: float = 1.0) -> None:
-        super().__init__(model, scale)
+        super().__init__(model)
+        self.scale = scale
         self.edge = self.spec.tile * self.spec.zooms[-1]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map `(n, 3, edge, edge)` to logits `(n, classes)`."""
-        pixels = self.normalised(pixels)
+        if self.scale != 1:
+            # Whole again, so that halves are rounded below as they are in the image.
+            pixels = (pixels * self.scale).round()
+        whole = self.spec.normalisation.dtype.startswith("uint")
         tile = self.spec.tile
         summed: Tensor = self.network.bias
         for zoom in self.spec.zooms:
             first = (self.edge - tile * zoom) // 2
             seen = pixels[:, :, first : first + tile * zoom, first : first + tile * zoom]
-            seen = F.avg_pool2d(seen, zoom) if zoom > 1 else seen
-            cells = self.cells(seen, detail=zoom == self.spec.zooms[0])
+            if zoom > 1:
+                # An image of integers is averaged to integers.
+                seen = F.avg_pool2d(seen, zoom)
+                seen = seen.round() if whole else seen
+            cells = self.cells(self.normalised(seen), detail=zoom == self.spec.zooms[0])
             for stage, values in cells.items():
                 vectors = self._read(values, stage)
                 summed = summed + vectors @ self.network.head(zoom, stage).T
@@ -119,9 +126,7 @@ class DenseNetwork(_Normalised):
     model
         The model.
     zoom
-        One of its zooms.
-    scale
-        Intensities are divided by it before.
+        One of its zooms; the picture is already averaged to it.
 
     Notes
     -----
@@ -130,8 +135,8 @@ class DenseNetwork(_Normalised):
     the temperature; with several it is the zoom's part of the sum that `finish` turns into them.
     """
 
-    def __init__(self, model: Model, zoom: int, scale: float = 1.0) -> None:
-        super().__init__(model, scale)
+    def __init__(self, model: Model, zoom: int) -> None:
+        super().__init__(model)
         if self.spec.pooling == "mean":
             raise InputError("the model averages over its tile; export the network of one patch")
         self.zoom = zoom

@@ -121,7 +121,8 @@ def check_onnx(path: Path, module: nn.Module, pixels: np.ndarray[Any, Any]) -> N
 
 
 def _pixels(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    return rng.uniform(0, 255, shape).astype(np.float32)
+    # Whole numbers, as images have: averages of others may be rounded up here and down there.
+    return rng.integers(0, 256, shape).astype(np.float32)
 
 
 def _dense(path: Path, zoom: int) -> Path:
