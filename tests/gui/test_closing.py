@@ -15,7 +15,7 @@ from napari_lungcls.gui.paint import PaintMap
 from napari_lungcls.gui.points_layer import annotation_layer, fill
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.train import TrainModel
-from napari_lungcls.gui.workers import cancel_all
+from napari_lungcls.gui.workers import cancel_all, start_call
 from napari_lungcls.model import load
 from three_tissues import QUICK, SCHEME, scene
 
@@ -181,3 +181,28 @@ def test_a_model_outlives_a_window_that_is_closed_without_a_question(viewer, tra
     (left,) = left_behind()
     assert left.path == kept
     left.release()
+
+
+@pytest.mark.parametrize("part", [False, True], ids=["the window's", "a part's"])
+def test_what_ends_as_the_window_closes_is_not_shown_any_more(viewer, train, qtbot, part):
+    # A layer would open windows, and napari would go on without any that can be seen.
+    shown = []
+    job = start_call(
+        lambda: "map",
+        owner=train if part else main_window(viewer),
+        returned=shown.append,
+        ended=lambda: shown.append("end"),
+    )
+    assert job.wait()
+    main_window(viewer).close()
+    qtbot.waitUntil(lambda: not job.running)
+    assert shown == []
+
+
+def test_a_window_that_is_only_hidden_goes_on(viewer, train, qtbot):
+    shown = []
+    job = start_call(lambda: "map", owner=train, returned=shown.append)
+    assert job.wait()
+    main_window(viewer).hide()
+    qtbot.waitUntil(lambda: not job.running)
+    assert shown == ["map"]

@@ -19,6 +19,7 @@ from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import UNSAVED, is_map, map_of, saved_as
 from napari_lungcls.gui.notices import refuse
 from napari_lungcls.gui.session import NamedModel, session
+from napari_lungcls.gui.workers import drop_jobs_of
 from napari_lungcls.network.model_file import SUFFIX
 from napari_lungcls.utils.names import numbered
 
@@ -39,12 +40,14 @@ class Closing(QObject):
         window = main_window(viewer)
         super().__init__(window)
         self._viewer = weakref.ref(viewer)
-        self._by_user = self._settled = False
+        self._by_user = self._settled = self._allowed = False
         window.installEventFilter(self)
         self._watch_menu(window)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Ask before the window closes; return whether the event was handled."""
+        if event.type() == QEvent.Type.Hide and self._allowed and not event.spontaneous():
+            drop_jobs_of(watched)
         if event.type() != QEvent.Type.Close or (viewer := self._viewer()) is None:
             return False
         window = main_window(viewer)
@@ -60,6 +63,8 @@ class Closing(QObject):
                 QTimer.singleShot(0, lambda: main_window(viewer).close())
                 return True
         session(viewer).let_go()
+        # napari may still keep it open; otherwise it is hidden next.
+        self._allowed = True
         return False
 
     def _watch_menu(self, window: Any) -> None:

@@ -72,6 +72,7 @@ class BackgroundJob(QObject):
         self._worker.returned.connect(self._on_return)
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_end)
+        self._owner = weakref.ref(owner)
         self._forget = _drop_with(owner, self)
         self._activity = JobActivity(title, self.cancel, self) if title else None
 
@@ -125,6 +126,13 @@ class BackgroundJob(QObject):
         """Cancel, and report nothing more because the owner is gone."""
         self._silent = True
         self.cancel()
+
+    def works_for(self, window: QObject) -> bool:
+        """Whether it still reports, and its owner is the window or lies in it."""
+        found: QObject | None = None if self._silent else self._owner()
+        while found is not None and found is not window:
+            found = found.parent()
+        return found is not None
 
     def _asked(self) -> bool:
         self._awake.wait()
@@ -311,6 +319,18 @@ def start_call(call: Callable[[], Any], *, owner: QObject, **callbacks: Any) -> 
         return call()
 
     return start(work, owner=owner, **callbacks)
+
+
+def drop_jobs_of(window: QObject) -> None:
+    """Cancel the jobs of a window that was closed; they report nothing more.
+
+    Qt destroys it later, and what was reported until then would be shown in it. To add a layer,
+    napari makes controls that are windows for a moment, and with any new window Qt takes back
+    its decision to end with the last one: an application without windows would stay behind.
+    """
+    for job in list(_running):
+        if job.works_for(window):
+            job.drop()
 
 
 def cancel_all(milliseconds: int = 20_000) -> bool:
