@@ -15,10 +15,11 @@ from hypothesis.extra.numpy import arrays
 
 from napari_lungcls.annotation import ClassScheme, ClassSpec
 from napari_lungcls.errors import InputError
+from napari_lungcls.images.masks import Mask
 from napari_lungcls.inference.map_data import MapHeader
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.stereology.design import SampledImage, make_grid
-from napari_lungcls.stereology.masks import Mask, read_mask
+from napari_lungcls.stereology.masks import read_mask
 
 
 def everywhere(shape: tuple[int, int]) -> np.ndarray:
@@ -54,6 +55,17 @@ def test_large_masks_are_read_in_squares(tmp_path):
     pixels = np.array([[999, 950], [1000, 899], [1000, 900], [1399, 2089], [1400, 2089], [0, 0]])
     assert mask.inside((), pixels).tolist() == [False, False, True, True, False, False]
     assert mask.inside((), pixels[:0]).shape == (0,)
+
+
+def test_a_smaller_mask_goes_into_the_image(tmp_path):
+    labels = np.array([[1, 0, 0], [0, 0, 9]], np.uint8)
+    iio.imwrite(tmp_path / "m.png", labels)
+    mask = read_mask(tmp_path / "m.png", (4, 8, 12))
+    np.testing.assert_array_equal(seen(mask, (8, 12), (3,)), np.kron(labels, np.ones((4, 4))) > 0)
+    assert mask.area((3,)) == 32
+    for shape in ((8, 13), (9, 12), (4, 12), (1, 1)):
+        with pytest.raises(InputError, match="goes into it a whole number of times, or draw poly"):
+            read_mask(tmp_path / "m.png", shape)
 
 
 def test_one_plane_holds_for_all_and_a_stack_for_each(tmp_path):
@@ -96,7 +108,7 @@ def test_classes_and_roles_of_a_map(tmp_path, suffix):
     for other in ((5, 5), (2, 9, 14)):
         with pytest.raises(InputError, match="give the map that was painted of this image"):
             read_mask(path, other, "lung")
-    with pytest.raises(InputError, match="draw polygons; of a painted map, name a class"):
+    with pytest.raises(InputError, match=r"mask_class: .*is a painted map; name a class of it"):
         read_mask(path, shape)
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_lungcls.errors import InputError
+from napari_lungcls.images.masks import ImageMask
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.stereology.masks import ImageMask, mask_of_cells, mask_of_map
+from napari_lungcls.stereology.masks import mask_of_cells, mask_of_map
 from napari_lungcls.stereology.raster import count_map
 from phantoms import LUNG, map_of
 

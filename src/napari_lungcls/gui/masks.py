@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import from_corner
+from napari_lungcls.images.masks import ImageMask, Mask
+from napari_lungcls.images.polygon_masks import PolygonMask, ellipse
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import Region
-from napari_lungcls.stereology.masks import ImageMask, Mask
-from napari_lungcls.stereology.polygon_masks import PolygonMask, ellipse
 from napari_lungcls.utils.printable import printable
 
 FILLED = ("polygon", "rectangle", "ellipse")

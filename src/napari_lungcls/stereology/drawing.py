@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lungcls.images.masks import Mask
 from napari_lungcls.stereology.column_reading import Pair
-from napari_lungcls.stereology.masks import Mask
 
 AT_ONCE = 2**20
 """Crossings of grid lines that are looked at together."""

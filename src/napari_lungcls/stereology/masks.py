@@ -1,12 +1,11 @@
-"""Masks: where points may lie, read from images, painted maps or polygons when they are asked."""
+"""Masks of painted maps, and of their cells; for those of images see `images.masks`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,36 +13,17 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.geometry import map_cell, middle_pixels
+from napari_lungcls.images.masks import BLOCK, POLYGONS, ImageMask, Mask, mask_from_file, near
 from napari_lungcls.images.opening import open_image
-from napari_lungcls.images.stack import ImageStack
+from napari_lungcls.images.polygon_masks import read_polygons
+from napari_lungcls.inference.formats import is_map
 from napari_lungcls.inference.map_data import MapHeader, blocks
 from napari_lungcls.inference.painted import PaintedMap, read_map
 from napari_lungcls.stereology.phase_map import BlockMask
-from napari_lungcls.stereology.polygon_masks import read_polygons
 from napari_lungcls.utils.printable import printable
-
-BLOCK = 1024
-"""Edge of the squares in which a mask is read."""
-
-POLYGONS = (".geojson", ".json", ".csv")
-"""Suffixes of files that hold polygons."""
 
 ROLES = ("parenchyma", "lung")
 """What a mask may be of in place of a class."""
-
-
-class Mask(Protocol):
-    """Part of an image in which points may lie."""
-
-    @property
-    def description(self) -> str:
-        """What it was read from."""
-
-    def inside(self, plane: Sequence[int], pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which pixels `(n, 2)` of a plane lie in it, `(n,)`."""
-
-    def area(self, plane: Sequence[int]) -> float:
-        """Count the pixels of a plane that lie in it."""
 
 
 def read_mask(
@@ -54,9 +34,8 @@ def read_mask(
     Parameters
     ----------
     path
-        An image, in which all but 0 is inside: labels as napari and Fiji save them, TIFF, PNG,
-        OME-Zarr. Or polygons: GeoJSON as QuPath writes it, or the shapes that napari saves as
-        CSV. Or a painted map, of which `mask_class` names a class.
+        An image or polygons, see `mask_from_file`. Or a painted map, of which `mask_class` names a
+        class.
     shape
         `(…, y, x)` of the image in pixels. A mask of one plane holds for all planes.
     mask_class
@@ -69,18 +48,13 @@ def read_mask(
         When it cannot be read, or does not fit the image.
     """
     file = Path(path)
+    if mask_class is None:
+        if is_map(file):
+            raise InputError(f"{file}: is a painted map; name a class of it", setting="mask_class")
+        return mask_from_file(path, shape)
     if file.suffix.lower() in POLYGONS:
         return read_polygons(file, shape, mask_class)
-    if mask_class is not None:
-        return _map_mask(read_map(file), file, shape, mask_class)
-    stack = open_image(path)
-    if stack.shape not in (tuple(shape), tuple(shape[-2:])):
-        raise InputError(
-            f"{file}: the mask has the shape {stack.shape} and the image {tuple(shape)}; make one "
-            "of the same size, or draw polygons; of a painted map, name a class",
-            setting="mask",
-        )
-    return ImageMask(stack, printable(file.name))
+    return _map_mask(read_map(file), file, shape, mask_class)
 
 
 def mask_of_cells(mask: Mask, header: MapHeader) -> BlockMask:
@@ -144,51 +118,6 @@ def mask_of_map(path: str | os.PathLike[str], header: MapHeader) -> BlockMask:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageMask:
-    """All pixels of an image but those that are 0 in every channel; NaN is outside.
-
-    Attributes
-    ----------
-    stack
-        With as many planes as the image, or one for all of them.
-    description
-        Name of the file.
-    """
-
-    stack: ImageStack
-    description: str
-
-    def inside(self, plane: Sequence[int], pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which pixels `(n, 2)` of a plane lie in it, `(n,)`."""
-        found = np.zeros(len(pixels), np.bool_)
-        for rows, columns, chosen in _near(pixels):
-            part = self._read(plane, rows, columns)
-            at = pixels[chosen] - (rows.start, columns.start)
-            there = (at < part.shape).all(axis=1)
-            found[chosen[there]] = part[at[there, 0], at[there, 1]]
-        return found
-
-    def area(self, plane: Sequence[int]) -> float:
-        """Count the pixels of a plane that lie in it."""
-        shape = self.stack.plane_shape
-        return float(
-            sum(
-                np.count_nonzero(self._read(plane, block.rows, block.columns))
-                for block in blocks(shape, BLOCK)
-            )
-        )
-
-    def _read(self, plane: Sequence[int], rows: slice, columns: slice) -> NDArray[np.bool_]:
-        height, width = self.stack.plane_shape
-        rows = slice(rows.start, min(rows.stop, height))
-        columns = slice(columns.start, min(columns.stop, width))
-        index = plane if self.stack.leading else ()
-        pixels = self.stack.plane(index).read(rows, columns)
-        found: NDArray[np.bool_] = ((pixels != 0) & (pixels == pixels)).any(axis=-1)
-        return found
-
-
-@dataclass(frozen=True, eq=False)
 class MapMask:
     """The cells of some classes of a painted map; what was not painted is outside.
 
@@ -215,7 +144,7 @@ class MapMask:
         cells = map_cell(pixels - np.array(header.origin), header.stride)
         there = ((cells >= 0) & (cells < header.shape[-2:])).all(axis=1)
         found, places = np.zeros(len(pixels), np.bool_), np.flatnonzero(there)
-        for rows, columns, chosen in _near(cells[there]):
+        for rows, columns, chosen in near(cells[there]):
             part = np.asarray(self.painted.classes[(*plane, rows, columns)])
             at = cells[there][chosen] - (rows.start, columns.start)
             found[places[chosen]] = self.wanted[part[at[:, 0], at[:, 1]]]
@@ -270,15 +199,3 @@ def _classes(scheme: ClassScheme, file: Path, wanted: str) -> NDArray[np.bool_]:
     found = np.zeros(len(scheme), np.bool_)
     found[scheme.code(wanted)] = True
     return found
-
-
-def _near(pixels: NDArray[np.int64]) -> Iterator[tuple[slice, slice, NDArray[np.intp]]]:
-    """Give the squares in which pixels `(n, 2)` lie, and which of them lie in each."""
-    if not len(pixels):
-        return
-    squares, owner = np.unique(pixels // BLOCK, axis=0, return_inverse=True)
-    order = np.argsort(owner.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(owner.ravel()))[:-1]
-    for (i, j), chosen in zip(squares.tolist(), np.split(order, ends), strict=True):
-        rows, columns = slice(i * BLOCK, (i + 1) * BLOCK), slice(j * BLOCK, (j + 1) * BLOCK)
-        yield rows, columns, chosen

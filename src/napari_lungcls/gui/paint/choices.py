@@ -48,7 +48,7 @@ from napari_lungcls.utils.addresses import web_address
 from napari_lungcls.utils.humanize import size
 
 if TYPE_CHECKING:
-    from napari_lungcls.stereology.masks import Mask
+    from napari_lungcls.images.masks import Mask
 
 DEFAULT_STRIDE = 4
 NO_MODEL = "No model yet: train one, or load one from a file."

@@ -21,7 +21,7 @@ from napari_lungcls.inference.leaving_out import cell_middles
 from napari_lungcls.inference.map_data import Block
 
 if TYPE_CHECKING:
-    from napari_lungcls.stereology.masks import Mask
+    from napari_lungcls.images.masks import Mask
 
 
 GLASS = "bare glass"

@@ -52,6 +52,15 @@ class PolygonMask:
     def inside(self, plane: Sequence[int], pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which pixels `(n, 2)` of a plane have their centre in it, `(n,)`."""
         outline = self._outline(tuple(plane))
+        if not len(pixels):
+            return np.zeros(0, np.bool_)
+        # Most blocks of an image lie outside or inside as a whole.
+        (top, left), (bottom, right) = pixels.min(axis=0), pixels.max(axis=0) + 1
+        around = shapely.box(left, top, right, bottom)
+        if not shapely.intersects(outline, around):
+            return np.zeros(len(pixels), np.bool_)
+        if shapely.contains_properly(outline, around):
+            return np.ones(len(pixels), np.bool_)
         where = from_corner(pixels)
         found: NDArray[np.bool_] = shapely.contains_xy(outline, where[:, 1], where[:, 0])
         return found
@@ -74,7 +83,9 @@ class PolygonMask:
         return {}
 
 
-def read_polygons(path: Path, shape: Sequence[int], wanted: str | None = None) -> PolygonMask:
+def read_polygons(
+    path: Path, shape: Sequence[int], wanted: str | None = None, *, setting: str = "mask"
+) -> PolygonMask:
     """Read polygons of an image.
 
     Positions in GeoJSON are `x, y` in pixels of the image, from the corner of the first. Polygons
@@ -89,6 +100,8 @@ def read_polygons(path: Path, shape: Sequence[int], wanted: str | None = None) -
         `(…, y, x)` of the image in pixels.
     wanted
         Name of a classification, of whose polygons alone the mask is made.
+    setting
+        What the file is given as, for messages.
 
     Raises
     ------
@@ -98,13 +111,13 @@ def read_polygons(path: Path, shape: Sequence[int], wanted: str | None = None) -
     found = (
         _of_shapes(path, len(shape))
         if path.suffix.lower() == ".csv"
-        else _of_geojson(path, len(shape) - 2, wanted)
+        else _of_geojson(path, len(shape) - 2, wanted, setting)
     )
     if not found:
         which = f" of the class {wanted!r}" if wanted is not None else ""
         raise InputError(
             f"{path}: holds no polygons{which}; outline the tissue and export it again",
-            setting="mask",
+            setting=setting,
         )
     height, width = shape[-2:]
     name = printable(path.name) + (f": {wanted}" if wanted is not None else "")
@@ -114,15 +127,15 @@ def read_polygons(path: Path, shape: Sequence[int], wanted: str | None = None) -
         raise InputError(
             f"{path}: no polygon lies in the image, which has {height} × {width} pixels; give the "
             "polygons in pixels of this image at full size",
-            setting="mask",
+            setting=setting,
         )
     return mask
 
 
 def _of_geojson(
-    path: Path, axes: int, wanted: str | None
+    path: Path, axes: int, wanted: str | None, setting: str
 ) -> list[tuple[PlaneIndex | None, shapely.Geometry]]:
-    document = _document(path)
+    document = _document(path, setting)
     features = document.get("features", [document]) if isinstance(document, dict) else document
     if not isinstance(features, list):
         raise InputError(f"{path}: is no GeoJSON; export the polygons as a FeatureCollection")
@@ -145,16 +158,16 @@ def _of_geojson(
     return found
 
 
-def _document(path: Path) -> Any:
+def _document(path: Path, setting: str) -> Any:
     try:
         if path.stat().st_size > LARGEST:
             raise InputError(f"{path} has more than {LARGEST} bytes; simplify the polygons")
         return json.loads(decoded(path.read_bytes(), path))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the name", setting="mask") from None
+        raise InputError(f"{path} does not exist; check the name", setting=setting) from None
     except OSError as error:
         why = why_unreadable(error) or f"cannot be read ({error.strerror})"
-        raise InputError(f"{path} {why}", setting="mask") from error
+        raise InputError(f"{path} {why}", setting=setting) from error
     except (RecursionError, ValueError) as error:
         if isinstance(error, InputError):
             raise
