@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from napari_lungcls.evaluation.metrics import Metrics
+    from napari_lungcls.images.masks import Mask
     from napari_lungcls.inference.grid import InView, Region
     from napari_lungcls.inference.painted import PaintedMap
     from napari_lungcls.inference.run import PaintingProgress
@@ -211,6 +213,7 @@ class Model(AnyModel):
         scheduler: str | Client | None = None,
         workers: int | None = None,
         no_glass: bool = False,
+        within: PathLike | Mask | None = None,
     ) -> Generator[PaintingProgress, None, PaintedMap]:
         """Paint, yielding progress; the map is the generator's return value.
 
@@ -249,7 +252,11 @@ class Model(AnyModel):
             Processes on this computer that paint; for several GPUs, or images that take
             longer to decode than to paint.
         no_glass
-            Leave cells on bare glass around the tissue empty. Not on a cluster.
+            Leave cells on bare glass around the tissue empty.
+        within
+            Leave cells outside of a mask empty: the path of polygons (GeoJSON, or shapes of napari
+            as CSV) or of an image in which all but 0 is inside, see `mask_from_file`; or, but
+            not on a cluster, a mask. A cell lies where its middle pixel does.
 
         Yields
         ------
@@ -269,7 +276,7 @@ class Model(AnyModel):
         """
         from napari_lungcls.inference.formats import open_store
         from napari_lungcls.inference.grid import MapGrid
-        from napari_lungcls.inference.leaving_out import without_glass
+        from napari_lungcls.inference.leaving_out import kept_cells, open_within
         from napari_lungcls.inference.painted import MemoryStore, read_map
         from napari_lungcls.inference.precision import choose_painting
         from napari_lungcls.inference.resume import describe_job
@@ -279,11 +286,14 @@ class Model(AnyModel):
         on_cluster = scheduler is not None or workers is not None
         if on_cluster and out is None:
             raise InputError("a cluster paints into files; say where with out")
-        if on_cluster and no_glass:
+        mask_path = os.path.abspath(within) if isinstance(within, str | os.PathLike) else None
+        if on_cluster and within is not None and mask_path is None:
             raise InputError(
-                "a cluster paints all cells", setting="no_glass", suggestion={"no_glass": None}
+                "the workers of a cluster cannot see a mask in memory; save it and give its path",
+                setting="within",
             )
         grid = MapGrid.over(as_stack(image), stride, region, planes)
+        mask = open_within(within, grid)
         warn_of_misfits(grid.stack, self.document)
         predictor = self.predictor
         network = choose_painting(predictor, grid, precision)
@@ -291,6 +301,7 @@ class Model(AnyModel):
             "probabilities": probabilities,
             "precision": network.precision,
             "no_glass": no_glass,
+            "within": mask,
         }
         header = map_header(grid, self.document, **how)
         options: dict[str, Any] = {
@@ -298,7 +309,7 @@ class Model(AnyModel):
             "probabilities": probabilities,
             "cancelled": cancelled,
             "in_view": in_view,
-            "kept": without_glass(grid) if no_glass else None,
+            "kept": kept_cells(grid, mask, no_glass=no_glass),
         }
         if out is None:
             memory = MemoryStore(header)
@@ -321,7 +332,14 @@ class Model(AnyModel):
             # The output is claimed only when there is somebody to paint it.
             with connected(scheduler, workers) as client:
                 yield from run_on_cluster(
-                    client, predictor, grid, begin(), device=self._device, cancelled=cancelled
+                    client,
+                    predictor,
+                    grid,
+                    begin(),
+                    device=self._device,
+                    cancelled=cancelled,
+                    within=mask_path,
+                    no_glass=no_glass,
                 )
         else:
             store = begin()

@@ -122,7 +122,9 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> Difference 
             short = max(len(str(old)), len(str(new))) <= _SHOWN
             words = f" ({_said(old)} before, {_said(new)} now)" if short else ""
             setting = key.removeprefix(SETTING)
-            remedy = "use the same" if setting == key else {setting: old if short else ...}
+            # What was not set before is left out again.
+            again = old if short or old is None else ...
+            remedy = "use the same" if setting == key else {setting: again}
             return Difference(f"another {key}{words}", remedy)
     pixels = before.get(PIXELS, ()), now.get(PIXELS, ())
     if len(pixels[0]) != len(pixels[1]):

@@ -203,3 +203,25 @@ def test_a_cluster_is_one_and_answers(lab, run_cli, tmp_path, monkeypatch):
     assert "does not answer" in run_cli(*command, "tcp://127.0.0.1:9").complaint
     assert "not both" in run_cli(*command, "tcp://127.0.0.1:9", "--workers", "2").complaint
     assert not any(tmp_path.iterdir())
+
+
+def test_what_lies_outside_of_a_mask_is_empty(lab, run_cli, tmp_path):
+    labels = np.zeros((50, 50), np.uint8)
+    labels[10:30, 4:40] = 3
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    ask = ("paint", lab.model, lab.image, "--stride", "4")
+    run_cli(*ask, "--out", tmp_path / "all.ome.tif")
+    said = run_cli(
+        *ask, "--out", tmp_path / "part.ome.tif", "--within", tmp_path / "labels.tif", "--json"
+    )
+    assert said.code == 0, said.err
+    whole, part = (
+        np.asarray(lc.read_map(tmp_path / f"{n}.ome.tif").classes) for n in ("all", "part")
+    )
+    np.testing.assert_array_equal(part, np.where(labels, whole, 0))
+    assert sum(said.json["fractions"].values()) == pytest.approx(1)
+    tifffile.imwrite(tmp_path / "labels.tif", labels[:49])
+    said = run_cli(*ask, "--out", tmp_path / "no.ome.tif", "--within", tmp_path / "labels.tif")
+    assert said.complaint.startswith("--within: ")
+    assert "make one of the same size" in said.complaint
+    assert not (tmp_path / "no.ome.tif").exists()

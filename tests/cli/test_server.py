@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -26,6 +27,9 @@ def server(lab):
 
 def test_commands_give_the_same(server, lab, run_cli, tmp_path):
     there = ("--server", server.base_url)
+    polygon = {"type": "Polygon", "coordinates": [[[9, 9], [99, 9], [9, 99], [9, 9]]]}
+    mask = tmp_path / "mask.geojson"
+    mask.write_text(json.dumps(polygon))
     found = []
     for more, name, model in (((), "here", lab.model), (there, "there", "model")):
         out = tmp_path / f"{name}.csv"
@@ -37,6 +41,7 @@ def test_commands_give_the_same(server, lab, run_cli, tmp_path):
         exact = run_cli(*ask, "--report", tmp_path / name, *more).json
         cells = run_cli(*ask, "--painted", "--stride", "2", *more).json
         ask = ("paint", model, lab.image, "--out", tmp_path / f"{name}.ome.tif", "--stride", "2")
+        ask = (*ask, "--within", mask, "--no-glass", "--probabilities")
         shares = run_cli(*ask, "--json", *more).json["fractions"]
         found.append((lc.read_points(out), exact, cells, shares))
     (ours, *rest), (theirs, *others) = found
@@ -47,6 +52,7 @@ def test_commands_give_the_same(server, lab, run_cli, tmp_path):
     one, other = (lc.read_map(tmp_path / f"{name}.ome.tif") for name in ("here", "there"))
     assert one.header == other.header
     np.testing.assert_array_equal(one.classes, other.classes)
+    assert 0 < np.count_nonzero(one.classes) < one.classes.size / 4
 
 
 @pytest.mark.parametrize(

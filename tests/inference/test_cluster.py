@@ -16,6 +16,7 @@ import zarr
 from killing import EDGE, STACK
 from known_maps import bright_model
 from napari_lungcls.errors import InputError, LungclsWarning
+from napari_lungcls.images.masks import ImageMask
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference import cluster
@@ -123,6 +124,33 @@ def test_workers_see_the_channels_that_were_chosen(client: Any, tmp_path: Path) 
         MODEL.paint(memory, out=tmp_path / "no.ome.zarr", scheduler=client)
 
 
+def test_masks_hold_on_a_cluster_too(client: Any, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(90, 180, (2, 640, 900)).astype(np.float32)
+    pixels[:, :, :400] = 250  # glass
+    labels = np.zeros((320, 450), np.uint8)
+    labels[40:200, 150:400] = 1
+    zarr.create_array(tmp_path / "i.zarr", data=pixels)
+    zarr.create_array(tmp_path / "mask.zarr", data=labels)
+    one, other = tmp_path / "here" / "map.ome.zarr", tmp_path / "there" / "map.ome.zarr"
+    one.parent.mkdir()
+    other.parent.mkdir()
+    options = {"stride": 8, "no_glass": True, "within": tmp_path / "mask.zarr"}
+    here = MODEL.paint(tmp_path / "i.zarr", out=one, **options)
+    *_, last = MODEL.painting(tmp_path / "i.zarr", out=other, scheduler=client, **options)
+    assert content(one) == content(other)
+    assert last.total == 80
+    cells = np.asarray(here.classes)
+    assert 0 < np.count_nonzero(cells) < 2 * labels.sum() / 16
+    assert cells[:, 10:50, 60:100].all()
+    asked = iter([False])
+    MODEL.paint(
+        tmp_path / "i.zarr", out=other, overwrite=True, scheduler=client,
+        cancelled=lambda: next(asked, True), **options,
+    )  # fmt: skip
+    MODEL.paint(tmp_path / "i.zarr", out=other, resume=True, **options)
+    assert content(one) == content(other)
+
+
 def test_what_a_cluster_cannot_do_is_said(
     client: Any, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +160,9 @@ def test_what_a_cluster_cannot_do_is_said(
         MODEL.paint(memory, out=out, scheduler=client)
     with pytest.raises(InputError, match="a cluster paints into files"):
         MODEL.paint(image, scheduler=client)
+    mask = ImageMask(ImageStack(np.ones((100, 130), np.uint8)), "made")
+    with pytest.raises(InputError, match="within: the workers of a cluster cannot see a mask in"):
+        MODEL.paint(image, out=out, scheduler=client, within=mask)
     monkeypatch.setattr(cluster, "CONNECT", 0.2)
     with pytest.raises(InputError, match=r"^scheduler: tcp://127\.0\.0\.1:9 does not answer"):
         MODEL.paint(image, out=out, scheduler="tcp://127.0.0.1:9")

@@ -97,6 +97,14 @@ def paint(
     no_glass: Annotated[
         bool, typer.Option("--no-glass", help="leave bare glass around the tissue empty")
     ] = False,
+    within: Annotated[
+        Path | None,
+        typer.Option(
+            "--within",
+            metavar="FILE",
+            help="leave what is outside of polygons (GeoJSON) or of labels (an image) empty",
+        ),
+    ] = None,
     server: Server = None,
     token_file: TokenFile = None,
     token_in_clear: TokenInClear = False,
@@ -142,6 +150,7 @@ def paint(
             workers=workers,
             cancelled=cancelled,
             no_glass=no_glass,
+            within=within,
         )
         steps = _Steps(show)
         painted = exhaust(run, steps)

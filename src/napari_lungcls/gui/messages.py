@@ -34,7 +34,7 @@ def remaining(seconds: float) -> str:
     return f"about {seconds / 3600:.1f} h left"
 
 
-def painting_result(last: "PaintingStep", seconds: float, without: str = "") -> str:
+def painting_result(last: "PaintingStep", seconds: float) -> str:
     """Say how painting ended.
 
     Parameters
@@ -43,15 +43,14 @@ def painting_result(last: "PaintingStep", seconds: float, without: str = "") -> 
         Its last report.
     seconds
         How long it took.
-    without
-        What was left out on request, such as `bare glass`.
     """
     if last.done < last.total:
         return f"Cancelled: {percent(last.visited, 0)} painted; the layer keeps this part."
     said = f"Painted {cells(last.map.header.shape)} in {seconds:.1f}\N{NO-BREAK SPACE}s."
-    if last.left_out:
-        said += f" {percent(last.left_out / last.counts.sum(), 0)} left empty: {without}."
-    if blind := int(last.counts[0]) - last.left_out:
+    if left_out := sum(last.left_out.values()):
+        share = percent(left_out / last.counts.sum(), 0)
+        said += f" {share} left empty: {' and '.join(last.left_out)}."
+    if blind := int(last.counts[0]) - left_out:
         said += f" {blind:,} cells without valid pixels were left empty."
     return said
 

@@ -114,6 +114,8 @@ def run_on_cluster(
     *,
     device: str = "auto",
     cancelled: Callable[[], bool] = lambda: False,
+    within: str | None = None,
+    no_glass: bool = False,
 ) -> Generator[PaintingProgress, None, bool]:
     """Paint what is left of a map by the workers of a cluster; see `run_painting`.
 
@@ -144,6 +146,8 @@ def run_on_cluster(
             planes=grid.planes,
             folder=os.path.abspath(store.folder),
             header=store.header,
+            within=within,
+            no_glass=no_glass,
         )
         left = store.left(grid.blocks())
         tally = BlockTally(grid, store, len(left))

@@ -13,8 +13,9 @@ import dask
 from napari_lungcls.errors import InputError
 from napari_lungcls.images.opening import open_image
 from napari_lungcls.images.stack import ImageStack
-from napari_lungcls.inference.damage import BlockReport, Painted, paint_readable
+from napari_lungcls.inference.damage import BlockReport, Painted
 from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.leaving_out import kept_cells, open_within, paint_kept
 from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.inference.painter import Painter
 from napari_lungcls.inference.store_cells import CellArrays
@@ -47,6 +48,10 @@ class ClusterTask:
         The grid.
     folder, header
         Where the cells are written, and the map that they become.
+    within
+        Path of a mask that every worker can read; only the cells in it are painted.
+    no_glass
+        Whether cells on bare glass are left empty.
     """
 
     token: str
@@ -61,6 +66,8 @@ class ClusterTask:
     planes: slice | None
     folder: str
     header: MapHeader
+    within: str | None
+    no_glass: bool
 
 
 class _Prepared:
@@ -82,6 +89,8 @@ class _Prepared:
             stack = open_image(stack, task.channels)
         stack = stack.with_pixel_size(task.pixel_size)
         self.grid = MapGrid.over(stack, task.stride, task.region, task.planes)
+        mask = open_within(task.within, self.grid)
+        self.kept = kept_cells(self.grid, mask, no_glass=task.no_glass)
         zooms = fitting_zooms(stack, document)
         # What the client chose for all blocks, so that they go together.
         painting = engine.painting(task.header.provenance["precision"])
@@ -108,10 +117,10 @@ def paint_block(task: ClusterTask, block: Block) -> BlockReport:
         # Chunks of a dask image are read here: as tasks of the cluster they would wait for the
         # very workers that wait for them.
         with dask.config.set(scheduler="synchronous"):
-            (classes, probabilities), damage = paint_readable(prepared.paint, block, task.stride)
+            cells, report = paint_kept(prepared.paint, block, task.stride, prepared.kept)
         with writing(Path(task.folder)):
-            prepared.cells.write(block, classes, probabilities)
-    return BlockReport.of(classes, damage)
+            prepared.cells.write(block, *cells)
+    return report
 
 
 def dask_setup(worker: object) -> None:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.inference.grid import MapGrid
+from napari_lungcls.inference.leaving_out import hash_of_cells
 from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.inference.store_cells import UNFINISHED
 from napari_lungcls.network.predictor import Predictor
@@ -29,6 +30,9 @@ from napari_lungcls.run_identity import (
     diagonal_samples,
     difference,
 )
+
+if TYPE_CHECKING:
+    from napari_lungcls.images.masks import Mask
 
 _DONE, _OPEN = b"1", b"0"
 
@@ -94,15 +98,19 @@ def describe_job(
     probabilities: bool,
     precision: str = "fp32",
     no_glass: bool = False,
+    within: Mask | None = None,
 ) -> dict[str, Any]:
     """Describe what makes the cells of a map, as JSON; see `run_identity`.
 
     Of the image a few places are read and hashed: reading all of it would take longer than
-    much of a painting. A place that cannot be read is None and equals any other.
+    much of a painting. A place that cannot be read is None and equals any other. Of a mask, which
+    someone may have drawn on, all is read that lies on the cells.
     """
     stack = grid.stack
     # Only where it is asked for, so that older paintings can be continued.
-    empty = {"setting no_glass": True} if no_glass else {}
+    empty: dict[str, Any] = {"setting no_glass": True} if no_glass else {}
+    if within is not None:
+        empty["setting within"] = hash_of_cells(grid, within)
     return empty | {
         "model": _model_hash(predictor),
         "image": {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,9 @@ from numpy.typing import NDArray
 from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.tissue import WithoutGlass
-from napari_lungcls.inference.damage import (
-    BlockReport,
-    Damage,
-    Painted,
-    complaint,
-    paint_readable,
-)
+from napari_lungcls.inference.damage import BlockReport, Damage, Painted, complaint
 from napari_lungcls.inference.grid import InView, MapGrid, nearest_first, with_next
-from napari_lungcls.inference.leaving_out import Kept, leave_out
+from napari_lungcls.inference.leaving_out import KeptCells, paint_kept
 from napari_lungcls.inference.map_data import Block, MapHeader
 from napari_lungcls.inference.painted import MemoryStore, PaintedMap
 from napari_lungcls.inference.painter import Painter
@@ -35,6 +29,9 @@ from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.network.predictor import Predictor
 from napari_lungcls.utils.memory import give_back
 from napari_lungcls.utils.printable import printable
+
+if TYPE_CHECKING:
+    from napari_lungcls.images.masks import Mask
 
 
 class MapStore(Protocol):
@@ -140,6 +137,9 @@ class PaintingProgress:
         The map as it is filled, where that can be read meanwhile: in memory, not in files.
     damage
         What of the image could not be read so far.
+    left_out
+        How many cells were left empty so far because of a mask, by what they lie on, or outside
+        of; not on a cluster.
 
     Examples
     --------
@@ -157,6 +157,7 @@ class PaintingProgress:
     remaining: float | None
     map: PaintedMap | None
     damage: Damage = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 class BlockTally:
@@ -168,6 +169,8 @@ class BlockTally:
         The map.
     todo
         Blocks that are to be painted; the others are there already.
+    kept
+        Tells and counts which of their cells are, where it is asked here.
 
     Attributes
     ----------
@@ -177,8 +180,10 @@ class BlockTally:
         The map where it can be read meanwhile.
     """
 
-    def __init__(self, grid: MapGrid, store: MapStore, todo: int) -> None:
-        self._grid, self._store, self._todo = grid, store, todo
+    def __init__(
+        self, grid: MapGrid, store: MapStore, todo: int, kept: KeptCells | None = None
+    ) -> None:
+        self._grid, self._store, self._todo, self._kept = grid, store, todo, kept
         self._before = grid.block_count - todo
         self._began = time.perf_counter()
         self._damage: Damage = {}
@@ -199,7 +204,10 @@ class BlockTally:
         seconds = time.perf_counter() - self._began
         left = seconds / self.done * (self._todo - self.done)
         done, total = self._before + self.done, self._grid.block_count
-        return PaintingProgress(done, total, block, seconds, left, self.filled, self._damage)
+        left_out = {} if self._kept is None else dict(+self._kept.left_out)
+        return PaintingProgress(
+            done, total, block, seconds, left, self.filled, self._damage, left_out
+        )
 
     def conclude(self) -> bool:
         """Finish the map, say what it lacks, and tell whether every block had its turn."""
@@ -239,6 +247,7 @@ def map_header(
     probabilities: bool,
     precision: str = "fp32",
     no_glass: bool = False,
+    within: Mask | None = None,
 ) -> MapHeader:
     """Describe the map that a model paints on a grid."""
     scheme: ClassScheme = document.scheme
@@ -254,6 +263,8 @@ def map_header(
     }
     if no_glass:
         provenance["left_out"] = WithoutGlass.description
+    if within is not None:
+        provenance["within"] = within.description
     if document.adapted is not None:
         provenance["adapted"] = document.adapted.model_dump()
     if designs := document.split.get("audit_designs"):
@@ -271,7 +282,7 @@ def run_painting(
     cancelled: Callable[[], bool] = lambda: False,
     in_view: InView | None = None,
     blocks: Sequence[Block] | None = None,
-    kept: Kept | None = None,
+    kept: KeptCells | None = None,
 ) -> Generator[PaintingProgress, None, bool]:
     """Paint all blocks of a grid into a store.
 
@@ -296,7 +307,7 @@ def run_painting(
     blocks
         Those that are still to be painted; all if not given.
     kept
-        Tells which cells of a block are painted; all if not given.
+        Tells which cells are painted; all if not given.
 
     Yields
     ------
@@ -327,7 +338,7 @@ def run_painting(
             return painter.block(grid, block, probabilities=probabilities, alone=alone)
 
         todo = list(grid.blocks()) if blocks is None else list(blocks)
-        tally = BlockTally(grid, store, len(todo))
+        tally = BlockTally(grid, store, len(todo), kept)
         yield tally.start()
         with BackgroundWriter(store) as writer, painter:
             for block, after in _ordered(todo, in_view):
@@ -335,11 +346,8 @@ def run_painting(
                     break
                 if after is not None:
                     painter.expect(grid, after)
-                cells, found = paint_readable(paint, block, grid.stride)
-                report = BlockReport.of(cells[0], found)
-                if kept is not None:
-                    leave_out(cells, kept(block))
-                writer.write(block, *cells, complete=not found)
+                cells, report = paint_kept(paint, block, grid.stride, kept)
+                writer.write(block, *cells, complete=not report.damage)
                 if tally.filled is not None:
                     # A viewer shows this map: report a block only when it is written.
                     writer.wait()

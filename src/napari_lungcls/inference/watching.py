@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lungcls.inference.map_data import Block
 from napari_lungcls.inference.painted import PaintedMap
 from napari_lungcls.inference.run import PaintingProgress
 from napari_lungcls.utils.memory import scratch
@@ -31,7 +30,7 @@ class PaintingStep:
     counts
         Cells by value so far, `(classes + 1,)`; the first were visited and left unpainted.
     left_out
-        How many of these were left unpainted on request.
+        How many of these were left unpainted on request, by what they lie on or outside of.
     """
 
     done: int
@@ -40,7 +39,7 @@ class PaintingStep:
     map: PaintedMap
     confidence: NDArray[np.float16] | None
     counts: NDArray[np.int64]
-    left_out: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def visited(self) -> float:
@@ -61,7 +60,6 @@ def painting_steps(
     *,
     confidence: bool,
     shown: Callable[[], None] = lambda: None,
-    kept: Callable[[Block], NDArray[np.bool_]] | None = None,
 ) -> Generator[PaintingStep, None, PaintingStep]:
     """Count and rate what is painted, block by block, in the painter's thread.
 
@@ -74,8 +72,6 @@ def painting_steps(
     shown
         Called after the first step; it may wait until the empty map is on display. A window
         that adds layers while a network computes stands still for twice as long.
-    kept
-        Tells which cells of a block, `(h, w)`, shall stay painted; all if not given.
 
     Yields
     ------
@@ -88,7 +84,6 @@ def painting_steps(
     """
     last: PaintingStep | None = None
     top: NDArray[np.float16] | None = None
-    left_out = 0
     for progress in run:
         painted = progress.map
         assert painted is not None, "only a map in memory can be watched"
@@ -96,26 +91,22 @@ def painting_steps(
             counts = np.zeros(len(painted.scheme) + 1, np.int64)
             top = scratch(painted.header.shape, np.float16) if confidence else None
         if (block := progress.block) is not None:
-            if kept is not None:
-                left_out += _leave_out(painted, block, ~kept(block))
             values = painted.classes[block.place].ravel()
             counts = counts + np.bincount(values, minlength=len(counts))
             if top is not None:
                 cells = painted.probabilities[(slice(None), *block.place)]
                 top[block.place] = cells.max(axis=0)
         last = PaintingStep(
-            progress.done, progress.total, progress.remaining, painted, top, counts, left_out
+            progress.done,
+            progress.total,
+            progress.remaining,
+            painted,
+            top,
+            counts,
+            progress.left_out,
         )
         yield last
         if progress.block is None:
             shown()
     assert last is not None, "a painting reports before its first block"
     return last
-
-
-def _leave_out(painted: PaintedMap, block: Block, cells: NDArray[np.bool_]) -> int:
-    """Take back what was painted on some cells of a block, and count them."""
-    painted.classes[block.place][cells] = 0
-    if painted.probabilities is not None:
-        painted.probabilities[(slice(None), *block.place)][:, cells] = 0
-    return int(np.count_nonzero(cells))

@@ -7,7 +7,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import numpy as np
@@ -23,7 +23,7 @@ from napari_lungcls.inference.at_points import CellsUnder, in_squares
 from napari_lungcls.inference.damage import BlockReport
 from napari_lungcls.inference.formats import open_store
 from napari_lungcls.inference.grid import MapGrid, Region
-from napari_lungcls.inference.leaving_out import leave_out, without_glass
+from napari_lungcls.inference.leaving_out import kept_cells, leave_out, open_within
 from napari_lungcls.inference.painted import MemoryStore, PaintedMap, read_map
 from napari_lungcls.inference.run import (
     BlockTally,
@@ -45,6 +45,9 @@ from napari_lungcls.remote.images import (
 )
 from napari_lungcls.remote.maps import FetchedBlock, RemotePainting
 from napari_lungcls.remote.tiff import Index
+
+if TYPE_CHECKING:
+    from napari_lungcls.images.masks import Mask
 
 logger = logging.getLogger(__name__)
 
@@ -189,6 +192,7 @@ class RemoteModel(AnyModel):
         precision: Precision = "auto",
         cancelled: Callable[[], bool] = never,
         no_glass: bool = False,
+        within: str | Path | Mask | None = None,
         **elsewhere: Any,
     ) -> Generator[PaintingProgress, None, PaintedMap]:
         """Paint as `Model.painting` does, block by block as the server paints them.
@@ -209,6 +213,7 @@ class RemoteModel(AnyModel):
         stack = as_stack(image)
         grid = MapGrid.over(stack, stride, region, planes)
         check_image(stack, self.document)
+        mask = open_within(within, grid)
         self.cancelled = cancelled
         remote = self._send(stack, [grid.image_plane(i) for i in np.ndindex(*grid.leading)])
         with self._painting(remote, grid, precision, probabilities=probabilities) as job:
@@ -221,21 +226,23 @@ class RemoteModel(AnyModel):
                 probabilities=probabilities,
                 precision=chosen,
                 no_glass=no_glass,
+                within=mask,
             )
-            kept = without_glass(grid) if no_glass else None
+            kept = kept_cells(grid, mask, no_glass=no_glass)
             store: MapStore
             if out is None:
                 store = memory = MemoryStore(header)
             else:
                 store = open_store(out, header, chunk=grid.block, overwrite=overwrite)
             with kept_or_abandoned(store):
-                tally = BlockTally(grid, store, grid.block_count)
+                tally = BlockTally(grid, store, grid.block_count, kept)
                 yield tally.start()
                 for found in job.blocks(cancelled):
                     report = _report(found, job)
+                    painted = found.classes, found.probabilities
                     if kept is not None:
-                        leave_out((found.classes, found.probabilities), kept(found.block))
-                    store.write(found.block, found.classes, found.probabilities)
+                        painted = leave_out(painted, kept(found.block))
+                    store.write(found.block, *painted)
                     yield tally.add(found.block, report)
                 tally.conclude()
         if out is None:

@@ -459,7 +459,8 @@ def test_painting_inside_outlines_and_nowhere_else(window, viewer, qtbot, blocky
     assert not layer.data[0].any()
     assert layer.data[1].all()
     np.testing.assert_allclose(layer.translate, [0, 16.75, 20.75])
-    assert window.run_bar.words.text().endswith("50 % left empty: outside of region.")
+    assert window.run_bar.words.text().endswith("50 % left empty: outside of layer 'region'.")
+    assert map_of(layer).header.provenance["within"] == "layer 'region'"
     # A triangle cuts its cells; what is drawn while it is chosen counts.
     shapes.data = []
     assert "has no outline" in window.choices.estimate.text()

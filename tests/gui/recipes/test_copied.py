@@ -198,7 +198,7 @@ def test_painting_is_repeated_by_both(viewer, tmp_path, qtbot, copied):
         assert np.array_equal(np.asarray(found.probabilities), np.asarray(shown.probabilities))
 
 
-def test_a_map_with_empty_cells_is_no_command(viewer, tmp_path, copied):
+def test_painting_within_a_layer_names_its_file(viewer, tmp_path, qtbot, copied):
     pixels = np.random.default_rng(0).integers(90, 210, (64, 64)).astype(np.float32)
     imwrite(tmp_path / "a.tif", pixels)
     viewer.open(str(tmp_path / "a.tif"), plugin=PLUGIN)
@@ -215,7 +215,28 @@ def test_a_map_with_empty_cells_is_no_command(viewer, tmp_path, copied):
     viewer.add_labels(mask, name="part")
     window.choices.within.setCurrentIndex(1)
     said = copied(window, "python")
-    assert "does not leave cells empty outside of part; choose the whole image in 'Within'" in said
+    assert "The layer 'part' is not in a file as it is now; save it (File > Save" in said
+    imwrite(tmp_path / "part.tif", mask)
+    (layer,) = viewer.open(str(tmp_path / "part.tif"), layer_type="labels", plugin="napari")
+    window.choices.within.setCurrentIndex(2)
+    window.choices.no_glass.setChecked(False)
+    line = copied(window, "command")
+    assert line.endswith(f"--within {tmp_path / 'part.tif'}")
+    in_shell(line)
+    (path,) = tmp_path.glob("*.ome.zarr")
+    one = np.asarray(lc.read_map(path.rename(tmp_path / "first.ome.zarr")).classes)
+    in_python(copied(window, "python"))
+    two = np.asarray(lc.read_map(path).classes)
+    window.run_bar.start_button.click()
+    qtbot.waitUntil(lambda: not window.painting.busy, timeout=60_000)
+    shown = map_of(window.painting.class_layer)
+    for found in (one, two):
+        assert 0 < np.count_nonzero(found) < found.size / 2
+        assert np.array_equal(found, np.asarray(shown.classes))
+    layer.data = 1 - mask
+    assert "is not in a file as it is now" in copied(window, "command")
+    layer.data = mask + 1
+    assert "--within" not in copied(window, "command")
 
 
 def test_a_painting_of_some_axes_is_no_command(viewer, tmp_path, copied):

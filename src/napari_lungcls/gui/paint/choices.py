@@ -17,7 +17,6 @@ from napari_lungcls.gui.messages import cells
 from napari_lungcls.gui.model_card import ModelCardButton
 from napari_lungcls.gui.model_choice import ModelChoice
 from napari_lungcls.gui.paint.extent import (
-    GLASS,
     Extent,
     PaintingPlan,
     common,
@@ -150,7 +149,7 @@ class PaintChoices(QWidget):
 
     def _plan(self, image: Image, stack: ImageStack) -> PaintingPlan:
         region = region_in_view(self._viewer, image) if self.in_view.isChecked() else None
-        masks, around = self._masks(image, stack)
+        within, around = self._mask(image, stack)
         return make_plan(
             stack,
             self.stride_box.value(),
@@ -158,10 +157,11 @@ class PaintChoices(QWidget):
             position_in_view(self._viewer, image),
             planes=(self.first_box.value(), self.last_box.value()),
             region=common(region, around),
-            masks=masks,
+            within=within,
+            no_glass=self.no_glass.isChecked(),
         )
 
-    def _masks(self, image: Image, stack: ImageStack) -> "tuple[dict[str, Mask], Region | None]":
+    def _mask(self, image: Image, stack: ImageStack) -> "tuple[Mask | None, Region | None]":
         """Give what alone is painted, and the rows and columns around it.
 
         Raises
@@ -169,19 +169,13 @@ class PaintChoices(QWidget):
         InputError
             If nothing is outlined, or the outlines do not fit the image.
         """
-        found: dict[str, Mask] = {}
-        around = None
-        if (layer := self.within.layer) is not None:
-            # Here, as the window opens without it.
-            from napari_lungcls.gui.masks import extent_of, layer_mask
+        if (layer := self.within.layer) is None:
+            return None, None
+        # Here, as the window opens without it.
+        from napari_lungcls.gui.masks import extent_of, layer_mask
 
-            mask = layer_mask(layer, image, stack.shape)
-            found[f"outside of {layer.name}"], around = mask, extent_of(mask, stack.plane_shape)
-        if self.no_glass.isChecked():
-            from napari_lungcls.images.tissue import WithoutGlass
-
-            found[GLASS] = WithoutGlass(stack)
-        return found, around
+        mask = layer_mask(layer, image, stack.shape)
+        return mask, extent_of(mask, stack.plane_shape)
 
     def update_estimate(self) -> None:
         """Show the number of cells and the memory they take, or what is wrong."""

@@ -1,8 +1,7 @@
 """Which planes and region to paint, and which part of the image is in view. No Qt."""
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +16,9 @@ from napari_lungcls.gui.layers import from_world
 from napari_lungcls.images.geometry import map_cell, map_offset
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.inference.grid import MapGrid, Region
-from napari_lungcls.inference.leaving_out import cell_middles
-from napari_lungcls.inference.map_data import Block
 
 if TYPE_CHECKING:
     from napari_lungcls.images.masks import Mask
-
-
-GLASS = "bare glass"
-"""What cells lie on that are left out because there is no tissue."""
 
 
 class Extent(Enum):
@@ -46,30 +39,16 @@ class PaintingPlan:
         The cells, over the image or the chosen part of it.
     first
         Image plane of the map's first plane, one number per axis before `(y, x)`.
-    masks
-        Parts of the image that alone are painted, by what lies outside of each.
-    left_out
-        Which of these left cells out so far, and how many.
+    within
+        The part of the grid's image that alone is painted; all if not given.
+    no_glass
+        Whether bare glass is left out.
     """
 
     grid: MapGrid
     first: tuple[int, ...]
-    masks: "Mapping[str, Mask]" = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    def kept(self, block: Block) -> NDArray[np.bool_]:
-        """Tell which cells `(h, w)` of a block lie inside all masks, by their middle pixels."""
-        along = self.grid.image_plane(block.index)
-        # All but the last axis of the grid have length 1 unless the whole stack is painted.
-        plane = (*np.add(self.first[:-1], along[:-1]).astype(int).tolist(), *along[-1:])
-        middles = cell_middles(self.grid, block)
-        pixels = middles.reshape(-1, 2)
-        found = np.ones(len(pixels), bool)
-        for outside, mask in self.masks.items():
-            before = int(np.count_nonzero(found))
-            found &= mask.inside(plane, pixels)
-            self.left_out[outside] += before - int(np.count_nonzero(found))
-        return found.reshape(middles.shape[:2])
+    within: "Mask | None" = None
+    no_glass: bool = False
 
     def cell(self, position: NDArray[np.float64]) -> tuple[float, ...]:
         """Give the map cell at a position `(…, y, x)` in data pixels of the image."""
@@ -92,7 +71,8 @@ def make_plan(
     *,
     planes: tuple[int, int] = (0, 0),
     region: Region | None = None,
-    masks: "Mapping[str, Mask] | None" = None,
+    within: "Mask | None" = None,
+    no_glass: bool = False,
 ) -> PaintingPlan:
     """Lay cells over an image or a part of it.
 
@@ -111,8 +91,10 @@ def make_plan(
         First and last plane of a range, both included.
     region
         Rows and columns of pixels; all by default.
-    masks
-        Parts of the image that alone are painted, by what lies outside of each.
+    within
+        The part of the image that alone is painted; all by default.
+    no_glass
+        Whether bare glass is left out.
 
     Raises
     ------
@@ -130,7 +112,9 @@ def make_plan(
         first = (*first[:-1], low)
         along = slice(low, high + 1)
         stack = at(stack, first[:-1])
-    return PaintingPlan(MapGrid.over(stack, stride, region, along), first, masks or {})
+        if within is not None and len(first) > 1:
+            within = _MaskAt(within, first[:-1])
+    return PaintingPlan(MapGrid.over(stack, stride, region, along), first, within, no_glass)
 
 
 def common(first: Region | None, second: Region | None) -> Region | None:
@@ -180,6 +164,25 @@ class _At:
     def __getitem__(self, key: tuple[Any, ...]) -> Any:
         """Read a region of a plane; `key` selects the plane with integers."""
         return self._array[(*self._index, *key[len(self._index) :])]
+
+
+class _MaskAt:
+    """A mask of an image at one position of its first axes."""
+
+    def __init__(self, mask: "Mask", index: tuple[int, ...]) -> None:
+        self._mask, self._index = mask, index
+        self.description = mask.description
+
+    def inside(self, plane: Sequence[int], pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which pixels `(n, 2)` of a plane lie in it, `(n,)`."""
+        return self._mask.inside(self._there(plane), pixels)
+
+    def area(self, plane: Sequence[int]) -> float:
+        """Count the pixels of a plane that lie in it."""
+        return self._mask.area(self._there(plane))
+
+    def _there(self, plane: Sequence[int]) -> tuple[int, ...]:
+        return (*self._index, *plane[len(self._index) :])
 
 
 def world_in_view(viewer: "napari.Viewer") -> tuple[float, ...]:

@@ -1,13 +1,12 @@
 """How to paint as the window Paint does: a line for the shell, and Python. No Qt."""
 
-from collections import Counter
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 
 from napari_lungcls.errors import InputError
-from napari_lungcls.gui.paint.extent import GLASS, PaintingPlan
+from napari_lungcls.gui.paint.extent import PaintingPlan
 from napari_lungcls.gui.recipes.files import ImageFile, ImageOrigin
 from napari_lungcls.gui.recipes.lines import (
     MakeRecipe,
@@ -19,6 +18,7 @@ from napari_lungcls.gui.recipes.lines import (
     script,
 )
 from napari_lungcls.gui.session import NamedModel
+from napari_lungcls.inference.leaving_out import KeptCells, hash_of_cells
 
 STRIDE = 4
 """Of maps, where a command is not told."""
@@ -30,6 +30,7 @@ def painting_recipe(
     plan: PaintingPlan,
     *,
     probabilities: bool,
+    within: Layer | None = None,
     adapt: bool = False,
     server: str | None = None,
     token_file: Path | None = None,
@@ -46,6 +47,8 @@ def painting_recipe(
         Its part, and the stride.
     probabilities
         Whether they are kept.
+    within
+        The layer of the plan's mask.
     adapt
         Whether the model is adapted to the image.
     server, token_file
@@ -54,7 +57,7 @@ def painting_recipe(
     Raises
     ------
     InputError
-        If model or image are in no file, or a command cannot name that part of the image.
+        If model, image or mask are in no file, or a command cannot name that part of the image.
     """
     model = _model_file(named)
     origin, grid = ImageOrigin.of(image), plan.grid
@@ -71,8 +74,8 @@ def painting_recipe(
     stride = None if grid.stride == STRIDE else grid.stride
 
     def make() -> Recipe:
-        _check_masks(plan)
-        no_glass = GLASS in plan.masks or None
+        mask = None if within is None else _mask_file(within, plan, origin.stack.shape)
+        no_glass = plan.no_glass or None
         file = ImageFile.find(origin)
         out = file_name(f"{image.name} map", ".ome.zarr")
         opened = call("lc.open_image", file.path, channels=file.channels)
@@ -97,6 +100,7 @@ def painting_recipe(
                 channels=file.channels,
                 device=device,
                 no_glass=no_glass,
+                within=mask,
                 server=server,
                 token_file=token,
             ),
@@ -113,6 +117,7 @@ def painting_recipe(
                     planes=grid.planes,
                     probabilities=None if probabilities else False,
                     no_glass=no_glass,
+                    within=mask,
                 ),
             ),
         )
@@ -129,21 +134,32 @@ def _model_file(named: NamedModel) -> Path:
     return named.path
 
 
-def _check_masks(plan: PaintingPlan) -> None:
-    """Refuse what a command would paint and the window leaves empty.
+def _mask_file(layer: Layer, plan: PaintingPlan, shape: tuple[int, ...]) -> Path | None:
+    """Give the file of a mask; None if the mask leaves no cell out.
 
     Raises
     ------
     InputError
-        If there is such a cell; a mask that leaves none out is no obstacle.
+        If the layer is from no file, or the file has other cells inside.
     """
-    others = {outside: mask for outside, mask in plan.masks.items() if outside != GLASS}
-    fresh = replace(plan, masks=others, left_out=Counter())
-    if fresh.masks and not all(fresh.kept(block).all() for block in plan.grid.blocks()):
-        raise InputError(
-            f"a command does not leave cells empty {' and '.join(+fresh.left_out)}",
-            suggestion="choose the whole image in 'Within', and copy again",
-        )
+    # Here, as the window opens without it.
+    from napari_lungcls.images.masks import mask_from_file
+
+    mask, grid = plan.within, plan.grid
+    assert mask is not None
+    kept = KeptCells(grid, {"": mask})
+    if all(kept(block).all() for block in grid.blocks()):
+        return None
+    if layer.source.path:
+        with suppress(InputError):
+            stored = mask_from_file(layer.source.path, shape)
+            if hash_of_cells(grid, stored) == hash_of_cells(grid, mask):
+                return Path(layer.source.path)
+    raise InputError(
+        f"the layer {layer.name!r} is not in a file as it is now",
+        suggestion="save it (File > Save Selected Layers…), open that file, choose it in 'Within', "
+        "and copy again",
+    )
 
 
 def _range(part: slice) -> str:

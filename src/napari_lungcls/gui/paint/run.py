@@ -119,17 +119,16 @@ class PaintingRun(BackgroundRun):
                 probabilities=wanted,
                 cancelled=cancelled,
                 in_view=lambda: self._cell,
+                within=plan.within,
+                no_glass=plan.no_glass,
             )
 
             def wait() -> None:
                 while not (shown.wait(0.02) or cancelled()):
                     pass
 
-            kept = plan.kept if plan.masks else None
             with closing(model) if isinstance(model, DeferredModel) else nullcontext():
-                return (
-                    yield from painting_steps(run, confidence=confidence, shown=wait, kept=kept)
-                )
+                return (yield from painting_steps(run, confidence=confidence, shown=wait))
 
         return work
 
@@ -179,8 +178,7 @@ class PaintingRun(BackgroundRun):
     def _on_return(self, last: PaintingStep) -> None:
         self.last = last
         seconds = time.perf_counter() - self._began
-        assert self._plan is not None
-        self.words = painting_result(last, seconds, " and ".join(+self._plan.left_out))
+        self.words = painting_result(last, seconds)
 
     def _on_failure(self, line: str) -> None:
         self.words, self.refused = line, True

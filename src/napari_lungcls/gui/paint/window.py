@@ -82,6 +82,7 @@ class PaintMap(QWidget):
             image,
             self.choices.plan(),
             probabilities=self.choices.probabilities.isChecked(),
+            within=self.choices.within.layer,
             adapt=self.choices.adapt.isChecked(),
             server=self.choices.compute_on.server or None,
             token_file=self.choices.compute_on.token_file,
