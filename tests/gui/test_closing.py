@@ -1,5 +1,7 @@
 """Closing napari: what is not saved is named, and nothing of it is lost by accident."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari.settings import get_settings
@@ -8,7 +10,7 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton
 
 from known_maps import bright_model
-from napari_lungcls.gui import dialogs
+from napari_lungcls.gui import activity, dialogs
 from napari_lungcls.gui.docks import main_window
 from napari_lungcls.gui.kept import folder, keep, left_behind
 from napari_lungcls.gui.paint import PaintMap
@@ -185,7 +187,6 @@ def test_a_model_outlives_a_window_that_is_closed_without_a_question(viewer, tra
 
 @pytest.mark.parametrize("part", [False, True], ids=["the window's", "a part's"])
 def test_what_ends_as_the_window_closes_is_not_shown_any_more(viewer, train, qtbot, part):
-    # A layer would open windows, and napari would go on without any that can be seen.
     shown = []
     job = start_call(
         lambda: "map",
@@ -206,3 +207,16 @@ def test_a_window_that_is_only_hidden_goes_on(viewer, train, qtbot):
     main_window(viewer).hide()
     qtbot.waitUntil(lambda: not job.running)
     assert shown == ["map"]
+
+
+def test_a_job_that_outlives_its_window_shows_no_progress(viewer, train, qtbot, monkeypatch):
+    # Its bar would be a new window for a moment, and napari would go on without any to be seen.
+    made, may_end = [], threading.Event()
+    monkeypatch.setattr(activity, "AFTER", 100)
+    monkeypatch.setattr(activity, "ActivityBar", lambda *_: made.append("bar"))
+    job = start_call(may_end.wait, owner=train, title="Painting")
+    main_window(viewer).close()
+    qtbot.wait(300)
+    may_end.set()
+    qtbot.waitUntil(lambda: not job.running)
+    assert made == []

@@ -92,10 +92,14 @@ class JobActivity(QObject):
         left = remaining(seconds) if isinstance(seconds, int | float) else ""
         self._words = ", ".join(part for part in (words, left) if part)
 
-    def close(self) -> None:
-        """Take the bar away; the job has ended."""
+    def stop(self) -> None:
+        """Show no bar any more; one that is there stays until `close`."""
         self._closed = True
         self._timer.stop()
+
+    def close(self) -> None:
+        """Take the bar away; the job has ended."""
+        self.stop()
         if not self._busy:
             self._take_away()
 

@@ -125,6 +125,8 @@ class BackgroundJob(QObject):
     def drop(self) -> None:
         """Cancel, and report nothing more because the owner is gone."""
         self._silent = True
+        if self._activity is not None:
+            self._activity.stop()
         self.cancel()
 
     def works_for(self, window: QObject) -> bool:
@@ -324,9 +326,10 @@ def start_call(call: Callable[[], Any], *, owner: QObject, **callbacks: Any) -> 
 def drop_jobs_of(window: QObject) -> None:
     """Cancel the jobs of a window that was closed; they report nothing more.
 
-    Qt destroys it later, and what was reported until then would be shown in it. To add a layer,
-    napari makes controls that are windows for a moment, and with any new window Qt takes back
-    its decision to end with the last one: an application without windows would stay behind.
+    Qt destroys it later, and what was reported until then would be shown in it: layers, or
+    progress in napari's activity dock. The button of a new bar there is a window for a moment,
+    and with any new window Qt takes back its decision to end with the last one: an application
+    without windows would stay behind.
     """
     for job in list(_running):
         if job.works_for(window):

@@ -8,6 +8,7 @@ import sys
 
 import napari
 import numpy as np
+from qtpy.QtCore import QTimer
 
 from driving import Hands
 from napari_lungcls.annotation import ClassScheme, Points
@@ -54,7 +55,9 @@ def leave(pixels: np.ndarray, points: Points, model: object, seconds: float) -> 
     painting.start()
     hands.settle(seconds)
     assert training.training.job is not None
-    hands.window.close()
+    # Within napari's event loop, as a user does: it must end with its last window.
+    QTimer.singleShot(0, hands.window.close)
+    napari.run()
 
 
 def main(times: int, seed: int) -> None:
