@@ -99,9 +99,9 @@ class ImageMask:
         found, own = np.zeros(len(pixels), np.bool_), pixels // self.factor
         for rows, columns, chosen in near(own):
             part = self._read(plane, rows, columns)
-            at = own[chosen] - (rows.start, columns.start)
-            there = (at < part.shape).all(axis=1)
-            found[chosen[there]] = part[at[there, 0], at[there, 1]]
+            y, x = own[chosen, 0] - rows.start, own[chosen, 1] - columns.start
+            there = (y < part.shape[0]) & (x < part.shape[1])
+            found[chosen[there]] = part[y[there], x[there]]
         return found
 
     def area(self, plane: Sequence[int]) -> float:
@@ -124,13 +124,24 @@ class ImageMask:
 
 
 def near(pixels: NDArray[np.int64]) -> Iterator[tuple[slice, slice, NDArray[np.intp]]]:
-    """Give the parts of a mask around pixels `(n, 2)`, square by square, and which lie in each."""
+    """Give the parts of a mask around pixels `(n, 2)`, and which of them lie in each.
+
+    There is one part where they lie together, else one for each square of `BLOCK` pixels.
+    """
     if not len(pixels):
         return
-    row, column = (pixels // BLOCK).T
-    square = row * (column.max() + 1) + column
-    order = np.argsort(square, kind="stable")
-    ends = np.flatnonzero(np.diff(square[order])) + 1
-    for chosen in np.split(order, ends):
-        low, high = pixels[chosen].min(axis=0), pixels[chosen].max(axis=0) + 1
-        yield slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), chosen
+    # Along the pixels: numpy is slow along an axis of two.
+    (row, column), number = pixels.T, np.arange(len(pixels))
+    if max(np.ptp(row), np.ptp(column)) < 2 * BLOCK:
+        parts = [number]
+    else:
+        square = row // BLOCK * (column.max() // BLOCK + 1) + column // BLOCK
+        number = np.argsort(square, kind="stable")
+        parts = np.split(number, np.flatnonzero(np.diff(square[number])) + 1)
+    for chosen in parts:
+        y, x = row[chosen], column[chosen]
+        yield (
+            slice(int(y.min()), int(y.max()) + 1),
+            slice(int(x.min()), int(x.max()) + 1),
+            chosen,
+        )

@@ -55,8 +55,8 @@ class PolygonMask:
         if not len(pixels):
             return np.zeros(0, np.bool_)
         # Most blocks of an image lie outside or inside as a whole.
-        (top, left), (bottom, right) = pixels.min(axis=0), pixels.max(axis=0) + 1
-        around = shapely.box(left, top, right, bottom)
+        y, x = pixels.T
+        around = shapely.box(x.min(), y.min(), x.max() + 1, y.max() + 1)
         if not shapely.intersects(outline, around):
             return np.zeros(len(pixels), np.bool_)
         if shapely.contains_properly(outline, around):

@@ -5,7 +5,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from known_maps import paint
+from known_maps import bright_model, paint
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui.maps import map_layers
 from napari_lungcls.gui.paint.extent import (
@@ -14,6 +14,7 @@ from napari_lungcls.gui.paint.extent import (
     position_in_view,
     region_in_view,
 )
+from napari_lungcls.images.masks import ImageMask
 from napari_lungcls.images.opening import as_stack
 from napari_lungcls.inference.grid import MapGrid
 
@@ -52,6 +53,19 @@ def test_a_part_of_a_stack_gives_the_same_cells_in_the_same_place(extent, shape,
     ]
     np.testing.assert_allclose(part.translate[:2], expected[:2])
     assert part.translate[2:] == whole.translate[2:]
+
+
+@pytest.mark.parametrize("extent", list(Extent))
+def test_a_mask_is_that_of_the_planes_that_are_painted(extent):
+    stack = as_stack(lung())
+    mask = ImageMask(as_stack(np.random.default_rng(1).integers(0, 2, SHAPE, np.uint8)), "drawn")
+    plan = make_plan(stack, 4, extent, SHOWN, planes=(1, 3), within=mask)
+    part = bright_model().paint(plan.grid.stack, planes=plan.grid.planes, within=plan.within)
+    whole = bright_model().paint(stack, within=mask)
+    inside = tuple(slice(f, f + n) for f, n in zip(plan.first, part.classes.shape, strict=False))
+    np.testing.assert_array_equal(part.classes, whole.classes[inside])
+    assert 0 < np.count_nonzero(part.classes) < part.classes.size
+    assert part.header.provenance["within"] == "drawn"
 
 
 def test_planes_and_regions_that_are_not_there_are_refused():
