@@ -204,6 +204,7 @@ def test_while_a_job_runs_the_collector_looks_at_new_objects_only(qtbot):
 
     owner, release = QWidget(), threading.Event()
     qtbot.addWidget(owner)
+    gc.unfreeze()
     jobs = [workers.start_call(lambda: release.wait(20), owner=owner) for _ in range(2)]
     assert gc.get_freeze_count() > 1000
     release.set()
