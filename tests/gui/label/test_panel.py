@@ -101,9 +101,15 @@ def button(panel, name):
 
 
 @pytest.mark.parametrize("kind", IMAGES)
-def test_a_click_is_where_it_was_to_a_fraction_of_a_pixel(shown, kind):
+def test_clicked_and_added_points_are_where_they_should_be(shown, kind, tmp_path):
     shape, options = IMAGES[kind]
     panel, image = shown(shape, **options)
+    clicks_are_right_to_a_fraction_of_a_pixel(panel, image, shape)
+    button(panel, "new_points").click()
+    added_points_are_saved_in_pixels_of_the_image(panel, image, tmp_path)
+
+
+def clicks_are_right_to_a_fraction_of_a_pixel(panel, image, shape):
     press(panel, Qt.Key.Key_D)
     rng = np.random.default_rng(3)
     ndim = image.ndim
@@ -123,11 +129,7 @@ def test_a_click_is_where_it_was_to_a_fraction_of_a_pixel(shown, kind):
     assert button(panel, "class_button_duct").isChecked()
 
 
-@pytest.mark.parametrize("kind", IMAGES)
-def test_added_points_are_saved_in_pixels_of_the_image(shown, kind, tmp_path):
-    shape, options = IMAGES[kind]
-    panel, image = shown(shape, **options)
-    button(panel, "new_points").click()
+def added_points_are_saved_in_pixels_of_the_image(panel, image, tmp_path):
     where = np.random.default_rng(5).uniform(0, 3, (4, image.ndim))
     panel.add_points(where, ["septa"] * 4)
     world = np.array([image.data_to_world(row) for row in where])
