@@ -18,6 +18,8 @@ ALONE = "tests/gui/test_journeys.py"
 MOST = 4
 """Processes at most: each holds PyTorch, napari and images of its own, about 1.5 GB."""
 
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+
 
 def main() -> int:
     """Return pytest's exit code; of two, the first that is not 0."""
@@ -37,7 +39,9 @@ def main() -> int:
 
 def _pytest(*arguments: str, **environment: str) -> int:
     command = [sys.executable, "-m", "pytest", *arguments]
-    return subprocess.run(command, env=os.environ | environment, check=False).returncode
+    # Tests start many processes, and each would compile all modules anew.
+    inherited = {name: value for name, value in os.environ.items() if name != NO_BYTECODE}
+    return subprocess.run(command, env=inherited | environment, check=False).returncode
 
 
 if __name__ == "__main__":

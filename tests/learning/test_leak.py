@@ -26,7 +26,7 @@ from napari_lungcls.utils.progress import exhaust
 SCHEME = ClassScheme.of_names(["heads", "tails"])
 SETTINGS = TrainingSettings(
     final="none",
-    zooms=(1,), tile=32, stages=(0, 1), epochs=12, batch_size=8, device="cpu", seed=1,
+    zooms=(1,), tile=32, stages=(0, 1), epochs=7, batch_size=8, device="cpu", seed=1,
     learning_rate=3e-3, dropout=0, colour=0, rotation="none", flip=False,
     val_fraction=0.35, patience=99, pretrained="none", freeze="no",
 )  # fmt: skip
