@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import napari_lungcls as lc
 from napari_lungcls import demo
+from napari_lungcls.utils.humanize import percent
 
 
 def test_json_has_the_keys_of_the_contract(small_demo):
@@ -69,7 +71,8 @@ def test_share_errors_are_percentage_points_of_the_area(small_demo, small_plan):
         right = 100 * (truth == code).sum() / (truth > 0).sum()
         painted = 100 * ((cells == code) & (truth > 0)).sum() / (truth > 0).sum()
         assert off == pytest.approx(painted - right, abs=0.01)
-        assert f"{painted:.1f} %, exactly {right:.1f} %: {painted - right:+.1f} points" in page
+        shares = f"{percent(painted / 100)}, exactly {percent(right / 100)}"
+        assert escape(f"{shares}: {painted - right:+.1f} points") in page
 
 
 def test_progress_never_runs_backwards(small_plan, tmp_path):
