@@ -151,7 +151,7 @@ def test_cancelled_there_is_nothing() -> None:
         run([scene()], FROZEN, cancelled=lambda: next(asked) > READS)
 
 
-@pytest.mark.parametrize(("n", "poses"), [(1, 8), (100, 8), (1000, 4), (3000, 1), (10**6, 1)])
+@pytest.mark.parametrize(("n", "poses"), [(1, 8), (1500, 8), (3000, 4), (12_001, 1), (10**6, 1)])
 def test_few_points_are_seen_in_many_poses(n: int, poses: int) -> None:
     assert poses_for(n) == poses
 

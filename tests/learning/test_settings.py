@@ -14,6 +14,8 @@ from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.learning.form_hints import GROUPS
 from napari_lungcls.learning.settings import (
     FEW,
+    FEW_OF_A_CLASS,
+    FROZEN,
     FINISH,
     FINISH_RATE,
     KEEPING,
@@ -68,13 +70,13 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
         ({}, 30, (), ("no", (1,), ALL, 1.0)),
         ({}, 5000, (), ("no", (1,), ALL, 1.0)),
         # What has weights stays as it is for few points, and only that is read, with the detail.
-        ({}, FEW - 1, TO_LAYER3, ("yes", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
-        ({}, FEW - 1, (0, 1, 2, 3, 4), ("yes", WITH_WEIGHTS, ALL, KEEPING)),
+        ({}, FEW - 1, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), KEEPING)),
+        ({}, FEW - 1, (0, 1, 2, 3, 4), ("yes", FROZEN, ALL, KEEPING)),
         # With more points they learn, slowly.
         ({}, FEW, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
         # What was asked for stays.
         ({"freeze": "no"}, 30, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
-        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
+        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), KEEPING)),
         ({"freeze": "yes"}, 30, (), ("yes", (1,), ALL, 1.0)),
         ({"zooms": (2,), "stages": (2, 4)}, 30, TO_LAYER3, ("yes", (2,), (2, 4), KEEPING)),
         ({"stages": "auto", "zooms": "auto"}, 900, (), ("no", (1,), ALL, 1.0)),
@@ -90,6 +92,20 @@ def test_what_is_left_to_the_program_goes_by_points_and_weights(
     assert (found.freeze, found.zooms, found.stages, found.backbone_lr_factor) == chosen
     # Chosen once, nothing is chosen again.
     assert found.resolved(100_000, extent=64, weights=()) == found
+
+
+@pytest.mark.parametrize(
+    ("rarest", "weights", "freeze"),
+    [
+        (FEW_OF_A_CLASS - 1, TO_LAYER3, "yes"),
+        (FEW_OF_A_CLASS, TO_LAYER3, "no"),
+        (1, (), "no"),
+    ],
+)
+def test_a_class_of_few_points_keeps_the_backbone_that_training_would_forget_it_with(
+    rarest: int, weights: tuple[int, ...], freeze: str
+) -> None:
+    assert TrainingSettings().resolved(1000, rarest=rarest, weights=weights).freeze == freeze
 
 
 @pytest.mark.parametrize(

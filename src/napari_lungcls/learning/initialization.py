@@ -19,7 +19,7 @@ from napari_lungcls.images.pairs import Pair
 from napari_lungcls.learning.augmentation import check_changes
 from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.held_out import check_aim
-from napari_lungcls.learning.point_index import PointIndex, count_points
+from napari_lungcls.learning.point_index import PointIndex, count_labels
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.compatibility import colour_remark
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
@@ -104,8 +104,10 @@ class Initialization:
         """Choose what settings leave to the program, for these points and this start."""
         # A model that is gone on with keeps what its heads have learned: they are not fitted anew.
         weights = () if self.model else self.stages
+        counts = count_labels(pairs)
         return self.shaped(settings).resolved(
-            count_points(pairs),
+            counts.total(),
+            rarest=min(counts.values(), default=None),
             extent=max(max(stack.plane_shape) for stack, _ in pairs),
             weights=weights,
         )

@@ -29,8 +29,8 @@ from napari_lungcls.network.parameters import STAGE_NAMES, stage_channels
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.tiles import Tiles
 
-VIEWS = 4000
-"""Vectors of features that are taken at most; a few points are seen in several poses each."""
+VIEWS = 12_000
+"""Vectors of features that are taken at most; up to 1500 points are seen in all poses."""
 MOST_POSES = 8
 """Right angles and flips, which keep every pixel as it is."""
 STRENGTHS = (1e-3, 1e-2, 1e-1)

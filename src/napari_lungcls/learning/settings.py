@@ -14,7 +14,14 @@ from napari_lungcls.learning.settings_data import (
     AugmentationSettings,
     SplitSettings,
 )
-from napari_lungcls.learning.settings_network import FEW, KEEPING, WITH_WEIGHTS, NetworkSettings
+from napari_lungcls.learning.settings_network import (
+    FEW,
+    FEW_OF_A_CLASS,
+    FROZEN,
+    KEEPING,
+    WITH_WEIGHTS,
+    NetworkSettings,
+)
 from napari_lungcls.learning.settings_run import (
     FINISH,
     FINISH_RATE,
@@ -103,6 +110,7 @@ class TrainingSettings(
         self,
         n: int,
         *,
+        rarest: int | None = None,
         extent: int = TILE,
         weights: tuple[int, ...] = (),
     ) -> TrainingSettings:
@@ -112,17 +120,23 @@ class TrainingSettings(
         ----------
         n
             Points, before they are split.
+        rarest
+            How many of them the class has that has fewest, if that is known.
         extent
             Longest edge of the images, in pixels.
         weights
             Stages of the backbone that have weights from a file, the stem as 0; none if it begins
             with random numbers.
         """
-        is_few = bool(weights) and n < FEW and self.pooling == "point"
-        freeze = ("yes" if is_few else "no") if self.freeze == "auto" else self.freeze
+        reads_points = bool(weights) and self.pooling == "point"
+        is_few = n < FEW or (rarest is not None and rarest < FEW_OF_A_CLASS)
+        freeze = self.freeze
+        if freeze == "auto":
+            freeze = "yes" if reads_points and is_few else "no"
         every = tuple(STAGE_NAMES)
         known = tuple(s for s in every if s in weights or s == DETAIL)
-        zooms = self.zooms or (WITH_WEIGHTS if weights and self.pooling == "point" else (1,))
+        usual = (FROZEN if freeze == "yes" else WITH_WEIGHTS) if reads_points else (1,)
+        zooms = self.zooms or usual
         # A tile is no larger than the image, in whole cells of the deepest stage.
         needed = 32 * math.ceil(extent / zooms[0] / 32)
         tile = self.tile or min(TILE, needed)

@@ -14,8 +14,14 @@ from napari_lungcls.network.spec import Padding, Pooling
 FEW = 200
 """Points below which a backbone with weights stays as it is, where the program chooses."""
 
+FEW_OF_A_CLASS = 20
+"""The same for the points of the rarest class: training forgets it, however many there are."""
+
 WITH_WEIGHTS = (1, 2)
-"""Zooms at which a backbone with weights looks, where the program chooses; others look at one."""
+"""Zooms at which a backbone with weights looks that learns, where the program chooses."""
+
+FROZEN = (1, 2, 4)
+"""Zooms at which one looks that stays as it is; a backbone without weights looks at zoom 1."""
 
 STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
 
@@ -31,7 +37,7 @@ class NetworkSettings(BaseModel):
         (),
         "Zooms",
         "factors by which the image is shrunk before the network looks; auto: 1, or 1,2 where "
-        "training begins with weights from a file",
+        "training begins with weights from a file, or 1,2,4 where the backbone is frozen too",
         SEES,
         in_sight=True,
     )
@@ -117,7 +123,8 @@ class NetworkSettings(BaseModel):
         "auto",
         "Freeze the backbone",
         "fit the heads only, to features of the backbone as it is: a map in seconds; auto: where "
-        f"the backbone has weights and there are fewer than {FEW} points",
+        f"the backbone has weights and there are fewer than {FEW} points, or {FEW_OF_A_CLASS} of a "
+        "class",
         START,
     )
     unfreeze_after: int = setting(

@@ -1,5 +1,6 @@
 """How much of the tissue a network will look at, in words: the zooms that training chooses."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from napari_lungcls.images.stack import ImageStack
@@ -11,7 +12,7 @@ ALL_STAGES = (0, 1, 2, 3, 4)
 """Stages of a backbone with ImageNet's weights."""
 
 
-def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], points: int) -> str:
+def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Counter[str]) -> str:
     """Say at which zooms a network will look, and how far it sees.
 
     Parameters
@@ -20,8 +21,8 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], points: int)
         The settings, with what is left to the program.
     stacks
         The images to train on; none of them: empty.
-    points
-        Number of labelled points.
+    counts
+        Labelled points of each class.
 
     Returns
     -------
@@ -34,7 +35,8 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], points: int)
     if start not in ("none", "auto", "imagenet") and not settings.zooms:
         return f"Looks at the zooms of {start.rpartition('/')[2]}." if start else ""
     found = settings.resolved(
-        points,
+        counts.total(),
+        rarest=min((n for n in counts.values() if n), default=None),
         extent=max(max(stack.plane_shape) for stack in stacks),
         weights=() if start == "none" else ALL_STAGES,
     )

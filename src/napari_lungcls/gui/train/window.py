@@ -1,5 +1,6 @@
 """The Train window: images and points, settings, training, results and models."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -180,8 +181,8 @@ class TrainModel(QWidget):
         except InputError:
             return ""
         layers = [layer for _, layer in self.pairs.pairs if layer is not None]
-        points = sum(count_classes(layer).total() for layer in layers)
-        return looks(self.form.settings(), stacks, points)
+        counts = sum(map(count_classes, layers), Counter[str]())
+        return looks(self.form.settings(), stacks, counts)
 
     def _engine_problem(self, name: str) -> str:
         """Say why an engine cannot run here; empty if it can, or until a thread has checked it."""
