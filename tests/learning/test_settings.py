@@ -15,9 +15,9 @@ from napari_lungcls.learning.form_hints import GROUPS
 from napari_lungcls.learning.settings import (
     FEW,
     FEW_OF_A_CLASS,
-    FROZEN,
     FINISH,
     FINISH_RATE,
+    FROZEN,
     KEEPING,
     LEAST_STEPS,
     MOST_STEPS,
