@@ -9,7 +9,8 @@ goes on meanwhile.
 - `labels`: milliseconds of the processor for a point placed among 5,000, and how
   many of them the plugin adds to the same in a plain layer of napari.
 - `training`: in napari's thread and in the main thread, turn about.
-- `painting`: ten maps, each deleted before the next: gaps as layers appear, and memory.
+- `painting`: ten maps, each deleted before the next: gaps as layers appear, and memory; beside it
+  what napari itself takes to add an empty layer of labels.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ def in_script(make: Callable[[], Generator[Any, None, Any]]) -> float:
 
 def in_window(make: Callable[[], Generator[Any, None, Any]], owner: QWidget) -> tuple[float, float]:
     """Train in a thread while the window lives; give steps per second and the longest gap in s."""
+    _settle()  # What a window draws first, after a script held it up, is no gap of training.
     loop, meter, ticks = QEventLoop(), Meter(make()), [time.perf_counter()]
     timer = QTimer()
     timer.setInterval(10)
@@ -137,6 +139,13 @@ def painting(viewer: Any, model: lc.Model, times: int = 10) -> dict[str, Any]:
     session(viewer).add(model, "benchmark")
     panel.choices.stride_box.setValue(2)
     run, loop, timer = panel.painting, QEventLoop(), QTimer()
+    plain, shape = [], viewer.layers[0].data.shape[:2]
+    for _ in range(times):
+        began = time.perf_counter()
+        layer = viewer.add_labels(np.zeros(shape, np.uint8))
+        plain.append(1e3 * (time.perf_counter() - began))
+        viewer.layers.remove(layer)
+        _settle()
     ticks: list[float] = []
     timer.setInterval(10)
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
@@ -157,6 +166,7 @@ def painting(viewer: Any, model: lc.Model, times: int = 10) -> dict[str, Any]:
         memory.append(_resident())
     viewer.window.remove_dock_widget(panel)
     return {
+        "plain_labels_layer_ms": round(statistics.median(plain)),
         "painting_gap_first_ms": round(gaps[0]),
         "painting_gap_median_ms": round(statistics.median(gaps[1:])),
         "painting_gap_longest_ms": round(max(gaps[1:])),
