@@ -114,6 +114,20 @@ def test_no_path_leads_out_of_the_folder(client, path):
     assert "secret" not in answer.json()["error"]["remedy"]
 
 
+def test_a_name_longer_than_the_system_takes_is_no_file(client):
+    asked = {"path": "x" * 5000, "coordinates": [[1, 1]]}
+    answers = [
+        client.post("/v1/classify", json=asked),
+        client.get(f"/page/{'x' * 5000}.js"),
+        client.get("/page/../errors.py"),
+        client.get("/page/%2e%2e%2fpage.py"),
+    ]
+    assert [answer.status_code for answer in answers] == [404] * 4
+    job = client.post("/v1/paint", json={"path": "x" * 5000, "stride": 8})
+    said = ended(client, job.json()) if job.status_code == 202 else job.json()["error"]
+    assert "no such image" in str(said)
+
+
 def test_what_is_no_picture_is_said(client, picture):
     for data in (b"", b"nothing", picture[:200], b"RIFF" * 50):
         assert client.post("/v1/classify", content=data, headers=PNG).status_code == 400
@@ -156,7 +170,7 @@ def test_paints_a_map_as_a_job(client, picture, image, model_file, kind, tmp_pat
     assert cells.shape[:2] == painted.classes.shape
     if kind != "png":
         np.testing.assert_array_equal(cells, painted.classes)
-    for path in ("../../x", "map.ome.zarr/../../x", "nothing"):
+    for path in ("../../x", "map.ome.zarr/../../x", "nothing", "x" * 5000):
         assert client.get(f"{job['url']}/{path}").status_code == 404
     assert client.delete(job["url"]).status_code == 200
     assert client.get(job["url"]).status_code == 404

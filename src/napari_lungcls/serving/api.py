@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -247,6 +248,6 @@ def _inside(folder: Path, path: str) -> Path:
     parts = PurePosixPath(path.replace("\\", "/"))
     top = folder.resolve()
     file = top.joinpath(*parts.parts).resolve() if not parts.is_absolute() else top
-    if ".." in parts.parts or not file.is_relative_to(top) or not file.is_file():
+    if ".." in parts.parts or not file.is_relative_to(top) or not os.path.isfile(file):
         raise Refusal(404, f"{path}: the map has no such file")
     return file
