@@ -23,6 +23,12 @@ def test_missing(tmp_path):
         open_image(f"{tmp_path}/no.h5:/a")
 
 
+@pytest.mark.parametrize("ending", ["", ".tif", ".h5", ".h5:/a"])
+def test_a_name_that_no_file_can_have_is_one_line_too(ending):
+    with pytest.raises(InputError, match=r"there is no such file"):
+        open_image("x" * 5000 + ending)
+
+
 def test_a_folder(tmp_path):
     with pytest.raises(InputError, match="is a folder without zarr metadata; give an image file"):
         open_image(tmp_path)

@@ -160,7 +160,7 @@ def list_images(path: str | os.PathLike[str]) -> list[Listed]:
 def _open(
     file: Path, inside: str | None, chosen: str | None, source: str, channels: Choice | None
 ) -> ImageStack:
-    if not file.exists():
+    if not os.path.exists(file):  # pathlib raises for a name that the system does not take
         raise InputError(f"{source}: there is no such file; check the path")
     if file.is_dir():
         from napari_lungcls.images.readers.zarr import open_zarr

@@ -199,7 +199,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[ModelDocument, State]:
         not hold what its document says.
     """
     source = Path(path)
-    if not source.is_file():
+    if not os.path.isfile(source):  # pathlib raises for a name that the system does not take
         raise InputError(f"{source}: there is no such model file")
     try:
         with safe_open(source, framework="numpy") as stored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def split_dataset(path: str) -> tuple[str, str | None]:
     The colon counts only after one of `SUFFIXES`, so the drive of `C:\\x.h5` does not.
     Backslashes in the inner path, which `pathlib` makes on Windows, become slashes.
     """
-    if Path(path).exists():
+    if os.path.exists(path):  # pathlib raises for a name that the system does not take
         return path, None
     found = _WITH_DATASET.fullmatch(path)
     if found is None:

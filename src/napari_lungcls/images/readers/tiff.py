@@ -230,7 +230,8 @@ def _check_whole(
 def _absent(tif: tifffile.TiffFile, path: Path) -> str:
     """Word the error for missing pixels, naming missing files of an OME-TIFF set."""
     files = dict.fromkeys(re.findall(r'FileName="([^"]+)"', tif.ome_metadata or ""))
-    missing = [name for name in files if not (path.parent / os.path.basename(name)).exists()]
+    # Unlike pathlib's, this tells of a name that the system does not take that it is not there.
+    missing = [n for n in files if not os.path.exists(path.parent / os.path.basename(n))]
     if not missing:
         return "its pixels are missing; copy or export it again"
     named = listing(missing, 3)
