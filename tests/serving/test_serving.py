@@ -114,18 +114,21 @@ def test_no_path_leads_out_of_the_folder(client, path):
     assert "secret" not in answer.json()["error"]["remedy"]
 
 
-def test_a_name_longer_than_the_system_takes_is_no_file(client):
-    asked = {"path": "x" * 5000, "coordinates": [[1, 1]]}
-    answers = [
-        client.post("/v1/classify", json=asked),
-        client.get(f"/page/{'x' * 5000}.js"),
-        client.get("/page/../errors.py"),
-        client.get("/page/%2e%2e%2fpage.py"),
-    ]
-    assert [answer.status_code for answer in answers] == [404] * 4
-    job = client.post("/v1/paint", json={"path": "x" * 5000, "stride": 8})
+@pytest.mark.parametrize("name", ["x" * 5000, "\ud800"])
+def test_a_name_that_no_file_can_have_is_no_file(client, name):
+    asked = {"path": name, "coordinates": [[1, 1]]}
+    body, headers = json.dumps(asked).encode(), {"content-type": "application/json"}
+    answer = client.post("/v1/classify", content=body, headers=headers)
+    assert (answer.status_code, "no such image" in answer.text) == (404, True)
+    body = json.dumps({"path": name, "stride": 8}).encode()
+    job = client.post("/v1/paint", content=body, headers=headers)
     said = ended(client, job.json()) if job.status_code == 202 else job.json()["error"]
     assert "no such image" in str(said)
+
+
+def test_the_page_has_no_other_files(client):
+    for name in ("x" * 5000 + ".js", "../errors.py", "%2e%2e%2fpage.py", "page.py"):
+        assert client.get(f"/page/{name}").status_code == 404
 
 
 def test_what_is_no_picture_is_said(client, picture):

@@ -29,6 +29,7 @@ from napari_lungcls.serving.requests import (
     read_request,
 )
 from napari_lungcls.serving.service import Classified, Service
+from napari_lungcls.utils.printable import printable
 
 _IMAGE = {"image": {"type": "string", "format": "binary", "description": "PNG, JPEG or TIFF"}}
 
@@ -217,7 +218,7 @@ def described(job: PaintJob) -> dict[str, Any]:
         "done": job.done,
         "total": job.total,
         "seconds_left": job.remaining if job.state == "running" else None,
-        "error": job.error or None,
+        "error": printable(job.error) or None,
         "notes": job.notes,
         "format": job.kind,
         "map": f"{_url(job)}/{job.path.name}" if done and job.blocks is None else None,

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteError
 
 from napari_lungcls.errors import InputError, Wording
+from napari_lungcls.utils.printable import printable
 
 CODES = {
     400: "ValidationError",
@@ -73,6 +74,7 @@ def error_response(
 ) -> JSONResponse:
     """Write an error; `Message` is where clients of SageMaker look."""
     code = CODES.get(status, "Error")
+    problem, remedy = printable(problem), printable(remedy)  # They may quote the request.
     message = f"{problem}; {remedy}" if remedy else problem
     document = {
         "error": {"code": code, "problem": problem, "remedy": remedy},

@@ -104,7 +104,7 @@ def named_image(
     plain = name.replace("\\", "/")
     if PurePosixPath(plain).is_absolute() or ".." in PurePosixPath(plain).parts or "\0" in name:
         raise Refusal(403, f"{name}: is no path below the server's folder", "give a relative path")
-    for root in options.roots:
+    for root in options.roots if _is_a_name(plain) else ():
         top = root.resolve()
         # A choice behind the file's name, such as file.h5:/dataset, is no part of the path.
         file = top / plain.partition(":")[0].partition("#")[0]
@@ -123,6 +123,15 @@ def named_image(
                 raise InputError(told) from error
             return
     raise Refusal(404, f"{name}: there is no such image", "give its path below the server's folder")
+
+
+def _is_a_name(path: str) -> bool:
+    """Tell whether the system can be asked for a path: half of a character is none."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_size(pixels: int, options: ServerOptions) -> None:
