@@ -69,7 +69,7 @@ def mutated(data: bytes, random: Random) -> bytes:
 
 def odd_tree(tree: Any, random: Random) -> Any:
     """Change one to three places of a tree of lists and mappings, and keep the rest."""
-    tree = json.loads(json.dumps(tree))
+    tree = _copy(tree)
     for _ in range(random.randint(1, 3)):
         places = list(_places(tree))
         if not places:
@@ -79,21 +79,25 @@ def odd_tree(tree: Any, random: Random) -> Any:
             case 0:
                 del holder[key]
             case 1 if isinstance(holder, dict):
-                holder[str(random.choice(ODD))[:40]] = holder[key]
+                holder[str(random.choice(ODD))[:40]] = _copy(holder[key])
             case 1:
-                holder.insert(key, holder[key])
+                holder.insert(key, _copy(holder[key]))
             case 2:
                 holder[key] = [holder[key]]
             case 3:
                 other, name = random.choice(places)
                 with contextlib.suppress(LookupError):
-                    # A copy, as a tree that holds itself is none.
-                    holder[key] = json.loads(json.dumps(other[name]))
+                    holder[key] = _copy(other[name])
             case 4:
                 holder[key] = json.loads("[" * 40 + "]" * 40)
             case _:
-                holder[key] = random.choice(ODD)
+                holder[key] = _copy(random.choice(ODD))
     return tree
+
+
+def _copy(tree: Any) -> Any:
+    """Copy what is put into a tree, as one that holds a part twice may come to hold itself."""
+    return json.loads(json.dumps(tree))
 
 
 def _places(tree: Any) -> Any:
