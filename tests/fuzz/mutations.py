@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import zipfile
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -68,8 +69,11 @@ def mutated(data: bytes, random: Random) -> bytes:
 
 
 def odd_tree(tree: Any, random: Random) -> Any:
-    """Change one to three places of a tree of lists and mappings, and keep the rest."""
-    tree = _copy(tree)
+    """Change one to three places of a tree of lists and mappings, and keep the rest.
+
+    What is put in is a copy: a tree that holds a part twice may come to hold itself.
+    """
+    tree = deepcopy(tree)
     for _ in range(random.randint(1, 3)):
         places = list(_places(tree))
         if not places:
@@ -79,25 +83,20 @@ def odd_tree(tree: Any, random: Random) -> Any:
             case 0:
                 del holder[key]
             case 1 if isinstance(holder, dict):
-                holder[str(random.choice(ODD))[:40]] = _copy(holder[key])
+                holder[str(random.choice(ODD))[:40]] = deepcopy(holder[key])
             case 1:
-                holder.insert(key, _copy(holder[key]))
+                holder.insert(key, deepcopy(holder[key]))
             case 2:
                 holder[key] = [holder[key]]
             case 3:
                 other, name = random.choice(places)
                 with contextlib.suppress(LookupError):
-                    holder[key] = _copy(other[name])
+                    holder[key] = deepcopy(other[name])
             case 4:
                 holder[key] = json.loads("[" * 40 + "]" * 40)
             case _:
-                holder[key] = _copy(random.choice(ODD))
+                holder[key] = deepcopy(random.choice(ODD))
     return tree
-
-
-def _copy(tree: Any) -> Any:
-    """Copy what is put into a tree, as one that holds a part twice may come to hold itself."""
-    return json.loads(json.dumps(tree))
 
 
 def _places(tree: Any) -> Any:

@@ -122,8 +122,8 @@ class NetworkSettings(BaseModel):
     freeze: Literal["auto", "yes", "no"] = setting(
         "auto",
         "Freeze the backbone",
-        "fit the heads only, to features of the backbone as it is: a map in seconds; auto: where "
-        f"the backbone has weights and there are fewer than {FEW} points, or {FEW_OF_A_CLASS} of a "
+        "fit the heads only, to features of the backbone as it is: the quickest way to a map; "
+        f"auto: where the backbone has weights and there are fewer than {FEW} points, or {FEW_OF_A_CLASS} of a "
         "class",
         START,
     )

@@ -27,7 +27,7 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Coun
     Returns
     -------
     str
-        Such as `Looks at zooms 1, 2: 256 px = 461 µm and 922 µm.`
+        Such as `Looks at zooms 1, 2: 256 px = 461 µm, 922 µm.`
     """
     if not stacks:
         return ""
@@ -46,7 +46,7 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Coun
     size = stacks[0].pixel_size
     far = f"{tile} px"
     if size is not None:
-        far += f" = {' and '.join(f'{tile * zoom * size:.0f} µm' for zoom in zooms)}"
+        far += f" = {', '.join(f'{tile * zoom * size:.0f} µm' for zoom in zooms)}"
     unsure = start == "auto" and not settings.zooms and not is_cached(IMAGENET)
     rest = " Only at zoom 1 if ImageNet's weights cannot be fetched." if unsure else ""
     return f"Looks at {named}: {far}.{rest}"
