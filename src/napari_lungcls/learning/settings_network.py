@@ -123,8 +123,8 @@ class NetworkSettings(BaseModel):
         "auto",
         "Freeze the backbone",
         "fit the heads only, to features of the backbone as it is: the quickest way to a map; "
-        f"auto: where the backbone has weights and there are fewer than {FEW} points, or {FEW_OF_A_CLASS} of a "
-        "class",
+        f"auto: where the backbone has weights and there are fewer than {FEW} points, or "
+        f"{FEW_OF_A_CLASS} of a class",
         START,
     )
     unfreeze_after: int = setting(
