@@ -119,13 +119,14 @@ def test_what_is_discarded_can_be_taken_back_for_some_time(tmp_path):
     with pytest.raises(InputError, match="is gone"):
         discard(entry)
     delete_discarded(tmp_path)
-    take_back(aside)
-    assert len(unfinished(tmp_path)) == 1
+    take_back(aside, entry.when)
+    (again,) = unfinished(tmp_path)
+    assert again.when == pytest.approx(entry.when, abs=1e-3)
     aside = discard(entry)
     os.utime(aside, (time.time() - 31 * 86400,) * 2)
     delete_discarded(tmp_path)
     with pytest.raises(InputError, match="discarded 30 days ago is deleted"):
-        take_back(aside)
+        take_back(aside, entry.when)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,6 +205,16 @@ def test_only_what_nobody_writes_is_offered(tmp_path):
     second.remove()
     assert unfinished(tmp_path / "nowhere") == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_they_are_listed_by_their_last_change(tmp_path):
+    # All begin in one second, which their names tell no better, and one is changed again later.
+    windows = [begin(tmp_path) for _ in range(5)]
+    for seconds, window in zip((30, 10, 50, 20, 40), windows, strict=True):
+        os.utime(window.path, (1e9 + seconds,) * 2)
+        window.release()
+    listed = [entry.path for entry in unfinished(tmp_path)]
+    assert listed == [windows[index].path for index in (1, 3, 0, 4, 2)]
 
 
 def test_what_could_not_be_restored_stays(tmp_path):

@@ -252,7 +252,7 @@ def read_autosave(path: Path) -> Unfinished:
 
 
 def unfinished(where: Path | None = None) -> list[Unfinished]:
-    """List the points that nobody is labelling any more, oldest first.
+    """List the points that nobody is labelling any more, those first that were changed longest ago.
 
     Files that are damaged or that another window has are left out; see `unreadable`.
 
@@ -262,10 +262,10 @@ def unfinished(where: Path | None = None) -> list[Unfinished]:
         Folder; the user's by default.
     """
     found = []
-    for path in sorted((where or folder()).glob(f"*{SUFFIX}")):
+    for path in (where or folder()).glob(f"*{SUFFIX}"):
         with contextlib.suppress(InputError), _claimed(path):
             found.append(read_autosave(path))
-    return found
+    return sorted(found, key=lambda entry: (entry.when, entry.path))
 
 
 def unreadable(where: Path | None = None) -> list[str]:
@@ -318,8 +318,15 @@ def discard(entry: Unfinished) -> Path:
     return aside
 
 
-def take_back(aside: Path) -> None:
+def take_back(aside: Path, when: float) -> None:
     """Offer discarded points again.
+
+    Parameters
+    ----------
+    aside
+        Where `discard` put them.
+    when
+        When they were last changed, in seconds since 1970; the file tells when they were discarded.
 
     Raises
     ------
@@ -327,7 +334,8 @@ def take_back(aside: Path) -> None:
         When they are gone.
     """
     try:
-        aside.rename(aside.with_name(aside.name.removesuffix(DISCARDED)))
+        back = aside.rename(aside.with_name(aside.name.removesuffix(DISCARDED)))
+        os.utime(back, (when, when))
     except OSError as error:
         raise InputError(
             f"{aside} cannot be taken back ({error.strerror}); what was discarded "

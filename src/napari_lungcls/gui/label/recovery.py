@@ -59,8 +59,8 @@ class Recovery:
         InputError
             When they are gone.
         """
-        self.discarded.pop(aside, None)
+        entry = self.discarded.pop(aside)
         try:
-            autosave.take_back(aside)
+            autosave.take_back(aside, entry.when)
         finally:
             self.look()
