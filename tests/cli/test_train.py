@@ -223,6 +223,7 @@ def test_pretrained_file_and_freeze(lab, run_cli, tmp_path):
         "--pretrained", tmp_path / "part.safetensors", "--out", out,
     )  # fmt: skip
     found = run_cli(*command, "--freeze", "yes")
+    assert "fitted the heads only: the backbone stays as it was" in found.out
     assert f"started from conv1 to layer1 from {tmp_path / 'part.safetensors'}" in found.out
     assert "layer2" in found.out
     assert "random" in found.out
@@ -230,7 +231,8 @@ def test_pretrained_file_and_freeze(lab, run_cli, tmp_path):
     for name, array in given.items():
         np.testing.assert_array_equal(frozen[name], array)
     assert np.any(frozen["heads.bias"] != 0)
-    assert run_cli(*command, "--freeze", "no").code == 0
+    learned = run_cli(*command, "--freeze", "no")
+    assert (learned.code, "heads only" in learned.out) == (0, False)
     assert np.any(load_file(out)["conv1.weight"] != given["conv1.weight"])
 
 

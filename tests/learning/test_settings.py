@@ -88,10 +88,10 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
 def test_what_is_left_to_the_program_goes_by_points_and_weights(
     given: dict[str, Any], n: int, weights: tuple[int, ...], chosen: tuple[Any, ...]
 ) -> None:
-    found = TrainingSettings.check(**given).resolved(n, weights=weights)
+    found = TrainingSettings.check(**given).resolved([n], weights=weights)
     assert (found.freeze, found.zooms, found.stages, found.backbone_lr_factor) == chosen
     # Chosen once, nothing is chosen again.
-    assert found.resolved(100_000, extent=64, weights=()) == found
+    assert found.resolved([100_000], extent=64, weights=()) == found
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_is_left_to_the_program_goes_by_points_and_weights(
 def test_a_class_of_few_points_keeps_the_backbone_that_training_would_forget_it_with(
     rarest: int, weights: tuple[int, ...], freeze: str
 ) -> None:
-    assert TrainingSettings().resolved(1000, rarest=rarest, weights=weights).freeze == freeze
+    assert TrainingSettings().resolved([1000, rarest, 0], weights=weights).freeze == freeze
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_class_of_few_points_keeps_the_backbone_that_training_would_forget_it_
 def test_tiles_and_their_number_make_a_step_of_one_size(
     given: dict[str, Any], extent: int, tile: int, tiles: int
 ) -> None:
-    found = TrainingSettings.check(**given).resolved(900, extent=extent)
+    found = TrainingSettings.check(**given).resolved([900], extent=extent)
     assert (found.tile, found.batch_size) == (tile, tiles)
 
 

@@ -17,6 +17,7 @@ from napari_lungcls.utils.progress import exhaust
 if TYPE_CHECKING:
     from napari_lungcls.learning.progress import TrainingProgress
     from napari_lungcls.learning.run import Trained
+    from napari_lungcls.network.model_file import ModelDocument
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def learn(
     }
     if places.report is not None:
         training_report(places.report, document, result, trained.predictions)
-    console.answer(result, _text(result, kind, document.pretrained), as_json=as_json)
+    console.answer(result, _text(result, kind, document), as_json=as_json)
     if stopped:
         raise console.Interrupted(
             f"training was interrupted; {places.model} holds what was learned until then, and the "
@@ -144,11 +145,13 @@ def learn(
         )
 
 
-def _text(result: dict[str, Any], kind: Kind, pretrained: str) -> str:
+def _text(result: dict[str, Any], kind: Kind, document: ModelDocument) -> str:
     lines = [
         f"trained on {result['n_train']} {kind.examples} for {result['epochs']} epochs in "
         f"{result['seconds']:.0f} s ({result['engine']} on {result['device']})"
     ]
-    if pretrained != "none":
-        lines.append(f"started from {pretrained}")
+    if document.pretrained != "none":
+        lines.append(f"started from {document.pretrained}")
+    if document.settings["freeze"] == "yes":
+        lines.append("fitted the heads only: the backbone stays as it was (see --freeze)")
     return "\n".join([*lines, *kind.words(result), f"model: {result['model']}"])

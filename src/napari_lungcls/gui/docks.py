@@ -1,5 +1,7 @@
 """Opening the dock widgets of this plugin, each of them once, as tabs beside each other."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, QTimer
@@ -16,6 +18,9 @@ SUFFIX = " (Lung classification)"
 CLASSIFIER = "Lung classifier"
 """The dock with all steps; while it is open, the others are shown as its steps."""
 
+_TURN = 15
+"""Milliseconds until the window draws what was added: keys and mouse are heeded before."""
+
 STEPS = {"Label points": "Label", "Train": "Train", "Paint": "Paint", "Measure": "Measure"}
 """Single dock widgets by their name in the manifest, and the steps that show the same."""
 
@@ -25,6 +30,24 @@ def main_window(viewer: "napari.Viewer") -> QMainWindow:
     # napari has no public name for it, and its documentation tells plugins to use this one.
     window: QMainWindow = _real(viewer).window._qt_window
     return window
+
+
+@contextmanager
+def drawn_later(viewer: "napari.Viewer") -> Iterator[None]:
+    """Let the window draw a new layer in a turn of its own.
+
+    napari takes a tenth of a second for a layer of labels: two thirds to make what draws it, one
+    to draw it. Together they are felt as a halt, one after the other they are not.
+    """
+    window = main_window(viewer)
+    turn = QTimer(window, singleShot=True, interval=_TURN)
+    turn.timeout.connect(lambda: window.setUpdatesEnabled(True))
+    turn.timeout.connect(turn.deleteLater)
+    window.setUpdatesEnabled(False)
+    try:
+        yield
+    finally:
+        turn.start()
 
 
 def in_sight(viewer: "napari.Viewer", name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,6 +69,9 @@ class Examples(Protocol):
 
         1 when every row costs the same; batches are then drawn from all rows at random.
         """
+
+    def at(self, zooms: Sequence[int]) -> Examples:
+        """See some of the zooms only, given as their numbers."""
 
     def crops(
         self, rows: Rows, side: Side, tile: int, edge: int, rng: np.random.Generator

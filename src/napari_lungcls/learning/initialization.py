@@ -104,10 +104,8 @@ class Initialization:
         """Choose what settings leave to the program, for these points and this start."""
         # A model that is gone on with keeps what its heads have learned: they are not fitted anew.
         weights = () if self.model else self.stages
-        counts = count_labels(pairs)
         return self.shaped(settings).resolved(
-            counts.total(),
-            rarest=min(counts.values(), default=None),
+            count_labels(pairs).values(),
             extent=max(max(stack.plane_shape) for stack, _ in pairs),
             weights=weights,
         )

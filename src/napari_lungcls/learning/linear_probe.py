@@ -13,10 +13,9 @@ from scipy.special import log_softmax
 
 from napari_lungcls.errors import InputError
 from napari_lungcls.learning.augmentation import places_in_tiles, posed, right_pose
-from napari_lungcls.learning.examples import Crops, Examples
+from napari_lungcls.learning.examples import Crops, Examples, Side
 from napari_lungcls.learning.progress import Clock, EpochRecord, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.splits import Rows
 from napari_lungcls.learning.trainer import (
     ASKED_PIXELS,
     Logits,
@@ -24,7 +23,7 @@ from napari_lungcls.learning.trainer import (
     class_weights,
     logits_of,
 )
-from napari_lungcls.network.engines import Engine, State
+from napari_lungcls.network.engines import Engine, State, create_engine
 from napari_lungcls.network.parameters import STAGE_NAMES, stage_channels
 from napari_lungcls.network.spec import NetworkSpec
 from napari_lungcls.network.tiles import Tiles
@@ -66,7 +65,7 @@ def fit_linear_probe(
     clock, before, steps
         For the progress: steps of what came before, and as how many all examples count.
     cancelled
-        Asked after every batch.
+        Asked before every batch.
     stages
         What the map may read; the heads of other stages become 0.
 
@@ -91,20 +90,21 @@ def fit_linear_probe(
     class is `relu(a) − relu(−a)` of two units.
     """
     began, side = time.perf_counter(), part.train
-    found, rows, done = [], [], 0
-    poses = poses_for(len(side))
-    for chosen, tiles in _in_poses(engine.spec, examples, part, poses):
+    views = np.empty(
+        (poses_for(len(side)), len(side), sum(stage_channels(s) for _, s in engine.spec.reads)),
+        np.float32,
+    )
+    done = 0
+    for read in _read_views(engine, examples, side, settings, views):
         if cancelled():
             raise InputError("training was cancelled before the heads were fitted; nothing is left")
-        found.append(_flat(engine.features(tiles), engine.spec))
-        rows.append(chosen)
-        done += len(chosen)
-        now = before + steps * done // (poses * len(side))
+        done += read
+        now = before + steps * done // (len(engine.spec.zooms) * len(views) * len(side))
         yield TrainingProgress(
             "training", now, clock.total, 0, 1, None, None,
             clock.seconds, clock.remaining(now), part.name,
         )  # fmt: skip
-    features, codes = np.concatenate(found), examples.codes[np.concatenate(rows)]
+    features, codes = np.concatenate(views), np.tile(examples.codes[side.rows], len(views))
     weights = class_weights(examples.codes[side.rows], settings, engine.spec.classes)[codes]
     may_read = np.concatenate(
         [np.full(stage_channels(stage), stage in stages) for _, stage in engine.spec.reads]
@@ -134,24 +134,48 @@ def fit_linear_probe(
     return [record], logits
 
 
-def _in_poses(
-    spec: NetworkSpec, examples: Examples, part: TrainingPart, poses: int
-) -> Iterator[tuple[Rows, Tiles]]:
-    """Give tiles with all training examples, in several poses one after the other."""
-    batch = max(1, ASKED_PIXELS // (spec.tile**2 * len(spec.zooms)))
-    for rows, tiles in examples.answering(part.train, spec.tile, batch):
-        crops = Crops(tiles.pixels, rows, tiles.owner, tiles.places)
-        n, edge = tiles.pixels.shape[0], tiles.pixels.shape[2]
-        for number in range(poses):
-            pose = right_pose(number, n)
-            pixels = posed(tiles.pixels, pose, edge)
-            yield rows, Tiles(pixels, tiles.owner, places_in_tiles(crops, pose, edge))
+def _read_views(
+    engine: Engine,
+    examples: Examples,
+    side: Side,
+    settings: TrainingSettings,
+    views: NDArray[np.float32],
+) -> Iterator[int]:
+    """Fill in the features of a side's examples, `(poses, n, features)` as in `spec.reads`.
+
+    Each zoom is read through tiles of its own: a coarse one needs far fewer than the finest, as
+    each of them has more points. How many were read is given after every batch.
+    """
+    spec, column = engine.spec, 0
+    place = np.empty(len(examples.codes), np.intp)
+    place[side.rows] = np.arange(len(side))
+    for number, zoom in enumerate(spec.zooms):
+        reader, seen = _reader(engine, zoom, settings), examples.at([number])
+        stages = reader.spec.stages
+        last = column + sum(map(stage_channels, stages))
+        for rows, tiles in seen.answering(side, spec.tile, max(1, ASKED_PIXELS // spec.tile**2)):
+            crops = Crops(tiles.pixels, rows, tiles.owner, tiles.places)
+            n, edge = tiles.pixels.shape[0], tiles.pixels.shape[2]
+            for view, pose in enumerate(right_pose(k, n) for k in range(len(views))):
+                at = places_in_tiles(crops, pose, edge)
+                found = reader.features(Tiles(posed(tiles.pixels, pose, edge), tiles.owner, at))
+                parts = [found[stage][:, 0] for stage in stages]
+                views[view, place[rows], column:last] = np.concatenate(parts, 1)
+                yield len(rows)
+        column = last
 
 
-def _flat(features: dict[int, NDArray[np.float32]], spec: NetworkSpec) -> NDArray[np.float32]:
-    """Put the features `(m, zooms, channels)` side by side, in the order of `spec.reads`."""
-    index = {zoom: i for i, zoom in enumerate(spec.zooms)}
-    return np.concatenate([features[s][:, index[z]] for z, s in spec.reads], 1)
+def _reader(engine: Engine, zoom: int, settings: TrainingSettings) -> Engine:
+    """Build a network that looks at one of an engine's zooms only, with the same backbone."""
+    spec = engine.spec
+    if len(spec.zooms) == 1:
+        return engine
+    stages = tuple(stage for each, stage in spec.reads if each == zoom)
+    alone = spec.model_copy(update={"zooms": (zoom,), "stages": stages})
+    reader = create_engine(engine.name, alone, device=settings.device)
+    known = {name for name in reader.state() if not name.startswith("heads.")}
+    reader.load({n: array for n, array in engine.state().items() if n in known}, partial=True)
+    return reader
 
 
 Linear = tuple[NDArray[np.float64], NDArray[np.float64]]

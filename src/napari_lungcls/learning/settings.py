@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 from pydantic import ConfigDict, ValidationError, model_validator
@@ -108,9 +108,8 @@ class TrainingSettings(
 
     def resolved(
         self,
-        n: int,
+        counts: Collection[int],
         *,
-        rarest: int | None = None,
         extent: int = TILE,
         weights: tuple[int, ...] = (),
     ) -> TrainingSettings:
@@ -118,10 +117,8 @@ class TrainingSettings(
 
         Parameters
         ----------
-        n
-            Points, before they are split.
-        rarest
-            How many of them the class has that has fewest, if that is known.
+        counts
+            Points of each class, before they are split.
         extent
             Longest edge of the images, in pixels.
         weights
@@ -129,7 +126,7 @@ class TrainingSettings(
             with random numbers.
         """
         reads_points = bool(weights) and self.pooling == "point"
-        is_few = n < FEW or (rarest is not None and rarest < FEW_OF_A_CLASS)
+        is_few = sum(counts) < FEW or min(filter(None, counts), default=0) < FEW_OF_A_CLASS
         freeze = self.freeze
         if freeze == "auto":
             freeze = "yes" if reads_points and is_few else "no"

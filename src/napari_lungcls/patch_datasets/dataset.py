@@ -303,6 +303,10 @@ class PatchSet:
         """How many neighbours are read together."""
         return self._run
 
+    def at(self, zooms: Sequence[int]) -> PatchSet:
+        """See some of the zooms only: patches have one."""
+        return self
+
     def crops(
         self, rows: Rows, side: Side, tile: int, edge: int, rng: np.random.Generator
     ) -> Crops:

@@ -14,7 +14,7 @@ from qtpy.QtCore import QTimer
 from napari_lungcls.annotation import ClassScheme
 from napari_lungcls.errors import InputError
 from napari_lungcls.gui import kept
-from napari_lungcls.gui.docks import main_window
+from napari_lungcls.gui.docks import drawn_later, main_window
 from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.label.controller import labeller_of
 from napari_lungcls.gui.layers import KEY, map_place
@@ -382,7 +382,8 @@ class LiveRun(BackgroundRun):
         painted = PaintedMap(classes, probabilities, header)
         if self.layer is None or self.layer not in layers:
             active = layers.selection.active
-            (added,) = add_layers(self.viewer, map_layers(painted, NAME, image))
+            with drawn_later(self.viewer):
+                (added,) = add_layers(self.viewer, map_layers(painted, NAME, image))
             layers.selection.active = active
             assert isinstance(added, Labels)
             self.layer = added

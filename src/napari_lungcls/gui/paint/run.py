@@ -13,7 +13,7 @@ from qtpy.QtCore import QTimer
 
 from napari_lungcls.any_model import AnyModel
 from napari_lungcls.gui.closing import Closing
-from napari_lungcls.gui.docks import main_window
+from napari_lungcls.gui.docks import drawn_later, main_window
 from napari_lungcls.gui.layers import KEY
 from napari_lungcls.gui.maps import SHARES, TOP, UNSAVED, add_layers, map_layers, map_of, quieten
 from napari_lungcls.gui.messages import painting_result
@@ -151,7 +151,8 @@ class PaintingRun(BackgroundRun):
             if map_of(layer) is not None and layer.metadata[KEY].get("image") == image.name:
                 layer.visible = False
         place = image if image in layers else None
-        [made] = add_layers(self.viewer, map_layers(step.map, f"{image.name} map", place))
+        with drawn_later(self.viewer):
+            [made] = add_layers(self.viewer, map_layers(step.map, f"{image.name} map", place))
         assert isinstance(made, Labels)
         self.class_layer = made
         made.metadata[KEY][UNSAVED] = True

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.settings import TrainingSettings
+from napari_lungcls.learning.settings_network import FEW, FEW_OF_A_CLASS
 from napari_lungcls.network.pretrained import IMAGENET
 from napari_lungcls.utils.downloads import is_cached
+from napari_lungcls.utils.humanize import count
 
 ALL_STAGES = (0, 1, 2, 3, 4)
 """Stages of a backbone with ImageNet's weights."""
@@ -35,8 +38,7 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Coun
     if start not in ("none", "auto", "imagenet") and not settings.zooms:
         return f"Looks at the zooms of {start.rpartition('/')[2]}." if start else ""
     found = settings.resolved(
-        counts.total(),
-        rarest=min((n for n in counts.values() if n), default=None),
+        counts.values(),
         extent=max(max(stack.plane_shape) for stack in stacks),
         weights=() if start == "none" else ALL_STAGES,
     )
@@ -47,6 +49,18 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Coun
     far = f"{tile} px"
     if size is not None:
         far += f" = {', '.join(f'{tile * zoom * size:.0f} µm' for zoom in zooms)}"
+    learns = _what_learns(counts) if found.freezes and settings.freeze == "auto" else ""
     unsure = start == "auto" and not settings.zooms and not is_cached(IMAGENET)
     rest = " Only at zoom 1 if ImageNet's weights cannot be fetched." if unsure else ""
-    return f"Looks at {named}: {far}.{rest}"
+    return f"Looks at {named}: {far}.{learns}{rest}"
+
+
+def _what_learns(counts: Counter[str]) -> str:
+    """Say why only the last layers learn, and when all of the network would."""
+    if counts.total() < FEW:
+        return f" Only its last layers learn; from {FEW} points on, all of them do."
+    name, n = min(((name, n) for name, n in counts.items() if n), key=itemgetter(1))
+    return (
+        f" Only its last layers learn, as {name} has {count(n, 'point')}; from {FEW_OF_A_CLASS} "
+        "on, all of them do."
+    )
