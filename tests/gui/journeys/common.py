@@ -22,11 +22,11 @@ def layer(viewer: Any, name: str) -> Any:
     return found
 
 
-def in_napari(journey: Callable[[Hands], None]) -> None:
+def in_napari(journey: Callable[[Any], None], kind: type[Hands] = Hands) -> None:
     """Open napari, go on a journey, close the window."""
     faulthandler.dump_traceback_later(LONGEST, exit=True)
     with plugin_registered():
-        hands = Hands(napari.Viewer(show=True))
+        hands = kind(napari.Viewer(show=True))
         hands.window.resize(1580, 1150)
         hands.settle(0.5)
         journey(hands)
