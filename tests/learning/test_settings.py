@@ -22,10 +22,11 @@ from napari_lungcls.learning.settings import (
     LEAST_STEPS,
     MOST_STEPS,
     PIXELS,
+    SMALL,
     STEPS_PER_EPOCH,
     STEPS_PER_POINT,
     TILE,
-    WITH_WEIGHTS,
+    TWO,
     TrainingSettings,
 )
 from napari_lungcls.learning.settings_file import read_settings
@@ -73,14 +74,14 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
         ({}, FEW - 1, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), KEEPING)),
         ({}, FEW - 1, (0, 1, 2, 3, 4), ("yes", FROZEN, ALL, KEEPING)),
         # With more points they learn, slowly.
-        ({}, FEW, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
+        ({}, FEW, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), KEEPING)),
         # What was asked for stays.
-        ({"freeze": "no"}, 30, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), KEEPING)),
+        ({"freeze": "no"}, 30, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), KEEPING)),
         ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), KEEPING)),
         ({"freeze": "yes"}, 30, (), ("yes", (1,), ALL, 1.0)),
         ({"zooms": (2,), "stages": (2, 4)}, 30, TO_LAYER3, ("yes", (2,), (2, 4), KEEPING)),
         ({"stages": "auto", "zooms": "auto"}, 900, (), ("no", (1,), ALL, 1.0)),
-        ({"backbone_lr_factor": 0.5}, 900, TO_LAYER3, ("no", WITH_WEIGHTS, (-1, *TO_LAYER3), 0.5)),
+        ({"backbone_lr_factor": 0.5}, 900, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), 0.5)),
         # Patches that are read as a whole are not points.
         ({"pooling": "mean"}, 30, TO_LAYER3, ("no", (1,), (-1, *TO_LAYER3), KEEPING)),
     ],
@@ -92,6 +93,23 @@ def test_what_is_left_to_the_program_goes_by_points_and_weights(
     assert (found.freeze, found.zooms, found.stages, found.backbone_lr_factor) == chosen
     # Chosen once, nothing is chosen again.
     assert found.resolved([100_000], extent=64, weights=()) == found
+
+
+@pytest.mark.parametrize(
+    ("size", "given", "zooms"),
+    [
+        (None, {}, (1,)),
+        (SMALL, {}, (1,)),
+        (0.5, {}, TWO),
+        (0.5, {"zooms": (1,)}, (1,)),
+        # A patch is seen whole, and at one zoom.
+        (0.5, {"pooling": "mean"}, (1,)),
+    ],
+)
+def test_small_pixels_are_seen_at_two_zooms(
+    size: float | None, given: dict[str, Any], zooms: tuple[int, ...]
+) -> None:
+    assert TrainingSettings.check(**given).resolved([900], pixel_size=size).zooms == zooms
 
 
 @pytest.mark.parametrize(

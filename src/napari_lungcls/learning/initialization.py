@@ -16,6 +16,7 @@ from napari_lungcls.annotation.schemes import ClassScheme
 from napari_lungcls.annotation.validation import one_line
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.images.pairs import Pair
+from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.augmentation import check_changes
 from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.held_out import check_aim
@@ -108,6 +109,7 @@ class Initialization:
             count_labels(pairs).values(),
             extent=max(max(stack.plane_shape) for stack, _ in pairs),
             weights=weights,
+            pixel_size=self.pixel_size or common_pixel_size(stack for stack, _ in pairs),
         )
 
     def shaped(self, settings: TrainingSettings) -> TrainingSettings:

@@ -19,7 +19,8 @@ from napari_lungcls.learning.settings_network import (
     FEW_OF_A_CLASS,
     FROZEN,
     KEEPING,
-    WITH_WEIGHTS,
+    SMALL,
+    TWO,
     NetworkSettings,
 )
 from napari_lungcls.learning.settings_run import (
@@ -112,6 +113,7 @@ class TrainingSettings(
         *,
         extent: int = TILE,
         weights: tuple[int, ...] = (),
+        pixel_size: float | None = None,
     ) -> TrainingSettings:
         """Choose what was left to the program; docs/defaults.md has the measurements behind it.
 
@@ -124,6 +126,8 @@ class TrainingSettings(
         weights
             Stages of the backbone that have weights from a file, the stem as 0; none if it begins
             with random numbers.
+        pixel_size
+            Micrometres per pixel, if known.
         """
         reads_points = bool(weights) and self.pooling == "point"
         is_few = sum(counts) < FEW or min(filter(None, counts), default=0) < FEW_OF_A_CLASS
@@ -132,8 +136,9 @@ class TrainingSettings(
             freeze = "yes" if reads_points and is_few else "no"
         every = tuple(STAGE_NAMES)
         known = tuple(s for s in every if s in weights or s == DETAIL)
-        usual = (FROZEN if freeze == "yes" else WITH_WEIGHTS) if reads_points else (1,)
-        zooms = self.zooms or usual
+        is_small = self.pooling == "point" and pixel_size is not None and pixel_size < SMALL
+        learning = TWO if reads_points or is_small else (1,)
+        zooms = self.zooms or (FROZEN if reads_points and freeze == "yes" else learning)
         # A tile is no larger than the image, in whole cells of the deepest stage.
         needed = 32 * math.ceil(extent / zooms[0] / 32)
         tile = self.tile or min(TILE, needed)

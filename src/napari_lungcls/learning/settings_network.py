@@ -17,8 +17,11 @@ FEW = 200
 FEW_OF_A_CLASS = 20
 """The same for the points of the rarest class: training forgets it, however many there are."""
 
-WITH_WEIGHTS = (1, 2)
-"""Zooms at which a backbone with weights looks that learns, where the program chooses."""
+TWO = (1, 2)
+"""Zooms at which a backbone that learns looks, if it has weights or pixels are small."""
+
+SMALL = 0.75
+"""Micrometres per pixel below which they are: a tile then shows less than 192 µm of the tissue."""
 
 FROZEN = (1, 2, 4)
 """Zooms at which one looks that stays as it is; a backbone without weights looks at zoom 1."""
@@ -37,7 +40,8 @@ class NetworkSettings(BaseModel):
         (),
         "Zooms",
         "factors by which the image is shrunk before the network looks; auto: 1, or 1,2 where "
-        "training begins with weights from a file, or 1,2,4 where the backbone is frozen too",
+        f"pixels are below {SMALL} µm or training begins with weights from a file, or 1,2,4 where "
+        "the backbone is frozen too",
         SEES,
         in_sight=True,
     )

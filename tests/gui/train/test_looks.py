@@ -17,7 +17,8 @@ MANY = Counter(alveoli=300, septa=80)
     ("settings", "counts", "said"),
     [
         ({}, MANY, "Looks at zooms 1, 2: 256 px = 128 µm, 256 µm."),
-        ({"pretrained": "none"}, Counter(septa=5), "Looks at zoom 1: 256 px = 128 µm."),
+        # Pixels of this size are seen at two zooms whatever the network starts from.
+        ({"pretrained": "none"}, Counter(septa=5), "Looks at zooms 1, 2: 256 px = 128 µm, 256 µm."),
         (
             {},
             Counter(alveoli=90, septa=80),
@@ -42,7 +43,10 @@ def test_zooms_and_what_learns_are_said(monkeypatch, settings, counts, said):
 
 def test_weights_that_may_not_come_are_no_promise(monkeypatch):
     monkeypatch.setattr(module, "is_cached", lambda _: False)
-    assert looks(TrainingSettings(), [SECTION], MANY).endswith(
-        "Only at zoom 1 if ImageNet's weights cannot be fetched."
+    coarse = ImageStack(np.zeros((1200, 900), np.uint8), rgb=False, pixel_size=2.0)
+    assert looks(TrainingSettings(), [coarse], MANY) == (
+        "Looks at zooms 1, 2: 256 px = 512 µm, 1024 µm. Only at zoom 1 if ImageNet's weights "
+        "cannot be fetched."
     )
+    assert looks(TrainingSettings(), [SECTION], MANY).endswith("256 µm.")
     assert looks(TrainingSettings(), [], MANY) == ""

@@ -37,22 +37,30 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Coun
     start = settings.pretrained
     if start not in ("none", "auto", "imagenet") and not settings.zooms:
         return f"Looks at the zooms of {start.rpartition('/')[2]}." if start else ""
-    found = settings.resolved(
-        counts.values(),
-        extent=max(max(stack.plane_shape) for stack in stacks),
-        weights=() if start == "none" else ALL_STAGES,
+    size = stacks[0].pixel_size
+    extent = max(max(stack.plane_shape) for stack in stacks)
+    with_weights, without = (
+        settings.resolved(counts.values(), extent=extent, weights=weights, pixel_size=size)
+        for weights in (ALL_STAGES, ())
     )
+    found = without if start == "none" else with_weights
     zooms, tile = found.zooms, found.tile
     assert tile is not None
-    named = f"zoom{'s' if len(zooms) > 1 else ''} {', '.join(map(str, zooms))}"
-    size = stacks[0].pixel_size
     far = f"{tile} px"
     if size is not None:
         far += f" = {', '.join(f'{tile * zoom * size:.0f} µm' for zoom in zooms)}"
     learns = _what_learns(counts) if found.freezes and settings.freeze == "auto" else ""
-    unsure = start == "auto" and not settings.zooms and not is_cached(IMAGENET)
-    rest = " Only at zoom 1 if ImageNet's weights cannot be fetched." if unsure else ""
-    return f"Looks at {named}: {far}.{learns}{rest}"
+    unsure = start == "auto" and without.zooms != zooms and not is_cached(IMAGENET)
+    rest = (
+        f" Only at {_named(without.zooms)} if ImageNet's weights cannot be fetched."
+        if unsure
+        else ""
+    )
+    return f"Looks at {_named(zooms)}: {far}.{learns}{rest}"
+
+
+def _named(zooms: tuple[int, ...]) -> str:
+    return f"zoom{'s' if len(zooms) > 1 else ''} {', '.join(map(str, zooms))}"
 
 
 def _what_learns(counts: Counter[str]) -> str:
