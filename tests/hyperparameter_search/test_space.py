@@ -22,7 +22,7 @@ from napari_lungcls.hyperparameter_search.space import (
 from napari_lungcls.learning.augmentation import reach
 from napari_lungcls.learning.settings import TrainingSettings
 
-BASE = TrainingSettings(zooms=(1, 4), colour=0.1, noise=0.4).resolved([500])
+BASE = TrainingSettings(zooms=(1, 4), colour=0.1, noise=0.4).resolved(500)
 MORE = Space.build(
     {
         "rotation": ["any", "right", "none"],
@@ -78,15 +78,15 @@ def test_the_settings_as_given_lie_in_the_usual_space() -> None:
 
 
 def test_the_usual_space_holds_the_tile_and_the_zooms_that_were_asked_for() -> None:
-    asked = TrainingSettings(zooms=(1, 2, 4), tile=96, hidden=0).resolved([500])
+    asked = TrainingSettings(zooms=(1, 2, 4), tile=96, hidden=0).resolved(500)
     usual = default_space(asked).dimensions
     assert usual["tile"] == Choices(values=(96, 128, 256))
     assert usual["hidden"] == Choices(values=(0, 16, 32, 64))
     # None beyond the coarsest, for which regions have to be wide enough in all trials.
     assert usual["zooms"] == Choices(values=("1", "1,2", "1,2,4"))
     assert "freeze" not in usual
-    assert "zooms" not in default_space(TrainingSettings().resolved([500])).dimensions
-    frozen = TrainingSettings().resolved([50], weights=(0, 1, 2))
+    assert "zooms" not in default_space(TrainingSettings().resolved(500)).dimensions
+    frozen = TrainingSettings().resolved(50, weights=(0, 1, 2))
     assert default_space(frozen).dimensions["freeze"] == Choices(values=("yes", "no"))
 
 

@@ -107,7 +107,7 @@ def test_the_document_says_everything(trained: Any) -> None:
     assert document.network.zooms == (1, 2)
     assert (document.network.tile, document.network.stages) == (32, (-1, 1))
     assert document.scheme == SCHEME
-    assert TrainingSettings.model_validate(document.settings) == QUICK.resolved([90])
+    assert TrainingSettings.model_validate(document.settings) == QUICK.resolved(90)
     assert (document.engine, document.device, document.pretrained) == ("torch", "cpu", "none")
     assert document.pixel_size is None
     split = document.split

@@ -122,7 +122,7 @@ def _spec(
     region: Region,
 ) -> NetworkSpec:
     """Choose zooms and stages as training does, and look at the image for its intensities."""
-    shape = settings.resolved([1], extent=max(stack.plane_shape), weights=origin.stages)
+    shape = settings.resolved(1, extent=max(stack.plane_shape), weights=origin.stages)
     pixels = stack.plane(plane).read(*region)
     step = max(1, round((pixels.shape[0] * pixels.shape[1] / SAMPLE_PIXELS) ** 0.5))
     values = pixels[::step, ::step].reshape(-1, pixels.shape[-1]).astype(np.float32)

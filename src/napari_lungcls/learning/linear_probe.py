@@ -104,7 +104,8 @@ def fit_linear_probe(
             "training", now, clock.total, 0, 1, None, None,
             clock.seconds, clock.remaining(now), part.name,
         )  # fmt: skip
-    features, codes = np.concatenate(views), np.tile(examples.codes[side.rows], len(views))
+    features = views.reshape(len(views) * len(side), -1)
+    codes = np.tile(examples.codes[side.rows], len(views))
     weights = class_weights(examples.codes[side.rows], settings, engine.spec.classes)[codes]
     may_read = np.concatenate(
         [np.full(stage_channels(stage), stage in stages) for _, stage in engine.spec.reads]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -128,13 +127,9 @@ def place_points(
     )
 
 
-def count_labels(pairs: Sequence[Pair]) -> Counter[str]:
-    """Count the points of each class over all images, however it is spelled."""
-    found = Counter[str]()
-    for _, points in pairs:
-        for label, count in Counter(() if points.labels is None else points.labels).items():
-            found[comparable(str(label))] += count
-    return found
+def count_points(pairs: Sequence[Pair]) -> int:
+    """Count the points of all images."""
+    return sum(len(points) for _, points in pairs)
 
 
 def check_pairs(pairs: Sequence[Pair], scheme: ClassScheme) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import ConfigDict, ValidationError, model_validator
@@ -16,7 +16,6 @@ from napari_lungcls.learning.settings_data import (
 )
 from napari_lungcls.learning.settings_network import (
     FEW,
-    FEW_OF_A_CLASS,
     FROZEN,
     KEEPING,
     SMALL,
@@ -109,7 +108,7 @@ class TrainingSettings(
 
     def resolved(
         self,
-        counts: Collection[int],
+        n: int,
         *,
         extent: int = TILE,
         weights: tuple[int, ...] = (),
@@ -119,8 +118,8 @@ class TrainingSettings(
 
         Parameters
         ----------
-        counts
-            Points of each class, before they are split.
+        n
+            Points, before they are split.
         extent
             Longest edge of the images, in pixels.
         weights
@@ -130,10 +129,9 @@ class TrainingSettings(
             Micrometres per pixel, if known.
         """
         reads_points = bool(weights) and self.pooling == "point"
-        is_few = sum(counts) < FEW or min(filter(None, counts), default=0) < FEW_OF_A_CLASS
         freeze = self.freeze
         if freeze == "auto":
-            freeze = "yes" if reads_points and is_few else "no"
+            freeze = "yes" if reads_points and n < FEW else "no"
         every = tuple(STAGE_NAMES)
         known = tuple(s for s in every if s in weights or s == DETAIL)
         is_small = self.pooling == "point" and pixel_size is not None and pixel_size < SMALL

@@ -14,9 +14,6 @@ from napari_lungcls.network.spec import Padding, Pooling
 FEW = 200
 """Points below which a backbone with weights stays as it is, where the program chooses."""
 
-FEW_OF_A_CLASS = 20
-"""The same for the points of the rarest class: training forgets it, however many there are."""
-
 TWO = (1, 2)
 """Zooms at which a backbone that learns looks, if it has weights or pixels are small."""
 
@@ -29,8 +26,9 @@ FROZEN = (1, 2, 4)
 STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
 
 
-KEEPING = 0.3
-"""Share of the learning rate with which a backbone learns that has weights."""
+KEEPING = 0.05
+"""Share of the learning rate with which a backbone learns that has weights: at a higher one it
+learns classes of few points by heart."""
 
 
 class NetworkSettings(BaseModel):
@@ -127,8 +125,7 @@ class NetworkSettings(BaseModel):
         "auto",
         "Freeze the backbone",
         "fit the heads only, to features of the backbone as it is: the quickest way to a map; "
-        f"auto: where the backbone has weights and there are fewer than {FEW} points, or "
-        f"{FEW_OF_A_CLASS} of a class",
+        f"auto: where the backbone has weights and there are fewer than {FEW} points",
         START,
     )
     unfreeze_after: int = setting(

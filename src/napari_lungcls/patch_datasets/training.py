@@ -57,7 +57,7 @@ def run_patches(
     clock = Clock()
     images = [(data.dtype, part.source, part.pixels.rgb) for part in data.parts]
     origin = begin(settings, scheme, images)
-    settings = for_patches(origin.shaped(settings), data.size, data.source).resolved([len(data)])
+    settings = for_patches(origin.shaped(settings), data.size, data.source).resolved(len(data))
     codes = data.codes(scheme)
     check_codes(codes, scheme, data.source, "patch", "patches")
     rng = np.random.default_rng(settings.seed)

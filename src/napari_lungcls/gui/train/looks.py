@@ -1,21 +1,18 @@
 """How much of the tissue a network will look at, in words: the zooms that training chooses."""
 
-from collections import Counter
 from collections.abc import Sequence
-from operator import itemgetter
 
 from napari_lungcls.images.stack import ImageStack
 from napari_lungcls.learning.settings import TrainingSettings
-from napari_lungcls.learning.settings_network import FEW, FEW_OF_A_CLASS
+from napari_lungcls.learning.settings_network import FEW
 from napari_lungcls.network.pretrained import IMAGENET
 from napari_lungcls.utils.downloads import is_cached
-from napari_lungcls.utils.humanize import count
 
 ALL_STAGES = (0, 1, 2, 3, 4)
 """Stages of a backbone with ImageNet's weights."""
 
 
-def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Counter[str]) -> str:
+def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], n: int) -> str:
     """Say at which zooms a network will look, and how far it sees.
 
     Parameters
@@ -24,8 +21,8 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Coun
         The settings, with what is left to the program.
     stacks
         The images to train on; none of them: empty.
-    counts
-        Labelled points of each class.
+    n
+        Number of labelled points.
 
     Returns
     -------
@@ -40,7 +37,7 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Coun
     size = stacks[0].pixel_size
     extent = max(max(stack.plane_shape) for stack in stacks)
     with_weights, without = (
-        settings.resolved(counts.values(), extent=extent, weights=weights, pixel_size=size)
+        settings.resolved(n, extent=extent, weights=weights, pixel_size=size)
         for weights in (ALL_STAGES, ())
     )
     found = without if start == "none" else with_weights
@@ -49,7 +46,8 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Coun
     far = f"{tile} px"
     if size is not None:
         far += f" = {', '.join(f'{tile * zoom * size:.0f} µm' for zoom in zooms)}"
-    learns = _what_learns(counts) if found.freezes and settings.freeze == "auto" else ""
+    chosen = found.freezes and settings.freeze == "auto"
+    learns = f" Only its last layers learn; from {FEW} points on, all of them do." if chosen else ""
     unsure = start == "auto" and without.zooms != zooms and not is_cached(IMAGENET)
     rest = (
         f" Only at {_named(without.zooms)} if ImageNet's weights cannot be fetched."
@@ -61,14 +59,3 @@ def looks(settings: TrainingSettings, stacks: Sequence[ImageStack], counts: Coun
 
 def _named(zooms: tuple[int, ...]) -> str:
     return f"zoom{'s' if len(zooms) > 1 else ''} {', '.join(map(str, zooms))}"
-
-
-def _what_learns(counts: Counter[str]) -> str:
-    """Say why only the last layers learn, and when all of the network would."""
-    if counts.total() < FEW:
-        return f" Only its last layers learn; from {FEW} points on, all of them do."
-    name, n = min(((name, n) for name, n in counts.items() if n), key=itemgetter(1))
-    return (
-        f" Only its last layers learn, as {name} has {count(n, 'point')}; from {FEW_OF_A_CLASS} "
-        "on, all of them do."
-    )

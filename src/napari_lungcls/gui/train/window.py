@@ -1,6 +1,5 @@
 """The Train window: images and points, settings, training, results and models."""
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -181,8 +180,8 @@ class TrainModel(QWidget):
         except InputError:
             return ""
         layers = [layer for _, layer in self.pairs.pairs if layer is not None]
-        counts = sum(map(count_classes, layers), Counter[str]())
-        return looks(self.form.settings(), stacks, counts)
+        points = sum(count_classes(layer).total() for layer in layers)
+        return looks(self.form.settings(), stacks, points)
 
     def _engine_problem(self, name: str) -> str:
         """Say why an engine cannot run here; empty if it can, or until a thread has checked it."""
