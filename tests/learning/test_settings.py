@@ -13,12 +13,14 @@ from pydantic import ValidationError
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.learning.form_hints import GROUPS
 from napari_lungcls.learning.settings import (
+    FASTER,
     FEW,
     FINISH,
     FINISH_RATE,
     FROZEN,
     KEEPING,
     LEAST_STEPS,
+    MANY,
     MOST_STEPS,
     PIXELS,
     SMALL,
@@ -76,7 +78,9 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
         ({}, FEW, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), KEEPING)),
         # What was asked for stays.
         ({"freeze": "no"}, 30, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), KEEPING)),
-        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), KEEPING)),
+        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), FASTER)),
+        ({}, MANY - 1, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), KEEPING)),
+        ({}, MANY, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), FASTER)),
         ({"freeze": "yes"}, 30, (), ("yes", (1,), ALL, 1.0)),
         ({"zooms": (2,), "stages": (2, 4)}, 30, TO_LAYER3, ("yes", (2,), (2, 4), KEEPING)),
         ({"stages": "auto", "zooms": "auto"}, 900, (), ("no", (1,), ALL, 1.0)),

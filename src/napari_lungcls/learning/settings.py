@@ -15,9 +15,11 @@ from napari_lungcls.learning.settings_data import (
     SplitSettings,
 )
 from napari_lungcls.learning.settings_network import (
+    FASTER,
     FEW,
     FROZEN,
     KEEPING,
+    MANY,
     SMALL,
     TWO,
     NetworkSettings,
@@ -132,6 +134,7 @@ class TrainingSettings(
         freeze = self.freeze
         if freeze == "auto":
             freeze = "yes" if reads_points and n < FEW else "no"
+        keeping = KEEPING if n < MANY else FASTER
         every = tuple(STAGE_NAMES)
         known = tuple(s for s in every if s in weights or s == DETAIL)
         is_small = self.pooling == "point" and pixel_size is not None and pixel_size < SMALL
@@ -146,7 +149,7 @@ class TrainingSettings(
                 "zooms": zooms,
                 "stages": self.stages or (known if weights else every),
                 "tile": tile,
-                "backbone_lr_factor": self.backbone_lr_factor or (KEEPING if weights else 1.0),
+                "backbone_lr_factor": self.backbone_lr_factor or (keeping if weights else 1.0),
                 "batch_size": self.batch_size or max(1, PIXELS // (tile**2 * len(zooms))),
             }
         )

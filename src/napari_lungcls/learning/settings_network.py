@@ -26,9 +26,12 @@ FROZEN = (1, 2, 4)
 STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
 
 
-KEEPING = 0.05
-"""Share of the learning rate with which a backbone learns that has weights: at a higher one it
-learns classes of few points by heart."""
+MANY = 1000
+"""Points from which on a backbone with weights learns faster, where the program chooses."""
+
+KEEPING, FASTER = 0.05, 0.12
+"""Shares of the learning rate with which a backbone learns that has weights, below `MANY` points
+and from there on: at higher ones it learns classes of few points by heart."""
 
 
 class NetworkSettings(BaseModel):
@@ -140,7 +143,7 @@ class NetworkSettings(BaseModel):
         None,
         "Backbone rate factor",
         "factor on the learning rate of the backbone; below 1 it keeps more of its weights "
-        f"[{KEEPING:g} for weights from a file, else 1]",
+        f"[for weights from a file {KEEPING:g}, or {FASTER:g} with {MANY} points or more; else 1]",
         START,
         gt=0,
         le=1,
