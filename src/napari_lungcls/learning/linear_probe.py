@@ -1,4 +1,4 @@
-"""A linear map on the features of a frozen backbone: a map in seconds, or a start for training."""
+"""A linear map on the features of a frozen backbone: a quick map, or a start for training."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from napari_lungcls.utils.downloads import is_cached
 
 
 def preview_settings(settings: TrainingSettings) -> TrainingSettings:
-    """Turn settings into those of a preview, which takes seconds.
+    """Turn settings into those of a preview, which takes half a minute.
 
     The backbone is frozen, every point is used, and nothing is downloaded: without weights of the
     user's choice, ImageNet's are taken if they lie in the cache, else random ones, whose

@@ -36,7 +36,7 @@ from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.engines import engine_status
 
 PREVIEW = (
-    "A first model in seconds, to see a map while you label: only the classification heads are\n"
+    "A first model in half a minute, to see a map while you label: only the classification heads are\n"
     "fitted, to all points, on an unchanged backbone. Train once you have enough points."
 )
 
@@ -82,7 +82,7 @@ class TrainModel(QWidget):
         self._start(self.form.settings)
 
     def start_preview(self) -> None:
-        """Fit heads on an unchanged backbone: a first model in seconds."""
+        """Fit heads on an unchanged backbone: a first model in half a minute."""
         self._start(lambda: preview_settings(self.form.settings()))
 
     def _recipe(self) -> MakeRecipe:
