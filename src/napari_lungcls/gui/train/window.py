@@ -36,8 +36,9 @@ from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.engines import engine_status
 
 PREVIEW = (
-    "A first model in half a minute, to see a map while you label: only the classification heads are\n"
-    "fitted, to all points, on an unchanged backbone. Train once you have enough points."
+    "A first model in half a minute, to see a map while you label: only the classification\n"
+    "heads are fitted, to all points, on an unchanged backbone. Train once you have enough\n"
+    "points."
 )
 
 WIDTH = 300
