@@ -72,7 +72,7 @@ def measure(
     from napari_lungcls.annotation import ClassScheme, read_points
     from napari_lungcls.inference.painted import read_map
     from napari_lungcls.reporting.measures import shown, write_measures
-    from napari_lungcls.reporting.report import check_report_folder
+    from napari_lungcls.reporting.page_folder import check_report_folder
     from napari_lungcls.stereology.masks import mask_of_map
     from napari_lungcls.stereology.measure import measure as measure_maps
     from napari_lungcls.stereology.sections import read_sections

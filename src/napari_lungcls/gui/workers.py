@@ -2,6 +2,8 @@
 
 import atexit
 import gc
+import os
+import sys
 import threading
 import time
 import warnings
@@ -11,7 +13,7 @@ from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, Signal
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThread, QThreadPool, Signal
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui.activity import JobActivity
@@ -23,7 +25,10 @@ Work = Callable[[Callable[[], bool]], Generator[Any, None, Any]]
 """Takes `cancelled` and returns a generator of the core."""
 
 LEAST_THREADS = 6
-"""Least size of Qt's thread pool, so that a click need not wait for running jobs."""
+"""Least size of the thread pool, so that a click need not wait for running jobs."""
+
+NICENESS = 10
+"""Of the threads that compute, where the window's is 0: it is drawn first when both want to."""
 
 BETWEEN_REPORTS = 0.05
 """Least seconds between two progress reports, so that they do not flood the window."""
@@ -34,6 +39,11 @@ _in_thread: "dict[int, BackgroundJob]" = {}
 """Running jobs by thread identifier."""
 
 _notified: set[str] = set()
+
+_pool = QThreadPool()
+"""Our own, not Qt's that all plugins share: a thread that has stepped back cannot come forward."""
+_pool.setMaxThreadCount(max(LEAST_THREADS, _pool.maxThreadCount()))
+_pool.setThreadPriority(QThread.Priority.LowPriority)
 
 
 class BackgroundJob(QObject):
@@ -93,8 +103,6 @@ class BackgroundJob(QObject):
 
     def begin(self) -> None:
         """Start the thread."""
-        pool = QThreadPool.globalInstance()
-        pool.setMaxThreadCount(max(LEAST_THREADS, pool.maxThreadCount()))
         if not _running:
             # A full garbage collection stops all threads. With a deep-learning library loaded
             # there are millions of objects, and the window would freeze for a third of a
@@ -215,8 +223,16 @@ class _Worker(GeneratorWorker):
     raises when out of memory, for a deleted worker, and then never emits `finished`.
     """
 
+    def start(self) -> None:
+        """Do what `WorkerBase.start` does otherwise, in our own pool."""
+        self._worker_set.add(self)
+        self._finished.connect(self._set_discard)
+        _pool.start(self)
+
     def run(self) -> None:
-        """Do what `WorkerBase.run` does otherwise."""
+        """Do what `WorkerBase.run` does otherwise, in a thread that lets the window go first."""
+        if sys.platform == "linux":  # Where Qt's priorities of threads do nothing.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         self.started.emit()
         self._running = True
         try:
@@ -343,7 +359,7 @@ def cancel_all(milliseconds: int = 20_000) -> bool:
     """
     for job in list(_running):
         job.drop()
-    return bool(QThreadPool.globalInstance().waitForDone(milliseconds))
+    return _pool.waitForDone(milliseconds)
 
 
 def _drop_with(owner: QObject, job: BackgroundJob) -> Callable[[], None]:

@@ -1,7 +1,8 @@
 """Reports: a folder with a page, figures and tables about a training or an evaluation."""
 
+from napari_lungcls.reporting.page_folder import check_report_folder
 from napari_lungcls.reporting.pictures import downsample_picture, label_picture
-from napari_lungcls.reporting.report import Report, ReportPicture, check_report_folder, write_report
+from napari_lungcls.reporting.report import Report, ReportPicture, write_report
 
 __all__ = [
     "Report",

@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from napari_lungcls.reporting import figures
-from napari_lungcls.reporting.report import (
+from napari_lungcls.reporting.page_folder import (
     GENERATOR,
     check_report_folder,
     page_environment,
@@ -347,7 +347,7 @@ def _page(measures: Measures, drawn: dict[str, Markup], files: Sequence[str]) ->
             *FROM_ELSEWHERE,
             *(what for name, what in _FROM_TABLE.items() if name not in measures.facts),
         ],
-        generator=Markup(GENERATOR),
+        generator=GENERATOR,
     )
 
 

@@ -1,4 +1,4 @@
-"""Reports: a folder with a page that needs no other file, and its figures and tables beside it.
+"""What a model's report says: figures on points, curves of training, mistakes, pictures.
 
 Figures are drawn in `figures`, `curves` and `mistakes`, tables are written in `tables`; the page is
 the template `templates/report.html`, which escapes every text.
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from napari_lungcls.annotation.schemes import ClassScheme
-from napari_lungcls.errors import InputError
 from napari_lungcls.evaluation.calibration import Calibration, at_temperature
 from napari_lungcls.evaluation.intervals import wilson
 from napari_lungcls.evaluation.metrics import CLASS_METRICS, HEADLINES, Metrics
@@ -33,17 +31,18 @@ from napari_lungcls.evaluation.roc_curves import ClassCurves, class_curves
 from napari_lungcls.learning.progress import EpochRecord
 from napari_lungcls.network.model_file import ModelDocument
 from napari_lungcls.reporting import curves, figures, mistakes, pictures, tables
-from napari_lungcls.utils.atomic_write import check_writable, write_whole
+from napari_lungcls.reporting.page_folder import (
+    GENERATOR,
+    check_report_folder,
+    page_environment,
+    write_folder,
+)
 from napari_lungcls.utils.humanize import percent
 from napari_lungcls.utils.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GENERATOR = '<meta name="generator" content="napari-lungcls">'
-"""In the head of every page, by which a later report recognises an earlier one."""
-
-INDEX = "index.html"
 _FIGURES = (
     *("confusion", "learning_curves", "reliability", "roc"),
     *("precision_recall", "class_counts", "mistakes"),
@@ -153,7 +152,7 @@ class ReportContent:
     Attributes
     ----------
     files
-        ReportContent by name.
+        Bytes by name.
     figures
         Elements of the page, by the name of their files.
     pictures
@@ -186,26 +185,6 @@ class ReportContent:
         self.files[f"{name}.csv"] = printable(text).encode("utf-8")
 
 
-def check_report_folder(directory: str | os.PathLike[str]) -> Path:
-    """Find out, before the work whose report it will be, whether a folder can take it.
-
-    Raises
-    ------
-    InputError
-        When the path is a file, cannot be written, or holds a page of someone else's.
-    """
-    folder = Path(directory)
-    known = folder
-    while not known.exists() and known.parent != known:
-        known = known.parent
-    if not known.is_dir():
-        raise InputError(f"{known} is a file; give the name of a folder for the report")
-    check_writable(known / INDEX)
-    if (folder / INDEX).exists() and not _is_ours(folder / INDEX):
-        raise InputError(f"{folder} holds an {INDEX} that is not a report; give another folder")
-    return folder
-
-
 def write_report(directory: str | os.PathLike[str], report: Report) -> Path:
     """Write `index.html`, the figures as SVG and PNG, and the tables as CSV.
 
@@ -235,42 +214,6 @@ def write_report(directory: str | os.PathLike[str], report: Report) -> Path:
     return write_folder(folder, content.files, html_page(report, content), stale)
 
 
-def write_folder(
-    folder: Path, files: Mapping[str, bytes], page: str, stale: Iterable[str] = ()
-) -> Path:
-    """Write files and then the page that shows them; `stale` ones of an earlier page go.
-
-    Raises
-    ------
-    InputError
-        When the folder cannot be made or written into.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot make the folder {folder} ({error.strerror}); give another one"
-        ) from error
-    for name, data in files.items():
-        write_whole(folder / name, data)
-    index = folder / INDEX
-    was_there = index.exists()
-    write_whole(index, printable(page).encode("utf-8"))
-    for name in stale if was_there else ():
-        (folder / name).unlink(missing_ok=True)
-    return index
-
-
-def page_environment() -> Environment:
-    """Give what fills the templates; every text is escaped."""
-    return Environment(
-        loader=PackageLoader("napari_lungcls.reporting"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def html_page(report: Report, content: ReportContent) -> str:
     """Write the page; sections without content are left out."""
     environment = page_environment()
@@ -281,7 +224,7 @@ def html_page(report: Report, content: ReportContent) -> str:
     return environment.get_template("report.html").render(
         report=report,
         content=content,
-        generator=Markup(GENERATOR),
+        generator=GENERATOR,
         headlines=HEADLINES,
         class_metrics=CLASS_METRICS,
         interval=() if metrics is None else wilson(metrics.accuracy, metrics.n),
@@ -441,11 +384,3 @@ def _add_pictures(content: ReportContent, shown: Sequence[ReportPicture]) -> Non
         content.pictures.append(
             PagePicture(picture.name, picture.caption, pictures.data_uri(small), name)
         )
-
-
-def _is_ours(index: Path) -> bool:
-    try:
-        with index.open("rb") as stream:
-            return GENERATOR.encode("ascii") in stream.read(4096)
-    except OSError:
-        return False

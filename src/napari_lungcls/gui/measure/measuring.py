@@ -15,7 +15,7 @@ from napari_lungcls.gui.session import BackgroundRun
 from napari_lungcls.gui.workers import Work
 from napari_lungcls.inference.map_data import MapData
 from napari_lungcls.reporting.measures import write_measures
-from napari_lungcls.reporting.report import check_report_folder
+from napari_lungcls.reporting.page_folder import check_report_folder
 from napari_lungcls.stereology.measure import Measured, measure
 from napari_lungcls.stereology.sections import read_sections
 from napari_lungcls.utils.progress import stepwise
