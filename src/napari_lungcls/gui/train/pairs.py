@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
-import pandas as pd
 from napari.layers import Image
 from napari.layers import Points as PointsLayer
 from qtpy.QtCore import QTimer, Signal
@@ -117,11 +116,8 @@ def count_classes(layer: PointsLayer) -> Counter[str]:
     scheme = scheme_of(layer)
     if scheme is None or CLASS_COLUMN not in layer.features:
         return Counter()
-    # Asked at every point that is placed: pandas' own `value_counts` takes ten times as long.
-    column = pd.Categorical(layer.features[CLASS_COLUMN])
-    numbers = np.bincount(column.codes + 1, minlength=len(column.categories) + 1)[1:]
-    found = dict(zip(column.categories, numbers.tolist(), strict=True))
-    return Counter({name: found.get(name, 0) for name in scheme.names})
+    found = layer.features[CLASS_COLUMN].value_counts()
+    return Counter({name: int(found.get(name, 0)) for name in scheme.names})
 
 
 def counted(layer: PointsLayer) -> str:
