@@ -13,16 +13,16 @@ from pydantic import ValidationError
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.learning.form_hints import GROUPS
 from napari_lungcls.learning.settings import (
-    FASTER,
+    FAST,
     FEW,
     FINISH,
     FINISH_RATE,
     FROZEN,
-    KEEPING,
     LEAST_STEPS,
-    MANY,
     MOST_STEPS,
     PIXELS,
+    RARE,
+    SLOW,
     SMALL,
     STEPS_PER_EPOCH,
     STEPS_PER_POINT,
@@ -72,21 +72,19 @@ def test_zooms_come_in_any_form(given: Any, zooms: tuple[int, ...]) -> None:
         ({}, 30, (), ("no", (1,), ALL, 1.0)),
         ({}, 5000, (), ("no", (1,), ALL, 1.0)),
         # What has weights stays as it is for few points, and only that is read, with the detail.
-        ({}, FEW - 1, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), KEEPING)),
-        ({}, FEW - 1, (0, 1, 2, 3, 4), ("yes", FROZEN, ALL, KEEPING)),
+        ({}, FEW - 1, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), SLOW)),
+        ({}, FEW - 1, (0, 1, 2, 3, 4), ("yes", FROZEN, ALL, SLOW)),
         # With more points they learn, slowly.
-        ({}, FEW, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), KEEPING)),
+        ({}, FEW, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), SLOW)),
         # What was asked for stays.
-        ({"freeze": "no"}, 30, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), KEEPING)),
-        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), FASTER)),
-        ({}, MANY - 1, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), KEEPING)),
-        ({}, MANY, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), FASTER)),
+        ({"freeze": "no"}, 30, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), SLOW)),
+        ({"freeze": "yes"}, 5000, TO_LAYER3, ("yes", FROZEN, (-1, *TO_LAYER3), SLOW)),
         ({"freeze": "yes"}, 30, (), ("yes", (1,), ALL, 1.0)),
-        ({"zooms": (2,), "stages": (2, 4)}, 30, TO_LAYER3, ("yes", (2,), (2, 4), KEEPING)),
+        ({"zooms": (2,), "stages": (2, 4)}, 30, TO_LAYER3, ("yes", (2,), (2, 4), SLOW)),
         ({"stages": "auto", "zooms": "auto"}, 900, (), ("no", (1,), ALL, 1.0)),
         ({"backbone_lr_factor": 0.5}, 900, TO_LAYER3, ("no", TWO, (-1, *TO_LAYER3), 0.5)),
         # Patches that are read as a whole are not points.
-        ({"pooling": "mean"}, 30, TO_LAYER3, ("no", (1,), (-1, *TO_LAYER3), KEEPING)),
+        ({"pooling": "mean"}, 30, TO_LAYER3, ("no", (1,), (-1, *TO_LAYER3), SLOW)),
     ],
 )
 def test_what_is_left_to_the_program_goes_by_points_and_weights(
@@ -96,6 +94,12 @@ def test_what_is_left_to_the_program_goes_by_points_and_weights(
     assert (found.freeze, found.zooms, found.stages, found.backbone_lr_factor) == chosen
     # Chosen once, nothing is chosen again.
     assert found.resolved(100_000, extent=64, weights=()) == found
+
+
+def test_a_backbone_learns_faster_where_no_class_is_rare() -> None:
+    for rarest, rate in ((0, SLOW), (RARE - 1, SLOW), (RARE, FAST)):
+        found = TrainingSettings().resolved(900, rarest=rarest, weights=TO_LAYER3)
+        assert found.backbone_lr_factor == rate
 
 
 @pytest.mark.parametrize(

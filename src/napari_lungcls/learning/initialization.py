@@ -20,7 +20,7 @@ from napari_lungcls.images.pixel_size import common_pixel_size
 from napari_lungcls.learning.augmentation import check_changes
 from napari_lungcls.learning.examples import Examples, Side
 from napari_lungcls.learning.held_out import check_aim
-from napari_lungcls.learning.point_index import PointIndex, count_points
+from napari_lungcls.learning.point_index import PointIndex, count_labels
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.network.compatibility import colour_remark
 from napari_lungcls.network.engines import Engine, OptimizerOptions, State, create_engine
@@ -105,8 +105,10 @@ class Initialization:
         """Choose what settings leave to the program, for these points and this start."""
         # A model that is gone on with keeps what its heads have learned: they are not fitted anew.
         weights = () if self.model else self.stages
+        counts = count_labels(pairs)
         return self.shaped(settings).resolved(
-            count_points(pairs),
+            counts.total(),
+            rarest=min(counts.values(), default=0),
             extent=max(max(stack.plane_shape) for stack, _ in pairs),
             weights=weights,
             pixel_size=self.pixel_size or common_pixel_size(stack for stack, _ in pairs),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -127,9 +128,10 @@ def place_points(
     )
 
 
-def count_points(pairs: Sequence[Pair]) -> int:
-    """Count the points of all images."""
-    return sum(len(points) for _, points in pairs)
+def count_labels(pairs: Sequence[Pair]) -> Counter[str]:
+    """Count the points of each class over all images, however it is spelled."""
+    labels = (points.labels for _, points in pairs if points.labels is not None)
+    return Counter(comparable(str(label)) for each in labels for label in each)
 
 
 def check_pairs(pairs: Sequence[Pair], scheme: ClassScheme) -> NDArray[np.int64]:

@@ -15,11 +15,11 @@ from napari_lungcls.learning.settings_data import (
     SplitSettings,
 )
 from napari_lungcls.learning.settings_network import (
-    FASTER,
+    FAST,
     FEW,
     FROZEN,
-    KEEPING,
-    MANY,
+    RARE,
+    SLOW,
     SMALL,
     TWO,
     NetworkSettings,
@@ -112,6 +112,7 @@ class TrainingSettings(
         self,
         n: int,
         *,
+        rarest: int = 0,
         extent: int = TILE,
         weights: tuple[int, ...] = (),
         pixel_size: float | None = None,
@@ -122,6 +123,8 @@ class TrainingSettings(
         ----------
         n
             Points, before they are split.
+        rarest
+            How many of them the class has that has fewest; 0 if that is not known.
         extent
             Longest edge of the images, in pixels.
         weights
@@ -134,7 +137,7 @@ class TrainingSettings(
         freeze = self.freeze
         if freeze == "auto":
             freeze = "yes" if reads_points and n < FEW else "no"
-        keeping = KEEPING if n < MANY else FASTER
+        keeping = SLOW if rarest < RARE else FAST
         every = tuple(STAGE_NAMES)
         known = tuple(s for s in every if s in weights or s == DETAIL)
         is_small = self.pooling == "point" and pixel_size is not None and pixel_size < SMALL

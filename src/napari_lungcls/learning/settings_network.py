@@ -26,12 +26,12 @@ FROZEN = (1, 2, 4)
 STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
 
 
-MANY = 1000
-"""Points from which on a backbone with weights learns faster, where the program chooses."""
+RARE = 50
+"""Points of a class below which it is rare: a backbone that learns fast learns it by heart."""
 
-KEEPING, FASTER = 0.05, 0.12
-"""Shares of the learning rate with which a backbone learns that has weights, below `MANY` points
-and from there on: at higher ones it learns classes of few points by heart."""
+SLOW, FAST = 0.05, 0.3
+"""Shares of the learning rate with which a backbone learns that has weights, where a class is rare
+and where none is."""
 
 
 class NetworkSettings(BaseModel):
@@ -143,7 +143,8 @@ class NetworkSettings(BaseModel):
         None,
         "Backbone rate factor",
         "factor on the learning rate of the backbone; below 1 it keeps more of its weights "
-        f"[for weights from a file {KEEPING:g}, or {FASTER:g} with {MANY} points or more; else 1]",
+        f"[for weights from a file {FAST:g}, or {SLOW:g} if a class has fewer than {RARE} points; "
+        "else 1]",
         START,
         gt=0,
         le=1,
