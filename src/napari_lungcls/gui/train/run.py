@@ -23,7 +23,6 @@ from napari_lungcls.learning.progress import ALL_POINTS, TrainingProgress
 from napari_lungcls.learning.settings import TrainingSettings
 from napari_lungcls.model import Model
 from napari_lungcls.network.model_file import ModelDocument
-from napari_lungcls.train_model import training
 
 if TYPE_CHECKING:
     from napari_lungcls.images.stack import ImageStack
@@ -206,11 +205,7 @@ class TrainingRun(BackgroundRun):
             return
         self.history, self.latest = TrainingHistory(), None
         self.ended = self._refusal = None
-        self._begin(
-            lambda cancelled: self._train(
-                training(pairs, None, settings, classes=scheme, cancelled=cancelled), cancelled
-            )
-        )
+        self._begin(lambda cancelled: self._train(pairs, scheme, settings, cancelled))
 
     def keep(self) -> None:
         """Make the network that a cancelled run offers a model, and keep it on disk."""
@@ -257,12 +252,16 @@ class TrainingRun(BackgroundRun):
 
     def _train(
         self,
-        steps: Generator[TrainingProgress, None, Model],
+        pairs: "list[tuple[ImageStack, Points]]",
+        scheme: ClassScheme,
+        settings: TrainingSettings,
         cancelled: Callable[[], bool],
     ) -> Generator[TrainingProgress, None, tuple[Model, kept.Kept | None] | None]:
         """Train in the job's thread, then keep the model on disk until the user saves it."""
+        from napari_lungcls.learning.run import run_training
+
         try:
-            model = yield from steps
+            trained = yield from run_training(pairs, settings, scheme, cancelled=cancelled)
         except InputError as error:
             if cancelled():
                 return None
@@ -271,6 +270,7 @@ class TrainingRun(BackgroundRun):
                 error.problem, setting=error.setting, suggestion=error.suggestion
             )
             raise
+        model = Model(trained.document, trained.state, device=settings.device)
         if cancelled():
             return (model, None) if model.document.history else None
         try:
