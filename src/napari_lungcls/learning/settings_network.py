@@ -26,7 +26,7 @@ FROZEN = (1, 2, 4)
 STAGES_WANTED = f"must be some of {', '.join(STAGE_NAMES.values())}, each once"
 
 
-RARE = 50
+RARE = 60
 """Points of a class below which it is rare: a backbone that learns fast learns it by heart."""
 
 SLOW, FAST = 0.05, 0.3
