@@ -18,6 +18,7 @@ from typing import Any
 
 import napari
 import numpy as np
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from PIL import Image
 from qtpy.QtTest import QTest
 
@@ -56,6 +57,8 @@ def take(viewer: napari.Viewer, name: str) -> None:
     for theme in ("dark", "light"):
         viewer.theme = theme
         QTest.qWait(400)
+        for toast in viewer.window._qt_window.findChildren(NapariQtNotification):
+            toast.close()
         shot = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
         target = PICTURES / f"{name}-{theme}.webp"
         shot.save(target, quality=86, method=6)

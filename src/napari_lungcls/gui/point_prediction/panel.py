@@ -103,7 +103,8 @@ class PointPredictionPanel(QWidget):
         self.spacing_box, self._micrometres = QSpinBox(), QLabel()
         self.spacing_box.setObjectName("predict_spacing")
         self.spacing_box.setRange(1, 9999)
-        self.spacing_box.setMinimumWidth(100)
+        # napari's own style has 70 px, and wins over a least width: too few for four digits.
+        self.spacing_box.setStyleSheet("min-width: 92px;")
         self.spacing_box.setSuffix(" px")
         self.spacing_box.setValue(self._controller.spacing)
         spacing = QHBoxLayout()
@@ -241,7 +242,9 @@ class PointPredictionPanel(QWidget):
         return self._controller.requests.running is not None
 
     def _say(self, line: str) -> None:
-        show_text(self.words, line[:1].upper() + line[1:])
+        # A number and its % stay in one line.
+        said = line.replace(" %", "\N{NO-BREAK SPACE}%")
+        show_text(self.words, said[:1].upper() + said[1:])
 
     def _show_spacing(self) -> None:
         known = self._pixel_size
