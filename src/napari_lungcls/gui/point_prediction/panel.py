@@ -183,7 +183,6 @@ class PointPredictionPanel(QWidget):
             progressed=partial(self._on_progress, request),
             returned=partial(self._on_returned, request),
             failed=partial(self._on_failed, request),
-            ended=self._on_ended,
         )
 
     def _classifying(self, request: PointRequest) -> str:
@@ -206,13 +205,16 @@ class PointPredictionPanel(QWidget):
             self._loaded.add(request.model)
             self._controller.show(request, found)
             self._say(self._controller.finish(request))
+        self._go_on()
 
     def _on_failed(self, request: PointRequest, line: str) -> None:
         if request in self._controller.requests:
             self._controller.fail(request)
             self._say(line)
+        self._go_on()
 
-    def _on_ended(self) -> None:
+    def _go_on(self) -> None:
+        """Start the next request, and show what can be done now."""
         self._work()
         self._refresh()
 
