@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,10 @@ def test_the_command_line_starts_at_once():
 
 def test_the_check_would_notice():
     assert "matplotlib" in modules_after("import napari_lungcls, matplotlib")
+
+
+def test_the_version_is_that_of_what_is_installed():
+    assert napari_lungcls.__version__ == metadata.version("napari-lungcls")
 
 
 def test_types_are_announced():
