@@ -55,6 +55,8 @@ def in_view(hands: Hands, window, name: str) -> None:
         parent = parent.parentWidget()
     where = QRect(button.mapTo(window, QPoint(0, 0)), button.size())
     assert window.rect().contains(where), (name, where, window.rect())
+    for area in filter(QScrollArea.isVisible, window.findChildren(QScrollArea)):
+        assert area.horizontalScrollBar().maximum() == 0, f"{name}: {area} is too narrow"
     assert window.width() <= WIDE + 5
     assert hands.window.height() <= HIGH
 

@@ -108,7 +108,7 @@ class PointPredictionPanel(QWidget):
         self.spacing_box.setSuffix(" px")
         self.spacing_box.setValue(self._controller.spacing)
         spacing = QHBoxLayout()
-        for widget in (QLabel("Grid spacing"), self.spacing_box, self._micrometres):
+        for widget in (QLabel("Spacing"), self.spacing_box, self._micrometres):
             widget.setToolTip(
                 "Distance between the points in a rectangle, in image pixels;\n"
                 f"at most {LIMIT:,} points"
