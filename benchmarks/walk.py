@@ -16,6 +16,7 @@ set. It prints JSON:
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -162,6 +163,8 @@ def main() -> None:
     """Walk and print what was counted."""
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
+        # What somebody chose here before is no default.
+        os.environ["LUNGCLS_CHOICES"] = str(Path(folder) / "choices.json")
         in_napari(lambda hands: found.update(walk(hands, Path(folder))), Stranger)
     print(json.dumps(found, indent=1))
 

@@ -174,4 +174,5 @@ def main(folder: Path) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LUNGCLS_JOURNALS"] = os.environ["LUNGCLS_MODELS"] = folder
+        os.environ["LUNGCLS_CHOICES"] = str(Path(folder) / "choices.json")
         main(Path(folder))
