@@ -1,5 +1,7 @@
 """Jobs: what they report, how they end, and that nothing outlives its window."""
 
+import os
+import sys
 import threading
 import time
 import warnings
@@ -70,6 +72,21 @@ def test_progress_then_the_value_then_the_end(qtbot, owner):
     job, events = run(qtbot, work, owner)
     assert events == [*(("progressed", i) for i in range(3)), ("returned", "done"), ("ended",)]
     assert not job.running
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Qt's priorities do it elsewhere")
+@pytest.mark.parametrize("already", [0, workers.NICENESS + 5])
+def test_it_lets_the_window_go_first(qtbot, owner, monkeypatch, already):
+    # As in a program that was started with a niceness of its own, which it may not lower.
+    monkeypatch.setattr(os, "getpriority", lambda which, who: already)
+    wanted = []
+    monkeypatch.setattr(os, "setpriority", lambda *given: wanted.append(given))
+
+    def work(cancelled):
+        yield threading.get_native_id()
+
+    _, events = run(qtbot, work, owner)
+    assert wanted == [(os.PRIO_PROCESS, events[0][1], max(already, workers.NICENESS))]
 
 
 def test_a_flood_is_thinned_but_its_last_report_arrives(qtbot, owner):

@@ -232,7 +232,9 @@ class _Worker(GeneratorWorker):
     def run(self) -> None:
         """Do what `WorkerBase.run` does otherwise, in a thread that lets the window go first."""
         if sys.platform == "linux":  # Where Qt's priorities of threads do nothing.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            # A program that was started with a higher niceness may not lower it.
+            niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         self.started.emit()
         self._running = True
         try:
