@@ -9,7 +9,7 @@ import warnings
 import pytest
 from napari._qt.dialogs.qt_activity_dialog import ActivityToggleItem, QtActivityDialog
 from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui import activity, notices, workers
@@ -271,12 +271,13 @@ def test_other_warnings_go_where_they_went(qtbot, owner):
 
 @pytest.fixture
 def dock(qtbot):
-    """Give napari's activity dock, and the bars that it has."""
+    """Give napari's activity dock, the bars that it has, and the speed of its spinner."""
     toggle = ActivityToggleItem()
     qtbot.addWidget(toggle)
     made = QtActivityDialog(toggle_button=toggle)
     qtbot.addWidget(made)
     made.bars = lambda: made.findChildren(QtLabeledProgressBar)
+    made.speed = toggle.findChild(QLabel).movie().speed
     return made
 
 
@@ -296,6 +297,7 @@ def test_the_activity_dock_shows_a_job_and_cancels_it(qtbot, owner, dock, monkey
     qtbot.waitUntil(lambda: bool(dock.bars()), timeout=5000)
     (bar,) = dock.bars()
     assert bar.description_label.text() == "Painting: "
+    assert dock.speed() == activity.SPINNING
     seen = [0]
 
     def arrived():
@@ -308,6 +310,7 @@ def test_the_activity_dock_shows_a_job_and_cancels_it(qtbot, owner, dock, monkey
     with qtbot.waitSignal(job.ended, timeout=5000):
         bar.cancel_button.click()
     qtbot.waitUntil(lambda: not dock.bars(), timeout=5000)
+    assert dock.speed() == 100
 
 
 def test_a_short_job_does_not_flicker_and_a_dropped_one_leaves_no_bar(
