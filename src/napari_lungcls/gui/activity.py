@@ -21,10 +21,7 @@ STEPS = 1000
 """Length of the bar."""
 
 SPINNING = 20
-"""Speed of napari's spinner while a job of ours runs, in percent: seven pictures a second."""
-
-_shown: "set[ActivityBar]" = set()
-"""Bars of ours that napari shows."""
+"""Speed of napari's spinner once it shows a job of ours, in percent: seven pictures a second."""
 
 
 class ActivityBar(cancelable_progress):
@@ -42,8 +39,6 @@ class ActivityBar(cancelable_progress):
         self._cancel, self.words, self._long = cancel, "", 0
         # Without a window, tqdm would write to the terminal.
         super().__init__(desc=title, total=0, file=io.StringIO(), leave=False)
-        _shown.add(self)
-        _spin(SPINNING)
 
     def show(self, share: float, words: str) -> None:
         """Show the share that is done, 0 to 1, and what is being done."""
@@ -62,13 +57,6 @@ class ActivityBar(cancelable_progress):
         """Cancel the job."""
         super().cancel()
         self._cancel()
-
-    def close(self) -> None:
-        """Take the bar away."""
-        super().close()
-        _shown.discard(self)
-        if not _shown:
-            _spin(100)
 
 
 class JobActivity(QObject):
@@ -125,6 +113,7 @@ class JobActivity(QObject):
         self._busy = True
         if self._bar is None:
             self._timer.setInterval(BETWEEN)
+            _slow_spinner()
             self._bar = ActivityBar(self._title, self._cancel)
         if self._share >= 0 and not self._closed:
             self._bar.show(self._share, self._words)
@@ -140,8 +129,8 @@ class JobActivity(QObject):
             self._bar = None
 
 
-def _spin(speed: int) -> None:
-    """Set the speed of napari's spinner in the status bar, in percent.
+def _slow_spinner() -> None:
+    """Let napari's spinner in the status bar turn slowly.
 
     It changes 33 times a second, and each time Qt puts the whole window together anew, images
     and all. Without a graphics card that takes half of two cores, which the job needs.
@@ -150,4 +139,4 @@ def _spin(speed: int) -> None:
         for label in window.findChildren(QLabel):
             movie = label.movie()
             if movie is not None:
-                movie.setSpeed(speed)
+                movie.setSpeed(SPINNING)
