@@ -91,6 +91,18 @@ def scrolled(widget: QWidget, content: QWidget, *footer: QWidget) -> None:
         outer.addWidget(below)
 
 
+def lay_out(widget: QWidget) -> None:
+    """Lay out a widget, of which a direct child has changed, and all that it lies in, at once.
+
+    Qt else goes up one level after the other, and draws the window after each.
+    """
+    above: QWidget | None = widget
+    while above is not None:
+        if (layout := above.layout()) is not None:
+            layout.activate()
+        above = None if above.isWindow() else above.parentWidget()
+
+
 def heading(text: str) -> QLabel:
     """Make a section heading."""
     label = QLabel(text)
@@ -339,11 +351,15 @@ class RunBar(QWidget):
 
     def report(self, done: int, total: int, words: str, seconds: float | None) -> None:
         """Show the progress, and the seconds left if known."""
+        # Else the bar draws itself, and the window with it, before the words have changed.
+        self.bar.setUpdatesEnabled(False)
         self.bar.setRange(0, max(1, total))
         self.bar.setValue(done)
+        self.bar.setUpdatesEnabled(True)
         if not self.pause_button.isChecked() and self.cancel_button.isEnabled():
             left = "" if seconds is None else f", {remaining(seconds)}"
             show_text(self.words, f"{words}{left}")
+        lay_out(self)
 
     def end(self, words: str, *, refused: bool = False) -> None:
         """Show that the work has ended, and how."""
@@ -381,6 +397,7 @@ class RunBar(QWidget):
         self.pause_button.setEnabled(running)
         self.show_paused(False)
         self.bar.setVisible(running)
+        lay_out(self)
 
     def _on_cancel(self) -> None:
         self.show_cancelling()

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from napari_lungcls.gui.parts import column
+from napari_lungcls.gui.parts import column, lay_out
 from napari_lungcls.gui.train.run import Line, TrainingHistory, epoch_ticks, loss_ceiling
 from napari_lungcls.learning.progress import TRAINING, VALIDATION
 
@@ -201,6 +201,8 @@ class Curves(QWidget):
             known.kept,
             known.before,
         )
+        for changed in (self.loss, self.accuracy):
+            lay_out(changed)
 
 
 def _at(epochs: Sequence[float], values: Sequence[float], kept: int | None) -> float:
