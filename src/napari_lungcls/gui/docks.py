@@ -119,6 +119,10 @@ def keep_tidy(panel: QWidget, viewer: "napari.Viewer", name: str) -> None:
     name in every title. A single window that is opened from a menu while the dock with all
     steps is open gives way to its step.
 
+    A widget that napari's ✕ has taken out of its dock is destroyed. napari only lets go of it,
+    and until Python collects it, it would follow unseen what happens in the viewer. A script
+    that moves a widget to another dock does so before the event loop runs on.
+
     Parameters
     ----------
     panel
@@ -136,7 +140,7 @@ class _Tidy(QObject):
 
     def __init__(self, panel: QWidget, viewer: "napari.Viewer", name: str) -> None:
         super().__init__(panel)
-        self._panel, self._name = panel, name
+        self._panel, self._name, self._was_docked = panel, name, False
         self._viewer = _real(viewer)
         # napari knows the dock only after it has taken the widget.
         self._later = QTimer(self, singleShot=True, interval=0)
@@ -151,12 +155,14 @@ class _Tidy(QObject):
 
     def _settle(self) -> None:
         dock = self._panel.parent()
+        if dock is None and self._was_docked:
+            self._panel.deleteLater()
         if not isinstance(dock, QDockWidget):
             return
+        self._was_docked = True
         guide = opened(self._viewer, CLASSIFIER)
         if guide is not None and guide is not self._panel and self._name in STEPS:
             self._viewer.window.remove_dock_widget(self._panel)
-            self._panel.deleteLater()
             _raise(guide)
             guide.go_to(STEPS[self._name])
             return

@@ -445,7 +445,8 @@ def test_a_closed_dock_lets_go_and_another_shows_the_same(shown, journals):
             click(panel, image, (y, x))
     assert labels(panel) == ["septa", *["alveoli"] * 3, *["duct"] * 3]
     assert button(panel, "class_button_duct").isChecked()
-    assert first.findChild(object, "class_count_septa").text() == "1"
+    with pytest.raises(RuntimeError, match="deleted"):
+        first.objectName()
     assert len(list(journals.glob(f"*{SUFFIX}"))) == 1
     second = reopen(panel)
     for view in (panel, second):

@@ -63,8 +63,7 @@ _SUFFIXES = (".lungcls.csv", ".csv")
 class LabelPoints(QWidget):
     """Label points of an image with classes: a view of the labeller of the viewer.
 
-    napari's ✕ takes the window out of its dock and keeps it until Python collects it; from
-    then on it listens to nothing, and it shows the labeller again if it is docked again.
+    When napari's ✕ takes it out of its dock, it lets go of the labeller, and is then destroyed.
 
     Parameters
     ----------
