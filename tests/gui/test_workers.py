@@ -9,7 +9,7 @@ import warnings
 import pytest
 from napari._qt.dialogs.qt_activity_dialog import ActivityToggleItem, QtActivityDialog
 from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QMainWindow, QWidget
 
 from napari_lungcls.errors import InputError, LungclsWarning
 from napari_lungcls.gui import activity, notices, workers
@@ -272,11 +272,14 @@ def test_other_warnings_go_where_they_went(qtbot, owner):
 @pytest.fixture
 def dock(qtbot):
     """Give napari's activity dock, the bars that it has, and the speed of its spinner."""
+    window = QMainWindow()
+    qtbot.addWidget(window)
     toggle = ActivityToggleItem()
-    qtbot.addWidget(toggle)
+    window.statusBar().addPermanentWidget(toggle)
     made = QtActivityDialog(toggle_button=toggle)
     qtbot.addWidget(made)
     made.bars = lambda: made.findChildren(QtLabeledProgressBar)
+    made.window_of_toggle = window  # Qt would delete both.
     made.speed = toggle.findChild(QLabel).movie().speed
     return made
 

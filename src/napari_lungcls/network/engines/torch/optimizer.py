@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -54,6 +55,8 @@ def _multiplies_bf16() -> bool:
     return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
 
 
+O = TypeVar("O", bound=torch.optim.Optimizer)
+
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -71,15 +74,31 @@ def make_optimizer(
     fused = next(iter(arrays.values())).device.type in ("cpu", "cuda")
     if options.optimizer == "sgd":
         momentum = options.momentum
-        return torch.optim.SGD(
+        return _plain(torch.optim.SGD)(
             groups, lr=0.0, momentum=momentum, weight_decay=decay, nesterov=True, fused=fused
         )
     if options.optimizer == "rmsprop":
-        return torch.optim.RMSprop(
+        return _plain(torch.optim.RMSprop)(
             groups, lr=0.0, alpha=options.betas[1], eps=epsilon, weight_decay=decay
         )
-    kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=0.0, betas=options.betas, eps=epsilon, weight_decay=decay, fused=fused)
+    kind: type[torch.optim.Adam] = (
+        torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
+    )
+    return _plain(kind)(
+        groups, lr=0.0, betas=options.betas, eps=epsilon, weight_decay=decay, fused=fused
+    )
+
+
+def _plain(kind: type[O]) -> type[O]:
+    """Give an optimiser of PyTorch without what prepares it for `torch.compile`.
+
+    Its methods are wrapped in functions that import the compiler, `torch._dynamo`, when they are
+    first called: that takes longer than to import PyTorch, and a window stands still meanwhile.
+    """
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), methods)
 
 
 def laid_out(moment: Tensor, parameter: Tensor) -> Tensor:
