@@ -23,6 +23,11 @@ HERE = "This computer"
 KEPT = 5
 """Addresses that are offered again."""
 
+SHOWN = 10
+"""Most letters of a file's name on a button."""
+
+TOKEN = "Choose a file with the server's token, if it asks for one."
+
 NOT_SAVED = (
     "The server must have the model's file, and this model is in none: save it in Train, serve the "
     "file there, and choose it again."
@@ -45,13 +50,11 @@ class ComputeOn(QWidget):
             "This computer, or the address of a server that runs lungcls serve with the same\n"
             "model file, such as https://lab.example:8080; used by Paint and Classify by click"
         )
-        narrow(self.box, 12)
+        narrow(self.box, 9)
         self.try_button = button(
             "Try the server", "compute_try", "See whether the server has this model"
         )
-        self.token_button = button(
-            "Token…", "compute_token", "Choose a file with the server's token, if it asks for one"
-        )
+        self.token_button = button("Token…", "compute_token")
         self.words = note(name="compute_words")
         self.token_file: Path | None = None
         layout = column(self)
@@ -137,7 +140,10 @@ class ComputeOn(QWidget):
 
     def _take_token(self, path: Path | None) -> None:
         self.token_file = path
-        self.token_button.setText("Token…" if path is None else f"Token: {path.name}")
+        name = "" if path is None else path.name
+        short = name if len(name) <= SHOWN else f"{name[: SHOWN - 1]}…"
+        self.token_button.setText(f"Token: {short}" if name else "Token…")
+        self.token_button.setToolTip(f"{TOKEN}\nChosen: {name}" if name else TOKEN)
 
     def _on_forgotten(self) -> None:
         self._show_known()

@@ -15,6 +15,7 @@ from driving import Hands
 from known_network import make_document, make_spec, random_state
 from napari_lungcls.gui.classifier.help_button import PAGES
 from napari_lungcls.gui.docks import CLASSIFIER, open_dock
+from napari_lungcls.gui.parts import Fold
 from napari_lungcls.gui.session import session
 from napari_lungcls.model import Model
 from plugin_in_napari import plugin_registered
@@ -61,6 +62,20 @@ def in_view(hands: Hands, window, name: str) -> None:
     assert hands.window.height() <= HIGH
 
 
+def unfolded_in_view(hands: Hands, window, name: str) -> None:
+    """See the same with all that can be folded open, and where lengths are in micrometres too."""
+    image = hands.viewer.layers["mine"]
+    image.scale, image.units = (0.325, 0.325), ("um", "um")
+    hands.settle()
+    folds = [fold for fold in window.findChildren(Fold) if fold.isVisible()]
+    for fold in folds:
+        fold.button.setChecked(True)
+    hands.settle()
+    in_view(hands, window, name)
+    for fold in folds:
+        fold.button.setChecked(False)
+
+
 def open_window(hands: Hands):
     """Open the window in a napari of 900 pixels, as narrow as it may be."""
     hands.window.resize(1240, HIGH)
@@ -84,22 +99,22 @@ def test_a_photograph_with_five_classes_of_ones_own(make_napari_viewer, photogra
         hands.until(lambda: window.stack.currentWidget() is window.body.label, 30, "labelling")
         labeller = window.body.watch.labeller
         label_own_classes(hands, window, labeller)
-        in_view(hands, window, "go_to_train")
+        unfolded_in_view(hands, window, "go_to_train")
         hands.click("go_to_train")
         assert not window.body.pages[window.step].top.isVisible()
         assert "zooms 1, 2" in hands.find("looks").text()
-        in_view(hands, window, "train_start")
+        unfolded_in_view(hands, window, "train_start")
         assert hands.find("train_start").isEnabled()
         # Training takes minutes on a busy machine; whole_way.py does it in this window.
         session(viewer).add(known_model(labeller.scheme), "known")
         hands.until(lambda: "known is ready" in hands.find("next_step").text())
         hands.click("step_paint")
-        in_view(hands, window, "paint_start")
+        unfolded_in_view(hands, window, "paint_start")
         assert window.body.pages[window.step].panel.choices.image is viewer.layers["mine"]
         hands.click("paint_start")
         hands.until(lambda: "Painted" in hands.find("next_step").text(), 120, "the map")
         hands.click("step_measure")
-        in_view(hands, window, "measure_start")
+        unfolded_in_view(hands, window, "measure_start")
         assert hands.find("measure_start").isEnabled()
         # A second image, chosen in one step, is the image of all.
         second = viewer.add_image(np.zeros((80, 90), np.uint8), name="second")

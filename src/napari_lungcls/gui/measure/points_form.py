@@ -232,7 +232,7 @@ class TestPointsForm(QWidget):
             (self.spacing, 1, 100_000, 100, " px"),
             (self.line_length, 2, 10_000, 60, " px"),
             (self.fields, 1, 1000, 12, ""),
-            (self.field_size, 8, 100_000, 600, ""),
+            (self.field_size, 8, 100_000, 600, " px"),
             (self.seed, 0, 2**31 - 1, 0, ""),
         ):
             box.setRange(low, high)
@@ -281,7 +281,6 @@ class TestPointsForm(QWidget):
             grid.setSpacing(SPACING)
             grid.setColumnStretch(1, 1)
         distance = beside((self.spacing, 1), self.spacing_words)
-        size = beside((self.fields, 2), QLabel("of"), (self.field_size, 3), QLabel("px"))
         for grid, rows in (
             (
                 form,
@@ -296,7 +295,8 @@ class TestPointsForm(QWidget):
                 more,
                 (
                     (labelled("Within", self.mask_box), self.mask_box),
-                    (self.with_fields, size),
+                    (self.with_fields, self.fields),
+                    (labelled("Field size", self.field_size), self.field_size),
                     (labelled("Seed", self.seed), self.seed),
                 ),
             ),

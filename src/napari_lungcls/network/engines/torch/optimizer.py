@@ -55,7 +55,7 @@ def _multiplies_bf16() -> bool:
     return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
 
 
-O = TypeVar("O", bound=torch.optim.Optimizer)
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -89,7 +89,7 @@ def make_optimizer(
     )
 
 
-def _plain(kind: type[O]) -> type[O]:
+def _plain(kind: type[Kind]) -> type[Kind]:
     """Give an optimiser of PyTorch without what prepares it for `torch.compile`.
 
     Its methods are wrapped in functions that import the compiler, `torch._dynamo`, when they are
