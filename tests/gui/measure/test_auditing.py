@@ -167,6 +167,7 @@ def test_answers_are_never_replaced_by_new_test_points(window, viewer, add_secti
     window.form.make(table)
     auditing = window.panel.auditing
     qtbot.waitUntil(lambda: auditing.audit is not None)
+    qtbot.waitUntil(window.form.make_button.isEnabled)
     first = table.read_bytes()
     window.form.seed.setValue(1)
     window.form.make(table)
