@@ -7,7 +7,7 @@ from typing import Any
 
 from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QObject, QTimer
-from qtpy.QtWidgets import QApplication, QLabel, QMainWindow
+from qtpy.QtWidgets import QApplication, QLabel, QStatusBar
 
 from napari_lungcls.gui.messages import remaining
 
@@ -136,7 +136,8 @@ def _slow_spinner() -> None:
     and all. Without a graphics card that takes half of two cores, which the job needs.
     """
     for window in QApplication.topLevelWidgets():
-        bar = window.statusBar() if isinstance(window, QMainWindow) else None
-        for label in [] if bar is None else bar.findChildren(QLabel):
-            if (movie := label.movie()) is not None:
-                movie.setSpeed(SPINNING)
+        # To ask a main window for its status bar would give it one.
+        for bar in window.findChildren(QStatusBar):
+            for label in bar.findChildren(QLabel):
+                if (movie := label.movie()) is not None:
+                    movie.setSpeed(SPINNING)

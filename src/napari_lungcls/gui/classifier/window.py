@@ -54,8 +54,7 @@ ENOUGH = AHEAD[1]
 class LungClassifier(QWidget):
     """Leads through the four steps.
 
-    napari's ✕ takes the window out of its dock and keeps it until Python collects it; from
-    then on it gives the keys back.
+    When napari's ✕ takes it out of its dock, it gives the keys back, and is then destroyed.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def _plain(kind: type[Kind]) -> type[Kind]:
     """Give an optimiser of PyTorch without what prepares it for `torch.compile`.
 
     Its methods are wrapped in functions that import the compiler, `torch._dynamo`, when they are
-    first called: that takes longer than to import PyTorch, and a window stands still meanwhile.
+    first called: that takes as long as importing PyTorch, and a window stands still meanwhile.
     """
     names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
