@@ -6,6 +6,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_lungcls.gui import messages, parts
+from napari_lungcls.gui.run_bar import RunBar
 from napari_lungcls.gui.session import session
 
 
@@ -54,7 +55,7 @@ def test_a_destroyed_box_hears_nothing(qtbot, viewer):
 
 
 def test_the_run_bar_goes_through_a_run(qtbot):
-    bar = parts.RunBar("Train", pausable=True)
+    bar = RunBar("Train", pausable=True)
     qtbot.addWidget(bar)
     bar.allow("choose points first")
     assert not bar.start_button.isEnabled()

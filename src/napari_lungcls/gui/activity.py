@@ -133,7 +133,7 @@ def _slow_spinner() -> None:
     """Let napari's spinner in the status bar turn slowly.
 
     It changes 33 times a second, and each time Qt puts the whole window together anew, images
-    and all. Without a graphics card that takes half of two cores, which the job needs.
+    and all. Without a graphics card that takes nearly half of two cores, which the job needs.
     """
     for window in QApplication.topLevelWidgets():
         # To ask a main window for its status bar would give it one.

@@ -10,7 +10,6 @@ from napari_lungcls.gui.layers import image_of, is_labels, pictures
 from napari_lungcls.gui.lifetime import listen
 from napari_lungcls.gui.parts import (
     LayerBox,
-    RunBar,
     beside,
     button,
     narrow,
@@ -18,6 +17,7 @@ from napari_lungcls.gui.parts import (
     panel_layout,
     show_text,
 )
+from napari_lungcls.gui.run_bar import RunBar
 from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.gui.visiting import Visits
 from napari_lungcls.gui.visits_strip import VisitsStrip

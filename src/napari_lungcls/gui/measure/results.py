@@ -15,9 +15,10 @@ from napari_lungcls.gui.measure.figures_table import FiguresTable
 from napari_lungcls.gui.measure.map_list import MapList
 from napari_lungcls.gui.measure.measuring import MeasuringEnd, MeasuringRun
 from napari_lungcls.gui.measure.recipe import measuring_recipe
-from napari_lungcls.gui.parts import SPACING, Caution, RunBar, beside, button, column, note
+from napari_lungcls.gui.parts import SPACING, Caution, beside, button, column, note
 from napari_lungcls.gui.recipes.button import CopyButton
 from napari_lungcls.gui.recipes.lines import MakeRecipe
+from napari_lungcls.gui.run_bar import RunBar
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 

@@ -11,10 +11,11 @@ from napari_lungcls.gui.paint.choices import PaintChoices
 from napari_lungcls.gui.paint.mapview import MapView
 from napari_lungcls.gui.paint.recipe import painting_recipe
 from napari_lungcls.gui.paint.run import PaintingRun
-from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout, scrolled
+from napari_lungcls.gui.parts import Caution, heading, panel_layout, scrolled
 from napari_lungcls.gui.point_prediction import PointPredictionPanel
 from napari_lungcls.gui.recipes.button import CopyButton
 from napari_lungcls.gui.recipes.lines import MakeRecipe
+from napari_lungcls.gui.run_bar import RunBar
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.inference.watching import PaintingStep

@@ -10,8 +10,9 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.label.class_buttons import ClassButtons
 from napari_lungcls.gui.label.controller import labeller_of
 from napari_lungcls.gui.lifetime import at_end, listen
-from napari_lungcls.gui.parts import RunBar, beside, column, narrow, note, show_text
+from napari_lungcls.gui.parts import beside, column, narrow, note, show_text
 from napari_lungcls.gui.questions.panel import QuestionPanel
+from napari_lungcls.gui.run_bar import RunBar
 from napari_lungcls.gui.session import NamedModel, session
 from napari_lungcls.gui.suggest.queue import SuggestionQueue
 from napari_lungcls.gui.titles import in_window

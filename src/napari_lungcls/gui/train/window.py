@@ -11,10 +11,11 @@ from napari_lungcls.errors import InputError
 from napari_lungcls.gui.docks import keep_tidy
 from napari_lungcls.gui.image_layer import stack_of
 from napari_lungcls.gui.lifetime import listen
-from napari_lungcls.gui.parts import Caution, RunBar, heading, panel_layout, scrolled, show_text
+from napari_lungcls.gui.parts import Caution, heading, panel_layout, scrolled, show_text
 from napari_lungcls.gui.preferences import preferences
 from napari_lungcls.gui.recipes.button import CopyButton
 from napari_lungcls.gui.recipes.lines import MakeRecipe
+from napari_lungcls.gui.run_bar import RunBar
 from napari_lungcls.gui.session import session
 from napari_lungcls.gui.titles import in_window
 from napari_lungcls.gui.train.augmentation import AugmentationPreview
